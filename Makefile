@@ -1,0 +1,28 @@
+# make repro: the whole pipeline on the sample corpus.   make test: the tests.
+# Both make .venv first if it is not there or the requirements changed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+.PHONY: repro test lint clean
+
+repro: $(INSTALLED)
+	PATH="$(BIN):$$PATH" dvc repro
+
+test: $(INSTALLED)
+	PATH="$(BIN):$$PATH" pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+$(INSTALLED): requirements.txt requirements-dev.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt --editable .
+	touch $@
+
+clean:
+	rm -rf $(VENV) data models plots dvc_plots

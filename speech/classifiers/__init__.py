@@ -1,0 +1,1 @@
+"""Five classifiers under one protocol."""

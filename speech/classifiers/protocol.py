@@ -1,0 +1,79 @@
+"""What every classifier can do, and what it is given."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speech.examples import Form
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Examples to learn from.
+
+    Attributes
+    ----------
+    inputs
+        float32, of shape (examples, dimensions) or (examples, frames, dimensions).
+    labels
+        Shape (examples,), strings.
+    groups
+        Shape (examples,): set aside only as a whole to stop early on (speakers for gender,
+        utterances for speakers).
+    sessions
+        Shape (examples,): set aside only as a whole to calibrate on, where a label has at least
+        two (speakers for gender, chapters for speakers). Whole chapters would be too much to
+        lose for early stopping, but calibration learns from all data in turn.
+    """
+
+    inputs: NDArray[np.float32]
+    labels: NDArray[np.str_]
+    groups: NDArray[np.str_]
+    sessions: NDArray[np.str_]
+
+    def __getitem__(self, chosen: NDArray[Any]) -> "Labelled":
+        """Return the chosen examples, by boolean mask or positions."""
+        return Labelled(
+            self.inputs[chosen], self.labels[chosen], self.groups[chosen], self.sessions[chosen]
+        )
+
+
+class Classifier(Protocol):
+    """Learns labels from examples and gives a probability for each.
+
+    Attributes
+    ----------
+    form
+        Which form of inputs it takes.
+    stops_early
+        Whether it needs validation data to know when to stop.
+    classes
+        The labels, sorted; the columns of `predict_proba`.
+    curves
+        One row per epoch of training (epoch, loss, validation_loss, accuracy,
+        validation_accuracy); empty if it is not trained in epochs.
+    best_epochs
+        Epochs after which validation loss was lowest; 0 if it is not trained in epochs.
+    """
+
+    form: Form
+    stops_early: bool
+    classes: list[str]
+    curves: list[dict[str, float]]
+    best_epochs: int
+
+    def fit(self, training: Labelled, validation: Labelled | None = None) -> Self:
+        """Learn from training data; validation data only tell when to stop."""
+
+    def predict_proba(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the probability of each class, shape (examples, classes)."""
+
+    def save(self, folder: Path) -> None:
+        """Write the fitted classifier, without pickle, byte-identical for identical fits."""
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""

@@ -1,0 +1,95 @@
+"""Classifiers by name: how to build one from params, and how to load a saved one."""
+
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+from speech.classifiers.classical import DummyBaseline, LogisticModel, SvmModel
+from speech.classifiers.networks import CnnModel, MlpModel
+from speech.classifiers.protocol import Classifier
+from speech.errors import UserError
+from speech.params import ModelName, Params
+
+_CLASSES: dict[str, Any] = {
+    "dummy": DummyBaseline,
+    "logistic": LogisticModel,
+    "svm": SvmModel,
+    "mlp": MlpModel,
+    "cnn": CnnModel,
+}
+assert set(_CLASSES) == set(get_args(ModelName))
+
+_CARD = "model.json"
+_FORMAT = 1
+
+
+def classifier_class(name: ModelName) -> type[Classifier]:
+    """Return the class behind a name, to ask for its form before building one."""
+    return _CLASSES[name]
+
+
+def build_classifier(
+    name: ModelName, params: Params, seed: int, epochs: int | None = None
+) -> Classifier:
+    """Build an unfitted classifier.
+
+    Parameters
+    ----------
+    name
+        Which.
+    params
+        Its block of hyperparameters is taken from there.
+    seed
+        Of everything random in it.
+    epochs
+        For networks: train exactly that long.
+    """
+    chosen = _CLASSES[name]
+    settings = getattr(params, name)
+    if chosen.stops_early:
+        return chosen(settings, seed, epochs)
+    return chosen(settings, seed)
+
+
+def save_classifier(folder: Path, classifier: Classifier, card: dict[str, Any]) -> None:
+    """Write a classifier and what is to be known about it.
+
+    Parameters
+    ----------
+    folder
+        Made if it is not there.
+    classifier
+        Fitted.
+    card
+        JSON-serialisable; must hold ``model``, the classifier's name.
+    """
+    classifier.save(folder)
+    text = json.dumps({"format": _FORMAT, **card, "classes": classifier.classes}, indent=2)
+    (folder / _CARD).write_text(text + "\n", "utf-8")
+
+
+def load_classifier(folder: Path) -> tuple[Classifier, dict[str, Any]]:
+    """Read what `save_classifier` wrote.
+
+    Returns
+    -------
+    Classifier
+        Ready to predict.
+    dict
+        Its card.
+
+    Raises
+    ------
+    UserError
+        If the folder holds no model of this project, or one of another format.
+    """
+    try:
+        card = json.loads((folder / _CARD).read_text("utf-8"))
+        known = card["format"] == _FORMAT and card["model"] in _CLASSES
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{folder}: holds no model; run `dvc repro` to fit one.") from None
+    if not known:
+        raise UserError(
+            f"{folder}: holds a model of another version of this project; fit it again."
+        )
+    return _CLASSES[card["model"]].load(folder), card

@@ -1,0 +1,1 @@
+"""Where recordings come from and what is known about each of them."""

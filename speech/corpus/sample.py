@@ -1,0 +1,422 @@
+"""A small corpus in LibriSpeech layout, synthesised here, so that the pipeline runs offline.
+
+Forty voices of eSpeak NG read the first chapter of *Alice's Adventures in Wonderland* (Lewis
+Carroll, 1865, in the public domain). It shows how the pipeline works and keeps its tests honest;
+scores on it say nothing about people. Three things make it a task rather than a formality: the
+genders' pitches meet, a speaker's chapters read different text, and each chapter is recorded under
+conditions of its own, so that whoever learns the recording instead of the voice is found out.
+"""
+
+import re
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, cycle, islice
+from math import ceil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import soundfile
+import soxr
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from scipy.signal import firwin2, oaconvolve
+
+from speech.corpus import espeak
+from speech.corpus.espeak import Reader, Voice
+from speech.errors import UserError
+from speech.params import SAMPLE_RATE, SampleCorpus
+
+SUBSET = "sample"
+"""Where LibriSpeech has dev-clean: the folder's name and the subset in both tables."""
+
+# Median pitch runs from 88 to 160 Hz in the male voices and from 150 to 240 Hz in the female ones.
+# Line by line the two tables share accent, range and tempo, so that none of these tells the gender.
+# A variant that comes twice has another accent and another pitch.
+FEMALE_VOICES = (
+    Voice("en-us", "f1", 50, 50, 170),
+    Voice("en-gb-x-rp", "f2", 55, 60, 180),
+    Voice("en-gb-scotland", "f3", 43, 45, 160),
+    Voice("en-us", "f4", 36, 40, 175),
+    Voice("en-029", "f5", 57, 55, 165),
+    Voice("en-us", "Alicia", 41, 50, 185),
+    Voice("en-gb-x-rp", "Andrea", 35, 60, 170),
+    Voice("en-us", "Annie", 40, 45, 190),
+    Voice("en-us", "anika", 41, 40, 160),
+    Voice("en-us-nyc", "aunty", 45, 55, 175),
+    Voice("en-gb-x-gbclan", "belinda", 31, 65, 180),
+    Voice("en-us", "steph", 48, 50, 165),
+    Voice("en-gb-x-rp", "linda", 45, 55, 175),
+    Voice("en-us", "grandma", 45, 40, 155),
+    Voice("en-gb-scotland", "f1", 65, 60, 185),
+    Voice("en-us", "Andrea", 22, 45, 170),
+    Voice("en-029", "f4", 58, 60, 180),
+    Voice("en-us", "f5", 33, 40, 160),
+    Voice("en-gb-x-gbcwmd", "shelby", 60, 50, 190),
+    Voice("en-us-nyc", "f2", 66, 45, 170),
+)
+MALE_VOICES = (
+    Voice("en-us", "m1", 58, 50, 170),
+    Voice("en-gb-x-rp", "m2", 71, 60, 180),
+    Voice("en-gb-scotland", "m3", 56, 45, 160),
+    Voice("en-us", "ed", 75, 40, 175),
+    Voice("en-029", "m4", 55, 55, 165),
+    Voice("en-us", "m5", 73, 50, 185),
+    Voice("en-gb-x-rp", "m6", 66, 60, 170),
+    Voice("en-us", "m7", 92, 45, 190),
+    Voice("en-us", "m8", 57, 40, 160),
+    Voice("en-us-nyc", "Reed", 69, 55, 175),
+    Voice("en-gb-x-gbclan", "david", 64, 65, 180),
+    Voice("en-us", "antonio", 64, 50, 165),
+    Voice("en-gb-x-rp", "edward2", 58, 55, 175),
+    Voice("en-us", "Denis", 72, 40, 155),
+    Voice("en-gb-scotland", "Diogo", 46, 60, 185),
+    Voice("en-us", "Nguyen", 60, 45, 170),
+    Voice("en-029", "victor", 70, 60, 180),
+    Voice("en-us", "pablo", 66, 40, 160),
+    Voice("en-gb-x-gbcwmd", "Gene2", 74, 50, 190),
+    Voice("en-us-nyc", "paul", 56, 45, 170),
+)
+
+FIRST_SPEAKER = 1001
+PROJECT, BOOK = 0, 11
+"""No LibriVox project; Alice has the number 11 at Project Gutenberg."""
+
+SHORTEST_UTTERANCE = 3.0
+"""Seconds aimed at; a last utterance may come out half a second shorter."""
+LONGEST_AIM = 8.0
+"""Seconds after which an utterance ends with its clause, at the latest: 15 s, as in LibriSpeech."""
+WORDS_PER_CLAUSE = 10
+"""At most; longer ones are cut, because a clause is the step in which utterances grow."""
+SHORTEST_CHAPTER = 3.5
+"""Seconds; one utterance, and room to cut it at a word."""
+MARGIN = 0.2
+"""Seconds of bare noise on either side of an utterance."""
+
+# What recording sessions differ in. Strong enough to mislead a classifier, mild enough for a
+# listener to recognise the voice.
+LEVELS_DB = (-40.0, -26.0)
+"""RMS of the speech in dB of full scale; peaks, up to 22 dB higher, must still fit."""
+TILTS_DB = (-1.0, 1.0)
+"""Spectral tilt in dB per octave around `TILT_PIVOT`."""
+TILT_PIVOT = 1000.0
+LOW_CUTS_HZ = (40.0, 120.0)
+HIGH_CUTS_HZ = (5000.0, 7800.0)
+CUT_DB_PER_OCTAVE = 18.0
+SNRS_DB = (25.0, 45.0)
+TEMPOS = (0.93, 1.07)
+NOISE_COLOURS = {"white": 0.0, "pink": 0.5, "brown": 1.0}
+"""How the amplitude falls with frequency f: as f to the minus this."""
+RESPONSE_TAPS = 513
+"""Of the filter for tilt and cuts; resolves 30 Hz, enough for the lowest cut."""
+LOWEST_NOISE_HZ = 20.0
+"""Below hearing; falling noise stops rising here, or it would be all drift."""
+
+FULL_SCALE = 2**15
+
+
+class Session(NamedTuple):
+    """The conditions that one chapter is recorded under."""
+
+    level_db: float
+    tilt_db: float
+    low_cut_hz: float
+    high_cut_hz: float
+    noise: str
+    snr_db: float
+    tempo: float
+
+
+class Chapter(NamedTuple):
+    """One speaker's reading of one stretch of text in one session."""
+
+    speaker_id: str
+    chapter_id: str
+    voice: Voice
+    session: Session
+    clauses: list[str]
+    seconds: float
+    seed: int
+
+    def folder(self, root: Path) -> Path:
+        """Where its recordings lie below the corpus's root."""
+        return root / SUBSET / self.speaker_id / self.chapter_id
+
+
+def synthesise_corpus(
+    target: Path,
+    settings: SampleCorpus,
+    seed: int,
+    jobs: int,
+    progress: Callable[[Iterable[Any], int], Iterable[Any]] | None = None,
+) -> None:
+    """Write a synthetic corpus in LibriSpeech layout: FLAC, 16 bit, mono, 16 kHz.
+
+    The same settings and seed give the same bytes, whatever the number of jobs. The corpus is
+    written beside `target` and renamed when it is whole; one that lay there before is replaced.
+
+    Parameters
+    ----------
+    target
+        The folder to make; holds ``SPEAKERS.TXT``, ``CHAPTERS.TXT`` and ``sample/``.
+    settings
+        How many speakers and chapters, and how many minutes they share.
+    seed
+        Of the recording sessions, the cuts into utterances and all noise. The voices are fixed.
+    jobs
+        How many chapters are made at once, as joblib counts: -1 for one on each core.
+    progress
+        Wraps an iterable, given its length, as ``tqdm`` does; one step a chapter.
+
+    Raises
+    ------
+    UserError
+        If the minutes do not suffice for one utterance in every chapter, or eSpeak NG does not
+        work on this machine.
+    """
+    chapters = list(_plan(settings, seed))
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        for chapter in chapters:
+            chapter.folder(unfinished).mkdir(parents=True)
+        # Threads suffice: the synthesis runs in processes of its own, and the arithmetic without
+        # the interpreter's lock.
+        recorded = Parallel(n_jobs=jobs, prefer="threads", return_as="generator")(
+            delayed(_record)(chapter, unfinished) for chapter in chapters
+        )
+        seconds = list(progress(recorded, len(chapters)) if progress else recorded)
+        (unfinished / "SPEAKERS.TXT").write_text(_speakers_table(chapters, seconds), "utf-8")
+        (unfinished / "CHAPTERS.TXT").write_text(_chapters_table(chapters, seconds), "utf-8")
+        if target.exists():
+            shutil.rmtree(target)
+        unfinished.rename(target)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+
+
+def _plan(settings: SampleCorpus, seed: int) -> Iterator[Chapter]:
+    voices = _voices(settings.speakers_per_gender)
+    seconds = settings.minutes * 60 / (len(voices) * settings.chapters)
+    if seconds < SHORTEST_CHAPTER:
+        needed = ceil(SHORTEST_CHAPTER * len(voices) * settings.chapters / 6) / 10
+        raise UserError(
+            f"sample_corpus.minutes is {settings.minutes:g}, but {settings.chapters} chapters of "
+            f"each of {len(voices)} speakers need at least {needed}; raise it or lower those."
+        )
+    clauses = split_clauses(Path(__file__).with_name("sample_text.txt").read_text("utf-8"))
+    for number, voice in enumerate(voices):
+        speaker_id = str(FIRST_SPEAKER + number)
+        rng = np.random.default_rng([seed, number])
+        first = int(rng.integers(len(clauses)))
+        for position, session in enumerate(_sessions(settings.chapters, rng)):
+            start = (first + position * len(clauses) // settings.chapters) % len(clauses)
+            yield Chapter(
+                speaker_id=speaker_id,
+                chapter_id=f"{speaker_id}{position + 1:02d}",
+                voice=voice,
+                session=session,
+                clauses=clauses[start:] + clauses[:start],
+                seconds=seconds,
+                seed=int(rng.integers(2**31)),
+            )
+
+
+def _voices(per_gender: int) -> list[Voice]:
+    pairs = zip(FEMALE_VOICES[:per_gender], MALE_VOICES[:per_gender], strict=True)
+    return list(chain.from_iterable(pairs))
+
+
+def split_clauses(text: str) -> list[str]:
+    """Split prose into clauses that can be read one by one.
+
+    Parameters
+    ----------
+    text
+        Prose with double quotes, parentheses and ``--`` for dashes.
+
+    Returns
+    -------
+    list of str
+        In order, each of three to `WORDS_PER_CLAUSE` words with its closing punctuation; only
+        the last may have fewer.
+    """
+    spoken = re.sub(r'["()]', "", text).replace("--", ", ").replace(" ,", ",")
+    clauses: list[str] = []
+    words: list[str] = []
+    for sentence in re.split(r"(?<=[.,;:!?])\s", " ".join(spoken.split())):
+        words += sentence.split()
+        if len(words) >= 3:
+            parts = np.array_split(words, -(-len(words) // WORDS_PER_CLAUSE))
+            clauses += [" ".join(part) for part in parts]
+            words = []
+    return [*clauses, " ".join(words)] if words else clauses
+
+
+def _sessions(count: int, rng: np.random.Generator) -> list[Session]:
+    return [
+        Session(*values)
+        for values in zip(
+            _spread(LEVELS_DB, count, rng),
+            _spread(TILTS_DB, count, rng),
+            _spread(LOW_CUTS_HZ, count, rng),
+            _spread(HIGH_CUTS_HZ, count, rng),
+            islice(cycle(rng.permutation(list(NOISE_COLOURS)).tolist()), count),
+            _spread(SNRS_DB, count, rng),
+            _spread(TEMPOS, count, rng),
+            strict=True,
+        )
+    ]
+
+
+def _spread(bounds: tuple[float, float], count: int, rng: np.random.Generator) -> list[float]:
+    """Draw values whose distances, around the circle of the interval, are all the same.
+
+    Independent draws would now and then give a speaker two sessions that sound alike.
+    """
+    steps = rng.permutation(count) / count
+    return np.interp((rng.random() + steps) % 1, (0, 1), bounds).tolist()
+
+
+def _record(chapter: Chapter, root: Path) -> float:
+    """Write a chapter's recordings and transcript; return how many seconds it lasts."""
+    folder = chapter.folder(root)
+    rng = np.random.default_rng(chapter.seed)
+    reading = chapter.voice._replace(
+        words_per_minute=round(chapter.voice.words_per_minute * chapter.session.tempo)
+    )
+    samples = 0
+    transcript = []
+    with Reader(reading, chapter.seed) as reader:
+        utterances = _read_utterances(reader, cycle(chapter.clauses), chapter.seconds, rng)
+        recordings = _through_session(utterances, chapter.session, rng)
+        for number, (text, recording) in enumerate(recordings):
+            utterance_id = f"{chapter.speaker_id}-{chapter.chapter_id}-{number:04d}"
+            soundfile.write(folder / f"{utterance_id}.flac", recording, SAMPLE_RATE, "PCM_16")
+            transcript.append(f"{utterance_id} {_transcribe(text)}\n")
+            samples += len(recording)
+    name = f"{chapter.speaker_id}-{chapter.chapter_id}.trans.txt"
+    (folder / name).write_text("".join(transcript), "utf-8")
+    return samples / SAMPLE_RATE
+
+
+def _read_utterances(
+    reader: Reader, clauses: Iterator[str], seconds: float, rng: np.random.Generator
+) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """Yield texts and speech, [samples] at 16 kHz, that together last as long as asked.
+
+    Utterances end where a clause ends; only the last ends at a word, to keep to the time.
+    """
+    remaining = seconds
+    while remaining >= SHORTEST_UTTERANCE:
+        aim = rng.uniform(SHORTEST_UTTERANCE, LONGEST_AIM)
+        texts: list[str] = []
+        speech = b""
+        lasts = 2 * MARGIN
+        # Never leave a rest that is too short for an utterance of its own.
+        while lasts < aim or 0 < remaining - lasts < SHORTEST_UTTERANCE:
+            text = next(clauses)
+            clause = reader.read(text)
+            fits = (remaining - lasts) / _duration(clause)
+            if fits < 1:
+                words = text.split()
+                text = " ".join(words[: round(len(words) * fits)])
+                clause = reader.read(text) if text else b""
+            texts.append(text)
+            speech += clause
+            lasts += _duration(clause)
+            if fits < 1:
+                break
+        yield " ".join(texts), _to_array(speech)
+        remaining -= lasts
+
+
+def _duration(speech: bytes) -> float:
+    return len(speech) / np.dtype(np.int16).itemsize / espeak.SAMPLE_RATE
+
+
+def _to_array(speech: bytes) -> NDArray[np.float64]:
+    samples = np.frombuffer(speech, np.int16) / FULL_SCALE
+    silence = round(MARGIN * SAMPLE_RATE)
+    return np.pad(soxr.resample(samples, espeak.SAMPLE_RATE, SAMPLE_RATE), silence)
+
+
+def _through_session(
+    utterances: Iterable[tuple[str, NDArray[np.float64]]],
+    session: Session,
+    rng: np.random.Generator,
+) -> Iterator[tuple[str, NDArray[np.int16]]]:
+    """Pass speech, [samples], through the session's room, microphone and recorder."""
+    response = _response(session)
+    gain = None
+    for text, clean in utterances:
+        speech = oaconvolve(clean, response, mode="same")
+        if gain is None:  # the recorder's knob is set once, at the beginning
+            gain = _amplitude(session.level_db) / _rms(speech)
+        noise = _noise(NOISE_COLOURS[session.noise], len(speech), rng)
+        noise *= _amplitude(session.level_db - session.snr_db)
+        yield text, _to_pcm(gain * speech + noise)
+
+
+def _response(session: Session) -> NDArray[np.float64]:
+    """Linear-phase impulse response, [taps], of the session's tilt and cuts."""
+    hz = np.linspace(0, SAMPLE_RATE / 2, RESPONSE_TAPS)
+    octaves = np.log2(np.maximum(hz, 1.0) / TILT_PIVOT)
+    below = np.maximum(np.log2(session.low_cut_hz / np.maximum(hz, 1.0)), 0)
+    above = np.maximum(np.log2(np.maximum(hz, 1.0) / session.high_cut_hz), 0)
+    decibels = session.tilt_db * octaves - CUT_DB_PER_OCTAVE * (below + above)
+    return firwin2(RESPONSE_TAPS, hz, _amplitude(decibels), fs=SAMPLE_RATE)
+
+
+def _noise(colour: float, samples: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Noise of RMS 1, [samples], whose amplitude falls with frequency to the minus colour."""
+    spectrum = np.fft.rfft(rng.standard_normal(samples))
+    audible = np.maximum(np.fft.rfftfreq(samples, 1 / SAMPLE_RATE), LOWEST_NOISE_HZ)
+    noise = np.fft.irfft(spectrum * audible**-colour, samples)
+    return noise / _rms(noise)
+
+
+def _to_pcm(signal: NDArray[np.float64]) -> NDArray[np.int16]:
+    # What exceeds full scale would wrap around to the other sign.
+    return np.clip(np.round(signal * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+
+
+def _amplitude(decibels: Any) -> Any:
+    return 10 ** (decibels / 20)
+
+
+def _rms(signal: NDArray[np.float64]) -> float:
+    return float(np.sqrt(np.mean(signal**2)))
+
+
+def _transcribe(text: str) -> str:
+    """Write text as LibriSpeech does: upper case, no punctuation but the apostrophe in words."""
+    return " ".join(re.findall(r"[A-Z]+(?:'[A-Z]+)*", text.upper()))
+
+
+def _speakers_table(chapters: list[Chapter], seconds: list[float]) -> str:
+    lines = [";ID  |SEX| SUBSET           |MINUTES| NAME\n"]
+    for speaker_id in dict.fromkeys(chapter.speaker_id for chapter in chapters):
+        own = [i for i, chapter in enumerate(chapters) if chapter.speaker_id == speaker_id]
+        voice = chapters[own[0]].voice
+        gender = "F" if voice in FEMALE_VOICES else "M"
+        minutes = f"{sum(seconds[i] for i in own) / 60:.2f}"
+        lines.append(
+            f"{speaker_id:<5}| {gender} | {SUBSET:<17}| {minutes:<6}| "
+            f"Synthetic voice {voice.variant} ({voice.accent})\n"
+        )
+    return "".join(lines)
+
+
+def _chapters_table(chapters: list[Chapter], seconds: list[float]) -> str:
+    lines = [
+        ";ID    |READER|MINUTES| SUBSET           | PROJ.|BOOK ID| CH. TITLE | PROJECT TITLE\n"
+    ]
+    for chapter, lasts in zip(chapters, seconds, strict=True):
+        lines.append(
+            f"{chapter.chapter_id:<7}| {chapter.speaker_id:<5}| {f'{lasts / 60:.2f}':<6}| "
+            f"{SUBSET:<17}| {PROJECT:<5}| {BOOK:<6}| Down the Rabbit-Hole, in part | "
+            "Alice's Adventures in Wonderland\n"
+        )
+    return "".join(lines)

@@ -1,0 +1,231 @@
+"""Out-of-fold predictions: every chunk is judged by a model that never heard its voice or session.
+
+For gender the folds hold whole speakers, for the speaker task whole chapters. Scalers,
+calibration and early stopping see training data only; a network's validation part is taken from
+the training speakers (gender) or training utterances (speaker).
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from speech.classifiers.protocol import Labelled
+from speech.classifiers.registry import build_classifier, classifier_class, save_classifier
+from speech.examples import Examples
+from speech.folds import hold_out_speakers, hold_out_utterances
+from speech.parallel import Progress, silent, spread
+from speech.params import ModelName, Params, Task
+
+_LABEL = {"gender": "gender", "speaker": "speaker_id"}
+_GROUP = {"gender": "speaker_id", "speaker": "utterance_id"}
+_SESSION = {"gender": "speaker_id", "speaker": "chapter_id"}
+_HOLD_OUT = {"gender": hold_out_speakers, "speaker": hold_out_utterances}
+
+PROBABILITY_PREFIX = "p_"
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """What cross-validation gives.
+
+    Attributes
+    ----------
+    chunks
+        The chunk table with fold, label and one column ``p_<class>`` per class.
+    curves
+        Learning curves of networks: fold, epoch, loss, validation_loss, accuracy,
+        validation_accuracy; no rows for other classifiers.
+    epochs
+        How long a network should train on all data: the median over folds of the epochs that
+        were best; 0 for other classifiers.
+    """
+
+    chunks: pd.DataFrame
+    curves: pd.DataFrame
+    epochs: int
+
+
+@dataclass(frozen=True)
+class _FoldResult:
+    probabilities: NDArray[np.float32]
+    curves: list[dict[str, float]]
+    best_epochs: int
+
+
+def label_examples(examples: Examples, utterances: pd.DataFrame, task: Task) -> Labelled:
+    """Attach a task's labels and groups to examples.
+
+    Parameters
+    ----------
+    examples
+        Chunks.
+    utterances
+        With utterance_id, speaker_id, chapter_id and gender.
+    task
+        Which label: the speaker's gender, or the speaker.
+    """
+    columns = examples.table[["utterance_id"]].merge(
+        utterances[["utterance_id", "speaker_id", "chapter_id", "gender"]],
+        on="utterance_id",
+        how="left",
+    )
+    return Labelled(
+        examples.inputs,
+        columns[_LABEL[task]].to_numpy(dtype=str),
+        columns[_GROUP[task]].to_numpy(dtype=str),
+        columns[_SESSION[task]].to_numpy(dtype=str),
+    )
+
+
+def cross_validate(
+    model: ModelName,
+    task: Task,
+    table: pd.DataFrame,
+    data: Labelled,
+    folds: NDArray[np.int64],
+    params: Params,
+    progress: Progress = silent,
+) -> OutOfFold:
+    """Judge every chunk by a model that was fitted without its fold.
+
+    Parameters
+    ----------
+    model
+        Which classifier.
+    task
+        Decides what validation parts are made of.
+    table
+        The chunk table of the examples.
+    data
+        The examples with labels.
+    folds
+        Fold of each example, shape (examples,).
+    params
+        Hyperparameters, validation fraction, seed and jobs.
+    progress
+        Shown over folds.
+    """
+    numbers = sorted(set(folds.tolist()))
+    fit_one = partial(_fit_fold, model=model, task=task, data=data, folds=folds, params=params)
+    results = spread(fit_one, numbers, params.parallel.jobs, progress)
+
+    classes = sorted(set(data.labels.tolist()))
+    probabilities = np.zeros((len(data.labels), len(classes)), dtype=np.float32)
+    curves: list[dict[str, Any]] = []
+    for number, result in zip(numbers, results, strict=True):
+        probabilities[folds == number] = result.probabilities
+        curves.extend({"fold": number, **row} for row in result.curves)
+    columns = [f"{PROBABILITY_PREFIX}{name}" for name in classes]
+    chunks = pd.concat(
+        [
+            table.reset_index(drop=True).assign(fold=folds, label=data.labels),
+            pd.DataFrame(probabilities, columns=columns),
+        ],
+        axis=1,
+    )
+    return OutOfFold(
+        chunks,
+        pd.DataFrame(
+            curves,
+            columns=[
+                "fold",
+                "epoch",
+                "loss",
+                "validation_loss",
+                "accuracy",
+                "validation_accuracy",
+            ],
+        ),
+        int(np.median([result.best_epochs for result in results])),
+    )
+
+
+def fit_final(
+    model: ModelName,
+    data: Labelled,
+    params: Params,
+    folder: Path,
+    card: dict[str, Any],
+    epochs: int,
+) -> None:
+    """Fit a classifier on everything and save it.
+
+    Parameters
+    ----------
+    model
+        Which classifier.
+    data
+        All examples of the task.
+    params
+        Hyperparameters and seed.
+    folder
+        Where to save.
+    card
+        What is to be known about the model.
+    epochs
+        How long a network trains: nothing is left to stop early on.
+    """
+    job = partial(_fit_on_all, data=data, params=params, folder=folder, card=card, epochs=epochs)
+    # Through the same workers as the folds, where the heavy imports have been made already.
+    spread(job, [model], params.parallel.jobs)
+
+
+def average_over_utterances(chunks: pd.DataFrame) -> pd.DataFrame:
+    """Average the chunks' probabilities of each utterance.
+
+    Parameters
+    ----------
+    chunks
+        As in `OutOfFold`.
+
+    Returns
+    -------
+    DataFrame
+        One row per utterance, in the order of the chunks, without the chunk columns.
+    """
+    keys = ["utterance_id", "speaker_id", "chapter_id", "fold", "label"]
+    columns = [name for name in chunks.columns if name.startswith(PROBABILITY_PREFIX)]
+    return chunks.groupby(keys, sort=False, as_index=False)[columns].mean()
+
+
+def _fit_fold(
+    number: int,
+    model: ModelName,
+    task: Task,
+    data: Labelled,
+    folds: NDArray[np.int64],
+    params: Params,
+) -> _FoldResult:
+    training, tested = data[folds != number], data[folds == number]
+    validation = None
+    if classifier_class(model).stops_early:
+        held_out = _HOLD_OUT[task](
+            training.groups.tolist(),
+            training.labels.tolist(),
+            params.validation.fraction,
+            params.seed,
+        )
+        training, validation = training[~held_out], training[held_out]
+    with threadpool_limits(1):
+        classifier = build_classifier(model, params, params.seed).fit(training, validation)
+        probabilities = classifier.predict_proba(tested.inputs)
+    return _FoldResult(probabilities, classifier.curves, classifier.best_epochs)
+
+
+def _fit_on_all(
+    model: ModelName,
+    data: Labelled,
+    params: Params,
+    folder: Path,
+    card: dict[str, Any],
+    epochs: int,
+) -> None:
+    with threadpool_limits(1):
+        classifier = build_classifier(model, params, params.seed, epochs or None).fit(data)
+    save_classifier(folder, classifier, card)

@@ -1,0 +1,157 @@
+"""One pass over one speaker's recordings: compute what is missing, keep what is current."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from speech.audio import AudioError, load_audio
+from speech.errors import UserError
+from speech.features.store import (
+    Recipe,
+    Tensors,
+    is_current,
+    read_current,
+    speaker_file,
+    write_speaker,
+)
+
+Compute = Callable[[NDArray[np.float32]], Mapping[str, NDArray[Any]]]
+"""From a signal to its features by part; the part ``""`` is the utterance itself."""
+
+
+@dataclass(frozen=True)
+class SpeakerJob:
+    """What there is to do for one speaker.
+
+    Attributes
+    ----------
+    file
+        Where the features go.
+    sources
+        Path of each recording by utterance id.
+    recipe
+        What the file must be made from.
+    """
+
+    file: Path
+    sources: Mapping[str, Path]
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """How many utterances of a speaker were computed, and how many kept from an earlier run."""
+
+    computed: int
+    kept: int
+
+
+def settings_digest(settings: Mapping[str, Any], *code: Path) -> str:
+    """Return a digest of everything but the recordings that features depend on.
+
+    Parameters
+    ----------
+    settings
+        Parameters, JSON-serialisable.
+    code
+        Source files that compute the features: changed code makes old features stale.
+    """
+    digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=16)
+    for file in code:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def speaker_jobs(
+    utterances: pd.DataFrame, audio: Path, folder: Path, settings: str
+) -> list[SpeakerJob]:
+    """Plan the extraction: one job per speaker, files of absent speakers removed.
+
+    Parameters
+    ----------
+    utterances
+        With utterance_id, speaker_id, path and digest.
+    audio
+        Folder that the paths are relative to.
+    folder
+        Where the features go.
+    settings
+        As `settings_digest` gives it.
+    """
+    jobs = []
+    for speaker, own in utterances.groupby("speaker_id"):
+        jobs.append(
+            SpeakerJob(
+                file=speaker_file(folder, str(speaker)),
+                sources={row.utterance_id: audio / row.path for row in own.itertuples(index=False)},
+                recipe=Recipe(settings, dict(zip(own["utterance_id"], own["digest"], strict=True))),
+            )
+        )
+    _remove_others(folder, {job.file for job in jobs})
+    return jobs
+
+
+def extract_speaker(job: SpeakerJob, compute: Compute) -> Extracted:
+    """Bring one speaker's features up to date.
+
+    Parameters
+    ----------
+    job
+        What there is to do.
+    compute
+        Computes the features of one signal.
+
+    Returns
+    -------
+    Extracted
+        What was done.
+
+    Raises
+    ------
+    UserError
+        If a recording changed since it was indexed and cannot be read any more.
+    """
+    if is_current(job.file, job.recipe):
+        return Extracted(0, len(job.sources))
+    tensors: Tensors = read_current(job.file, job.recipe)
+    kept = {name.split("/")[0] for name in tensors}
+    for utterance, path in job.sources.items():
+        if utterance not in kept:
+            for part, array in compute(_load(path)).items():
+                tensors[f"{utterance}/{part}" if part else utterance] = array
+    write_speaker(job.file, tensors, job.recipe)
+    return Extracted(len(job.sources) - len(kept), len(kept))
+
+
+def _load(path: Path) -> NDArray[np.float32]:
+    try:
+        return load_audio(path)
+    except (OSError, AudioError) as error:
+        raise UserError(
+            f"{path}: was usable when it was indexed, but is not now ({error}); "
+            "run `dvc repro` to index the corpus again."
+        ) from None
+
+
+def _remove_others(folder: Path, wanted: set[Path]) -> None:
+    if folder.is_dir():
+        for path in folder.iterdir():
+            if path not in wanted:
+                path.unlink()
+
+
+def summarise(done: Sequence[Extracted], folder: Path) -> str:
+    """Say in a few words what an extraction made."""
+    computed, kept = (sum(getattr(item, name) for item in done) for name in ("computed", "kept"))
+    megabytes = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
+    return (
+        f"{computed + kept:,} utterances of {len(done)} speakers in {folder} "
+        f"({megabytes:.1f} MB), {kept:,} of them kept from an earlier run"
+    )

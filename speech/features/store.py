@@ -1,0 +1,135 @@
+"""Features on disk: one safetensors file per speaker, reused only while it is provably current."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file, save_file
+
+from speech.errors import UserError
+from speech.files import replacing
+
+Tensors = dict[str, NDArray[Any]]
+
+_STAMP = "stamp"
+"""A single metadata key, because safetensors does not promise an order among several."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a speaker's file must have been made from to be current.
+
+    Attributes
+    ----------
+    settings
+        Digest of everything but the recordings: parameters, code, encoder weights.
+    sources
+        Digest of each recording by utterance id.
+    """
+
+    settings: str
+    sources: Mapping[str, str]
+
+
+def speaker_file(folder: Path, speaker_id: str) -> Path:
+    """Return where a speaker's features lie."""
+    return folder / f"{speaker_id}.safetensors"
+
+
+def read_speaker(path: Path) -> Tensors:
+    """Read all features of a speaker.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or torn.
+    """
+    try:
+        return load_file(path)
+    except (FileNotFoundError, SafetensorError):
+        raise UserError(
+            f"{path}: missing or damaged; run `dvc repro` to extract the features again."
+        ) from None
+
+
+def write_speaker(path: Path, tensors: Tensors, recipe: Recipe) -> None:
+    """Write all features of a speaker, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        Its file; its folder is made.
+    tensors
+        Arrays named ``<utterance id>`` or ``<utterance id>/<part>``.
+    recipe
+        What they were made from.
+    """
+    ordered = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
+    stamp = {
+        "settings": recipe.settings,
+        "sources": dict(sorted(recipe.sources.items())),
+        "content": _content_digest(ordered),
+    }
+    with replacing(path) as unfinished:
+        save_file(ordered, unfinished, metadata={_STAMP: json.dumps(stamp)})
+
+
+def is_current(path: Path, recipe: Recipe) -> bool:
+    """Tell whether a speaker's file is whole and made from exactly this recipe."""
+    stamp, _ = _read_intact(path)
+    return stamp["settings"] == recipe.settings and stamp["sources"] == dict(recipe.sources)
+
+
+def read_current(path: Path, recipe: Recipe) -> Tensors:
+    """Read what an earlier run left of a speaker, as far as it is still current.
+
+    Parameters
+    ----------
+    path
+        The speaker's file; it may be missing, torn or stale.
+    recipe
+        What the file should be made from now.
+
+    Returns
+    -------
+    dict
+        The tensors of every utterance whose recording, settings and content are unchanged.
+    """
+    stamp, tensors = _read_intact(path)
+    if stamp["settings"] != recipe.settings:
+        return {}
+    current = {
+        utterance
+        for utterance, digest in stamp["sources"].items()
+        if recipe.sources.get(utterance) == digest
+    }
+    return {name: array for name, array in tensors.items() if name.split("/")[0] in current}
+
+
+def _read_intact(path: Path) -> tuple[dict[str, Any], Tensors]:
+    """Return the stamp and tensors of a file; empty ones if it is missing, torn or altered."""
+    nothing: dict[str, Any] = {"settings": None, "sources": {}}
+    try:
+        with safe_open(path, framework="numpy") as file:
+            stamp = json.loads((file.metadata() or {})[_STAMP])
+        tensors = load_file(path)
+    except (FileNotFoundError, SafetensorError, KeyError, json.JSONDecodeError):
+        return nothing, {}
+    if _content_digest(tensors) != stamp["content"]:
+        return nothing, {}
+    return stamp, tensors
+
+
+def _content_digest(tensors: Mapping[str, NDArray[Any]]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(tensors):
+        array = tensors[name]
+        digest.update(f"{name}{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

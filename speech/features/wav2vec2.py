@@ -1,0 +1,317 @@
+"""wav2vec 2.0 as a frozen feature extractor: chunks in, pooled hidden states out.
+
+Baevski, Zhou, Mohamed & Auli (2020), "wav2vec 2.0: a framework for self-supervised learning of
+speech representations".
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
+from transformers.utils import logging as transformers_logging
+
+from speech.chunks import chunk_bounds
+from speech.errors import UserError
+from speech.params import SAMPLE_RATE, Chunks, SampleEncoder
+
+_ARCHITECTURE = "wav2vec2"
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+
+_POOLED, _SEQUENCE = "pooled", "sequence"
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A loaded checkpoint, ready to embed.
+
+    Attributes
+    ----------
+    model
+        In evaluation mode, so that neither dropout nor LayerDrop is at work.
+    extractor
+        Normalises the signal the way the checkpoint was trained on.
+    """
+
+    model: Wav2Vec2Model
+    extractor: Wav2Vec2FeatureExtractor
+
+    @property
+    def states(self) -> int:
+        """Number of hidden states: the transformer's input and the output of each layer."""
+        return self.model.config.num_hidden_layers + 1
+
+    @property
+    def min_samples(self) -> int:
+        """Shortest signal that gives a frame: the receptive field of the convolutions."""
+        field = 1
+        for kernel, stride in zip(
+            reversed(self.model.config.conv_kernel),
+            reversed(self.model.config.conv_stride),
+            strict=True,
+        ):
+            field = (field - 1) * stride + kernel
+        return field
+
+
+def check_encoder_folder(folder: Path) -> None:
+    """Check that a folder holds a wav2vec 2.0 checkpoint, without loading its weights.
+
+    Raises
+    ------
+    UserError
+        If a file is missing or the checkpoint is of another architecture.
+    """
+    config = folder / "config.json"
+    try:
+        architecture = json.loads(config.read_text(encoding="utf-8")).get("model_type")
+    except FileNotFoundError:
+        raise UserError(
+            f"encoder: {folder} has no config.json; set encoder in params.yaml to `sample` or to "
+            "a folder with a wav2vec 2.0 checkpoint in Hugging Face format."
+        ) from None
+    except (json.JSONDecodeError, AttributeError, OSError):
+        raise UserError(
+            f"encoder: {config} cannot be read as JSON; download the checkpoint again."
+        ) from None
+    if architecture != _ARCHITECTURE:
+        raise UserError(
+            f"encoder: {folder} is a {architecture!r} model, not {_ARCHITECTURE!r}; "
+            "choose a wav2vec 2.0 checkpoint."
+        )
+    if not any((folder / name).is_file() for name in _WEIGHTS):
+        raise UserError(
+            f"encoder: {folder} has none of {' or '.join(_WEIGHTS)}; "
+            "download the checkpoint's weights into it."
+        )
+
+
+def load_encoder(folder: Path) -> Encoder:
+    """Load a checkpoint in Hugging Face format.
+
+    Parameters
+    ----------
+    folder
+        With config.json and model.safetensors (preferred) or pytorch_model.bin, which is read
+        with ``weights_only``: nothing in it is executed.
+
+    Returns
+    -------
+    Encoder
+        The model without its pre-training heads.
+
+    Raises
+    ------
+    UserError
+        If it is no wav2vec 2.0, or weights are missing, of the wrong shape or left over.
+    """
+    check_encoder_folder(folder)
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        model, report = Wav2Vec2Model.from_pretrained(
+            folder,
+            local_files_only=True,
+            use_safetensors=(folder / _WEIGHTS[0]).is_file(),
+            weights_only=True,
+            output_loading_info=True,
+            dtype=torch.float32,
+        )
+    except Exception as error:  # the library raises many kinds for a damaged checkpoint
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"encoder: {folder} cannot be loaded ({reason}); download the checkpoint again."
+        ) from None
+    _check_weights(folder, report)
+    return Encoder(model.eval(), _load_extractor(folder, model.config))
+
+
+def embed(
+    encoder: Encoder,
+    signal: NDArray[np.float32],
+    bounds: Sequence[tuple[int, int]],
+    *,
+    layers: Sequence[int],
+    sequence_layer: int,
+    sequence_stride: int,
+    batch_size: int,
+) -> dict[str, NDArray[Any]]:
+    """Embed the chunks of one utterance.
+
+    Each chunk is normalised and embedded by itself; only chunks of equal length share a batch,
+    without padding and without an attention mask, because the group norm of the first
+    convolution normalises over time and would see the padding.
+
+    Parameters
+    ----------
+    encoder
+        As `load_encoder` gives it.
+    signal
+        Shape (samples,), at 16 kHz.
+    bounds
+        Start and stop of each chunk, all of one length.
+    layers
+        Hidden states to pool; 0 is the transformer's input.
+    sequence_layer
+        Hidden state to keep as a sequence.
+    sequence_stride
+        Frames averaged into one frame of the sequence; what is left over at the end of a chunk
+        is averaged too.
+    batch_size
+        Chunks at a time.
+
+    Returns
+    -------
+    dict
+        ``pooled``: float32 of shape (chunks, layers, 2 * hidden), mean and standard deviation
+        over frames; ``sequence``: float16 of shape (chunks, frames, hidden).
+    """
+    pooled, sequence = [], []
+    chunks = [signal[start:stop] for start, stop in bounds]
+    for batch in _batches(chunks, batch_size):
+        states = _hidden_states(encoder, batch)
+        pooled.append(np.stack([_mean_and_std(states[layer]) for layer in layers], axis=1))
+        sequence.append(_at_reduced_rate(states[sequence_layer], sequence_stride))
+    return {
+        _POOLED: np.concatenate(pooled),
+        _SEQUENCE: np.concatenate(sequence).astype(np.float16),
+    }
+
+
+@dataclass(frozen=True)
+class ChunkEmbedder:
+    """Embeds signals in any process: the encoder is loaded on first use, once per process.
+
+    Attributes
+    ----------
+    encoder
+        Folder of the checkpoint.
+    chunks
+        How a signal is cut.
+    layers, sequence_layer, sequence_stride, batch_size
+        As in `embed`.
+    """
+
+    encoder: Path
+    chunks: Chunks
+    layers: tuple[int, ...]
+    sequence_layer: int
+    sequence_stride: int
+    batch_size: int
+
+    def __call__(self, signal: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+        """Embed the chunks of one utterance, on one thread.
+
+        Many threads on batches this small wait for each other more than they work.
+        """
+        torch.set_num_threads(1)
+        return embed(
+            _load_once(self.encoder),
+            signal,
+            chunk_bounds(len(signal), self.chunks),
+            layers=self.layers,
+            sequence_layer=self.sequence_layer,
+            sequence_stride=self.sequence_stride,
+            batch_size=self.batch_size,
+        )
+
+
+def make_sample_encoder(folder: Path, settings: SampleEncoder, seed: int) -> None:
+    """Save a small, randomly initialised wav2vec 2.0 in Hugging Face format.
+
+    Its architecture is that of the base model, narrower and shallower. It has learnt nothing:
+    it exists so that the pipeline runs without a download through the very code that a
+    pre-trained checkpoint runs through.
+
+    Parameters
+    ----------
+    folder
+        Where to save; replaced file by file.
+    settings
+        Width and depth.
+    seed
+        Of the initialisation.
+    """
+    transformers_logging.disable_progress_bar()
+    torch.manual_seed(seed)
+    config = Wav2Vec2Config(
+        hidden_size=settings.hidden,
+        num_hidden_layers=settings.layers,
+        num_attention_heads=4,
+        intermediate_size=4 * settings.hidden,
+        conv_dim=(settings.hidden,) * 7,
+        num_conv_pos_embedding_groups=16,
+    )
+    Wav2Vec2Model(config).eval().save_pretrained(folder)
+    Wav2Vec2FeatureExtractor(
+        feature_size=1, sampling_rate=SAMPLE_RATE, do_normalize=True, return_attention_mask=False
+    ).save_pretrained(folder)
+
+
+@cache
+def _load_once(folder: Path) -> Encoder:
+    return load_encoder(folder)
+
+
+def _check_weights(folder: Path, report: dict[str, Any]) -> None:
+    missing = sorted(report["missing_keys"])
+    mismatched = sorted(str(key) for key in report["mismatched_keys"])
+    heads = ("quantizer.", "project_hid.", "project_q.", "lm_head.", "classifier.", "projector.")
+    left_over = sorted(
+        key
+        for key in report["unexpected_keys"]
+        if not key.removeprefix("wav2vec2.").startswith(heads)
+    )
+    for kind, keys in (("lacks", missing), ("misfits", mismatched), ("does not know", left_over)):
+        if keys:
+            raise UserError(
+                f"encoder: {folder} {kind} {len(keys)} weight(s) of the architecture its "
+                f"config.json describes, such as {keys[0]}; download the checkpoint again."
+            )
+
+
+def _load_extractor(folder: Path, config: Wav2Vec2Config) -> Wav2Vec2FeatureExtractor:
+    if (folder / "preprocessor_config.json").is_file():
+        extractor = Wav2Vec2FeatureExtractor.from_pretrained(folder, local_files_only=True)
+    else:
+        # What the checkpoints were trained on when the file is absent: fairseq normalised the
+        # signal exactly for models with layer norm in the convolutions.
+        extractor = Wav2Vec2FeatureExtractor(do_normalize=config.feat_extract_norm == "layer")
+    if extractor.sampling_rate != SAMPLE_RATE:
+        raise UserError(
+            f"encoder: {folder} expects {extractor.sampling_rate} Hz, the pipeline works at "
+            f"{SAMPLE_RATE} Hz; choose another checkpoint."
+        )
+    return extractor
+
+
+def _batches(chunks: list[NDArray[np.float32]], size: int) -> Iterator[list[NDArray[np.float32]]]:
+    for first in range(0, len(chunks), size):
+        yield chunks[first : first + size]
+
+
+@torch.inference_mode()
+def _hidden_states(encoder: Encoder, chunks: list[NDArray[np.float32]]) -> list[torch.Tensor]:
+    values = encoder.extractor(
+        chunks, sampling_rate=SAMPLE_RATE, padding=False, return_tensors="np"
+    ).input_values
+    batch = torch.from_numpy(np.asarray(values, dtype=np.float32))
+    return list(encoder.model(batch, output_hidden_states=True).hidden_states)
+
+
+def _mean_and_std(states: torch.Tensor) -> NDArray[np.float32]:
+    statistics = torch.cat([states.mean(dim=1), states.std(dim=1, correction=0)], dim=1)
+    return statistics.numpy()
+
+
+def _at_reduced_rate(states: torch.Tensor, stride: int) -> NDArray[np.float32]:
+    reduced = torch.nn.functional.avg_pool1d(
+        states.transpose(1, 2), stride, ceil_mode=True, count_include_pad=False
+    )
+    return reduced.transpose(1, 2).numpy()

@@ -1,0 +1,69 @@
+"""Files that are either whole or absent, however a run ends."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary sibling to write to; it takes the path's place once the block is left well.
+
+    For writers that want a file name of their own, such as ``DataFrame.to_parquet``. The parent
+    folders are created. If the block raises, the sibling is removed and what was at the path
+    before stays untouched.
+
+    Parameters
+    ----------
+    path
+        The file to create or replace.
+
+    Yields
+    ------
+    Path
+        The sibling, in the same folder and with the same suffix.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder, because a rename is atomic only within one file system; with the process
+    # in its name, so that two runs at once never write into each other's file.
+    sibling = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield sibling
+        sibling.replace(path)
+    finally:
+        sibling.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    r"""Write a UTF-8 text file in one step, with ``\n`` line ends on every system.
+
+    Parameters
+    ----------
+    path
+        The file to create or replace; its parent folders are created.
+    text
+        The whole content.
+    """
+    with replacing(path) as sibling:
+        sibling.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write a JSON file in one step: keys in the given order, a newline at the end.
+
+    Parameters
+    ----------
+    path
+        The file to create or replace; its parent folders are created.
+    data
+        What `json.dumps` takes.
+
+    Raises
+    ------
+    ValueError
+        If a number is NaN or infinite: JSON has no such numbers and DVC's metrics no use for them.
+    """
+    write_text(path, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

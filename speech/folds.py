@@ -1,0 +1,212 @@
+"""The two contracts of cross-validation: unheard voices for gender, unheard sessions for speaker.
+
+The contracts are code here, at the one place where folds are made: whatever table comes in,
+either they hold or a `UserError` says how many speakers or chapters are missing.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedKFold
+
+from speech.errors import UserError
+
+_GENDERS = {"F": "female", "M": "male"}
+
+_MIN_TRAINING_SPEAKERS = 2
+"""Per gender: networks stop early on one voice of each gender and learn from another."""
+
+
+def gender_folds(utterances: pd.DataFrame, folds: int, seed: int) -> pd.DataFrame:
+    """Assign whole speakers to folds, each fold with both genders.
+
+    Folds are drawn on the table of speakers, stratified by gender: with few groups,
+    `StratifiedGroupKFold` on utterances would give empty or one-sided folds.
+
+    Parameters
+    ----------
+    utterances
+        With utterance_id, speaker_id and gender; those without a gender take no part.
+    folds
+        How many.
+    seed
+        Of the draw.
+
+    Returns
+    -------
+    DataFrame
+        utterance_id, fold (0 … folds - 1), in the order of `utterances`.
+
+    Raises
+    ------
+    UserError
+        If a gender has too few speakers for every fold to hold one and every training part two.
+    """
+    usable = utterances[utterances["gender"].isin(list(_GENDERS))]
+    speakers = (
+        usable[["speaker_id", "gender"]]
+        .drop_duplicates("speaker_id")
+        .sort_values("speaker_id", ignore_index=True)
+    )
+    _check_genders(speakers, folds)
+    splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    fold_of: dict[str, int] = {}
+    for fold, (_, tested) in enumerate(splitter.split(speakers, speakers["gender"])):
+        fold_of.update(dict.fromkeys(speakers["speaker_id"].iloc[tested], fold))
+    return _fold_table(usable, usable["speaker_id"].map(fold_of))
+
+
+def speaker_folds(utterances: pd.DataFrame, folds: int) -> pd.DataFrame:
+    """Assign each speaker's chapters to folds, so that a tested session was never heard.
+
+    Chapters of one speaker go to different folds as long as there are folds left, the longest
+    first, each to the fold with the least speech so far. So no chapter straddles folds, and every
+    speaker keeps at least one chapter in training for every fold it is tested in. Speakers with a
+    single chapter take no part (see `single_chapter_speakers`).
+
+    Parameters
+    ----------
+    utterances
+        With utterance_id, speaker_id, chapter_id and seconds; all long enough for the task.
+        A chapter is known by its speaker and its id together.
+    folds
+        How many.
+
+    Returns
+    -------
+    DataFrame
+        utterance_id, fold (0 … folds - 1), in the order of `utterances`.
+
+    Raises
+    ------
+    UserError
+        If fewer than two speakers have two chapters, or there are fewer chapters than folds.
+    """
+    usable = utterances[~utterances["speaker_id"].isin(single_chapter_speakers(utterances))]
+    chapters = (
+        usable.groupby(["speaker_id", "chapter_id"], as_index=False)["seconds"]
+        .sum()
+        .sort_values(["speaker_id", "seconds", "chapter_id"], ascending=[True, False, True])
+    )
+    _check_chapters(chapters, folds)
+    fold_of = _deal_chapters(chapters, folds)
+    keys = pd.MultiIndex.from_frame(usable[["speaker_id", "chapter_id"]])
+    return _fold_table(usable, pd.Series(keys.map(fold_of), index=usable.index))
+
+
+def single_chapter_speakers(utterances: pd.DataFrame) -> list[str]:
+    """Name the speakers who cannot be tested on an unheard session, because they have one only."""
+    chapters = utterances.groupby("speaker_id")["chapter_id"].nunique()
+    return sorted(chapters.index[chapters < 2])
+
+
+def hold_out_speakers(
+    speakers: Sequence[str], labels: Sequence[str], fraction: float, seed: int
+) -> np.ndarray:
+    """Choose validation examples by whole speakers, at least one of each label.
+
+    Parameters
+    ----------
+    speakers, labels
+        Of each example, shape (examples,).
+    fraction
+        Of each label's speakers; at least one is held out and at least one stays.
+    seed
+        Of the draw.
+
+    Returns
+    -------
+    ndarray of bool, shape (examples,)
+        True for validation.
+    """
+    table = pd.DataFrame({"speaker": speakers, "label": labels}).drop_duplicates()
+    return np.isin(np.asarray(speakers), _draw(table, "speaker", fraction, seed))
+
+
+def hold_out_utterances(
+    utterance_ids: Sequence[str], labels: Sequence[str], fraction: float, seed: int
+) -> np.ndarray:
+    """Choose validation examples by whole utterances, at least one of each label that has two.
+
+    Parameters
+    ----------
+    utterance_ids, labels
+        Of each example, shape (examples,).
+    fraction
+        Of each label's utterances; at least one stays.
+    seed
+        Of the draw.
+
+    Returns
+    -------
+    ndarray of bool, shape (examples,)
+        True for validation.
+    """
+    table = pd.DataFrame({"utterance": utterance_ids, "label": labels}).drop_duplicates()
+    return np.isin(np.asarray(utterance_ids), _draw(table, "utterance", fraction, seed))
+
+
+def _draw(table: pd.DataFrame, unit: str, fraction: float, seed: int) -> list[str]:
+    random = np.random.default_rng(seed)
+    drawn: list[str] = []
+    for _, units in table.sort_values(["label", unit]).groupby("label")[unit]:
+        count = min(max(1, round(fraction * len(units))), len(units) - 1)
+        drawn.extend(random.choice(units.to_numpy(dtype=object), count, replace=False))
+    return drawn
+
+
+def _deal_chapters(chapters: pd.DataFrame, folds: int) -> dict[tuple[str, str], int]:
+    load = np.zeros(folds)
+    fold_of: dict[tuple[str, str], int] = {}
+    for _, own in chapters.groupby("speaker_id"):
+        used = np.zeros(folds, dtype=int)
+        for row in own.itertuples():
+            # Least used by this speaker first, then least loaded: two chapters never share a
+            # fold while another is free, which is what keeps the speaker in training.
+            fold = min(range(folds), key=lambda f: (used[f], load[f]))
+            used[fold] += 1
+            load[fold] += row.seconds
+            fold_of[row.speaker_id, row.chapter_id] = fold
+    return fold_of
+
+
+def _fold_table(utterances: pd.DataFrame, folds: pd.Series) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"utterance_id": utterances["utterance_id"], "fold": folds.astype(int)}
+    ).reset_index(drop=True)
+
+
+def _check_genders(speakers: pd.DataFrame, folds: int) -> None:
+    for code, name in _GENDERS.items():
+        count = int((speakers["gender"] == code).sum())
+        needed = _speakers_needed(folds)
+        if count < needed:
+            raise UserError(
+                f"folds.gender is {folds}, which needs at least {needed} {name} speakers, but the "
+                f"corpus has {count}: {needed - count} missing; add recordings or lower "
+                "folds.gender (2 folds need 4 speakers of each gender, 3 need 3)."
+            )
+
+
+def _speakers_needed(folds: int) -> int:
+    # The largest test fold of n speakers is ceil(n / folds); what it leaves must train.
+    needed = folds
+    while needed - -(-needed // folds) < _MIN_TRAINING_SPEAKERS:
+        needed += 1
+    return needed
+
+
+def _check_chapters(chapters: pd.DataFrame, folds: int) -> None:
+    speakers = chapters["speaker_id"].nunique()
+    if speakers < 2:
+        raise UserError(
+            "corpus: the speaker task needs at least 2 speakers with 2 chapters or more, but the "
+            f"corpus has {speakers}: {2 - speakers} missing; add recordings of a second session."
+        )
+    if len(chapters) < folds:
+        raise UserError(
+            f"folds.speaker is {folds}, which needs at least {folds} chapters, but the corpus has "
+            f"{len(chapters)}: {folds - len(chapters)} missing; add recordings or lower "
+            "folds.speaker."
+        )

@@ -1,0 +1,54 @@
+"""Spread independent work over cores without changing its result."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal, Protocol, TypeVar
+
+from joblib import Parallel, delayed
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Progress(Protocol):
+    """Wraps an iterable of `total` items and shows how far it has come."""
+
+    def __call__(self, items: Iterable[Result], total: int) -> Iterable[Result]:
+        """Return `items`, unchanged and in order."""
+
+
+def silent(items: Iterable[Result], total: int) -> Iterable[Result]:  # noqa: ARG001
+    """Show no progress: the default of every function that takes a `Progress`."""
+    return items
+
+
+def spread(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    jobs: int,
+    progress: Progress = silent,
+    prefer: Literal["processes", "threads"] = "processes",
+) -> list[Result]:
+    """Apply a function to every item in parallel.
+
+    Parameters
+    ----------
+    function
+        Called once per item. With processes it must be picklable by cloudpickle.
+    items
+        What to work on.
+    jobs
+        Number of workers; -1 for one per core.
+    progress
+        Shown as results come in.
+    prefer
+        Threads for work that releases the GIL (decoding), processes for the rest.
+
+    Returns
+    -------
+    list
+        The results, in the order of the items.
+    """
+    results = Parallel(n_jobs=jobs, prefer=prefer, return_as="generator")(
+        delayed(function)(item) for item in items
+    )
+    return list(progress(results, len(items)))

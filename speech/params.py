@@ -1,0 +1,330 @@
+"""params.yaml as typed, checked values: every key, every bound, in one place."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from speech.errors import UserError
+
+Task = Literal["gender", "speaker"]
+Features = Literal["mfcc", "wav2vec2"]
+ModelName = Literal["dummy", "logistic", "svm", "mlp", "cnn"]
+Normalisation = Literal["none", "utterance_mean", "utterance"]
+
+SAMPLE = "sample"
+"""The value of ``corpus`` and ``encoder`` that stands for the ones made on this machine."""
+
+SAMPLE_RATE = 16_000
+"""Hz; wav2vec 2.0 and LibriSpeech are both defined at this rate, so it is no parameter."""
+
+Positive = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Block(BaseModel):
+    """A block of params.yaml: unknown keys are refused, values never silently converted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SampleCorpus(Block):
+    """The synthesised corpus."""
+
+    speakers_per_gender: int = Field(ge=2, le=20)
+    chapters: int = Field(ge=1, le=10)
+    minutes: Positive
+
+
+class SampleEncoder(Block):
+    """The small, randomly initialised wav2vec 2.0."""
+
+    hidden: int = Field(ge=16, le=768, multiple_of=16)
+    layers: int = Field(ge=1, le=24)
+
+
+class Index(Block):
+    """Which recordings are usable."""
+
+    min_seconds: float = Field(ge=0.1)
+
+
+class Chunks(Block):
+    """How an utterance is cut into consecutive chunks."""
+
+    seconds: float = Field(ge=0.1, le=60)
+    hop_seconds: Positive
+    tail: Literal["overlap", "drop"]
+
+
+class Folds(Block):
+    """How many folds each task is cross-validated over."""
+
+    gender: int = Field(ge=2)
+    speaker: int = Field(ge=2)
+
+
+class Mfcc(Block):
+    """Mel-frequency cepstral coefficients, named as in the literature."""
+
+    coefficients: int = Field(ge=1, le=128)
+    filters: int = Field(ge=2, le=256)
+    window_seconds: float = Field(ge=0.005, le=0.1)
+    hop_seconds: float = Field(ge=0.002, le=0.1)
+    fft: int = Field(ge=64, le=8192)
+    low_hz: float = Field(ge=0)
+    high_hz: float = Field(le=SAMPLE_RATE / 2)
+    preemphasis: float = Field(ge=0, lt=1)
+    lifter: int = Field(ge=0)
+    energy: bool
+    delta_orders: int = Field(ge=0, le=2)
+    delta_width: int = Field(ge=1, le=10)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.coefficients > self.filters:
+            raise ValueError(
+                f"coefficients ({self.coefficients}) cannot exceed filters ({self.filters})"
+            )
+        if self.fft < round(self.window_seconds * SAMPLE_RATE):
+            raise ValueError(
+                f"fft ({self.fft}) must cover the window "
+                f"({round(self.window_seconds * SAMPLE_RATE)} samples)"
+            )
+        if self.low_hz >= self.high_hz:
+            raise ValueError(f"low_hz ({self.low_hz}) must be below high_hz ({self.high_hz})")
+        return self
+
+
+class Wav2vec2(Block):
+    """What is kept of the encoder's hidden states."""
+
+    layers: list[Annotated[int, Field(ge=0)]] | Literal["all"]
+    sequence_stride: int = Field(ge=1, le=50)
+    batch_size: int = Field(ge=1, le=256)
+
+
+class MfccInput(Block):
+    """How classifiers see the MFCC."""
+
+    normalisation: Normalisation
+
+
+class Wav2vec2Input(Block):
+    """Which hidden state classifiers see."""
+
+    layer: int = Field(ge=0)
+
+
+class Inputs(Block):
+    """What classifiers and clusters are given of each feature."""
+
+    mfcc: MfccInput
+    wav2vec2: Wav2vec2Input
+
+
+class Analysis(Block):
+    """The look at the MFCC before any model."""
+
+    resamples: int = Field(ge=100, le=100_000)
+    outlier_p: Fraction
+
+
+class Dummy(Block):
+    """The naive baseline."""
+
+    strategy: Literal["prior", "most_frequent", "stratified", "uniform"]
+
+
+class Logistic(Block):
+    """Logistic regression."""
+
+    C: Positive
+    max_iter: int = Field(ge=10)
+
+
+class Svm(Block):
+    """Support vector machine."""
+
+    C: Positive
+    kernel: Literal["rbf", "linear"]
+    gamma: Positive | Literal["scale", "auto"]
+
+
+class Training(Block):
+    """What both networks need to be trained."""
+
+    dropout: float = Field(ge=0, lt=1)
+    learning_rate: Positive
+    weight_decay: float = Field(ge=0)
+    batch_size: int = Field(ge=1)
+    epochs: int = Field(ge=1)
+    patience: int = Field(ge=1)
+
+
+class Mlp(Training):
+    """The neural network on pooled features."""
+
+    hidden: list[Annotated[int, Field(ge=1)]] = Field(min_length=1)
+
+
+class Cnn(Training):
+    """The convolutional network over frames."""
+
+    channels: list[Annotated[int, Field(ge=1)]] = Field(min_length=1, max_length=5)
+    kernel: int = Field(ge=1, le=31)
+
+
+class Validation(Block):
+    """The part of the training data that networks stop early on."""
+
+    fraction: float = Field(gt=0, le=0.5)
+
+
+class Evaluate(Block):
+    """How uncertain a score is said to be."""
+
+    resamples: int = Field(ge=100, le=100_000)
+
+
+class Clusters(Block):
+    """The unsupervised look at both feature spaces."""
+
+    level: Literal["utterance", "chunk"]
+    pca_variance: Fraction
+    perplexity: Positive
+    min_cluster_size: int = Field(ge=2)
+    max_points: int = Field(ge=100)
+
+
+class Parallel(Block):
+    """How the work is spread; never changes a result."""
+
+    jobs: int
+
+    @model_validator(mode="after")
+    def _nonzero(self) -> Self:
+        if self.jobs == 0:
+            raise ValueError("jobs must not be 0: use -1 for all cores, or 1, 2, …")
+        return self
+
+
+class HeadlineFeatures(Block):
+    """Which features each task's headline scores are computed from."""
+
+    gender: Features
+    speaker: Features
+
+
+class Params(Block):
+    """Everything in params.yaml."""
+
+    corpus: str = Field(min_length=1)
+    encoder: str = Field(min_length=1)
+    model: ModelName
+    models: list[ModelName] = Field(min_length=1)
+    headline_features: HeadlineFeatures
+    seed: int = Field(ge=0, lt=2**32)
+    sample_corpus: SampleCorpus
+    sample_encoder: SampleEncoder
+    index: Index
+    chunks: Chunks
+    folds: Folds
+    mfcc: Mfcc
+    wav2vec2: Wav2vec2
+    inputs: Inputs
+    analysis: Analysis
+    validation: Validation
+    dummy: Dummy
+    logistic: Logistic
+    svm: Svm
+    mlp: Mlp
+    cnn: Cnn
+    evaluate: Evaluate
+    clusters: Clusters
+    parallel: Parallel
+
+    @model_validator(mode="after")
+    def _headline_is_fitted(self) -> Self:
+        if self.model not in self.models:
+            raise ValueError(f"model ({self.model}) must be among models ({self.models})")
+        if len(set(self.models)) < len(self.models):
+            raise ValueError(f"models ({self.models}) must not repeat a name")
+        return self
+
+    @model_validator(mode="after")
+    def _input_layer_is_kept(self) -> Self:
+        layers, layer = self.wav2vec2.layers, self.inputs.wav2vec2.layer
+        if layers != "all" and layer not in layers:
+            raise ValueError(
+                f"inputs.wav2vec2.layer ({layer}) must be among wav2vec2.layers ({layers})"
+            )
+        return self
+
+
+def load_params(path: Path) -> Params:
+    """Read and check a params.yaml.
+
+    Parameters
+    ----------
+    path
+        The YAML file.
+
+    Returns
+    -------
+    Params
+        Its checked content.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, is no YAML mapping, or any key or value is not allowed.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"{path}: no such file; run from the root of the repository, where {path.name} lies."
+        ) from None
+    except yaml.YAMLError as error:
+        place = getattr(error, "problem_mark", None)
+        line = f" line {place.line + 1}" if place else ""
+        raise UserError(f"{path}:{line} is not valid YAML; mend the syntax there.") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: holds no keys; restore it from git.")
+    try:
+        return Params.model_validate(content, strict=True)
+    except ValidationError as error:
+        raise UserError(f"{path}: {_first_complaint(error)}") from None
+
+
+def _first_complaint(error: ValidationError) -> str:
+    """Say the first thing wrong as one sentence with the key, the value and what is allowed."""
+    complaint = error.errors()[0]
+    location = [str(part) for part in complaint["loc"]]
+    key = ".".join(part for part in location if part in _keys_of(complaint) or part.isidentifier())
+    value: Any = complaint["input"]
+    match complaint["type"]:
+        case "extra_forbidden":
+            allowed = ", ".join(_allowed_keys(location[:-1]))
+            return f"unknown key {key}; the keys allowed there are {allowed}."
+        case "missing":
+            return f"the key {key} is missing; restore it from git or set it."
+        case "value_error":
+            reason = str(complaint["ctx"]["error"])
+            return f"{key + ': ' if key else ''}{reason}; change one of them."
+        case _:
+            reason = complaint["msg"][0].lower() + complaint["msg"][1:]
+            return f"{key} is {value!r}, but {reason}; change it."
+
+
+def _keys_of(complaint: Any) -> set[str]:
+    return {str(part) for part in complaint["loc"] if isinstance(part, int)}
+
+
+def _allowed_keys(location: list[str]) -> list[str]:
+    block: type[BaseModel] = Params
+    for part in location:
+        block = block.model_fields[part].annotation  # type: ignore[assignment]
+    return list(block.model_fields)

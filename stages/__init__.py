@@ -1,0 +1,1 @@
+"""One standalone script per stage of dvc.yaml."""

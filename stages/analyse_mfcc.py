@@ -1,0 +1,113 @@
+"""Look at the MFCC before any model: distributions, gender differences, outliers, normalisation."""
+
+from typing import Any
+
+import pandas as pd
+
+from speech.features.store import read_speaker, speaker_file
+from speech.files import write_json, write_text
+from speech.mfcc_analysis import (
+    Outliers,
+    coefficient_names,
+    compare_normalisations,
+    densities,
+    distributions,
+    find_outliers,
+    gender_differences,
+    summarise,
+)
+from speech.params import Params
+from speech.tables import read_folds, read_parquet
+from stages.console import bar, run_stage
+from stages.paths import FOLDS, METRICS, MFCC, PLOTS, UTTERANCES
+
+DIGITS = 6
+SIGNIFICANCE = 0.05
+
+
+def analyse_mfcc(params: Params) -> str:
+    """Analyse the static coefficients of the whole corpus."""
+    names = coefficient_names(params.mfcc.coefficients, energy=params.mfcc.energy)
+    folds = read_folds(FOLDS / "gender.csv")
+    summary = summarise(
+        read_parquet(UTTERANCES).merge(folds, on="utterance_id", how="left"),
+        lambda speaker: read_speaker(speaker_file(MFCC, speaker)),
+        params.mfcc.coefficients,
+        bar("speaker"),
+    )
+
+    resampling = {"resamples": params.analysis.resamples, "seed": params.seed}
+    differences = gender_differences(summary, names, **resampling)
+    outliers = find_outliers(summary, names, p=params.analysis.outlier_p, seed=params.seed)
+    normalisations = compare_normalisations(summary, params.logistic, **resampling)
+
+    counts = {
+        "speakers": summary.utterances["speaker_id"].nunique(),
+        "utterances": len(summary.utterances),
+        "utterances_without_gender": int(summary.utterances["fold"].isna().sum()),
+        "frames": int(summary.utterances["frames"].sum()),
+    }
+    metrics = counts | {
+        "outliers": _outlier_metrics(outliers),
+        "gender": _gender_metrics(differences),
+        "accuracy": _accuracy_metrics(normalisations, standardised=False),
+        "accuracy_standardised": _accuracy_metrics(normalisations, standardised=True),
+    }
+    write_json(METRICS / "mfcc.json", metrics)
+    plots = {
+        "distributions": distributions(summary.by_gender, names),
+        "density": densities(summary.by_gender, names),
+        "correlation": differences,
+        "outliers": outliers.table,
+        "normalisations": normalisations,
+    }
+    for name, table in plots.items():
+        # Significant digits, not decimals: a p-value of 1e-12 must not become 0.
+        text = table.to_csv(index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
+        write_text(PLOTS / "mfcc" / f"{name}.csv", text)
+
+    strongest = metrics["gender"]["strongest"]
+    return (
+        f"{counts['utterances']} utterances of {counts['speakers']} speakers; "
+        f"{strongest['coefficient']} differs most between genders (d = {strongest['d']:.2f}); "
+        f"{len(outliers.table)} outliers by {outliers.method}"
+    )
+
+
+def _outlier_metrics(outliers: Outliers) -> dict[str, Any]:
+    return {"count": len(outliers.table), "judged": outliers.judged, "method": outliers.method}
+
+
+def _gender_metrics(differences: pd.DataFrame) -> dict[str, Any]:
+    strongest = differences.loc[differences["value"].abs().idxmax()]
+    return {
+        "different_coefficients": int((differences["p_corrected"] < SIGNIFICANCE).sum()),
+        "strongest": {
+            "coefficient": strongest["coefficient"],
+            "d": _rounded(strongest["value"]),
+            "d_low": _rounded(strongest["low"]),
+            "d_high": _rounded(strongest["high"]),
+            "p_corrected": _rounded(strongest["p_corrected"]),
+        },
+    }
+
+
+def _accuracy_metrics(normalisations: pd.DataFrame, *, standardised: bool) -> dict[str, Any]:
+    return {
+        row.normalisation: {
+            "value": _rounded(row.accuracy),
+            "low": _rounded(row.low),
+            "high": _rounded(row.high),
+        }
+        for row in normalisations.itertuples()
+        if row.standardised == standardised
+    }
+
+
+def _rounded(value: float) -> float | None:
+    """Round for JSON, which has no NaN: a limit that few speakers do not give is null."""
+    return None if pd.isna(value) else float(f"{value:.{DIGITS}g}")
+
+
+if __name__ == "__main__":
+    run_stage(analyse_mfcc)

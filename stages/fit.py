@@ -1,0 +1,64 @@
+"""Fit one classifier on one task and one kind of features: cross-validated, then on everything."""
+
+import argparse
+from functools import partial
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+
+from speech.classifiers.registry import classifier_class
+from speech.cross_validation import (
+    average_over_utterances,
+    cross_validate,
+    fit_final,
+    label_examples,
+)
+from speech.examples import load_examples
+from speech.params import Features, ModelName, Params, Task
+from speech.tables import read_folds, read_parquet, write_csv, write_parquet
+from stages.console import bar, run_stage
+from stages.paths import FOLDS, MFCC, MODELS, PREDICTIONS, UTTERANCES, WAV2VEC2
+
+_FOLDERS: dict[Features, Path] = {"mfcc": MFCC, "wav2vec2": WAV2VEC2}
+
+
+def fit(params: Params, task: Task, features: Features, model: ModelName) -> str:
+    """Write out-of-fold predictions and the final model."""
+    folds = read_folds(FOLDS / f"{task}.csv")
+    utterances = read_parquet(UTTERANCES).merge(folds, on="utterance_id")
+    form = classifier_class(model).form
+    examples = load_examples(_FOLDERS[features], features, utterances, params, form)
+    data = label_examples(examples, utterances, task)
+    fold_of = utterances.set_index("utterance_id")["fold"]
+    fold = examples.table["utterance_id"].map(fold_of).to_numpy(dtype=np.int64)
+    result = cross_validate(model, task, examples.table, data, fold, params, bar("fold"))
+
+    folder = PREDICTIONS / task / f"{features}-{model}"
+    write_parquet(folder / "chunks.parquet", result.chunks)
+    by_utterance = average_over_utterances(result.chunks)
+    write_parquet(folder / "utterances.parquet", by_utterance)
+    write_csv(folder / "curves.csv", result.curves)
+
+    saved = MODELS / f"{task}-{features}-{model}"
+    card = {"model": model, "task": task, "features": features, "seed": params.seed}
+    fit_final(model, data, params, saved, card, result.epochs)
+    return (
+        f"{model} for {task} on {features}: {len(by_utterance):,} utterances predicted out of fold "
+        f"in {len(set(fold.tolist()))} folds, final model in {saved}"
+    )
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("task", choices=get_args(Task))
+    parser.add_argument("features", choices=get_args(Features))
+    parser.add_argument("model", choices=get_args(ModelName))
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    chosen = _arguments()
+    run_stage(
+        partial(fit, task=chosen.task, features=chosen.features, model=chosen.model),
+    )

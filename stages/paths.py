@@ -1,0 +1,25 @@
+"""Where the stages read and write, relative to the root of the repository.
+
+dvc.yaml names the same paths; a test holds the two together.
+"""
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+
+SCHEMA = Path("data/params.schema.json")
+SAMPLE_CORPUS = Path("data/sample_corpus")
+CORPUS_AUDIO = Path("data/corpus/audio")
+CORPUS_SPEAKERS = Path("data/corpus/SPEAKERS.TXT")
+AUDIO_FACTS = Path("data/audio_facts.parquet")
+UTTERANCES = Path("data/utterances.parquet")
+REJECTED = Path("data/rejected.csv")
+FOLDS = Path("data/folds")
+MFCC = Path("data/mfcc")
+SAMPLE_ENCODER = Path("data/sample_encoder")
+ENCODER = Path("data/encoder")
+WAV2VEC2 = Path("data/wav2vec2")
+PREDICTIONS = Path("data/predictions")
+MODELS = Path("models")
+METRICS = Path("metrics")
+PLOTS = Path("plots")

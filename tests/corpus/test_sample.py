@@ -1,0 +1,309 @@
+"""The sample corpus: LibriSpeech's layout, the same bytes every time, and a task worth solving."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import espeakng_loader
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from speech.corpus import sample
+from speech.corpus.espeak import Reader, Voice
+from speech.corpus.sample import (
+    FEMALE_VOICES,
+    MALE_VOICES,
+    WORDS_PER_CLAUSE,
+    split_clauses,
+    synthesise_corpus,
+)
+from speech.errors import UserError
+from speech.params import SampleCorpus
+
+TINY = SampleCorpus(speakers_per_gender=2, chapters=2, minutes=0.6)
+SEED = 17
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    target = tmp_path_factory.mktemp("sample") / "corpus"
+    synthesise_corpus(target, TINY, SEED, jobs=2)
+    return target
+
+
+@pytest.fixture(scope="module")
+def everyone(tmp_path_factory):
+    target = tmp_path_factory.mktemp("everyone") / "corpus"
+    settings = SampleCorpus(speakers_per_gender=20, chapters=1, minutes=3.0)
+    synthesise_corpus(target, settings, SEED, jobs=-1)
+    return target
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def table(path: Path) -> list[list[str]]:
+    lines = path.read_text("utf-8").splitlines()
+    return [
+        [cell.strip() for cell in line.split("|", 4)] for line in lines if not line.startswith(";")
+    ]
+
+
+def recordings(folder: Path) -> list[np.ndarray]:
+    return [soundfile.read(path)[0] for path in sorted(folder.rglob("*.flac"))]
+
+
+def level_db(signal: np.ndarray) -> float:
+    return 10 * np.log10(np.mean(signal**2))
+
+
+def spectrum_db(signal: np.ndarray) -> np.ndarray:
+    """Mean power in octave bands from 125 Hz to 8 kHz, relative to their mean, in dB."""
+    power = np.abs(np.fft.rfft(signal)) ** 2
+    hz = np.fft.rfftfreq(len(signal), 1 / 16_000)
+    edges = 125.0 * 2 ** np.arange(7)
+    bands = [power[(hz >= low) & (hz < 2 * low)].mean() for low in edges[:-1]]
+    decibels = 10 * np.log10(bands)
+    return decibels - decibels.mean()
+
+
+def median_pitch(signals: list[np.ndarray]) -> float:
+    """In Hz, by autocorrelation of the frames that are clearly voiced."""
+    pitches = []
+    for signal in signals:
+        frames = np.lib.stride_tricks.sliding_window_view(signal, 800)[::320]
+        frames = frames[np.mean(frames**2, axis=1) > 0.3 * np.mean(signal**2)] * np.hanning(800)
+        power = np.abs(np.fft.rfft(frames, 2048)) ** 2
+        window = np.fft.irfft(np.abs(np.fft.rfft(np.hanning(800), 2048)) ** 2)[:320]
+        similarity = np.fft.irfft(power)[:, :320] / window
+        similarity /= similarity[:, :1]
+        lags = similarity[:, 40:267]  # 400 to 60 Hz
+        best = lags.max(axis=1, keepdims=True)
+        first = np.argmax(lags > 0.9 * best, axis=1)  # not twice the period
+        peak = [lag + np.argmax(row[lag : lag + 20]) for lag, row in zip(first, lags, strict=True)]
+        pitches.append(16_000 / (40 + np.array(peak)[best[:, 0] > 0.6]))
+    return float(np.median(np.concatenate(pitches)))
+
+
+def test_the_same_settings_and_seed_give_the_same_bytes_with_any_number_of_jobs(tiny, tmp_path):
+    synthesise_corpus(tmp_path / "again", TINY, SEED, jobs=1)
+    assert contents(tmp_path / "again") == contents(tiny)
+
+
+def test_another_process_gives_the_same_bytes(tiny, tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from speech.params import SampleCorpus;"
+        "from speech.corpus.sample import synthesise_corpus;"
+        f"synthesise_corpus(Path(sys.argv[1]), SampleCorpus(**{TINY.model_dump()}), {SEED}, -1)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "again")], check=True)
+    assert contents(tmp_path / "again") == contents(tiny)
+
+
+def test_another_seed_gives_other_recordings_of_the_same_voices(tiny, tmp_path):
+    synthesise_corpus(tmp_path / "other", TINY, SEED + 1, jobs=2)
+    names = [[row[0], row[1], row[4]] for row in table(tmp_path / "other" / "SPEAKERS.TXT")]
+    assert names == [[row[0], row[1], row[4]] for row in table(tiny / "SPEAKERS.TXT")]
+    assert not set(contents(tmp_path / "other").values()) & set(contents(tiny).values())
+
+
+def test_a_reader_repeats_itself_even_where_the_voice_has_random_breath():
+    def read_twice() -> tuple[bytes, bytes]:
+        with Reader(Voice("en-us", "f3", 50, 50, 170), seed=5) as reader:
+            return reader.read("Oh my ears and whiskers!"), reader.read("How late it's getting!")
+
+    assert read_twice() == read_twice()
+
+
+def test_files_lie_and_are_named_as_in_librispeech(tiny):
+    assert {path.name for path in tiny.iterdir()} == {"SPEAKERS.TXT", "CHAPTERS.TXT", "sample"}
+    for path in (tiny / "sample").rglob("*.flac"):
+        speaker, chapter = path.parent.parent.name, path.parent.name
+        assert (speaker + chapter).isdigit()
+        assert path.parts[-4] == "sample"
+        prefix, utterance = path.stem.rsplit("-", 1)
+        assert prefix == f"{speaker}-{chapter}"
+        assert len(utterance) == 4
+        assert utterance.isdigit()
+
+
+def test_recordings_are_16_bit_mono_flac_at_16_khz(tiny):
+    for path in tiny.rglob("*.flac"):
+        info = soundfile.info(path)
+        assert (info.format, info.subtype) == ("FLAC", "PCM_16")
+        assert (info.channels, info.samplerate) == (1, 16_000)
+
+
+def test_every_utterance_has_its_line_in_the_transcript(tiny):
+    for transcript in tiny.rglob("*.trans.txt"):
+        assert transcript.name == "{}-{}.trans.txt".format(*transcript.parts[-3:-1])
+        lines = [line.split(" ", 1) for line in transcript.read_text("utf-8").splitlines()]
+        recorded = sorted(path.stem for path in transcript.parent.glob("*.flac"))
+        assert [utterance for utterance, _ in lines] == recorded
+        for _, text in lines:
+            assert set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZ' ")
+            assert len(text.split()) >= 3
+
+
+def test_utterances_last_as_long_as_librispeechs(tiny, everyone):
+    seconds = [len(recording) / 16_000 for recording in recordings(tiny) + recordings(everyone)]
+    assert min(seconds) >= 2.2
+    assert max(seconds) <= 15.5
+
+
+def test_the_tables_name_every_speaker_and_chapter_with_true_minutes(tiny):
+    speakers = table(tiny / "SPEAKERS.TXT")
+    assert [row[1] for row in speakers].count("F") == 2
+    assert [row[1] for row in speakers].count("M") == 2
+    assert sorted(row[0] for row in speakers) == sorted(p.name for p in (tiny / "sample").iterdir())
+    chapters = table(tiny / "CHAPTERS.TXT")
+    assert len({row[0] for row in chapters}) == len(chapters) == 4 * 2
+    for identifier, speaker, minutes, subset, _ in chapters:
+        folder = tiny / "sample" / speaker / identifier
+        true = sum(len(recording) for recording in recordings(folder)) / 16_000 / 60
+        assert float(minutes) == pytest.approx(true, abs=0.0051)
+        assert subset == "sample"
+    for identifier, _, subset, minutes, name in speakers:
+        folder = tiny / "sample" / identifier
+        true = sum(len(recording) for recording in recordings(folder)) / 16_000 / 60
+        assert float(minutes) == pytest.approx(true, abs=0.0051)
+        assert subset == "sample"
+        assert name.startswith("Synthetic voice ")
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_minutes_are_what_was_asked_for(seed, tmp_path):
+    settings = SampleCorpus(speakers_per_gender=2, chapters=3, minutes=1.0)
+    synthesise_corpus(tmp_path / "corpus", settings, seed, jobs=-1)
+    seconds = sum(len(recording) for recording in recordings(tmp_path / "corpus")) / 16_000
+    assert seconds == pytest.approx(60, rel=0.1)
+    assert all(len(list(s.iterdir())) == 3 for s in (tmp_path / "corpus" / "sample").iterdir())
+
+
+def test_chapters_of_one_speaker_differ_in_level_spectrum_and_text(tiny):
+    for speaker in (tiny / "sample").iterdir():
+        first, second = (np.concatenate(recordings(c)) for c in sorted(speaker.iterdir()))
+        assert abs(level_db(first) - level_db(second)) > 3
+        assert np.ptp(spectrum_db(first) - spectrum_db(second)) > 3
+        texts = [
+            {line.split(" ", 1)[1] for line in path.read_text("utf-8").splitlines()}
+            for path in speaker.rglob("*.trans.txt")
+        ]
+        assert not texts[0] & texts[1]
+
+
+def test_no_recording_is_clipped_or_silent(everyone):
+    for recording in recordings(everyone):
+        assert np.abs(recording).max() < 0.95
+        assert level_db(recording) > -50
+
+
+def test_the_genders_pitches_meet_but_are_not_inverted(everyone):
+    pitch = {"F": [], "M": []}
+    for row in table(everyone / "SPEAKERS.TXT"):
+        pitch[row[1]].append(median_pitch(recordings(everyone / "sample" / row[0])))
+    assert min(pitch["F"]) < max(pitch["M"])
+    assert np.quantile(pitch["F"], 0.2) > np.quantile(pitch["M"], 0.8)
+    assert min(pitch["M"]) > 75
+    assert max(pitch["F"]) < 280
+
+
+def test_every_speaker_is_a_voice_of_their_own():
+    assert len(set(FEMALE_VOICES + MALE_VOICES)) == 40
+    assert len({voice[:2] for voice in FEMALE_VOICES + MALE_VOICES}) == 40
+
+
+def test_accent_range_and_tempo_do_not_tell_the_gender():
+    for female, male in zip(FEMALE_VOICES, MALE_VOICES, strict=True):
+        assert (female.accent, *female[3:]) == (male.accent, *male[3:])
+
+
+@given(st.text(alphabet="ab ,.;:!?()\"-'\n", max_size=300))
+def test_clauses_keep_every_word_in_order_and_are_short(text):
+    clauses = split_clauses(text)
+    assert re.findall("[ab]", " ".join(clauses)) == re.findall("[ab]", text)
+    assert all(3 <= len(clause.split()) <= WORDS_PER_CLAUSE for clause in clauses[:-1])
+
+
+def test_too_few_minutes_are_refused_with_how_many_it_takes(tmp_path):
+    settings = SampleCorpus(speakers_per_gender=2, chapters=4, minutes=0.5)
+    with pytest.raises(UserError, match=r"sample_corpus.minutes is 0\.5.*at least 1\.0"):
+        synthesise_corpus(tmp_path / "corpus", settings, SEED, jobs=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_leaves_nothing_behind(tmp_path, monkeypatch):
+    def fail(*args):
+        raise RuntimeError("out of breath")
+
+    monkeypatch.setattr(sample, "_chapters_table", fail)
+    with pytest.raises(RuntimeError, match="out of breath"):
+        synthesise_corpus(tmp_path / "corpus", TINY, SEED, jobs=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_keeps_the_corpus_that_was_there(tmp_path, monkeypatch):
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "SPEAKERS.TXT").write_text("older")
+
+    def fail(*args):
+        raise RuntimeError("out of breath")
+
+    monkeypatch.setattr(Reader, "read", fail)
+    with pytest.raises(RuntimeError, match="out of breath"):
+        synthesise_corpus(tmp_path / "corpus", TINY, SEED, jobs=1)
+    assert contents(tmp_path) == {"corpus/SPEAKERS.TXT": b"older"}
+
+
+def test_leftovers_of_an_interrupted_run_and_an_older_corpus_are_replaced(tiny, tmp_path):
+    for folder in (tmp_path / "corpus", tmp_path / ".corpus.unfinished"):
+        folder.mkdir()
+        (folder / "old.txt").write_text("old")
+    synthesise_corpus(tmp_path / "corpus", TINY, SEED, jobs=2)
+    assert contents(tmp_path / "corpus") == contents(tiny)
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
+
+
+def test_an_unknown_voice_is_named():
+    with (
+        Reader(Voice("en-us", "f99", 50, 50, 170), seed=1) as reader,
+        pytest.raises(UserError, match=r"en-us\+f99"),
+    ):
+        reader.read("Curiouser and curiouser!")
+
+
+def test_espeak_is_found_at_the_end_of_a_long_path(tmp_path, monkeypatch):
+    far = tmp_path / ("x" * 200) / "espeak-ng-data"
+    shutil.copytree(espeakng_loader.get_data_path(), far)
+    monkeypatch.setattr(espeakng_loader, "get_data_path", lambda: str(far))
+    with Reader(FEMALE_VOICES[0], seed=1) as reader:
+        assert len(reader.read("Down, down, down.")) > 0
+
+
+def test_an_espeak_that_does_not_load_is_the_users_to_mend(tmp_path, monkeypatch):
+    monkeypatch.setattr(espeakng_loader, "get_library_path", lambda: str(tmp_path / "none.so"))
+    with (
+        Reader(FEMALE_VOICES[0], seed=1) as reader,
+        pytest.raises(UserError, match="reinstall espeakng-loader"),
+    ):
+        reader.read("Down, down, down.")
+
+
+def test_progress_takes_one_step_a_chapter(tmp_path):
+    steps = []
+
+    def progress(chapters, total):
+        assert total == 8
+        for chapter in chapters:
+            steps.append(chapter)
+            yield chapter
+
+    synthesise_corpus(tmp_path / "corpus", TINY, SEED, jobs=2, progress=progress)
+    assert len(steps) == 8

@@ -1,0 +1,207 @@
+"""The evaluation stage, from prediction tables to metrics and plots."""
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from speech.errors import UserError
+from speech.params import HeadlineFeatures, load_params
+from stages.evaluate import evaluate
+
+ROOT = Path(__file__).parents[2]
+TASKS = ["gender", "speaker"]
+MODELS = ["dummy", "svm", "mlp"]
+SPEAKERS, CHAPTERS, UTTERANCES, CHUNKS = 6, 2, 3, 2
+
+
+@pytest.fixture
+def params():
+    params = load_params(ROOT / "params.yaml")
+    return params.model_copy(
+        update={
+            "model": "svm",
+            "models": MODELS,
+            "headline_features": HeadlineFeatures(gender="mfcc", speaker="wav2vec2"),
+            "evaluate": params.evaluate.model_copy(update={"resamples": 100}),
+        }
+    )
+
+
+@pytest.fixture
+def predictions(tmp_path, monkeypatch):
+    """Write a corpus and everybody's predictions into an empty folder, and go there."""
+    monkeypatch.chdir(tmp_path)
+    corpus = pd.DataFrame(
+        [
+            (f"{speaker}-{chapter}-{number:04d}", str(speaker), f"{speaker}{chapter}")
+            for speaker in range(100, 100 + SPEAKERS)
+            for chapter in range(CHAPTERS)
+            for number in range(UTTERANCES)
+        ],
+        columns=["utterance_id", "speaker_id", "chapter_id"],
+    )
+    corpus["gender"] = ["FM"[int(speaker) % 2] for speaker in corpus["speaker_id"]]
+    Path("data").mkdir()
+    corpus.assign(path="x.flac", seconds=4.0, sample_rate=16_000).to_parquet(
+        "data/utterances.parquet", index=False
+    )
+    random = np.random.default_rng(0)
+    systems = itertools.product(TASKS, ("mfcc", "wav2vec2"), enumerate(MODELS))
+    for task, features, (skill, model) in systems:
+        folder = Path("data/predictions") / task / f"{features}-{model}"
+        folder.mkdir(parents=True)
+        label = corpus["gender" if task == "gender" else "speaker_id"]
+        rows = corpus.drop(columns="gender").assign(fold=0, label=label)
+        rows = rows.loc[np.repeat(rows.index, CHUNKS)].reset_index(drop=True)
+        names = sorted(label.unique())
+        evidence = random.normal(size=(len(rows), len(names)))
+        evidence += 1.5 * skill * (np.array(names) == rows["label"].to_numpy()[:, None])
+        weight = np.exp(evidence)
+        columns = [f"p_{name}" for name in names]
+        rows[columns] = weight / weight.sum(axis=1, keepdims=True)
+        rows.assign(chunk=0, start_seconds=0.0, end_seconds=2.0).to_parquet(
+            folder / "chunks.parquet", index=False
+        )
+        keys = ["utterance_id", "speaker_id", "chapter_id", "fold", "label"]
+        rows.groupby(keys)[columns].mean().reset_index().to_parquet(
+            folder / "utterances.parquet", index=False
+        )
+        if model != "dummy":
+            curves = pd.DataFrame(
+                {
+                    "fold": [0, 0],
+                    "epoch": [1, 2],
+                    "loss": [0.7, 0.123456789],
+                    "validation_loss": [0.8, 0.5],
+                    "accuracy": [0.5, 0.9],
+                    "validation_accuracy": [0.5, 0.7],
+                }
+            )
+            of_networks = curves if model == "mlp" else curves.head(0)
+            of_networks.to_csv(folder / "curves.csv", index=False)
+    return tmp_path
+
+
+def metrics_of(task):
+    return json.loads(Path(f"metrics/{task}.json").read_text())
+
+
+def plot_of(task, name):
+    return pd.read_csv(f"plots/{task}/{name}.csv", dtype={"actual": str, "predicted": str})
+
+
+def leaves(tree, path=()):
+    """List the paths of all leaves, as DVC names metrics."""
+    for key, value in tree.items():
+        yield from leaves(value, (*path, key)) if isinstance(value, dict) else [(*path, key)]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_metrics_hold_the_headlines_scores_by_level(predictions, params, task):
+    evaluate(params, task)
+    told = metrics_of(task)
+    levels = ["chunk", "utterance", "speaker"] if task == "gender" else ["chunk", "utterance"]
+    assert list(told) == [*levels, "counts"]
+    assert told["counts"] == {
+        "speakers": SPEAKERS,
+        "utterances": SPEAKERS * CHAPTERS * UTTERANCES,
+        "chunks": SPEAKERS * CHAPTERS * UTTERANCES * CHUNKS,
+    }
+    for level in levels:
+        assert told[level]["accuracy_low"] <= told[level]["accuracy"]
+        assert told[level]["accuracy"] <= told[level]["accuracy_high"]
+        assert {"balanced_accuracy", "precision", "recall", "f1", "roc_auc", "log_loss"} < set(
+            told[level]
+        )
+        assert all(value == round(value, 6) for value in told[level].values())
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_another_headline_changes_the_values_and_no_path(predictions, params, task):
+    evaluate(params, task)
+    before, files = metrics_of(task), sorted(predictions.rglob("*.*"))
+    other = {
+        "model": "dummy",
+        "headline_features": HeadlineFeatures(gender="wav2vec2", speaker="mfcc"),
+    }
+    evaluate(params.model_copy(update=other), task)
+    after = metrics_of(task)
+    assert list(leaves(after)) == list(leaves(before))
+    assert after["utterance"]["accuracy"] != before["utterance"]["accuracy"]
+    assert sorted(predictions.rglob("*.*")) == files
+    names = " ".join(".".join(path) for path in leaves(after))
+    assert not any(name in names for name in [*MODELS, "mfcc", "wav2vec2"])
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_models_csv_compares_every_model_on_both_features(predictions, params, task):
+    evaluate(params, task)
+    models = plot_of(task, "models")
+    assert list(models.columns) == [
+        *("system", "model", "features", "level", "score", "value", "low", "high")
+    ]
+    assert set(models["system"]) == {f"{m} · {f}" for m in MODELS for f in ("mfcc", "wav2vec2")}
+    headline = "svm · mfcc" if task == "gender" else "svm · wav2vec2"
+    own = models[models["system"] == headline].drop(columns=["system", "model", "features"])
+    pd.testing.assert_frame_equal(own.reset_index(drop=True), plot_of(task, "scores"))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_confusion_and_speakers_tell_the_headlines_utterances(predictions, params, task):
+    evaluate(params, task)
+    confusion, accuracy = plot_of(task, "confusion"), metrics_of(task)["utterance"]["accuracy"]
+    assert len(confusion) == SPEAKERS * CHAPTERS * UTTERANCES
+    assert (confusion["actual"] == confusion["predicted"]).mean() == pytest.approx(
+        accuracy, abs=1e-6
+    )
+    speakers = plot_of(task, "speakers")
+    assert len(speakers) == SPEAKERS
+    assert speakers["utterance_accuracy"].mean() == pytest.approx(accuracy, abs=1e-5)
+
+
+def test_curves_hold_both_parts_of_every_network_and_of_nothing_else(predictions, params):
+    evaluate(params, "gender")
+    curves = plot_of("gender", "curves")
+    assert list(curves.columns) == ["system", "fold", "epoch", "part", "loss", "accuracy"]
+    assert set(curves["system"]) == {"mlp · mfcc", "mlp · wav2vec2"}
+    first = curves[curves["system"] == "mlp · mfcc"].set_index(["part", "epoch"])
+    assert first.loc[("training", 2), "loss"] == 0.123457
+    assert first.loc[("validation", 2), "loss"] == 0.5
+    assert first.loc[("validation", 2), "accuracy"] == 0.7
+
+
+def test_without_networks_curves_hold_only_their_header(predictions, params):
+    evaluate(params.model_copy(update={"models": ["dummy", "svm"]}), "gender")
+    text = Path("plots/gender/curves.csv").read_text()
+    assert text == "system,fold,epoch,part,loss,accuracy\n"
+
+
+def test_the_closing_line_names_the_headline_its_interval_and_its_voices(predictions, params):
+    line = evaluate(params, "gender")
+    told = metrics_of("gender")["utterance"]
+    assert line == (
+        f"utterance accuracy {100 * told['accuracy']:.1f} % "
+        f"[{100 * told['accuracy_low']:.1f}, {100 * told['accuracy_high']:.1f}] "
+        f"for svm · mfcc on {SPEAKERS} unheard voices; 6 systems compared"
+    )
+    assert "svm · wav2vec2 on 6 voices in unheard chapters" in evaluate(params, "speaker")
+
+
+def test_the_same_predictions_give_the_same_bytes(predictions, params):
+    outputs = []
+    for _ in range(2):
+        evaluate(params, "gender")
+        written = [Path("metrics/gender.json"), *sorted(Path("plots/gender").iterdir())]
+        outputs.append([path.read_bytes() for path in written])
+    assert outputs[0] == outputs[1]
+
+
+def test_missing_predictions_are_named_with_the_command_that_makes_them(predictions, params):
+    absent = params.model_copy(update={"models": [*MODELS, "cnn"]})
+    with pytest.raises(UserError, match=r"data/predictions/gender/mfcc-cnn.*gender-mfcc-cnn"):
+        evaluate(absent, "gender")
+    assert not Path("metrics").exists()
