@@ -50,6 +50,12 @@ def digest_of(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
+def decoder_digest() -> str:
+    """Return a digest of all that decodes: other code or libraries may find other facts."""
+    libraries = f"{soundfile.__libsndfile_version__} {soxr.__version__}"
+    return digest_of(Path(__file__).read_bytes() + libraries.encode())
+
+
 def load_audio(path: Path) -> NDArray[np.float32]:
     """Decode a recording to mono at 16 kHz.
 
@@ -100,6 +106,8 @@ def _decode(content: bytes) -> tuple[NDArray[np.float32], int]:
         channels, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise AudioError(f"undecodable ({error.error_string.rstrip('.')})") from None
+    except (MemoryError, ValueError):  # a damaged header may claim terabytes
+        raise AudioError("undecodable (its header claims an impossible length)") from None
     if len(channels) == 0:
         raise AudioError("empty recording")
     signal = channels[:, 0] if channels.shape[1] == 1 else channels.mean(axis=1)

@@ -8,7 +8,7 @@ the training speakers (gender) or training utterances (speaker).
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -113,7 +113,7 @@ def cross_validate(
     """
     numbers = sorted(set(folds.tolist()))
     fit_one = partial(_fit_fold, model=model, task=task, data=data, folds=folds, params=params)
-    results = spread(fit_one, numbers, params.parallel.jobs, progress)
+    results = spread(fit_one, numbers, params.parallel.jobs, progress, _workers(model))
 
     classes = sorted(set(data.labels.tolist()))
     probabilities = np.zeros((len(data.labels), len(classes)), dtype=np.float32)
@@ -173,7 +173,7 @@ def fit_final(
     """
     job = partial(_fit_on_all, data=data, params=params, folder=folder, card=card, epochs=epochs)
     # Through the same workers as the folds, where the heavy imports have been made already.
-    spread(job, [model], params.parallel.jobs)
+    spread(job, [model], params.parallel.jobs, prefer=_workers(model))
 
 
 def average_over_utterances(chunks: pd.DataFrame) -> pd.DataFrame:
@@ -194,6 +194,14 @@ def average_over_utterances(chunks: pd.DataFrame) -> pd.DataFrame:
     return chunks.groupby(keys, sort=False, as_index=False)[columns].mean()
 
 
+def _workers(model: ModelName) -> Literal["processes", "threads"]:
+    """Networks need a process each: TensorFlow's random state is one for the whole process.
+
+    scikit-learn's solvers release the GIL, and threads spare them the start of processes.
+    """
+    return "processes" if classifier_class(model).stops_early else "threads"
+
+
 def _fit_fold(
     number: int,
     model: ModelName,
@@ -211,7 +219,9 @@ def _fit_fold(
             params.validation.fraction,
             params.seed,
         )
-        training, validation = training[~held_out], training[held_out]
+        # With one utterance per speaker there is nothing to hold out, and nothing stops early.
+        if held_out.any():
+            training, validation = training[~held_out], training[held_out]
     with threadpool_limits(1):
         classifier = build_classifier(model, params, params.seed).fit(training, validation)
         probabilities = classifier.predict_proba(tested.inputs)

@@ -178,15 +178,16 @@ def _fold_table(utterances: pd.DataFrame, folds: pd.Series) -> pd.DataFrame:
 
 
 def _check_genders(speakers: pd.DataFrame, folds: int) -> None:
-    for code, name in _GENDERS.items():
-        count = int((speakers["gender"] == code).sum())
-        needed = _speakers_needed(folds)
-        if count < needed:
-            raise UserError(
-                f"folds.gender is {folds}, which needs at least {needed} {name} speakers, but the "
-                f"corpus has {count}: {needed - count} missing; add recordings or lower "
-                "folds.gender (2 folds need 4 speakers of each gender, 3 need 3)."
-            )
+    needed = _speakers_needed(folds)
+    counts = {name: int((speakers["gender"] == code).sum()) for code, name in _GENDERS.items()}
+    if min(counts.values()) < needed:
+        missing = [f"{needed - count} {name}" for name, count in counts.items() if count < needed]
+        there = [f"{count} {name}" for name, count in counts.items()]
+        raise UserError(
+            f"folds.gender is {folds}, which needs at least {needed} speakers of each gender, but "
+            f"the corpus has {' and '.join(there)}: {' and '.join(missing)} missing; add "
+            "recordings or lower folds.gender (2 folds need 4 speakers of each gender, 3 need 3)."
+        )
 
 
 def _speakers_needed(folds: int) -> int:

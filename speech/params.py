@@ -1,5 +1,8 @@
 """params.yaml as typed, checked values: every key, every bound, in one place."""
 
+import json
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -26,7 +29,7 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 class Block(BaseModel):
     """A block of params.yaml: unknown keys are refused, values never silently converted."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SampleCorpus(Block):
@@ -54,7 +57,7 @@ class Chunks(Block):
     """How an utterance is cut into consecutive chunks."""
 
     seconds: float = Field(ge=0.1, le=60)
-    hop_seconds: Positive
+    hop_seconds: float = Field(ge=0.01)
     tail: Literal["overlap", "drop"]
 
 
@@ -85,15 +88,19 @@ class Mfcc(Block):
     def _consistent(self) -> Self:
         if self.coefficients > self.filters:
             raise ValueError(
-                f"coefficients ({self.coefficients}) cannot exceed filters ({self.filters})"
+                f"mfcc.coefficients ({self.coefficients}) cannot exceed "
+                f"mfcc.filters ({self.filters}); change one of them"
             )
         if self.fft < round(self.window_seconds * SAMPLE_RATE):
             raise ValueError(
-                f"fft ({self.fft}) must cover the window "
-                f"({round(self.window_seconds * SAMPLE_RATE)} samples)"
+                f"mfcc.fft ({self.fft}) must cover mfcc.window_seconds "
+                f"({round(self.window_seconds * SAMPLE_RATE)} samples); change one of them"
             )
         if self.low_hz >= self.high_hz:
-            raise ValueError(f"low_hz ({self.low_hz}) must be below high_hz ({self.high_hz})")
+            raise ValueError(
+                f"mfcc.low_hz ({self.low_hz:g}) must be below mfcc.high_hz ({self.high_hz:g}); "
+                "change one of them"
+            )
         return self
 
 
@@ -206,7 +213,10 @@ class Parallel(Block):
     @model_validator(mode="after")
     def _nonzero(self) -> Self:
         if self.jobs == 0:
-            raise ValueError("jobs must not be 0: use -1 for all cores, or 1, 2, …")
+            raise ValueError(
+                "parallel.jobs is 0, but should be -1 for all cores, or the number of workers; "
+                "change it"
+            )
         return self
 
 
@@ -248,9 +258,14 @@ class Params(Block):
     @model_validator(mode="after")
     def _headline_is_fitted(self) -> Self:
         if self.model not in self.models:
-            raise ValueError(f"model ({self.model}) must be among models ({self.models})")
+            raise ValueError(
+                f"model ({self.model}) must be among models ({', '.join(self.models)}); "
+                "change one of them"
+            )
         if len(set(self.models)) < len(self.models):
-            raise ValueError(f"models ({self.models}) must not repeat a name")
+            raise ValueError(
+                f"models ({', '.join(self.models)}) must not repeat a name; remove the second"
+            )
         return self
 
     @model_validator(mode="after")
@@ -258,7 +273,8 @@ class Params(Block):
         layers, layer = self.wav2vec2.layers, self.inputs.wav2vec2.layer
         if layers != "all" and layer not in layers:
             raise ValueError(
-                f"inputs.wav2vec2.layer ({layer}) must be among wav2vec2.layers ({layers})"
+                f"inputs.wav2vec2.layer ({layer}) must be among wav2vec2.layers ({layers}); "
+                "change one of them"
             )
         return self
 
@@ -282,11 +298,15 @@ def load_params(path: Path) -> Params:
         If the file is missing, is no YAML mapping, or any key or value is not allowed.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except FileNotFoundError:
         raise UserError(
             f"{path}: no such file; run from the root of the repository, where {path.name} lies."
         ) from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); mend that.") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: is not UTF-8 text; save it as UTF-8.") from None
     except yaml.YAMLError as error:
         place = getattr(error, "problem_mark", None)
         line = f" line {place.line + 1}" if place else ""
@@ -296,35 +316,102 @@ def load_params(path: Path) -> Params:
     try:
         return Params.model_validate(content, strict=True)
     except ValidationError as error:
-        raise UserError(f"{path}: {_first_complaint(error)}") from None
+        raise UserError(f"{path}: {_first_complaint(error)}.") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads numbers as YAML 1.2 does, and with it DVC, which writes 0.00001 as ``1e-05``."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+"),
+    list("-+.0123456789"),
+)
+
+_ALLOWED = {
+    "bool_type": "true or false",
+    "finite_number": "a finite number",
+    "float_type": "a number",
+    "greater_than": "above {gt}",
+    "greater_than_equal": "at least {ge}",
+    "int_from_float": "a whole number",
+    "int_type": "a whole number",
+    "less_than": "below {lt}",
+    "less_than_equal": "at most {le}",
+    "list_type": "a list",
+    "literal_error": "{expected}",
+    "model_type": "a block of keys",
+    "multiple_of": "a multiple of {multiple_of}",
+    "string_too_short": "at least one character",
+    "string_type": "text",
+    "too_long": "a list at most {max_length} long",
+    "too_short": "a list at least {min_length} long",
+}
+"""What the value should be, by pydantic's type of error and in the words of its context."""
 
 
 def _first_complaint(error: ValidationError) -> str:
     """Say the first thing wrong as one sentence with the key, the value and what is allowed."""
-    complaint = error.errors()[0]
-    location = [str(part) for part in complaint["loc"]]
-    key = ".".join(part for part in location if part in _keys_of(complaint) or part.isidentifier())
-    value: Any = complaint["input"]
-    match complaint["type"]:
-        case "extra_forbidden":
-            allowed = ", ".join(_allowed_keys(location[:-1]))
-            return f"unknown key {key}; the keys allowed there are {allowed}."
+    complaints = error.errors()
+    first = complaints[0]
+    key, value = _key(first["loc"]), _shown(first["input"])
+    match first["type"]:
+        case "extra_forbidden" | "invalid_key":
+            allowed = ", ".join(_block_at(first["loc"][:-1]).model_fields)
+            return f"unknown key {key}; the keys allowed there are {allowed}"
         case "missing":
-            return f"the key {key} is missing; restore it from git or set it."
+            return f"the key {key} is missing; restore it from git or set it"
         case "value_error":
-            reason = str(complaint["ctx"]["error"])
-            return f"{key + ': ' if key else ''}{reason}; change one of them."
-        case _:
-            reason = complaint["msg"][0].lower() + complaint["msg"][1:]
-            return f"{key} is {value!r}, but {reason}; change it."
+            return str(first["ctx"]["error"])
+    # A value that may be of several kinds brings one complaint for each.
+    allowed = " or ".join(
+        _ALLOWED.get(complaint["type"], complaint["msg"]).format_map(_plain(complaint))
+        for complaint in complaints
+        if _key(complaint["loc"]) == key
+    )
+    return f"{key} is {value}, but should be {allowed}; change it"
 
 
-def _keys_of(complaint: Any) -> set[str]:
-    return {str(part) for part in complaint["loc"] if isinstance(part, int)}
+def _key(location: Sequence[int | str]) -> str:
+    """Write a location as params.yaml has it: ``wav2vec2.layers[1]``.
+
+    Below a block pydantic adds names of its own for the kinds that a value may be of.
+    """
+    depth = 0
+    while depth < len(location) and _is_block(location[:depth]):
+        depth += 1
+    indices = [f"[{part}]" for part in location[depth:] if isinstance(part, int)]
+    return ".".join(map(str, location[:depth])) + "".join(indices)
 
 
-def _allowed_keys(location: list[str]) -> list[str]:
+def _block_at(location: Sequence[int | str]) -> type[BaseModel]:
     block: type[BaseModel] = Params
     for part in location:
-        block = block.model_fields[part].annotation  # type: ignore[assignment]
-    return list(block.model_fields)
+        block = block.model_fields[str(part)].annotation  # type: ignore[assignment]
+    return block
+
+
+def _is_block(location: Sequence[int | str]) -> bool:
+    try:
+        return issubclass(_block_at(location), Block)
+    except (AttributeError, KeyError, TypeError):
+        return False
+
+
+def _plain(complaint: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what bounds a value, 8000.0 as 8000."""
+    context = complaint.get("ctx", {})
+    return {
+        name: int(bound) if isinstance(bound, float) and bound.is_integer() else bound
+        for name, bound in context.items()
+    }
+
+
+def _shown(value: Any) -> str:
+    """Write a value so that text and numbers cannot be confused, and a long one is cut."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "…"
+
+
+_LONGEST_VALUE = 60

@@ -45,8 +45,9 @@ def read_folds(path: Path) -> pd.DataFrame:
         If it is missing or damaged.
     """
     try:
-        return pd.read_csv(path, dtype={"utterance_id": str, "fold": int})
+        columns = ["utterance_id", "fold"]
+        return pd.read_csv(path, usecols=columns, dtype={"utterance_id": str, "fold": int})
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run `dvc repro` to make it.") from None
-    except (ValueError, KeyError):
+    except (OSError, ValueError):
         raise UserError(f"{path}: damaged; delete it and run `dvc repro`.") from None

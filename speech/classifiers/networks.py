@@ -42,7 +42,7 @@ class Network(ABC):
     seed
         Of initialisation, shuffling and dropout.
     epochs
-        Train exactly that long, without validation; None to stop early by validation loss.
+        Train exactly that long; None to stop early by validation loss, if there is validation data.
     """
 
     form: Form
@@ -80,7 +80,8 @@ class Network(ABC):
             metrics=["accuracy"],
         )
         callbacks = []
-        if self._epochs is None:
+        stops_early = self._epochs is None and validation is not None
+        if stops_early:
             callbacks.append(
                 keras.callbacks.EarlyStopping(
                     "val_loss", patience=self._settings.patience, restore_best_weights=True
@@ -102,8 +103,9 @@ class Network(ABC):
             verbose=0,
         ).history
         self.curves = _curves(history)
-        losses = history.get("val_loss", history["loss"])
-        self.best_epochs = self._epochs or int(np.argmin(losses)) + 1
+        self.best_epochs = (
+            int(np.argmin(history["val_loss"])) + 1 if stops_early else len(self.curves)
+        )
         return self
 
     def predict_proba(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -6,7 +6,6 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import skops.io
 from sklearn.base import BaseEstimator
 
 from speech.errors import UserError
@@ -37,6 +36,8 @@ def write_estimator(path: Path, estimator: BaseEstimator) -> None:
     estimator
         A fitted estimator.
     """
+    import skops.io  # slow to import, as it looks at all of torch
+
     raw = zipfile.ZipFile(io.BytesIO(skops.io.dumps(estimator)))
     schema = json.loads(raw.read(_SCHEMA))
     names: dict[str, str] = {}
@@ -55,6 +56,8 @@ def read_estimator(path: Path) -> BaseEstimator:
     UserError
         If the file is missing, damaged, or holds a type that is not trusted.
     """
+    import skops.io  # slow to import, as it looks at all of torch
+
     try:
         return skops.io.load(path, trusted=_TRUSTED)
     except FileNotFoundError:

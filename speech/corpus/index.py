@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from speech.audio import AudioFacts, digest_of, inspect_audio
+from speech.audio import AudioFacts, decoder_digest, digest_of, inspect_audio
 from speech.corpus.librispeech import Misnamed, Recording, find_recordings
 from speech.errors import UserError
 from speech.parallel import Progress, silent, spread
@@ -30,6 +30,8 @@ BOTH_TASKS, GENDER_TASK, SPEAKER_TASK = "both tasks", "gender", "speaker"
 NO_GENDER = "no gender on record"
 TOO_SHORT_FOR_SPEAKER = "shorter than one chunk"
 
+_DECODER = "decoder"
+
 
 @dataclass(frozen=True)
 class CorpusIndex:
@@ -43,7 +45,8 @@ class CorpusIndex:
     rejected
         One row per file and task it is left out of, with the reason.
     facts
-        What was found in each file, by content: spares the next run the decoding.
+        What was found in each file, by content, and by which decoder: spares the next run the
+        decoding.
     """
 
     utterances: pd.DataFrame
@@ -74,7 +77,8 @@ def index_corpus(
     chunk_samples
         Shorter recordings are not used for the speaker task.
     known
-        The `facts` of an earlier run; files with the same content are not decoded again.
+        The `facts` of an earlier run; files with the same content are not decoded again, unless
+        the decoder is another now.
     jobs, progress
         As in `speech.parallel.spread`.
 
@@ -86,8 +90,7 @@ def index_corpus(
     found = list(find_recordings(audio))
     recordings = [item for item in found if isinstance(item, Recording)]
     _check_speakers(recordings, genders)
-    remembered = {} if known is None else {row["digest"]: row for row in known.to_dict("records")}
-    look = partial(_inspect_once, audio=audio, remembered=remembered)
+    look = partial(_inspect_once, audio=audio, remembered=_remembered(known))
     facts = spread(look, recordings, jobs, progress, prefer="threads")
 
     rows: list[dict[str, Any]] = []
@@ -137,6 +140,13 @@ def describe_corpus(index: CorpusIndex) -> dict[str, Any]:
             },
         },
     }
+
+
+def _remembered(known: pd.DataFrame | None) -> dict[str, dict[str, Any]]:
+    if known is None or _DECODER not in known:
+        return {}
+    current = known[known[_DECODER] == decoder_digest()].drop(columns=_DECODER)
+    return {row["digest"]: row for row in current.to_dict("records")}
 
 
 def _inspect_once(
@@ -213,6 +223,7 @@ def _facts_table(facts: list[AudioFacts]) -> pd.DataFrame:
     table = pd.DataFrame([asdict(fact) for fact in facts if fact.digest])
     if table.empty:
         return table
+    table[_DECODER] = decoder_digest()
     return table.drop_duplicates("digest").sort_values("digest", ignore_index=True)
 
 

@@ -114,7 +114,7 @@ def read_genders(path: Path) -> dict[str, str | None]:
         different genders.
     """
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     except OSError as error:
         raise UserError(
             f"{path}: cannot be read ({error.strerror}); mend its access rights."
@@ -166,6 +166,9 @@ def _audio_files(audio: Path) -> Iterator[str]:
 
 
 def _place(relative: str) -> Recording | Misnamed:
+    printable = os.fsencode(relative).decode(errors="replace")
+    if printable != relative:
+        return Misnamed(printable, "wrong name: not UTF-8")
     path = Path(relative)
     name = _STEM.fullmatch(path.stem)
     if name is None:

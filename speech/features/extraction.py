@@ -134,8 +134,9 @@ def _load(path: Path) -> NDArray[np.float32]:
     try:
         return load_audio(path)
     except (OSError, AudioError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise UserError(
-            f"{path}: was usable when it was indexed, but is not now ({error}); "
+            f"{path}: was usable when it was indexed, but is not now ({reason}); "
             "run `dvc repro` to index the corpus again."
         ) from None
 

@@ -14,8 +14,7 @@ _SILENT_LOG_ENERGY = 0.0
 """Log energy of a frame that holds less than one step of a 16-bit converter.
 
 Digital silence, which MP3 coding leaves behind, would otherwise be the logarithm of the smallest
-float, and a few such
-frames would outweigh an utterance.
+float, and a few such frames would outweigh an utterance.
 """
 
 
@@ -45,12 +44,19 @@ def mfcc(signal: NDArray[np.float32], settings: Mfcc) -> NDArray[np.float32]:
         The static coefficients, then each order of deltas. The first coefficient is the frame's
         log energy if ``energy`` is set.
 
+    Raises
+    ------
+    ValueError
+        If the signal is shorter than one window.
+
     Notes
     -----
     Davis & Mermelstein (1980), "Comparison of parametric representations for monosyllabic word
     recognition in continuously spoken sentences".
     """
     window, hop = _window_and_hop(settings)
+    if len(signal) < window:
+        raise ValueError(f"{len(signal)} samples are fewer than a window's {window}")
     whole = window + (frame_count(len(signal), settings) - 1) * hop
     static = python_speech_features.mfcc(
         signal[:whole].astype(np.float64) * _INT16_SCALE,

@@ -76,7 +76,7 @@ def check_encoder_folder(folder: Path) -> None:
             f"encoder: {folder} has no config.json; set encoder in params.yaml to `sample` or to "
             "a folder with a wav2vec 2.0 checkpoint in Hugging Face format."
         ) from None
-    except (json.JSONDecodeError, AttributeError, OSError):
+    except (ValueError, AttributeError, OSError):
         raise UserError(
             f"encoder: {config} cannot be read as JSON; download the checkpoint again."
         ) from None
@@ -121,15 +121,19 @@ def load_encoder(folder: Path) -> Encoder:
             use_safetensors=(folder / _WEIGHTS[0]).is_file(),
             weights_only=True,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # reported, and refused below in our own words
             dtype=torch.float32,
         )
+        extractor = _load_extractor(folder, model.config)
     except Exception as error:  # the library raises many kinds for a damaged checkpoint
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = reason.split(". ")[0].rstrip(".:")
         raise UserError(
             f"encoder: {folder} cannot be loaded ({reason}); download the checkpoint again."
         ) from None
     _check_weights(folder, report)
-    return Encoder(model.eval(), _load_extractor(folder, model.config))
+    _check_rate(folder, extractor)
+    return Encoder(model.eval(), extractor)
 
 
 def embed(
@@ -261,14 +265,18 @@ def _load_once(folder: Path) -> Encoder:
 
 def _check_weights(folder: Path, report: dict[str, Any]) -> None:
     missing = sorted(report["missing_keys"])
-    mismatched = sorted(str(key) for key in report["mismatched_keys"])
+    mismatched = sorted(key for key, *_ in report["mismatched_keys"])
     heads = ("quantizer.", "project_hid.", "project_q.", "lm_head.", "classifier.", "projector.")
     left_over = sorted(
         key
         for key in report["unexpected_keys"]
         if not key.removeprefix("wav2vec2.").startswith(heads)
     )
-    for kind, keys in (("lacks", missing), ("misfits", mismatched), ("does not know", left_over)):
+    for kind, keys in (
+        ("lacks", missing),
+        ("has other shapes for", mismatched),
+        ("does not know", left_over),
+    ):
         if keys:
             raise UserError(
                 f"encoder: {folder} {kind} {len(keys)} weight(s) of the architecture its "
@@ -278,17 +286,18 @@ def _check_weights(folder: Path, report: dict[str, Any]) -> None:
 
 def _load_extractor(folder: Path, config: Wav2Vec2Config) -> Wav2Vec2FeatureExtractor:
     if (folder / "preprocessor_config.json").is_file():
-        extractor = Wav2Vec2FeatureExtractor.from_pretrained(folder, local_files_only=True)
-    else:
-        # What the checkpoints were trained on when the file is absent: fairseq normalised the
-        # signal exactly for models with layer norm in the convolutions.
-        extractor = Wav2Vec2FeatureExtractor(do_normalize=config.feat_extract_norm == "layer")
+        return Wav2Vec2FeatureExtractor.from_pretrained(folder, local_files_only=True)
+    # What the checkpoints were trained on when the file is absent: fairseq normalised the
+    # signal exactly for models with layer norm in the convolutions.
+    return Wav2Vec2FeatureExtractor(do_normalize=config.feat_extract_norm == "layer")
+
+
+def _check_rate(folder: Path, extractor: Wav2Vec2FeatureExtractor) -> None:
     if extractor.sampling_rate != SAMPLE_RATE:
         raise UserError(
             f"encoder: {folder} expects {extractor.sampling_rate} Hz, the pipeline works at "
             f"{SAMPLE_RATE} Hz; choose another checkpoint."
         )
-    return extractor
 
 
 def _batches(chunks: list[NDArray[np.float32]], size: int) -> Iterator[list[NDArray[np.float32]]]:
