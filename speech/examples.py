@@ -59,9 +59,7 @@ def load_examples(
 
     Returns
     -------
-
-    Examples
-    --------
+    chunks : Examples
         Sorted by speaker, chapter, utterance and chunk.
     """
     reader = _READERS[features, form]
