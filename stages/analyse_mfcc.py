@@ -50,8 +50,7 @@ def analyse_mfcc(params: Params) -> str:
     metrics = counts | {
         "outliers": _outlier_metrics(outliers),
         "gender": _gender_metrics(differences),
-        "accuracy": _accuracy_metrics(normalisations, standardised=False),
-        "accuracy_standardised": _accuracy_metrics(normalisations, standardised=True),
+        "accuracy": _accuracy_metrics(normalisations),
     }
     write_json(METRICS / "mfcc.json", metrics)
     plots = {
@@ -92,15 +91,12 @@ def _gender_metrics(differences: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _accuracy_metrics(normalisations: pd.DataFrame, *, standardised: bool) -> dict[str, Any]:
+def _accuracy_metrics(normalisations: pd.DataFrame) -> dict[str, float | None]:
+    """Give the accuracy after each normalisation, inputs standardised; the CSV has the rest."""
     return {
-        row.normalisation: {
-            "value": _rounded(row.accuracy),
-            "low": _rounded(row.low),
-            "high": _rounded(row.high),
-        }
+        row.normalisation: _rounded(row.accuracy)
         for row in normalisations.itertuples()
-        if row.standardised == standardised
+        if row.standardised
     }
 
 

@@ -23,6 +23,7 @@ from stages.console import bar, run_stage
 from stages.paths import METRICS, MFCC, PLOTS, UTTERANCES, WAV2VEC2
 
 DIGITS = 6
+ALGORITHMS = ("kmeans", "agglomerative", "hdbscan")
 FOLDERS: dict[Features, Path] = {"mfcc": MFCC, "wav2vec2": WAV2VEC2}
 
 
@@ -65,16 +66,18 @@ def reduce_and_cluster(params: Params, features: Features) -> str:
 
 
 def _metrics(clustering: Clustering) -> dict[str, Any]:
-    """Nest the agreement by algorithm and label; silhouettes of clusters have no label."""
+    """Nest the agreement of the three algorithms by label; the CSV has every row of it."""
     metrics: dict[str, Any] = {}
-    for name, labels in clustering.assignments.items():
+    for name in ALGORITHMS:
+        labels = clustering.assignments[name]
         metrics[name] = {"clusters": len(np.unique(labels[labels != NOISE]))}
     metrics["hdbscan"]["noise"] = _rounded(np.mean(clustering.assignments["hdbscan"] == NOISE))
     for row in clustering.agreement.itertuples():
-        place = metrics.setdefault(row.algorithm, {})
-        if row.label != "clusters":
-            place = place.setdefault(row.label, {})
-        place[row.score] = _rounded(row.value)
+        if row.algorithm in ALGORITHMS:
+            place = metrics[row.algorithm]
+            if row.label != "clusters":
+                place = place.setdefault(row.label, {})
+            place[row.score] = _rounded(row.value)
     return metrics
 
 
@@ -82,7 +85,7 @@ def _map_table(points: pd.DataFrame, clustering: Clustering) -> pd.DataFrame:
     names = points[["utterance_id", "speaker_id", "chapter_id", "gender"]]
     clusters = {
         f"cluster_{name}": clustering.assignments[name]
-        for name in ("kmeans", "agglomerative", "hdbscan")
+        for name in ALGORITHMS
     }
     maps = {"pca": clustering.maps.pca, "tsne": clustering.maps.tsne}
     tables = []

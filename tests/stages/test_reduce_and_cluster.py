@@ -53,9 +53,11 @@ def test_metrics_say_what_was_found(inputs):
     assert metrics["points"] == metrics["points_available"] == 150
     assert metrics["kmeans"]["clusters"] == metrics["speakers"] == SPEAKERS
     assert metrics["kmeans"]["speaker"]["ari"] == 1
-    assert metrics["kmeans_2"]["clusters"] == 2
     assert 0 <= metrics["hdbscan"]["noise"] < 1
-    assert metrics["truth"]["speaker"]["silhouette"] > 0.5
+    agreement = pd.read_csv(PLOTS / "clusters" / "mfcc_agreement.csv")
+    keys = agreement.set_index(["algorithm", "label", "score"])["value"]
+    assert keys["truth", "speaker", "silhouette"] > 0.5
+    assert ("kmeans_2", "gender", "ari") in keys.index
 
 
 def test_tables_have_their_columns(inputs):
@@ -96,4 +98,4 @@ def test_undefined_scores_are_null_not_nan(inputs):
     inputs.assign(gender=None).to_parquet(UTTERANCES)
     stage.reduce_and_cluster(PARAMS, "mfcc")
     metrics = json.loads((METRICS / "clusters_mfcc.json").read_text())
-    assert metrics["kmeans_2"]["gender"] == {"ari": None, "nmi": None, "purity": None}
+    assert metrics["kmeans"]["gender"] == {"ari": None, "nmi": None, "purity": None}
