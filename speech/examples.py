@@ -150,7 +150,8 @@ def _frames_of(
     frames: NDArray[np.float32], bound: tuple[int, int], settings: Mfcc
 ) -> NDArray[np.float32]:
     start, stop = bound
-    first = int(start / (settings.hop_seconds * SAMPLE_RATE))
+    # In the whole samples that the frames were cut at, or chunks would drift from their frames.
+    first = start // int(settings.hop_seconds * SAMPLE_RATE + 0.5)
     return frames[first : first + frame_count(stop - start, settings)]
 
 

@@ -59,12 +59,15 @@ def read_estimator(path: Path) -> BaseEstimator:
     import skops.io  # slow to import, as it looks at all of torch
 
     try:
-        return skops.io.load(path, trusted=_TRUSTED)
+        estimator = skops.io.load(path, trusted=_TRUSTED)
+        if not isinstance(estimator, BaseEstimator):
+            raise TypeError(f"it holds a {type(estimator).__name__}")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run `dvc repro` to fit the model.") from None
     except Exception as error:  # skops raises many kinds for a damaged or hostile archive
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f"{path}: not a model of this project ({reason}); fit it again.") from None
+    return estimator
 
 
 def _renumber(node: Any, ids: dict[int, int], names: dict[str, str]) -> Any:

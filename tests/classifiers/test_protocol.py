@@ -1,0 +1,453 @@
+"""What all five classifiers promise, on small made-up voices."""
+
+import json
+import multiprocessing
+import pickletools
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from speech.classifiers.classical import _calibration_splits
+from speech.classifiers.protocol import Labelled
+from speech.classifiers.registry import (
+    build_classifier,
+    classifier_class,
+    load_classifier,
+    save_classifier,
+)
+from speech.errors import UserError
+from speech.params import ModelName, Params
+
+ROOT = Path(__file__).parents[2]
+MODELS = get_args(ModelName)
+NETWORKS = ["mlp", "cnn"]
+SEED = 5
+VOICES = ["anna", "bert", "carl"]
+SESSIONS, UTTERANCES, CHUNKS = 2, 4, 3
+FRAMES, DIMENSIONS = 16, 6
+
+
+def small_params(**training):
+    """Make the networks small; ``training`` replaces what they have in common."""
+    content = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
+    quick = {"epochs": 12, "patience": 4, "batch_size": 16, "dropout": 0.1, "learning_rate": 0.01}
+    content["mlp"] |= {"hidden": [16], **quick, **training}
+    content["cnn"] |= {"channels": [8, 8], "kernel": 3, **quick, **training}
+    return Params.model_validate(content, strict=True)
+
+
+def voices(model, *, seed=0, noise=1.0, offset=0.0):
+    """Make chunks up, in the form that a model takes; every voice has a direction of its own."""
+    random = np.random.default_rng(seed)
+    directions = np.random.default_rng(99).normal(size=(len(VOICES), DIMENSIONS))
+    rows = [
+        (number, f"{name}-{session}", f"{name}-{session}-{utterance}")
+        for number, name in enumerate(VOICES)
+        for session in range(SESSIONS)
+        for utterance in range(UTTERANCES)
+        for _ in range(CHUNKS)
+    ]
+    numbers, sessions, utterances = (np.array(column) for column in zip(*rows, strict=True))
+    frames = 2 * directions[numbers, None] + noise * random.normal(
+        size=(len(rows), FRAMES, DIMENSIONS)
+    )
+    frames = frames.astype(np.float32) + np.float32(offset)
+    pooled = np.concatenate([frames.mean(axis=1), frames.std(axis=1)], axis=1)
+    inputs = pooled if classifier_class(model).form == "pooled" else frames
+    return Labelled(inputs, np.array(VOICES)[numbers], utterances, sessions)
+
+
+def parts(model):
+    """Give training and validation data; the latter is None for models that need none."""
+    validation = voices(model, seed=1) if classifier_class(model).stops_early else None
+    return voices(model), validation
+
+
+def fit_and_save_all(folder):
+    for model in MODELS:
+        classifier = build_classifier(model, small_params(epochs=3), SEED).fit(*parts(model))
+        save_classifier(folder / model, classifier, {"model": model, "seed": SEED})
+
+
+def contents(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def is_sentence(error):
+    text = str(error.value)
+    return "\n" not in text and text.endswith(".") and "Traceback" not in text
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """Fit every model once."""
+    params = small_params()
+    return {model: build_classifier(model, params, SEED).fit(*parts(model)) for model in MODELS}
+
+
+@pytest.fixture(scope="module")
+def saved_twice(tmp_path_factory):
+    """Give two folders of all models, each fitted and saved by a process of its own."""
+    folders = [tmp_path_factory.mktemp("models") for _ in range(2)]
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=fit_and_save_all, args=(folder,)) for folder in folders]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    return folders
+
+
+@pytest.fixture
+def saved(saved_twice, tmp_path, request):
+    """Copy one model, to damage it."""
+    return Path(shutil.copytree(saved_twice[0] / request.param, tmp_path / request.param))
+
+
+every_model = pytest.mark.parametrize("model", MODELS)
+every_network = pytest.mark.parametrize("model", NETWORKS)
+
+
+@every_model
+def test_probabilities_sum_to_one_over_the_sorted_classes(fitted, model):
+    unheard = voices(model, seed=2)
+    probabilities = fitted[model].predict_proba(unheard.inputs)
+    assert fitted[model].classes == sorted(VOICES)
+    assert probabilities.shape == (len(unheard.labels), len(VOICES))
+    assert probabilities.dtype == np.float32
+    assert (probabilities >= 0).all()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+@every_model
+def test_all_but_the_naive_baseline_learn_what_can_be_learnt(fitted, model):
+    unheard = voices(model, seed=2)
+    chosen = fitted[model].predict_proba(unheard.inputs).argmax(axis=1)
+    accuracy = (np.array(fitted[model].classes)[chosen] == unheard.labels).mean()
+    if model == "dummy":
+        assert accuracy == pytest.approx(1 / len(VOICES))
+    else:
+        assert accuracy > 0.95
+
+
+@every_model
+def test_labels_in_any_order_give_the_columns_of_the_sorted_classes(fitted, model):
+    data, validation = parts(model)
+    backwards = data[np.arange(len(data.labels))[::-1]]
+    again = build_classifier(model, small_params(), SEED).fit(backwards, validation)
+    assert again.classes == fitted[model].classes
+    if model != "dummy":
+        last = again.predict_proba(voices(model, seed=2).inputs[-1:])
+        assert last.argmax() == len(VOICES) - 1
+
+
+@every_model
+def test_a_saved_model_predicts_what_the_fitted_one_did(fitted, model, tmp_path):
+    unheard = voices(model, seed=2).inputs
+    save_classifier(tmp_path / "here", fitted[model], {"model": model, "task": "speaker"})
+    loaded, card = load_classifier(tmp_path / "here")
+    np.testing.assert_array_equal(
+        loaded.predict_proba(unheard), fitted[model].predict_proba(unheard)
+    )
+    assert loaded.classes == fitted[model].classes == card["classes"]
+    assert card["model"] == model
+    assert card["task"] == "speaker"
+
+
+@every_model
+def test_two_processes_save_the_same_bytes(saved_twice, model):
+    first, second = (contents(folder / model) for folder in saved_twice)
+    assert first.keys() == second.keys()
+    assert "model.json" in first
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+@every_model
+def test_nothing_saved_is_a_pickle(saved_twice, model):
+    folder = saved_twice[0] / model
+    assert {path.suffix for path in folder.iterdir()} <= {".json", ".skops", ".safetensors"}
+    for name, content in contents(folder).items():
+        assert not is_pickle(content), name
+        if name.endswith(".skops"):
+            shutil.unpack_archive(folder / name, folder.parent / f"{model}.unpacked", "zip")
+            for member, inner in contents(folder.parent / f"{model}.unpacked").items():
+                assert not is_pickle(inner), member
+
+
+def is_pickle(content):
+    try:
+        return bool(list(pickletools.genops(content)))
+    except Exception:  # whatever is no pickle ends in one of many kinds
+        return False
+
+
+def test_a_pickle_would_have_been_noticed():
+    import pickle
+
+    assert is_pickle(pickle.dumps({"weights": np.zeros(3)}))
+    assert is_pickle(pickle.dumps([1.0], protocol=0))
+
+
+@every_model
+def test_what_does_not_train_in_epochs_has_no_curves(fitted, model):
+    if model in NETWORKS:
+        assert fitted[model].curves
+        assert fitted[model].best_epochs > 0
+    else:
+        assert fitted[model].curves == []
+        assert fitted[model].best_epochs == 0
+
+
+@every_network
+def test_a_network_stops_once_validation_loss_has_not_fallen_for_its_patience(model):
+    patience = 3
+    params = small_params(patience=patience, epochs=200)
+    training = voices(model, noise=8)
+    validation = voices(model, seed=1, noise=8)
+    network = build_classifier(model, params, SEED).fit(training, validation)
+    losses = [row["validation_loss"] for row in network.curves]
+    assert [row["epoch"] for row in network.curves] == list(range(1, len(losses) + 1))
+    assert set(network.curves[0]) == {
+        *("epoch", "loss", "validation_loss", "accuracy", "validation_accuracy")
+    }
+    assert network.best_epochs == 1 + int(np.argmin(losses))
+    assert len(losses) == network.best_epochs + patience < 200
+
+    # The weights kept are those of the best epoch, not of the last.
+    probabilities = network.predict_proba(validation.inputs)
+    true = np.searchsorted(VOICES, validation.labels)
+    loss = -np.log(probabilities[np.arange(len(true)), true]).mean()
+    assert loss == pytest.approx(min(losses), rel=1e-3)
+
+
+@every_network
+@pytest.mark.parametrize("epochs", [1, 7])
+def test_a_given_number_of_epochs_is_trained_exactly(model, epochs):
+    params = small_params(epochs=4, patience=1)
+    network = build_classifier(model, params, SEED, epochs).fit(voices(model))
+    assert len(network.curves) == network.best_epochs == epochs
+    assert "validation_loss" not in network.curves[0]
+
+
+@every_network
+def test_without_validation_a_network_trains_all_its_epochs_and_says_nothing(model, recwarn):
+    network = build_classifier(model, small_params(epochs=3, patience=1), SEED).fit(voices(model))
+    assert len(network.curves) == network.best_epochs == 3
+    assert [str(warning.message) for warning in recwarn] == []
+
+
+@every_network
+def test_validation_data_only_tell_when_to_stop(model):
+    def trained(validation):
+        network = build_classifier(model, small_params(), SEED, epochs=3)
+        return network.fit(voices(model), validation).predict_proba(voices(model, seed=2).inputs)
+
+    near, far = voices(model, seed=1), voices(model, seed=1, offset=1e4)
+    np.testing.assert_array_equal(trained(near), trained(far))
+
+
+@every_model
+def test_units_of_the_features_do_not_matter(model):
+    def scaled(data):
+        gain = np.float32(2.0) ** np.arange(data.inputs.shape[-1]) * 64
+        return Labelled(data.inputs * gain, data.labels, data.groups, data.sessions)
+
+    training, validation = parts(model)
+
+    def probabilities(change):
+        classifier = build_classifier(model, small_params(epochs=3), SEED)
+        classifier.fit(change(training), validation and change(validation))
+        return classifier.predict_proba(change(voices(model, seed=2)).inputs)
+
+    np.testing.assert_allclose(probabilities(scaled), probabilities(lambda data: data), atol=1e-3)
+
+
+@every_model
+def test_a_constant_feature_harms_nothing(model):
+    def with_constant(data):
+        inputs = data.inputs.copy()
+        inputs[..., 0] = 7
+        return Labelled(inputs, data.labels, data.groups, data.sessions)
+
+    training, validation = parts(model)
+    classifier = build_classifier(model, small_params(epochs=3), SEED).fit(
+        with_constant(training), validation and with_constant(validation)
+    )
+    assert np.isfinite(classifier.predict_proba(with_constant(training).inputs)).all()
+
+
+# --- damaged and foreign folders --------------------------------------------------------------
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[: len(content) // 2] = bytes(len(content) // 2)
+    path.write_bytes(bytes(content))
+
+
+DAMAGES = {
+    "no card": lambda folder: (folder / "model.json").unlink(),
+    "card cut short": lambda folder: truncate(folder / "model.json"),
+    "card is a list": lambda folder: (folder / "model.json").write_text("[]"),
+    "card is binary": lambda folder: (folder / "model.json").write_bytes(b"\xff\xfe\x00"),
+    "card of another format": lambda folder: edit_card(folder, format=0),
+    "card of an unknown model": lambda folder: edit_card(folder, model="forest"),
+    "card whose model is no name": lambda folder: edit_card(folder, model=["svm"]),
+}
+
+
+def edit_card(folder, **changes):
+    path = folder / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize("saved", ["dummy", "mlp"], indirect=True)
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_folder_without_a_sound_card_is_refused_by_name(saved, damage):
+    damage(saved)
+    with pytest.raises(UserError, match=saved.name) as error:
+        load_classifier(saved)
+    assert is_sentence(error)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, truncate, flip])
+@pytest.mark.parametrize(
+    ("saved", "file"),
+    [
+        ("logistic", "estimator.skops"),
+        ("svm", "estimator.skops"),
+        ("mlp", "weights.safetensors"),
+        ("mlp", "network.json"),
+        ("cnn", "weights.safetensors"),
+        ("cnn", "network.json"),
+    ],
+    indirect=["saved"],
+)
+def test_a_missing_or_damaged_file_is_refused_by_name(saved, file, damage):
+    damage(saved / file)
+    with pytest.raises(UserError, match=saved.name) as error:
+        load_classifier(saved)
+    assert is_sentence(error)
+
+
+@pytest.mark.parametrize("saved", ["mlp"], indirect=True)
+def test_weights_of_another_network_are_refused(saved, saved_twice):
+    shutil.copy(saved_twice[0] / "cnn" / "weights.safetensors", saved)
+    with pytest.raises(UserError, match="mlp") as error:
+        load_classifier(saved)
+    assert is_sentence(error)
+
+
+@pytest.mark.parametrize("saved", ["mlp"], indirect=True)
+def test_a_network_with_unknown_settings_is_refused(saved):
+    path = saved / "network.json"
+    description = json.loads(path.read_text())
+    description["settings"]["magic"] = 1
+    path.write_text(json.dumps(description))
+    with pytest.raises(UserError, match="mlp") as error:
+        load_classifier(saved)
+    assert is_sentence(error)
+
+
+def test_a_folder_that_is_not_there_is_refused_by_name(tmp_path):
+    with pytest.raises(UserError, match="nowhere") as error:
+        load_classifier(tmp_path / "nowhere")
+    assert is_sentence(error)
+
+
+# --- calibration of the support vector machine ------------------------------------------------
+
+
+def labelled(rows):
+    """Make training data of (label, session, group) rows; the inputs do not matter."""
+    labels, sessions, groups = (np.array(column, dtype=str) for column in zip(*rows, strict=True))
+    return Labelled(np.zeros((len(rows), 1), dtype=np.float32), labels, groups, sessions)
+
+
+@st.composite
+def recorded_labels(draw):
+    """Draw labels with any number of sessions, groups and chunks, in any order."""
+    rows = []
+    for label in range(draw(st.integers(2, 5))):
+        for session in range(draw(st.integers(1, 4))):
+            for group in range(draw(st.integers(1, 3))):
+                name = f"s{label}-{session}"
+                rows += [(f"l{label}", name, f"{name}-{group}")] * draw(st.integers(1, 3))
+    assume(min(Counter(label for label, _, _ in rows).values()) > 1)
+    return labelled(draw(st.permutations(rows)))
+
+
+@given(training=recorded_labels(), seed=st.integers(0, 3))
+def test_calibration_holds_out_every_example_once_and_every_label_each_time(training, seed):
+    splits = _calibration_splits(training, seed)
+    assert 2 <= len(splits) <= 3
+    held_out = np.concatenate([held for _, held in splits])
+    assert sorted(held_out) == list(range(len(training.labels)))
+    for learnt, held in splits:
+        assert sorted([*learnt, *held]) == list(range(len(training.labels)))
+        assert set(training.labels[learnt]) == set(training.labels[held]) == set(training.labels)
+
+
+@given(training=recorded_labels(), seed=st.integers(0, 3))
+def test_calibration_keeps_the_largest_units_of_each_label_whole(training, seed):
+    for learnt, held in _calibration_splits(training, seed):
+        for label in set(training.labels):
+            own = training.labels == label
+            for units in (training.sessions, training.groups):
+                if len(set(units[own])) > 1:
+                    assert not (
+                        {units[row] for row in learnt if own[row]}
+                        & {units[row] for row in held if own[row]}
+                    )
+                    break
+
+
+def test_a_label_with_one_session_is_calibrated_by_groups_beside_one_with_two():
+    rows = [("a", f"a{session}", f"a{session}{group}") for session in "12" for group in "1122"]
+    rows += [("b", "b1", f"b1{group}") for group in "1122"]
+    training = labelled(rows)
+    for learnt, held in _calibration_splits(training, SEED):
+        for part in (learnt, held):
+            assert Counter(training.labels[part]) == {"a": 4, "b": 2}
+            assert len(set(training.sessions[part])) == 2
+            assert len(set(training.groups[part])) == 3
+
+
+def test_a_label_with_a_single_chunk_is_named_and_cannot_be_calibrated(make_params):
+    training = labelled([("anna", "1", "1"), ("bert", "2", "2"), ("bert", "3", "3")])
+    with pytest.raises(UserError, match="svm: anna has a single chunk") as error:
+        build_classifier("svm", make_params(), SEED).fit(training)
+    assert is_sentence(error)
+
+
+def test_held_out_sessions_decide_how_sure_the_machine_is(make_params):
+    """Sessions that mislead within but not across must not make it overconfident."""
+    random = np.random.default_rng(0)
+    labels = np.repeat(["a", "b"], 200)
+    sessions = np.char.add(labels, np.tile(np.repeat([str(n) for n in range(10)], 20), 2))
+    place = {name: random.normal(scale=3, size=8) for name in sorted(set(sessions))}
+    inputs = np.stack([place[name] for name in sessions]) + random.normal(scale=0.1, size=(400, 8))
+    groups = np.arange(400).astype(str)
+
+    def surest(held_together):
+        data = Labelled(inputs.astype(np.float32), labels, groups, held_together)
+        svm = build_classifier("svm", make_params(), SEED).fit(data)
+        return svm.predict_proba(data.inputs).max(axis=1).mean()
+
+    assert surest(sessions) < 0.75 < 0.95 < surest(groups)

@@ -1,0 +1,344 @@
+"""Every file of a corpus is either a row of the index or told with its reason."""
+
+import random
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import speech.corpus.index
+from speech.audio import inspect_audio
+from speech.corpus.index import UTTERANCE_COLUMNS, describe_corpus, index_corpus
+from speech.corpus.librispeech import find_recordings, locate, read_genders
+from speech.errors import UserError
+
+GENDERS = {"1": "F", "2": "M", "3": None}
+SETTINGS = {"min_seconds": 0.5, "chunk_samples": 32_000}
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory, write_audio, voice):
+    """Three speakers with two utterances of 2.5 s each; below letters that need quoting."""
+    root = tmp_path_factory.mktemp("index") / "Hörbücher & co" / "日本 speech"
+    for speaker in GENDERS:
+        for number in range(2):
+            path = root / "dev" / speaker / "7" / f"{speaker}-7-{number:04d}.flac"
+            write_audio(path, voice(2.5, seed=10 * int(speaker) + number))
+    return root
+
+
+@pytest.fixture
+def audio(pristine, tmp_path):
+    """Copy the recordings, to be spoilt."""
+    return shutil.copytree(pristine, tmp_path / pristine.name)
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """Collect the names of the files that are decoded."""
+    names = []
+
+    def remember(path):
+        names.append(path.name)
+        return inspect_audio(path)
+
+    monkeypatch.setattr(speech.corpus.index, "inspect_audio", remember)
+    return names
+
+
+def index(audio, genders=GENDERS, **changes):
+    return index_corpus(audio, genders, **SETTINGS | changes)
+
+
+def reasons(found):
+    """Return [(path's name, task, reason)]."""
+    return [
+        (row.path.rsplit("/", 1)[-1], row.left_out_of, row.reason)
+        for row in found.rejected.itertuples()
+    ]
+
+
+def utterance(audio, speaker="1", number=0, suffix="flac"):
+    return audio / "dev" / speaker / "7" / f"{speaker}-7-{number:04d}.{suffix}"
+
+
+def test_every_utterance_is_a_row_with_what_is_known_of_it(audio):
+    table = index(audio).utterances
+    assert list(table.columns) == UTTERANCE_COLUMNS
+    assert table["utterance_id"].tolist() == [
+        f"{speaker}-7-{number:04d}" for speaker in "123" for number in (0, 1)
+    ]
+    assert table["speaker_id"].tolist() == list("112233")
+    assert table["gender"][:4].tolist() == ["F", "F", "M", "M"]
+    assert table["gender"][4:].isna().all()
+    first = table.iloc[0]
+    assert first["path"] == "dev/1/7/1-7-0000.flac"
+    assert (first["chapter_id"], first["seconds"], first["sample_rate"]) == ("7", 2.5, 16_000)
+    assert first["digest"] == inspect_audio(audio / first["path"]).digest
+
+
+def test_samples_are_counted_at_16_khz_and_seconds_as_recorded(audio, write_audio, voice):
+    write_audio(utterance(audio), voice(3.0, rate=44_100), 44_100)
+    first = index(audio).utterances.iloc[0]
+    assert (first["samples"], first["seconds"], first["sample_rate"]) == (48_000, 3.0, 44_100)
+
+
+def test_an_undecodable_file_is_told_and_the_rest_goes_on(audio):
+    utterance(audio).write_text("no sound")
+    found = index(audio)
+    assert len(found.utterances) == 5
+    assert found.rejected.iloc[0].to_dict() == {
+        "path": "dev/1/7/1-7-0000.flac",
+        "utterance_id": "1-7-0000",
+        "left_out_of": "both tasks",
+        "reason": "undecodable (Format not recognised)",
+    }
+
+
+@pytest.mark.parametrize(
+    ("samples", "reason"),
+    [
+        (np.zeros(0), "empty recording"),
+        (np.zeros(40_000), "digital silence"),
+        (np.full(40_000, np.nan), "holds values that are no numbers"),
+        (np.tile([0.1, -0.1], 3_999), "shorter than index.min_seconds (0.5 s)"),
+    ],
+)
+def test_an_unusable_recording_is_told_for_both_tasks(audio, write_audio, samples, reason):
+    utterance(audio).unlink()
+    write_audio(utterance(audio, suffix="wav"), samples, subtype="FLOAT")
+    assert ("1-7-0000.wav", "both tasks", reason) in reasons(index(audio))
+
+
+def test_a_link_to_nowhere_is_told_and_not_remembered(audio):
+    utterance(audio).unlink()
+    utterance(audio).symlink_to(audio / "nowhere.flac")
+    found = index(audio)
+    reason = "unreadable (No such file or directory)"
+    assert reasons(found)[0] == ("1-7-0000.flac", "both tasks", reason)
+    assert len(found.facts) == 5
+
+
+def test_wrong_names_and_places_are_told(audio):
+    shutil.copy(utterance(audio), audio / "dev" / "1" / "7" / "noise.flac")
+    shutil.copy(utterance(audio), audio / "dev" / "1" / "1-7-0009.flac")
+    found = index(audio)
+    told = {name: reason for name, task, reason in reasons(found) if task == "both tasks"}
+    assert told == {
+        "noise.flac": "wrong name: not <speaker>-<chapter>-<utterance>",
+        "1-7-0009.flac": "wrong place: not in <speaker>/<chapter>/ as its name says",
+    }
+    assert len(found.utterances) == 6
+
+
+def test_a_recording_shorter_than_one_chunk_is_left_out_of_the_speaker_task_alone(
+    audio, write_audio, voice
+):
+    write_audio(utterance(audio, number=0), voice(2.0))
+    write_audio(utterance(audio, number=1), voice(2.0)[:-1])
+    found = index(audio)
+    assert len(found.utterances) == 6
+    assert reasons(found)[0] == ("1-7-0001.flac", "speaker", "shorter than one chunk")
+    assert "1-7-0000.flac" not in [name for name, *_ in reasons(found)]
+
+
+def test_a_speaker_without_gender_is_left_out_of_the_gender_task_alone(audio):
+    assert reasons(index(audio)) == [
+        ("3-7-0000.flac", "gender", "no gender on record"),
+        ("3-7-0001.flac", "gender", "no gender on record"),
+    ]
+
+
+def test_the_same_utterance_in_two_formats_counts_once(audio, write_audio, voice):
+    write_audio(utterance(audio, suffix="wav"), voice(2.5))
+    found = index(audio)
+    assert len(found.utterances) == 6
+    assert reasons(found)[0] == (
+        "1-7-0000.wav",
+        "both tasks",
+        "same utterance again (first in dev/1/7/1-7-0000.flac)",
+    )
+
+
+def test_of_two_formats_the_one_that_can_be_decoded_is_used(audio, write_audio, voice):
+    write_audio(utterance(audio, suffix="wav"), voice(2.5))
+    utterance(audio).write_text("no sound")
+    assert "dev/1/7/1-7-0000.wav" in index(audio).utterances["path"].tolist()
+
+
+def test_uppercase_suffixes_count(audio):
+    utterance(audio).rename(utterance(audio, suffix="FLAC"))
+    assert index(audio).utterances["path"][0] == "dev/1/7/1-7-0000.FLAC"
+
+
+def test_a_speaker_that_is_not_in_the_table_is_named(audio):
+    with pytest.raises(UserError, match=r"SPEAKERS\.TXT: no line for 2 speaker\(s\).*\(1, 3\)"):
+        index(audio, {"2": "M"})
+
+
+def test_of_many_unknown_speakers_the_first_few_are_named(tmp_path):
+    for speaker in range(10, 20):
+        path = tmp_path / str(speaker) / "7" / f"{speaker}-7-0.wav"
+        path.parent.mkdir(parents=True)
+        path.touch()
+    with pytest.raises(UserError, match=r"10 speaker\(s\) .*\(10, 11, 12, 13, 14 …\)"):
+        index(tmp_path)
+
+
+def test_a_corpus_without_audio_is_told_where_to_put_some(tmp_path):
+    with pytest.raises(
+        UserError, match=r"^corpus: no audio file in it; put recordings at <subset>"
+    ):
+        index(tmp_path)
+
+
+def test_a_corpus_without_any_usable_file_is_told_with_the_first_reason(audio):
+    for path in audio.rglob("*.flac"):
+        path.write_bytes(b"")
+    with pytest.raises(UserError, match=r"none of its 6 .*1-7-0000\.flac, because of: empty file"):
+        index(audio)
+
+
+def test_a_second_run_decodes_nothing_and_finds_the_same(audio, decoded):
+    before = index(audio)
+    assert len(decoded) == 6
+    decoded.clear()
+    after = index(audio, known=before.facts)
+    assert decoded == []
+    pd.testing.assert_frame_equal(after.utterances, before.utterances)
+    pd.testing.assert_frame_equal(after.rejected, before.rejected)
+    pd.testing.assert_frame_equal(after.facts, before.facts)
+
+
+def test_only_a_file_with_new_content_is_decoded_again(audio, decoded, write_audio, voice):
+    before = index(audio)
+    decoded.clear()
+    write_audio(utterance(audio), voice(3.0, seed=99))
+    utterance(audio, "2").rename(utterance(audio, "2", 5))
+    after = index(audio, known=before.facts)
+    assert decoded == ["1-7-0000.flac"]
+    assert after.utterances["seconds"][0] == 3.0
+    assert "2-7-0005" in after.utterances["utterance_id"].tolist()
+
+
+def test_a_broken_file_is_remembered_as_broken_until_it_is_mended(audio, decoded):
+    sound = utterance(audio).read_bytes()
+    utterance(audio).write_text("no sound")
+    before = index(audio)
+    decoded.clear()
+    assert reasons(index(audio, known=before.facts)) == reasons(before)
+    assert decoded == []
+    utterance(audio).write_bytes(sound)
+    assert len(index(audio, known=before.facts).utterances) == 6
+
+
+def test_facts_survive_being_written_to_disk(audio, decoded, tmp_path):
+    before = index(audio)
+    before.facts.to_parquet(tmp_path / "facts.parquet")
+    decoded.clear()
+    after = index(audio, known=pd.read_parquet(tmp_path / "facts.parquet"))
+    assert decoded == []
+    pd.testing.assert_frame_equal(after.utterances, before.utterances)
+
+
+def test_facts_that_another_decoder_found_are_not_trusted(audio, decoded, monkeypatch):
+    before = index(audio)
+    decoded.clear()
+    monkeypatch.setattr(speech.corpus.index, "decoder_digest", lambda: "newer")
+    index(audio, known=before.facts)
+    assert len(decoded) == 6
+
+
+def test_facts_of_another_shape_are_not_trusted(audio, decoded):
+    index(audio, known=pd.DataFrame({"name": ["x"]}))
+    assert len(decoded) == 6
+
+
+def test_the_shortest_length_is_judged_anew_on_remembered_facts(audio, decoded):
+    known = index(audio).facts
+    decoded.clear()
+    with pytest.raises(UserError, match=r"shorter than index\.min_seconds \(3 s\)"):
+        index(audio, known=known, min_seconds=3.0)
+    assert decoded == []
+
+
+def test_the_result_does_not_depend_on_order_or_jobs(audio, monkeypatch):
+    utterance(audio).write_text("no sound")
+    before = index(audio)
+
+    def shuffled(folder):
+        found = list(find_recordings(folder))
+        random.Random(3).shuffle(found)
+        return found
+
+    monkeypatch.setattr(speech.corpus.index, "find_recordings", shuffled)
+    after = index(audio, jobs=2)
+    pd.testing.assert_frame_equal(after.utterances, before.utterances)
+    pd.testing.assert_frame_equal(after.rejected, before.rejected)
+    pd.testing.assert_frame_equal(after.facts, before.facts)
+
+
+def test_progress_takes_one_step_a_recording(audio):
+    steps = []
+
+    def progress(items, total):
+        assert total == 6
+        for item in items:
+            steps.append(item)
+            yield item
+
+    index(audio, progress=progress)
+    assert len(steps) == 6
+
+
+def test_the_description_counts_what_the_index_holds(audio, write_audio, voice):
+    write_audio(utterance(audio), voice(1.0))
+    utterance(audio, "2").write_text("no sound")
+    (audio / "noise.flac").touch()
+    assert describe_corpus(index(audio)) == {
+        "speakers": 3,
+        "chapters": 3,
+        "utterances": 5,
+        "minutes": round(11 / 60, 2),
+        "female": {"speakers": 1, "chapters": 1, "utterances": 2, "minutes": round(3.5 / 60, 2)},
+        "male": {"speakers": 1, "chapters": 1, "utterances": 1, "minutes": round(2.5 / 60, 2)},
+        "rejected": {
+            "files": 2,
+            "reasons": {
+                "no gender on record": 2,
+                "shorter than one chunk": 1,
+                "undecodable": 1,
+                "wrong name: not <speaker>-<chapter>-<utterance>": 1,
+            },
+        },
+    }
+
+
+def test_a_chapter_is_known_by_its_speaker_too(audio):
+    """All three speakers read a chapter 7."""
+    assert describe_corpus(index(audio))["chapters"] == 3
+
+
+def test_the_whole_sample_corpus_is_usable(tiny_corpus):
+    location = locate(tiny_corpus)
+    found = index(location.audio, read_genders(location.speakers), jobs=2)
+    assert set(found.rejected["reason"]) <= {"shorter than one chunk"}
+    summary = describe_corpus(found)
+    assert (summary["speakers"], summary["chapters"]) == (8, 16)
+    assert summary["female"]["speakers"] == summary["male"]["speakers"] == 4
+    assert summary["minutes"] == pytest.approx(1.2, rel=0.1)
+
+
+def test_real_recordings_are_usable(dev_clean_20, tmp_path):
+    """One chapter of a real reader, whose MP3 holds stretches of digital silence."""
+    location = locate(dev_clean_20)
+    first = next(iter(find_recordings(location.audio)))
+    chapter = (location.audio / first.path).parent
+    audio = tmp_path / first.speaker_id
+    audio.mkdir()
+    (audio / chapter.name).symlink_to(chapter.resolve())
+    found = index(tmp_path, read_genders(location.speakers), jobs=2)
+    assert len(found.utterances) == len(list(chapter.glob("*.mp3")))
+    assert set(found.rejected["reason"]) <= {"shorter than one chunk"}
+    assert found.utterances["seconds"].between(1, 36).all()

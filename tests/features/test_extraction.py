@@ -1,0 +1,217 @@
+"""An extraction brings the features of a corpus up to date, and touches nothing that is."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from speech.audio import digest_of
+from speech.errors import UserError
+from speech.features.extraction import (
+    Extracted,
+    extract_speaker,
+    settings_digest,
+    speaker_jobs,
+    summarise,
+)
+from speech.features.store import read_speaker
+
+
+@pytest.fixture
+def corpus(tmp_path, write_audio, voice):
+    """Two speakers with three utterances each, and how to look at them again."""
+    return Corpus(tmp_path / "audio", tmp_path / "features", write_audio, voice)
+
+
+class Corpus:
+    """A folder of recordings whose features are extracted again and again."""
+
+    def __init__(self, audio, folder, write_audio, voice):
+        self.audio, self.folder = audio, folder
+        self.write_audio, self.voice = write_audio, voice
+        for speaker in "12":
+            for number in range(3):
+                self.record(f"{speaker}-7-{number}", int(speaker) * 10 + number)
+
+    def record(self, utterance, seed):
+        self.write_audio(self.audio / f"{utterance}.wav", self.voice(0.2, seed))
+
+    def table(self):
+        return pd.DataFrame(
+            [
+                (path.stem, path.stem[0], path.name, digest_of(path.read_bytes()))
+                for path in self.audio.iterdir()
+            ],
+            columns=["utterance_id", "speaker_id", "path", "digest"],
+        )
+
+    def jobs(self, settings="as ever"):
+        return speaker_jobs(self.table(), self.audio, self.folder, settings)
+
+    def extract(self, settings="as ever", compute=None):
+        """Return what was computed, by file, and what each speaker's extraction reports."""
+        computed = []
+
+        def loudness(signal):
+            computed.append(len(signal))
+            return {"": np.array([np.abs(signal).mean()], dtype=np.float32)}
+
+        jobs = self.jobs(settings)
+        reports = [extract_speaker(job, compute or loudness) for job in jobs]
+        return len(computed), reports
+
+    def contents(self):
+        return {path.name: path.read_bytes() for path in self.folder.iterdir()}
+
+
+def test_the_first_extraction_computes_everything(corpus):
+    assert corpus.extract() == (6, [Extracted(3, 0), Extracted(3, 0)])
+    assert set(corpus.contents()) == {"1.safetensors", "2.safetensors"}
+    assert set(read_speaker(corpus.folder / "1.safetensors")) == {"1-7-0", "1-7-1", "1-7-2"}
+
+
+def test_features_are_those_of_the_recording_they_are_named_after(corpus):
+    corpus.extract()
+    tensors = read_speaker(corpus.folder / "2.safetensors")
+    for number in range(3):
+        loudness = np.abs(corpus.voice(0.2, 20 + number)).mean()
+        np.testing.assert_allclose(tensors[f"2-7-{number}"], loudness, rtol=1e-3)
+
+
+def test_several_features_of_an_utterance_are_named_after_it_and_their_part(corpus):
+    corpus.extract(compute=lambda signal: {"low": signal[:2], "high": signal[:3]})
+    assert "1-7-0/low" in read_speaker(corpus.folder / "1.safetensors")
+    assert corpus.extract() == (0, [Extracted(0, 3), Extracted(0, 3)])
+
+
+def test_a_second_extraction_computes_nothing_and_writes_nothing(corpus):
+    corpus.extract()
+    before = {path: path.stat().st_mtime_ns for path in corpus.folder.iterdir()}
+    assert corpus.extract() == (0, [Extracted(0, 3), Extracted(0, 3)])
+    assert {path: path.stat().st_mtime_ns for path in corpus.folder.iterdir()} == before
+
+
+def test_only_what_changed_or_is_new_is_computed(corpus):
+    corpus.extract()
+    corpus.record("1-7-1", 99)
+    corpus.record("1-7-3", 98)
+    assert corpus.extract() == (2, [Extracted(2, 2), Extracted(0, 3)])
+
+
+def test_updated_features_are_those_of_a_fresh_extraction_to_the_byte(corpus, tmp_path):
+    corpus.extract()
+    corpus.record("1-7-1", 99)
+    corpus.record("2-7-9", 98)
+    (corpus.audio / "2-7-0.wav").unlink()
+    corpus.extract()
+    updated = corpus.contents()
+    corpus.folder = tmp_path / "fresh"
+    corpus.extract()
+    assert updated == corpus.contents()
+
+
+def test_a_removed_utterance_disappears_without_computing_anything(corpus):
+    corpus.extract()
+    (corpus.audio / "1-7-1.wav").unlink()
+    assert corpus.extract() == (0, [Extracted(0, 2), Extracted(0, 3)])
+    assert set(read_speaker(corpus.folder / "1.safetensors")) == {"1-7-0", "1-7-2"}
+
+
+def test_a_removed_speaker_disappears(corpus):
+    corpus.extract()
+    for path in corpus.audio.glob("1-*"):
+        path.unlink()
+    assert corpus.extract() == (0, [Extracted(0, 3)])
+    assert set(corpus.contents()) == {"2.safetensors"}
+
+
+def test_what_an_interrupted_run_left_beside_the_features_is_removed(corpus):
+    corpus.extract()
+    (corpus.folder / ".1.4711.safetensors").write_bytes(b"half")
+    corpus.extract()
+    assert set(corpus.contents()) == {"1.safetensors", "2.safetensors"}
+
+
+def test_a_renamed_utterance_is_computed_under_its_new_name(corpus):
+    corpus.extract()
+    (corpus.audio / "1-7-1.wav").rename(corpus.audio / "1-7-8.wav")
+    assert corpus.extract() == (1, [Extracted(1, 2), Extracted(0, 3)])
+    assert set(read_speaker(corpus.folder / "1.safetensors")) == {"1-7-0", "1-7-2", "1-7-8"}
+
+
+def test_other_settings_compute_everything_again(corpus):
+    corpus.extract()
+    assert corpus.extract("other")[0] == 6
+
+
+def test_a_torn_file_is_made_again_and_the_others_are_kept(corpus):
+    corpus.extract()
+    whole = corpus.contents()
+    (corpus.folder / "1.safetensors").write_bytes(whole["1.safetensors"][:-1])
+    assert corpus.extract() == (3, [Extracted(3, 0), Extracted(0, 3)])
+    assert corpus.contents() == whole
+
+
+def test_an_interrupted_speaker_leaves_the_speakers_before_it_finished(corpus):
+    calls = itertools.count(1)
+
+    def fail_at_the_fourth(signal):
+        if next(calls) == 4:
+            raise KeyboardInterrupt
+        return {"": signal[:1]}
+
+    with pytest.raises(KeyboardInterrupt):
+        corpus.extract(compute=fail_at_the_fourth)
+    assert set(corpus.contents()) == {"1.safetensors"}
+    assert corpus.extract() == (3, [Extracted(0, 3), Extracted(3, 0)])
+
+
+def test_the_order_of_the_table_does_not_show(corpus):
+    corpus.extract()
+    before = corpus.contents()
+    table = corpus.table()
+    corpus.table = lambda: table.iloc[::-1]
+    assert corpus.extract()[0] == 0
+    assert corpus.contents() == before
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda path: path.unlink(), "No such file or directory"),
+        (lambda path: path.write_bytes(b""), "empty file"),
+        (lambda path: path.write_bytes(b"noise"), "undecodable"),
+    ],
+)
+def test_a_recording_that_was_spoilt_since_it_was_indexed_is_named(corpus, spoil, reason):
+    jobs = corpus.jobs()
+    spoil(corpus.audio / "1-7-1.wav")
+    with pytest.raises(UserError) as caught:
+        extract_speaker(jobs[0], lambda signal: {"": signal[:1]})
+    message = str(caught.value)
+    assert message.startswith(f"{corpus.audio / '1-7-1.wav'}: was usable when it was indexed")
+    assert f"({reason}" in message
+    assert message.endswith("run `dvc repro` to index the corpus again.")
+    assert message.count("1-7-1.wav") == 1
+    assert not corpus.folder.exists()
+
+
+def test_the_settings_digest_follows_values_and_code_but_not_the_order_of_keys(tmp_path):
+    code = tmp_path / "mfcc.py"
+    code.write_text("return 1")
+    before = settings_digest({"fft": 512, "lifter": 22}, code)
+    assert settings_digest({"lifter": 22, "fft": 512}, code) == before
+    assert settings_digest({"fft": 512, "lifter": 23}, code) != before
+    code.write_text("return 2")
+    assert settings_digest({"fft": 512, "lifter": 22}, code) != before
+
+
+def test_the_summary_counts_what_was_computed_and_kept(corpus):
+    corpus.extract()
+    corpus.record("1-7-1", 99)
+    _, reports = corpus.extract()
+    assert summarise(reports, corpus.folder) == (
+        f"6 utterances of 2 speakers in {corpus.folder} (0.0 MB), 5 of them kept from an earlier "
+        "run"
+    )

@@ -1,0 +1,156 @@
+"""MFCC are those of python_speech_features, but for the padded last frame and digital silence."""
+
+import numpy as np
+import pytest
+import python_speech_features
+from hypothesis import given
+from hypothesis import strategies as st
+
+from speech.features.mfcc import delta, frame_count, mfcc
+from speech.params import SAMPLE_RATE, Mfcc
+
+SETTINGS = {
+    "as shipped": {},
+    "wide": {"mfcc.coefficients": 40, "mfcc.filters": 64, "mfcc.fft": 1024},
+    "telephone band": {"mfcc.low_hz": 300, "mfcc.high_hz": 3400},
+    "long windows": {"mfcc.window_seconds": 0.06, "mfcc.hop_seconds": 0.03, "mfcc.fft": 1024},
+    "windows apart": {"mfcc.window_seconds": 0.02, "mfcc.hop_seconds": 0.035},
+    "half a sample": {"mfcc.window_seconds": 0.02503125, "mfcc.hop_seconds": 0.01003125},
+    "bare": {"mfcc.preemphasis": 0.0, "mfcc.lifter": 0, "mfcc.energy": False},
+    "no deltas": {"mfcc.delta_orders": 0},
+    "accelerations": {"mfcc.delta_orders": 2, "mfcc.delta_width": 4},
+}
+
+
+def whole_frames(settings, frames):
+    """Length of a signal that is cut into so many frames without remainder."""
+    window, hop = (
+        int(seconds * SAMPLE_RATE + 0.5)
+        for seconds in (settings.window_seconds, settings.hop_seconds)
+    )
+    return window + (frames - 1) * hop
+
+
+def reference(signal, settings):
+    """Compute everything, deltas too, by the library alone."""
+    parts = [
+        python_speech_features.mfcc(
+            signal.astype(np.float64) * 32768,
+            samplerate=SAMPLE_RATE,
+            winlen=settings.window_seconds,
+            winstep=settings.hop_seconds,
+            numcep=settings.coefficients,
+            nfilt=settings.filters,
+            nfft=settings.fft,
+            lowfreq=settings.low_hz,
+            highfreq=settings.high_hz,
+            preemph=settings.preemphasis,
+            ceplifter=settings.lifter,
+            appendEnergy=settings.energy,
+            winfunc=np.hamming,
+        )
+    ]
+    for _ in range(settings.delta_orders):
+        parts.append(python_speech_features.delta(parts[-1], settings.delta_width))
+    return np.concatenate(parts, axis=1)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_features_are_those_of_the_library(make_params, voice, name):
+    settings = make_params(**SETTINGS[name]).mfcc
+    signal = voice(3.0)[: whole_frames(settings, 80)]
+    computed = mfcc(signal, settings)
+    expected = reference(signal, settings)
+    assert computed.dtype == np.float32
+    assert computed.shape == (80, settings.coefficients * (1 + settings.delta_orders))
+    np.testing.assert_allclose(computed, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_what_does_not_fill_a_window_is_not_used(params, voice):
+    signal = voice(2.0)
+    length = whole_frames(params.mfcc, 50)
+    whole = mfcc(signal[:length], params.mfcc)
+    for more in (1, 80, 159):
+        np.testing.assert_array_equal(mfcc(signal[: length + more], params.mfcc), whole)
+    assert len(mfcc(signal[: length + 160], params.mfcc)) == 51
+
+
+@given(
+    samples=st.integers(1, 4_000),
+    window=st.floats(0.005, 0.1),
+    hop=st.floats(0.002, 0.1),
+)
+def test_frames_are_counted_as_they_are_computed(shipped_params, samples, window, hop):
+    changed = {"window_seconds": window, "hop_seconds": hop, "fft": 2048, "delta_orders": 0}
+    settings = Mfcc(**shipped_params["mfcc"] | changed)
+    signal = np.random.default_rng(samples).normal(0, 0.1, samples).astype(np.float32)
+    count = frame_count(samples, settings)
+    if count:
+        assert len(mfcc(signal, settings)) == count
+        assert whole_frames(settings, count) <= samples < whole_frames(settings, count + 1)
+    else:
+        with pytest.raises(ValueError, match="fewer than a window's"):
+            mfcc(signal, settings)
+
+
+def test_two_seconds_have_198_frames(params):
+    assert frame_count(32_000, params.mfcc) == 198
+
+
+def test_one_frame_has_deltas_of_zero(params, voice):
+    features = mfcc(voice(1.0)[:400], params.mfcc)
+    assert features.shape == (1, 26)
+    np.testing.assert_allclose(features[:, 13:], 0, atol=1e-5)
+
+
+def test_digital_silence_has_the_log_energy_of_less_than_one_16_bit_step(params, voice):
+    signal = voice(2.0)
+    signal[8_000:24_000] = 0
+    energy = mfcc(signal, params.mfcc)[:, 0]
+    silent = slice(8_400 // 160, (24_000 - 400) // 160)
+    assert (energy[silent] == 0).all()
+    assert energy.min() == 0
+    assert energy[:40].min() > 5
+    assert np.isfinite(mfcc(np.zeros(16_000, np.float32), params.mfcc)).all()
+
+
+def test_silence_changes_no_frame_that_it_does_not_touch(params, voice):
+    signal = voice(2.0)
+    muted = signal.copy()
+    muted[16_000:] = 0
+    static = slice(0, 13)
+    np.testing.assert_array_equal(
+        mfcc(muted, params.mfcc)[:95, static], mfcc(signal, params.mfcc)[:95, static]
+    )
+
+
+def test_without_energy_the_first_coefficient_is_a_cepstral_one(make_params, voice):
+    signal = voice(1.0)
+    plain = mfcc(signal, make_params(**{"mfcc.energy": False}).mfcc)
+    loud = mfcc(signal, make_params().mfcc)
+    np.testing.assert_array_equal(plain[:, 1:13], loud[:, 1:13])
+    assert np.abs(plain[:, 0] - loud[:, 0]).min() > 1
+
+
+def test_level_shows_in_the_log_energy_alone(params, voice):
+    signal = voice(1.0)
+    difference = mfcc(signal, params.mfcc) - mfcc(signal / 4, params.mfcc)
+    np.testing.assert_allclose(difference[:, 0], 2 * np.log(4), atol=1e-4)
+    np.testing.assert_allclose(difference[:, 1:], 0, atol=1e-4)
+
+
+@given(
+    frames=st.integers(1, 30),
+    width=st.integers(1, 10),
+    seed=st.integers(0, 1000),
+)
+def test_deltas_are_those_of_the_library_however_short_the_utterance(frames, width, seed):
+    static = np.random.default_rng(seed).normal(size=(frames, 3))
+    np.testing.assert_allclose(
+        delta(static, width), python_speech_features.delta(static, width), atol=1e-12
+    )
+
+
+def test_the_delta_of_a_ramp_is_its_slope():
+    ramp = np.arange(20.0)[:, None] * [1.0, -3.0]
+    np.testing.assert_allclose(delta(ramp, 2)[2:-2], [[1.0, -3.0]] * 16)

@@ -1,0 +1,248 @@
+"""A speaker's file is whole or not there, and is reused only while it is provably current."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+
+import speech.features.store
+from speech.errors import UserError
+from speech.features.store import (
+    Recipe,
+    is_current,
+    read_current,
+    read_speaker,
+    speaker_file,
+    write_speaker,
+)
+
+RECIPE = Recipe("settings", {"7-1-0": "digest a", "7-1-1": "digest b"})
+
+
+def some_tensors():
+    return {
+        "7-1-0/pooled": np.arange(12, dtype=np.float32).reshape(2, 2, 3),
+        "7-1-0/sequence": np.arange(8, dtype=np.float16).reshape(2, 4),
+        "7-1-1/pooled": -np.arange(6, dtype=np.float32).reshape(1, 2, 3),
+        "7-1-1/sequence": np.ones((1, 4), dtype=np.float16),
+    }
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = speaker_file(tmp_path / "features", "7")
+    write_speaker(path, some_tensors(), RECIPE)
+    return path
+
+
+def assert_same(found, expected):
+    assert set(found) == set(expected)
+    for name, array in expected.items():
+        assert found[name].dtype == array.dtype
+        np.testing.assert_array_equal(found[name], array)
+
+
+def stamp_of(file):
+    with safe_open(file, framework="numpy") as opened:
+        return json.loads(opened.metadata()["stamp"])
+
+
+def restamp(file, stamp):
+    save_file(load_file(file), file, metadata={"stamp": stamp})
+
+
+def test_what_is_written_is_read(file):
+    assert file.name == "7.safetensors"
+    assert_same(read_speaker(file), some_tensors())
+    assert_same(read_current(file, RECIPE), some_tensors())
+    assert is_current(file, RECIPE)
+
+
+arrays = st.builds(
+    lambda shape, dtype, seed: np.random.default_rng(seed).integers(-99, 99, shape).astype(dtype),
+    st.lists(st.integers(0, 4), min_size=1, max_size=3),
+    st.sampled_from(["float16", "float32", "float64", "int64"]),
+    st.integers(0, 99),
+)
+
+
+@settings(max_examples=30)
+@given(st.dictionaries(st.text("0123456789-é", min_size=1, max_size=8), arrays, max_size=5))
+def test_arrays_of_any_shape_and_type_survive(tmp_path_factory, tensors):
+    path = tmp_path_factory.mktemp("store") / "1.safetensors"
+    recipe = Recipe("settings", dict.fromkeys(tensors, "digest"))
+    write_speaker(path, tensors, recipe)
+    assert_same(read_current(path, recipe), tensors)
+
+
+def test_arrays_that_are_views_of_others_are_written_as_they_look(tmp_path):
+    base = np.arange(24, dtype=np.float32).reshape(4, 6)
+    tensors = {"a": base.T, "b": base[::2, ::3], "c": base[1]}
+    write_speaker(tmp_path / "x.safetensors", tensors, RECIPE)
+    assert_same(read_speaker(tmp_path / "x.safetensors"), tensors)
+
+
+def test_the_order_of_utterances_does_not_show_in_the_bytes(file, tmp_path):
+    backwards = dict(reversed(some_tensors().items()))
+    sources = dict(reversed(RECIPE.sources.items()))
+    write_speaker(tmp_path / "other.safetensors", backwards, Recipe("settings", sources))
+    assert (tmp_path / "other.safetensors").read_bytes() == file.read_bytes()
+
+
+@pytest.mark.parametrize("hash_seed", ["1", "2"])
+def test_another_process_writes_the_same_bytes(file, tmp_path, hash_seed):
+    code = (
+        "import sys, numpy as np; from pathlib import Path;"
+        "from speech.features.store import Recipe, write_speaker;"
+        "names = set(['7-1-1/pooled', '7-1-0/sequence', '7-1-1/sequence', '7-1-0/pooled']);"
+        "arrays = np.load(sys.argv[1]);"
+        "recipe = Recipe('settings', {'7-1-1': 'digest b', '7-1-0': 'digest a'});"
+        "write_speaker(Path(sys.argv[2]), {name: arrays[name] for name in names}, recipe)"
+    )
+    np.savez(tmp_path / "arrays.npz", **some_tensors())
+    again = tmp_path / "again.safetensors"
+    subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "arrays.npz"), str(again)],
+        check=True,
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+    )
+    assert again.read_bytes() == file.read_bytes()
+
+
+def test_a_missing_file_is_not_current(tmp_path):
+    assert not is_current(tmp_path / "none.safetensors", RECIPE)
+    assert read_current(tmp_path / "none.safetensors", RECIPE) == {}
+
+
+def test_a_file_cut_short_anywhere_is_never_reused(file):
+    content = file.read_bytes()
+    for length in range(len(content)):
+        file.write_bytes(content[:length])
+        assert not is_current(file, RECIPE)
+        assert read_current(file, RECIPE) == {}
+
+
+def test_a_file_with_something_behind_its_end_is_never_reused(file):
+    file.write_bytes(file.read_bytes() + b"\0")
+    assert not is_current(file, RECIPE)
+    assert read_current(file, RECIPE) == {}
+
+
+def test_one_flipped_bit_anywhere_never_gives_another_value(file):
+    """Neither in the numbers, nor in their names, types and shapes, nor in the stamp."""
+    content, tensors = file.read_bytes(), some_tensors()
+    for place in range(len(content)):
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << (place % 8)
+        file.write_bytes(flipped)
+        current = read_current(file, RECIPE)
+        if is_current(file, RECIPE):
+            assert_same(current, tensors)
+        else:
+            assert_same(current, {name: tensors[name] for name in current})
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        "",
+        "{",
+        "[]",
+        "17",
+        "null",
+        "{}",
+        '{"settings": "settings"}',
+        '{"settings": "settings", "sources": 3, "content": ""}',
+    ],
+)
+def test_a_stamp_that_makes_no_sense_is_never_trusted(file, stamp):
+    restamp(file, stamp)
+    assert not is_current(file, RECIPE)
+    assert read_current(file, RECIPE) == {}
+
+
+def test_a_file_without_a_stamp_is_never_trusted(file):
+    save_file(some_tensors(), file)
+    assert not is_current(file, RECIPE)
+    assert read_current(file, RECIPE) == {}
+
+
+def test_other_features_under_the_old_stamp_are_never_trusted(file):
+    stamp = json.dumps(stamp_of(file))
+    changed = some_tensors()
+    changed["7-1-1/pooled"] = changed["7-1-1/pooled"] + 1
+    save_file(changed, file, metadata={"stamp": stamp})
+    assert not is_current(file, RECIPE)
+    assert read_current(file, RECIPE) == {}
+
+
+def test_the_same_numbers_in_another_shape_are_never_trusted(file):
+    stamp = json.dumps(stamp_of(file))
+    changed = some_tensors()
+    changed["7-1-1/pooled"] = changed["7-1-1/pooled"].reshape(1, 3, 2)
+    save_file(changed, file, metadata={"stamp": stamp})
+    assert read_current(file, RECIPE) == {}
+
+
+def test_other_settings_make_everything_stale(file):
+    other = Recipe("other settings", RECIPE.sources)
+    assert not is_current(file, other)
+    assert read_current(file, other) == {}
+
+
+def test_a_changed_recording_makes_its_utterance_stale_and_no_other(file):
+    changed = Recipe("settings", {"7-1-0": "digest a", "7-1-1": "digest c"})
+    assert not is_current(file, changed)
+    assert set(read_current(file, changed)) == {"7-1-0/pooled", "7-1-0/sequence"}
+
+
+def test_a_removed_recording_is_not_kept(file):
+    fewer = Recipe("settings", {"7-1-1": "digest b"})
+    assert not is_current(file, fewer)
+    assert set(read_current(file, fewer)) == {"7-1-1/pooled", "7-1-1/sequence"}
+
+
+def test_a_new_recording_leaves_the_others_current(file):
+    more = Recipe("settings", {**RECIPE.sources, "7-1-2": "digest c"})
+    assert not is_current(file, more)
+    assert_same(read_current(file, more), some_tensors())
+
+
+def test_recordings_that_swapped_their_content_are_both_stale(file):
+    swapped = Recipe("settings", {"7-1-0": "digest b", "7-1-1": "digest a"})
+    assert read_current(file, swapped) == {}
+
+
+def test_nothing_but_the_file_is_left_in_its_folder(file):
+    write_speaker(file, some_tensors(), RECIPE)
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(file, monkeypatch):
+    content = file.read_bytes()
+
+    def interrupted(tensors, path, metadata):
+        path.write_bytes(content[:100])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(speech.features.store, "save_file", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_speaker(file, {}, Recipe("other settings", {}))
+    assert file.read_bytes() == content
+    assert list(file.parent.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"torn"])
+def test_reading_a_missing_or_torn_file_says_how_to_make_it_again(tmp_path, content):
+    path = tmp_path / "7.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=r"7\.safetensors: missing or damaged; run `dvc repro`"):
+        read_speaker(path)

@@ -1,0 +1,380 @@
+"""wav2vec 2.0 as a frozen extractor: what transformers computes, chunk by chunk, and no surprises.
+
+A sample encoder of 16 channels and two layers stands for any checkpoint: the loading code and the
+architecture are the same.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import Wav2Vec2Config, Wav2Vec2ForPreTraining, Wav2Vec2Model
+
+from speech.chunks import chunk_bounds
+from speech.errors import UserError
+from speech.features.wav2vec2 import (
+    ChunkEmbedder,
+    check_encoder_folder,
+    embed,
+    load_encoder,
+    make_sample_encoder,
+)
+from speech.params import Chunks, SampleEncoder
+
+SIZE = SampleEncoder(hidden=16, layers=2)
+WEIGHT = "encoder.layers.0.attention.k_proj.weight"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Work as the pipeline does, and quietly beside others."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("encoder") / "sample"
+    make_sample_encoder(folder, SIZE, seed=17)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def encoder(checkpoint):
+    return load_encoder(checkpoint)
+
+
+@pytest.fixture
+def spoilt(checkpoint, tmp_path):
+    """Copy the checkpoint, to be spoilt."""
+    return shutil.copytree(checkpoint, tmp_path / "spoilt")
+
+
+def embedded(encoder, signal, bounds, **changes):
+    settings = {"layers": [0, 1, 2], "sequence_layer": 1, "sequence_stride": 4, "batch_size": 8}
+    return embed(encoder, signal, bounds, **settings | changes)
+
+
+def states_of(checkpoint, chunk):
+    """Return transformers' own hidden states of one chunk, [frames, hidden] each."""
+    model = Wav2Vec2Model.from_pretrained(checkpoint).eval()
+    normalised = (chunk - chunk.mean()) / np.sqrt(chunk.var() + 1e-7)
+    with torch.no_grad():
+        output = model(torch.from_numpy(normalised)[None], output_hidden_states=True)
+    return [state[0].numpy() for state in output.hidden_states]
+
+
+def edit_config(folder, **changes):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | changes))
+
+
+def edit_weights(folder, change):
+    weights = load_file(folder / "model.safetensors")
+    change(weights)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def refusal(folder):
+    """Return the one sentence with which loading a checkpoint is refused."""
+    with pytest.raises(UserError) as caught:
+        load_encoder(folder)
+    message = str(caught.value)
+    assert message.startswith(f"encoder: {folder}")
+    assert message.endswith(".")
+    assert "\n" not in message
+    assert ". " not in message, "more than one sentence"
+    return message
+
+
+def test_pooled_features_are_mean_and_deviation_of_transformers_hidden_states(
+    checkpoint, encoder, voice
+):
+    signal = voice(4.0)
+    features = embedded(encoder, signal, [(0, 32_000), (32_000, 64_000)], layers=[2, 0])
+    assert features["pooled"].dtype == np.float32
+    assert features["pooled"].shape == (2, 2, 32)
+    for chunk, start in enumerate((0, 32_000)):
+        states = states_of(checkpoint, signal[start : start + 32_000])
+        for position, layer in enumerate((2, 0)):
+            expected = np.concatenate([states[layer].mean(axis=0), states[layer].std(axis=0)])
+            np.testing.assert_allclose(features["pooled"][chunk, position], expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("stride", [1, 4, 10, 50])
+def test_the_sequence_is_the_chosen_states_frames_averaged_and_its_tail_too(
+    checkpoint, encoder, voice, stride
+):
+    chunk = voice(2.0)
+    features = embedded(encoder, chunk, [(0, 32_000)], sequence_layer=2, sequence_stride=stride)
+    frames = states_of(checkpoint, chunk)[2]
+    assert len(frames) == 99
+    expected = [frames[first : first + stride].mean(axis=0) for first in range(0, 99, stride)]
+    assert features["sequence"].dtype == np.float16
+    assert features["sequence"].shape == (1, len(expected), 16)
+    np.testing.assert_allclose(features["sequence"][0], expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
+def test_a_batch_gives_what_its_chunks_give_one_by_one(encoder, voice, batch_size):
+    """Bit-identical it is not: sums over a batch of another size are rounded another way."""
+    signal = voice(8.0)
+    bounds = [(start, start + 16_000) for start in range(0, len(signal) - 15_999, 14_000)]
+    together = embedded(encoder, signal, bounds, batch_size=batch_size)
+    for number, (start, stop) in enumerate(bounds):
+        alone = embedded(encoder, signal[start:stop], [(0, stop - start)])
+        for part, atol in (("pooled", 1e-6), ("sequence", 2e-3)):
+            np.testing.assert_allclose(together[part][number], alone[part][0], atol=atol)
+
+
+def test_the_same_call_gives_the_same_bits(encoder, voice):
+    """Neither dropout nor LayerDrop nor masking is at work."""
+    assert encoder.model.config.layerdrop > 0
+    assert encoder.model.config.hidden_dropout > 0
+    assert encoder.model.config.mask_time_prob > 0
+    assert not encoder.model.training
+    signal = voice(6.0)
+    bounds = [(0, 32_000), (32_000, 64_000), (64_000, 96_000)]
+    first, second = (embedded(encoder, signal, bounds) for _ in range(2))
+    for part in ("pooled", "sequence"):
+        np.testing.assert_array_equal(first[part], second[part])
+
+
+def test_the_level_of_a_chunk_makes_no_difference_and_its_neighbours_none_either(encoder, voice):
+    quiet_then_loud = voice(4.0)
+    quiet_then_loud[32_000:] *= 20
+    bounds = [(0, 32_000), (32_000, 64_000)]
+    features = embedded(encoder, quiet_then_loud, bounds)["pooled"]
+    np.testing.assert_allclose(features, embedded(encoder, voice(4.0), bounds)["pooled"], atol=1e-3)
+
+
+def test_padding_would_change_the_frames_it_does_not_touch(checkpoint, encoder, voice):
+    """The reason why nothing is ever padded: group norm takes its statistics over time."""
+    chunk = voice(1.0)
+    alone = embedded(encoder, chunk, [(0, 16_000)], sequence_stride=1)["sequence"][0]
+    padded = np.pad(chunk, (0, 16_000))
+    beside = embedded(encoder, padded, [(0, 32_000)], sequence_stride=1)["sequence"][0][:40]
+    assert np.abs(alone[:40].astype(float) - beside).max() > 0.05
+
+
+def test_hidden_states_are_the_transformers_input_and_every_layers_output(encoder):
+    assert encoder.states == SIZE.layers + 1
+
+
+def test_the_shortest_signal_gives_one_frame_and_one_sample_less_none(encoder, voice):
+    assert encoder.min_samples == 400
+    features = embedded(encoder, voice(1.0), [(0, 400)], sequence_stride=1)
+    assert features["sequence"].shape == (1, 1, 16)
+    assert np.isfinite(features["pooled"]).all()
+    with pytest.raises(RuntimeError, match="Kernel size"):
+        embedded(encoder, voice(1.0), [(0, 399)])
+
+
+def test_the_shortest_signal_follows_the_checkpoints_own_convolutions(tmp_path, voice):
+    config = Wav2Vec2Config(
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        conv_dim=[8, 8, 8],
+        conv_kernel=[7, 5, 2],
+        conv_stride=[4, 3, 2],
+        num_conv_pos_embedding_groups=4,
+    )
+    Wav2Vec2Model(config).save_pretrained(tmp_path)
+    encoder = load_encoder(tmp_path)
+    shortest = encoder.min_samples
+    settings = {"layers": [0], "sequence_stride": 1}
+    for samples, frames in ((shortest, 1), (shortest + 24, 2)):
+        found = embedded(encoder, voice(1.0), [(0, samples)], **settings)
+        assert found["sequence"].shape[1] == frames
+    with pytest.raises(RuntimeError, match="Kernel size"):
+        embedded(encoder, voice(1.0), [(0, shortest - 1)], **settings)
+
+
+@pytest.mark.parametrize("tail", ["overlap", "drop"])
+def test_the_embedder_embeds_the_grid_of_chunks(checkpoint, encoder, voice, tail):
+    chunks = Chunks(seconds=0.5, hop_seconds=0.5, tail=tail)
+    signal = voice(1.8)
+    bounds = chunk_bounds(len(signal), chunks)
+    features = ChunkEmbedder(checkpoint, chunks, (0, 2), 2, 5, 2)(signal)
+    expected = embedded(
+        encoder, signal, bounds, layers=[0, 2], sequence_layer=2, sequence_stride=5, batch_size=2
+    )
+    assert set(features) == set(expected) == {"pooled", "sequence"}
+    for part, array in expected.items():
+        np.testing.assert_array_equal(features[part], array)
+    assert len(features["pooled"]) == {"overlap": 4, "drop": 3}[tail]
+
+
+def test_a_sample_encoder_is_the_same_bytes_for_the_same_seed(checkpoint, tmp_path):
+    make_sample_encoder(tmp_path / "again", SIZE, seed=17)
+    make_sample_encoder(tmp_path / "other", SIZE, seed=18)
+    names = {path.name for path in checkpoint.iterdir()}
+    assert names == {"config.json", "model.safetensors", "preprocessor_config.json"}
+    for name in names:
+        assert (tmp_path / "again" / name).read_bytes() == (checkpoint / name).read_bytes()
+    weights = "model.safetensors"
+    assert (tmp_path / "other" / weights).read_bytes() != (checkpoint / weights).read_bytes()
+
+
+@pytest.mark.parametrize(("hidden", "layers"), [(16, 1), (64, 3)])
+def test_a_sample_encoder_has_the_width_and_depth_asked_for(tmp_path, hidden, layers):
+    make_sample_encoder(tmp_path, SampleEncoder(hidden=hidden, layers=layers), seed=1)
+    encoder = load_encoder(tmp_path)
+    assert encoder.states == layers + 1
+    assert encoder.model.config.hidden_size == hidden
+    assert encoder.min_samples == 400
+
+
+def test_a_checkpoint_with_torchs_own_weights_is_the_same_encoder(spoilt, encoder, voice):
+    weights = load_file(spoilt / "model.safetensors")
+    (spoilt / "model.safetensors").unlink()
+    torch.save(weights, spoilt / "pytorch_model.bin")
+    check_encoder_folder(spoilt)
+    loaded = load_encoder(spoilt)
+    found, expected = (embedded(one, voice(1.0), [(0, 16_000)]) for one in (loaded, encoder))
+    np.testing.assert_array_equal(found["pooled"], expected["pooled"])
+
+
+@pytest.mark.parametrize("named", ["as saved today", "as published in 2020"])
+def test_a_pre_trained_checkpoint_loads_without_its_heads(checkpoint, tmp_path, named):
+    config = Wav2Vec2Config.from_pretrained(
+        checkpoint, codevector_dim=16, proj_codevector_dim=16, num_codevectors_per_group=8
+    )
+    trained = Wav2Vec2ForPreTraining(config).eval()
+    trained.save_pretrained(tmp_path)
+    if named == "as published in 2020":
+        renamed = {
+            name.replace("parametrizations.weight.original0", "weight_g").replace(
+                "parametrizations.weight.original1", "weight_v"
+            ): weight
+            for name, weight in trained.state_dict().items()
+        }
+        assert set(renamed) != set(trained.state_dict())
+        torch.save(renamed, tmp_path / "pytorch_model.bin")
+        (tmp_path / "model.safetensors").unlink()
+    loaded = load_encoder(tmp_path).model.state_dict()
+    expected = trained.wav2vec2.state_dict()
+    assert loaded.keys() == expected.keys()
+    assert all(torch.equal(loaded[name], expected[name]) for name in expected)
+
+
+def test_without_a_preprocessor_the_architecture_tells_whether_signals_are_normalised(spoilt):
+    (spoilt / "preprocessor_config.json").unlink()
+    assert not load_encoder(spoilt).extractor.do_normalize
+    edit_config(spoilt, feat_extract_norm="layer")
+    shape = (SIZE.hidden,)
+
+    def add_layer_norms(weights):
+        for layer in range(7):
+            for kind in ("weight", "bias"):
+                weights[f"feature_extractor.conv_layers.{layer}.layer_norm.{kind}"] = torch.ones(
+                    shape
+                )
+
+    edit_weights(spoilt, add_layer_norms)
+    assert load_encoder(spoilt).extractor.do_normalize
+
+
+def test_a_folder_without_config_is_refused_with_the_key(spoilt):
+    (spoilt / "config.json").unlink()
+    assert "has no config.json; set encoder in params.yaml to `sample`" in refusal(spoilt)
+
+
+@pytest.mark.parametrize("content", [b"", b'{"model_type": "wav', b"[]", b"\xff\xfe\x00"])
+def test_a_config_that_is_no_json_object_is_refused(spoilt, content):
+    (spoilt / "config.json").write_bytes(content)
+    assert "config.json cannot be read as JSON" in refusal(spoilt)
+
+
+@pytest.mark.parametrize("architecture", ["hubert", "wav2vec2-bert", None])
+def test_another_architecture_is_refused_by_its_name(spoilt, architecture):
+    edit_config(spoilt, model_type=architecture)
+    assert f"is a {architecture!r} model, not 'wav2vec2'" in refusal(spoilt)
+
+
+def test_missing_weights_are_refused_with_the_names_they_should_have(spoilt):
+    (spoilt / "model.safetensors").unlink()
+    assert "has none of model.safetensors or pytorch_model.bin" in refusal(spoilt)
+
+
+def test_a_missing_tensor_is_never_made_up(spoilt):
+    edit_weights(spoilt, lambda weights: weights.pop(WEIGHT))
+    assert f"lacks 1 weight(s) of the architecture its config.json describes, such as {WEIGHT}" in (
+        refusal(spoilt)
+    )
+
+
+def test_a_tensor_of_another_shape_is_never_made_up(spoilt):
+    edit_weights(spoilt, lambda weights: weights.update({WEIGHT: torch.zeros(8, 16)}))
+    message = refusal(spoilt)
+    assert "has other shapes for 1 weight(s) of the architecture" in message
+    assert f"such as {WEIGHT};" in message
+
+
+def test_a_tensor_beyond_the_architecture_is_refused(spoilt):
+    edit_weights(spoilt, lambda weights: weights.update({"adapter.scale": torch.zeros(2)}))
+    assert "does not know 1 weight(s)" in refusal(spoilt)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"num_hidden_layers": 3}, "lacks 16 weight(s)"),
+        ({"num_hidden_layers": 1}, "does not know 16 weight(s)"),
+        ({"intermediate_size": 32}, "has other shapes for 6 weight(s)"),
+        ({"hidden_size": "wide"}, "cannot be loaded ("),
+        ({"conv_dim": [1, 2]}, "cannot be loaded ("),
+    ],
+)
+def test_a_config_that_does_not_describe_the_weights_is_refused(spoilt, change, problem):
+    edit_config(spoilt, **change)
+    assert problem in refusal(spoilt)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.99])
+def test_torn_weights_are_refused(spoilt, name, share):
+    weights = spoilt / name
+    if name == "pytorch_model.bin":
+        torch.save(load_file(spoilt / "model.safetensors"), weights)
+        (spoilt / "model.safetensors").unlink()
+    content = weights.read_bytes()
+    weights.write_bytes(content[: int(share * len(content))])
+    assert "cannot be loaded (" in refusal(spoilt)
+
+
+class Intruder:
+    """What a pickle may do to whoever reads it."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple:
+        return os.mkdir, (str(self.mark),)
+
+
+def test_code_in_a_checkpoint_is_not_run(spoilt, tmp_path):
+    (spoilt / "model.safetensors").unlink()
+    torch.save({WEIGHT: Intruder(tmp_path / "harm done")}, spoilt / "pytorch_model.bin")
+    assert "cannot be loaded (" in refusal(spoilt)
+    assert not (tmp_path / "harm done").exists()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"sampling_rate": '])
+def test_a_broken_preprocessor_is_refused(spoilt, content):
+    (spoilt / "preprocessor_config.json").write_text(content)
+    assert "cannot be loaded (" in refusal(spoilt)
+
+
+def test_a_checkpoint_for_another_rate_is_refused(spoilt):
+    (spoilt / "preprocessor_config.json").write_text('{"sampling_rate": 8000}')
+    assert "expects 8000 Hz, the pipeline works at 16000 Hz" in refusal(spoilt)

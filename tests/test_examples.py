@@ -1,0 +1,275 @@
+"""Chunks as classifiers see them: cut from the stored features, in both forms."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from speech.chunks import chunk_bounds
+from speech.errors import UserError
+from speech.examples import load_examples, mfcc_statistics
+from speech.features.mfcc import frame_count
+from speech.features.store import Recipe, speaker_file, write_speaker
+from speech.params import Params
+
+SAMPLES = {
+    "10-1-0000": 32_000,  # one chunk exactly
+    "10-1-0001": 80_000,  # two, and one that reaches back
+    "10-2-0000": 12_000,  # shorter than a chunk
+    "9-1-0000": 64_000,  # two
+}
+COEFFICIENTS, DELTAS = 5, 1
+COLUMNS = COEFFICIENTS * (1 + DELTAS)
+LAYERS, HIDDEN = 4, 6
+FORMS = ["pooled", "frames"]
+
+
+@pytest.fixture
+def params(make_params):
+    return make_params(
+        **{
+            "mfcc.coefficients": COEFFICIENTS,
+            "mfcc.delta_orders": DELTAS,
+            "inputs.mfcc.normalisation": "none",
+            "inputs.wav2vec2.layer": 2,
+            "wav2vec2.layers": "all",
+            "wav2vec2.sequence_stride": 4,
+        }
+    )
+
+
+@pytest.fixture
+def utterances():
+    """List the utterances in an order that is none."""
+    rows = [(name, *name.split("-")[:2], samples) for name, samples in SAMPLES.items()]
+    table = pd.DataFrame(rows, columns=["utterance_id", "speaker_id", "chapter_id", "samples"])
+    return table.sample(frac=1, random_state=0)
+
+
+@pytest.fixture
+def stored(tmp_path, params, utterances):
+    """Make features up, stored as the extraction stages store them: two folders."""
+    random = np.random.default_rng(0)
+    for speaker, own in utterances.groupby("speaker_id"):
+        mfcc, wav2vec2 = {}, {}
+        for row in own.itertuples():
+            name = row.utterance_id
+            frames = frame_count(row.samples, params.mfcc)
+            mfcc[name] = random.normal(size=(frames, COLUMNS)).astype(np.float32)
+            bounds = chunk_bounds(row.samples, params.chunks)
+            states = (min(row.samples, 32_000) - 400) // 320 + 1
+            wav2vec2[f"{name}/pooled"] = random.normal(
+                size=(len(bounds), LAYERS, 2 * HIDDEN)
+            ).astype(np.float32)
+            wav2vec2[f"{name}/sequence"] = random.normal(
+                size=(len(bounds), -(-states // 4), HIDDEN)
+            ).astype(np.float16)
+        for folder, tensors in (("mfcc", mfcc), ("wav2vec2", wav2vec2)):
+            write_speaker(speaker_file(tmp_path / folder, speaker), tensors, Recipe("s", {}))
+    return tmp_path
+
+
+@pytest.fixture
+def load(stored, params, utterances):
+    def load(features, form, params=params):
+        return load_examples(stored / features, features, utterances, params, form)
+
+    return load
+
+
+@pytest.fixture
+def tensor(stored):
+    from safetensors.numpy import load_file
+
+    def tensor(features, name):
+        speaker = name.split("-")[0]
+        return load_file(speaker_file(stored / features, speaker))[name]
+
+    return tensor
+
+
+def rows_of(examples, utterance):
+    return examples.inputs[(examples.table["utterance_id"] == utterance).to_numpy()]
+
+
+@pytest.mark.parametrize(
+    ("features", "form", "shape"),
+    [
+        ("mfcc", "pooled", (COEFFICIENTS + COLUMNS,)),
+        ("mfcc", "frames", (198, COLUMNS)),
+        ("wav2vec2", "pooled", (2 * HIDDEN,)),
+        ("wav2vec2", "frames", (25, HIDDEN)),
+    ],
+)
+def test_inputs_have_one_row_per_chunk_and_the_form_asked_for(load, features, form, shape):
+    examples = load(features, form)
+    assert examples.inputs.shape == (7, *shape)
+    assert examples.inputs.dtype == np.float32
+    assert np.isfinite(examples.inputs).all()
+    assert len(examples.table) == 7
+
+
+@pytest.mark.parametrize("features", ["mfcc", "wav2vec2"])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("tail", ["overlap", "drop"])
+def test_the_table_tells_the_chunk_grid_sorted_by_utterance(
+    load, make_params, utterances, features, form, tail
+):
+    params = make_params(
+        **{
+            "chunks.tail": tail,
+            "mfcc.coefficients": COEFFICIENTS,
+            "inputs.wav2vec2.layer": 2,
+        }
+    )
+    examples = load(features, form, params)
+    expected = [
+        (name, number, start / 16_000, stop / 16_000)
+        for name in SAMPLES
+        for number, (start, stop) in enumerate(chunk_bounds(SAMPLES[name], params.chunks))
+    ]
+    columns = ["utterance_id", "chunk", "start_seconds", "end_seconds"]
+    assert list(examples.table[columns].itertuples(index=False, name=None)) == expected
+    assert len(examples.inputs) == len(expected) == {"overlap": 7, "drop": 6}[tail]
+    merged = examples.table.merge(utterances, on="utterance_id", suffixes=("", "_of"))
+    assert (merged["speaker_id"] == merged["speaker_id_of"]).all()
+    assert (merged["chapter_id"] == merged["chapter_id_of"]).all()
+
+
+def test_mfcc_frames_are_those_whose_windows_start_in_the_chunk(load, tensor):
+    frames, examples = tensor("mfcc", "10-1-0001"), load("mfcc", "frames")
+    first, second, last = rows_of(examples, "10-1-0001")
+    np.testing.assert_array_equal(first, frames[:198])
+    np.testing.assert_array_equal(second, frames[200:398])
+    np.testing.assert_array_equal(last, frames[300:498])
+
+
+def test_mfcc_pooled_is_the_statistics_of_the_very_frames(load):
+    pooled, frames = load("mfcc", "pooled"), load("mfcc", "frames")
+    whole = (pooled.table["utterance_id"] != "10-2-0000").to_numpy()
+    expected = [mfcc_statistics(chunk, COEFFICIENTS) for chunk in frames.inputs[whole]]
+    np.testing.assert_allclose(pooled.inputs[whole], expected, rtol=1e-6)
+
+
+def test_a_short_utterances_frames_are_repeated_not_padded(load, tensor):
+    (mfcc,) = rows_of(load("mfcc", "frames"), "10-2-0000")
+    stored = tensor("mfcc", "10-2-0000")
+    assert len(stored) == 73
+    np.testing.assert_array_equal(mfcc, np.concatenate([stored, stored, stored])[:198])
+
+    (sequence,) = rows_of(load("wav2vec2", "frames"), "10-2-0000")
+    stored = tensor("wav2vec2", "10-2-0000/sequence")[0].astype(np.float32)
+    assert len(stored) == 10
+    np.testing.assert_array_equal(sequence, np.concatenate([stored, stored, stored])[:25])
+
+
+def test_a_short_utterances_statistics_are_those_of_its_own_frames(load, tensor):
+    (pooled,) = rows_of(load("mfcc", "pooled"), "10-2-0000")
+    np.testing.assert_allclose(
+        pooled, mfcc_statistics(tensor("mfcc", "10-2-0000"), COEFFICIENTS), rtol=1e-6
+    )
+
+
+def test_statistics_by_hand():
+    frames = np.array([[1, 10, 0, 5], [3, 10, 0, -5]], dtype=np.float32)
+    # Two static coefficients and their deltas: two means, four standard deviations.
+    np.testing.assert_allclose(mfcc_statistics(frames, 2), [2, 10, 1, 0, 0, 5])
+    # Without deltas: means, then standard deviations.
+    np.testing.assert_allclose(mfcc_statistics(frames[:, :2], 2), [2, 10, 1, 0])
+    # One frame has no spread.
+    np.testing.assert_allclose(mfcc_statistics(frames[:1], 2), [1, 10, 0, 0, 0, 0])
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("how", ["utterance_mean", "utterance"])
+def test_normalisation_is_over_the_utterance_not_the_chunk(load, params, tensor, form, how):
+    inputs = params.inputs.model_copy(
+        update={"mfcc": params.inputs.mfcc.model_copy(update={"normalisation": how})}
+    )
+    normalised = load("mfcc", form, params.model_copy(update={"inputs": inputs}))
+    frames = tensor("mfcc", "10-1-0001")
+    expected = frames - frames.mean(axis=0)
+    if how == "utterance":
+        expected = expected / frames.std(axis=0)
+    second = rows_of(normalised, "10-1-0001")[1]
+    chunk = expected[200:398]
+    wanted = chunk if form == "frames" else mfcc_statistics(chunk, COEFFICIENTS)
+    np.testing.assert_allclose(second, wanted, rtol=1e-5, atol=1e-5)
+    assert abs(chunk.mean(axis=0)).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("layers", "layer", "position"),
+    [("all", 0, 0), ("all", 3, 3), ([0, 2, 5, 9], 5, 2), ([9, 5, 2, 0], 5, 1)],
+)
+def test_the_chosen_layer_is_found_among_the_kept_ones(
+    load, make_params, tensor, layers, layer, position
+):
+    params = make_params(**{"wav2vec2.layers": layers, "inputs.wav2vec2.layer": layer})
+    pooled = load("wav2vec2", "pooled", params)
+    for name in SAMPLES:
+        np.testing.assert_array_equal(
+            rows_of(pooled, name), tensor("wav2vec2", f"{name}/pooled")[:, position]
+        )
+
+
+def test_the_order_of_the_utterances_changes_nothing(load, stored, params, utterances):
+    for features in ("mfcc", "wav2vec2"):
+        examples = load(features, "pooled")
+        turned = load_examples(stored / features, features, utterances[::-1], params, "pooled")
+        np.testing.assert_array_equal(examples.inputs, turned.inputs)
+        pd.testing.assert_frame_equal(examples.table, turned.table)
+
+
+def test_some_utterances_of_a_speaker_are_loaded_alone(stored, params, utterances, load):
+    chosen = utterances[utterances["utterance_id"] == "10-1-0001"]
+    alone = load_examples(stored / "mfcc", "mfcc", chosen, params, "frames")
+    np.testing.assert_array_equal(alone.inputs, rows_of(load("mfcc", "frames"), "10-1-0001"))
+
+
+@pytest.mark.parametrize("features", ["mfcc", "wav2vec2"])
+def test_a_speaker_without_features_is_named(load, stored, features):
+    speaker_file(stored / features, "9").unlink()
+    with pytest.raises(UserError, match=r"9\.safetensors.*dvc repro"):
+        load(features, "pooled")
+
+
+@given(
+    samples=st.integers(32_001, 500_000),
+    window=st.sampled_from([0.02, 0.025, 0.032, 0.0301]),
+    hop=st.sampled_from([0.005, 0.007, 0.01, 0.0101, 0.0125, 0.0103]),
+    seconds=st.sampled_from([0.5, 1.0, 2.0, 1.999]),
+    tail=st.sampled_from(["overlap", "drop"]),
+)
+def test_every_chunk_has_its_own_frames_on_any_grid(
+    tmp_path_factory, shipped_params, samples, window, hop, seconds, tail
+):
+    """A frame is cut at ``hop`` rounded to samples; the chunks must count in the same steps."""
+    content = shipped_params | {
+        "mfcc": shipped_params["mfcc"] | {"window_seconds": window, "hop_seconds": hop, "fft": 512},
+        "chunks": {"seconds": seconds, "hop_seconds": seconds, "tail": tail},
+    }
+    params = Params.model_validate(content, strict=True)
+    count = frame_count(samples, params.mfcc)
+    step = round_half_up(hop * 16_000)
+    # Each frame tells the sample that it starts at.
+    columns = np.full(params.mfcc.coefficients * 2, step, dtype=np.float32)
+    frames = np.arange(count, dtype=np.float32)[:, None] * columns
+    folder = tmp_path_factory.mktemp("grid")
+    write_speaker(speaker_file(folder, "1"), {"1-1-1": frames}, Recipe("s", {}))
+    utterance = pd.DataFrame(
+        [("1-1-1", "1", "1", samples)],
+        columns=["utterance_id", "speaker_id", "chapter_id", "samples"],
+    )
+    examples = load_examples(folder, "mfcc", utterance, params, "frames")
+    for (start, stop), chunk in zip(
+        chunk_bounds(samples, params.chunks), examples.inputs[:, :, 0], strict=True
+    ):
+        assert len(chunk) == frame_count(stop - start, params.mfcc)
+        assert (np.diff(chunk) == step).all()
+        assert start - step < chunk[0] <= start
+
+
+def round_half_up(value):
+    return int(value + 0.5)

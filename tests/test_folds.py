@@ -1,0 +1,287 @@
+"""The two contracts of cross-validation, for any table of speakers.
+
+Either unheard voices (gender) and unheard sessions (speakers) are guaranteed, or an error says how
+many speakers or chapters are missing, and adding that many is enough.
+"""
+
+import re
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from speech.errors import UserError
+from speech.folds import (
+    gender_folds,
+    hold_out_speakers,
+    hold_out_utterances,
+    single_chapter_speakers,
+    speaker_folds,
+)
+
+COLUMNS = ["utterance_id", "speaker_id", "chapter_id", "gender", "seconds"]
+
+ids = st.text("0123456789abc", min_size=1, max_size=4)
+seconds = st.floats(0.5, 35)
+
+
+def tables_of(fewest, most, chapters, utterances):
+    """Any corpus: speakers with or without gender, in any order of rows.
+
+    Different speakers may have chapters of one name.
+    """
+    lengths = st.lists(seconds, min_size=1, max_size=utterances)
+    own = st.dictionaries(ids, lengths, min_size=1, max_size=chapters)
+    speakers = st.tuples(st.sampled_from(["F", "M", "F", "M", None]), own)
+    return st.dictionaries(ids, speakers, min_size=fewest, max_size=most).map(
+        lambda corpus: pd.DataFrame(
+            [
+                (f"{speaker}-{chapter}-{number:04d}", speaker, chapter, gender, lasts)
+                for speaker, (gender, its_chapters) in corpus.items()
+                for chapter, its_seconds in its_chapters.items()
+                for number, lasts in enumerate(its_seconds)
+            ],
+            columns=COLUMNS,
+        ).sample(frac=1, random_state=len(corpus))
+    )
+
+
+tables = tables_of(0, 12, chapters=5, utterances=3)
+tables_of_many = tables_of(10, 25, chapters=2, utterances=2)
+fold_counts = st.integers(2, 6)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def with_folds(table, folds):
+    assert list(folds.columns) == ["utterance_id", "fold"]
+    return table.merge(folds, on="utterance_id", validate="one_to_one")
+
+
+def missing_numbers(error):
+    """Return {"female": 3} from "…: 3 female missing; …"."""
+    (said,) = re.findall(r": (\d+ .*?)missing;", str(error))
+    return {
+        kind or "any": int(number) for number, kind in re.findall(r"(\d+) (male|female)?", said)
+    }
+
+
+def new_rows(count, gender, chapters, prefix):
+    return pd.DataFrame(
+        [
+            (f"{prefix}{speaker}-{chapter}-0", f"{prefix}{speaker}", f"new {chapter}", gender, 5.0)
+            for speaker in range(count)
+            for chapter in range(chapters)
+        ],
+        columns=COLUMNS,
+    )
+
+
+def corpus(genders="FFFFFMMMMM", chapters=2, utterances=2):
+    return pd.DataFrame(
+        [
+            (f"{speaker}-{chapter}-{number:04d}", str(speaker), str(chapter), gender, 5.0 + number)
+            for speaker, gender in enumerate(genders)
+            for chapter in range(chapters)
+            for number in range(utterances)
+        ],
+        columns=COLUMNS,
+    )
+
+
+def check_gender_contract(table, folds, count):
+    usable = table[table["gender"].notna()]
+    dealt = with_folds(usable, folds)
+    assert folds["utterance_id"].tolist() == usable["utterance_id"].tolist()
+    assert set(dealt["fold"]) == set(range(count))
+    folds_of = dealt.groupby("speaker_id")["fold"].nunique()
+    assert set(folds_of) == {1}, "a speaker straddles folds"
+    for fold in range(count):
+        tested = dealt[dealt["fold"] == fold]
+        training = dealt[dealt["fold"] != fold].drop_duplicates("speaker_id")
+        assert set(tested["gender"]) == {"F", "M"}
+        assert min(Counter(training["gender"])[gender] for gender in "FM") >= 2
+
+
+def check_speaker_contract(table, folds, count):
+    usable = table[~table["speaker_id"].isin(single_chapter_speakers(table))]
+    dealt = with_folds(usable, folds)
+    assert folds["utterance_id"].tolist() == usable["utterance_id"].tolist()
+    assert set(dealt["fold"]) == set(range(count))
+    folds_of = dealt.groupby(["speaker_id", "chapter_id"])["fold"].nunique()
+    assert set(folds_of) == {1}, "a chapter straddles folds"
+    everyone = set(dealt["speaker_id"])
+    assert len(everyone) >= 2
+    for fold in range(count):
+        assert set(dealt.loc[dealt["fold"] != fold, "speaker_id"]) == everyone
+
+
+@given(tables | tables_of_many, fold_counts, seeds)
+def test_no_voice_straddles_gender_folds_or_the_error_says_how_many_are_missing(table, count, seed):
+    try:
+        folds = gender_folds(table, count, seed)
+    except UserError as error:
+        missing = missing_numbers(error)
+        women = new_rows(missing.get("female", 0), "F", 1, "woman-")
+        men = new_rows(missing.get("male", 0), "M", 1, "man-")
+        enough = pd.concat([table, women, men])
+        check_gender_contract(enough, gender_folds(enough, count, seed), count)
+        for kind, rows in (("female", [table, women[1:], men]), ("male", [table, women, men[1:]])):
+            if kind in missing:
+                with pytest.raises(UserError, match=f": 1 {kind} missing"):
+                    gender_folds(pd.concat(rows), count, seed)
+    else:
+        check_gender_contract(table, folds, count)
+
+
+@given(tables, fold_counts)
+def test_no_session_straddles_speaker_folds_or_the_error_says_how_many_are_missing(table, count):
+    try:
+        folds = speaker_folds(table, count)
+    except UserError as error:
+        missing = missing_numbers(error)["any"]
+        if "folds.speaker is" in str(error):
+            # Chapters are missing: someone who has several may record them.
+            alone = single_chapter_speakers(table)
+            reader = table.loc[~table["speaker_id"].isin(alone), "speaker_id"].iloc[0]
+            each, more = 1, new_rows(1, "F", missing, "new-").assign(speaker_id=reader)
+        else:
+            each, more = count, new_rows(missing, "F", count, "new-")
+        enough = pd.concat([table, more])
+        check_speaker_contract(enough, speaker_folds(enough, count), count)
+        with pytest.raises(UserError, match=": 1 missing"):
+            speaker_folds(enough[:-each], count)
+    else:
+        check_speaker_contract(table, folds, count)
+
+
+@settings(max_examples=30)
+@given(tables)
+def test_speakers_with_one_chapter_are_named_in_order(table):
+    pairs = {tuple(row) for row in table[["speaker_id", "chapter_id"]].to_numpy()}
+    counted = Counter(speaker for speaker, _ in pairs)
+    alone = sorted(speaker for speaker, count in counted.items() if count == 1)
+    assert single_chapter_speakers(table) == alone
+
+
+@settings(max_examples=15)
+@given(seeds, st.randoms(use_true_random=False))
+def test_folds_do_not_depend_on_the_order_of_the_rows(seed, shuffle):
+    table = corpus()
+    order = list(range(len(table)))
+    shuffle.shuffle(order)
+    shuffled = table.iloc[order]
+    for deal in (lambda rows: gender_folds(rows, 3, seed), lambda rows: speaker_folds(rows, 2)):
+        pd.testing.assert_frame_equal(
+            deal(table).sort_values("utterance_id", ignore_index=True),
+            deal(shuffled).sort_values("utterance_id", ignore_index=True),
+        )
+
+
+def test_the_seed_alone_decides_which_voices_share_a_fold():
+    table = corpus()
+    first, again, other = (gender_folds(table, 5, seed) for seed in (1, 1, 2))
+    pd.testing.assert_frame_equal(first, again)
+    assert not first.equals(other)
+
+
+@settings(max_examples=20)
+@given(fold_counts, st.integers(0, 8))
+def test_voices_of_each_gender_are_spread_evenly(count, more):
+    table = corpus("F" * (count + 2 + more) + "M" * (count + 2), chapters=1, utterances=1)
+    dealt = with_folds(table, gender_folds(table, count, 0))
+    sizes = dealt.groupby(["gender", "fold"]).size()
+    assert np.ptp(sizes["F"]) <= 1
+    assert np.ptp(sizes["M"]) <= 1
+
+
+def test_sessions_are_spread_over_folds_by_how_long_they_are():
+    table = pd.concat(
+        [
+            new_rows(6, "F", 3, "long-").assign(seconds=60.0),
+            new_rows(6, "M", 3, "short-").assign(seconds=5.0),
+        ]
+    )
+    dealt = with_folds(table, speaker_folds(table, 3))
+    speech = dealt.groupby("fold")["seconds"].sum()
+    assert speech.max() == speech.min() == 6 * 65
+
+
+def test_chapters_of_one_name_are_chapters_of_different_speakers():
+    """In the table of `corpus` every speaker reads chapters 0 and 1."""
+    table = corpus("FM", chapters=2, utterances=1)
+    dealt = with_folds(table, speaker_folds(table, 2))
+    assert sorted(dealt.groupby("fold").size()) == [2, 2]
+
+
+def test_the_error_for_genders_says_what_there_is_and_what_to_do():
+    with pytest.raises(UserError) as caught:
+        gender_folds(corpus("FFFMMMMMM"), 5, 0)
+    assert str(caught.value) == (
+        "folds.gender is 5, which needs at least 5 speakers of each gender, but the corpus has "
+        "3 female and 6 male: 2 female missing; add recordings or lower folds.gender (2 folds need "
+        "4 speakers of each gender, 3 need 3)."
+    )
+
+
+@pytest.mark.parametrize(("count", "needed"), [(2, 4), (3, 3), (4, 4), (5, 5)])
+def test_so_many_speakers_of_each_gender_suffice_and_no_fewer(count, needed):
+    check_gender_contract(
+        corpus("FM" * needed), gender_folds(corpus("FM" * needed), count, 0), count
+    )
+    with pytest.raises(UserError, match="1 female and 1 male missing"):
+        gender_folds(corpus("FM" * (needed - 1)), count, 0)
+
+
+def test_a_table_without_rows_is_an_error_for_both_tasks():
+    empty = corpus("")
+    with pytest.raises(UserError, match="5 female and 5 male missing"):
+        gender_folds(empty, 5, 0)
+    with pytest.raises(UserError, match="2 missing"):
+        speaker_folds(empty, 3)
+
+
+examples = st.lists(
+    st.tuples(st.integers(0, 9), st.sampled_from("abc")), min_size=1, max_size=60
+).map(lambda pairs: [(f"{label}{unit}", label) for unit, label in pairs])
+"""[(unit, label)]: a unit, whether speaker or utterance, has one label."""
+
+fractions = st.floats(0.01, 0.5)
+
+
+@pytest.mark.parametrize("hold_out", [hold_out_speakers, hold_out_utterances])
+@settings(max_examples=40)
+@given(examples=examples, fraction=fractions, seed=seeds)
+def test_whole_units_are_held_out_of_every_label_that_has_two(hold_out, examples, fraction, seed):
+    units, labels = (list(column) for column in zip(*examples, strict=True))
+    held = hold_out(units, labels, fraction, seed)
+    assert held.dtype == bool
+    assert held.shape == (len(examples),)
+    validation = {unit for unit, out in zip(units, held, strict=True) if out}
+    assert not validation & {unit for unit, out in zip(units, held, strict=True) if not out}
+    for label in set(labels):
+        own = {unit for unit, its in examples if its == label}
+        out = len(own & validation)
+        assert out == min(max(1, round(fraction * len(own))), len(own) - 1)
+
+
+@pytest.mark.parametrize("hold_out", [hold_out_speakers, hold_out_utterances])
+@settings(max_examples=40)
+@given(examples=examples, seed=seeds)
+def test_what_is_held_out_depends_on_the_seed_and_not_on_the_order(hold_out, examples, seed):
+    def held(pairs):
+        units, labels = (list(column) for column in zip(*pairs, strict=True))
+        out = hold_out(units, labels, 0.3, seed)
+        return {unit for unit, chosen in zip(units, out, strict=True) if chosen}
+
+    assert held(examples) == held(examples[::-1]) == held(sorted(examples))
+
+
+@pytest.mark.parametrize("hold_out", [hold_out_speakers, hold_out_utterances])
+def test_another_seed_holds_out_other_units(hold_out):
+    units = [str(number) for number in range(40)]
+    first, other = (hold_out(units, ["a"] * 40, 0.3, seed) for seed in (1, 2))
+    assert first.sum() == other.sum() == 12
+    assert (first != other).any()

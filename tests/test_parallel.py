@@ -1,0 +1,84 @@
+"""How work is spread never shows in its result."""
+
+import os
+import threading
+import time
+
+import pytest
+
+from speech.errors import UserError
+from speech.parallel import spread
+
+PREFERENCES = ["threads", "processes"]
+
+
+def slower_the_earlier(number):
+    time.sleep(0.02 * (5 - number))
+    return number**2
+
+
+def complain(number):
+    if number == 3:
+        raise UserError("3.flac: is bad; mend it.")
+    return number
+
+
+@pytest.mark.parametrize("prefer", PREFERENCES)
+@pytest.mark.parametrize("jobs", [1, 2, -1])
+def test_results_come_in_the_order_of_the_items(jobs, prefer):
+    assert spread(slower_the_earlier, range(6), jobs, prefer=prefer) == [0, 1, 4, 9, 16, 25]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_nothing_to_do_gives_nothing(jobs):
+    assert spread(slower_the_earlier, [], jobs) == []
+
+
+def test_functions_made_on_the_spot_reach_other_processes():
+    offset = 10
+    assert spread(lambda number: number + offset, [1, 2], 2) == [11, 12]
+
+
+@pytest.mark.parametrize("prefer", PREFERENCES)
+def test_two_jobs_work_where_they_prefer_to(prefer):
+    def where(number):
+        return os.getpid(), threading.get_ident()
+
+    processes, threads = zip(*spread(where, range(4), 2, prefer=prefer), strict=True)
+    assert (os.getpid() in processes) == (prefer == "threads")
+    assert threading.get_ident() not in threads or prefer == "processes"
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_progress_is_told_the_total_and_sees_every_result(jobs):
+    seen = []
+
+    def progress(items, total):
+        seen.append(total)
+        for item in items:
+            seen.append(item)
+            yield item
+
+    assert spread(slower_the_earlier, [4, 2, 3], jobs, progress, prefer="threads") == [16, 4, 9]
+    assert seen == [3, 16, 4, 9]
+
+
+def test_progress_is_shown_while_work_is_still_to_be_done():
+    started = []
+
+    def progress(items, total):
+        for _ in items:
+            yield len(started)
+
+    def start(number):
+        started.append(number)
+
+    so_far = spread(start, range(20), 1, progress)
+    assert so_far[0] < 20
+
+
+@pytest.mark.parametrize("prefer", PREFERENCES)
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_users_mistake_in_a_worker_stays_a_users_mistake(jobs, prefer):
+    with pytest.raises(UserError, match=r"^3\.flac: is bad; mend it\.$"):
+        spread(complain, range(6), jobs, prefer=prefer)
