@@ -76,7 +76,12 @@ def load_audio(path: Path) -> NDArray[np.float32]:
     AudioError
         If it cannot be decoded, is empty, silent or holds values that are no numbers.
     """
-    return _resample(*_decode(path.read_bytes()))
+    return decode_audio(path.read_bytes())
+
+
+def decode_audio(content: bytes) -> NDArray[np.float32]:
+    """Decode the content of a recording, as `load_audio` does with its file."""
+    return _resample(*_decode(content))
 
 
 def inspect_audio(path: Path) -> AudioFacts:

@@ -13,7 +13,6 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from speech.classifiers.protocol import Labelled
 from speech.classifiers.registry import build_classifier, classifier_class, save_classifier
@@ -216,15 +215,14 @@ def _fit_fold(
         held_out = _HOLD_OUT[task](
             training.groups.tolist(),
             training.labels.tolist(),
-            params.validation.fraction,
+            getattr(params, model).validation_fraction,
             params.seed,
         )
         # With one utterance per speaker there is nothing to hold out, and nothing stops early.
         if held_out.any():
             training, validation = training[~held_out], training[held_out]
-    with threadpool_limits(1):
-        classifier = build_classifier(model, params, params.seed).fit(training, validation)
-        probabilities = classifier.predict_proba(tested.inputs)
+    classifier = build_classifier(model, params, params.seed).fit(training, validation)
+    probabilities = classifier.predict_proba(tested.inputs)
     return _FoldResult(probabilities, classifier.curves, classifier.best_epochs)
 
 
@@ -236,6 +234,5 @@ def _fit_on_all(
     card: dict[str, Any],
     epochs: int,
 ) -> None:
-    with threadpool_limits(1):
-        classifier = build_classifier(model, params, params.seed, epochs or None).fit(data)
+    classifier = build_classifier(model, params, params.seed, epochs or None).fit(data)
     save_classifier(folder, classifier, card)

@@ -183,10 +183,13 @@ def _check_genders(speakers: pd.DataFrame, folds: int) -> None:
     if min(counts.values()) < needed:
         missing = [f"{needed - count} {name}" for name, count in counts.items() if count < needed]
         there = [f"{count} {name}" for name, count in counts.items()]
+        fewest = min(counts.values())
+        fitting = max((k for k in range(2, folds) if _speakers_needed(k) <= fewest), default=0)
+        way_out = f" or set folds.gender to {fitting}" if fitting else ""
         raise UserError(
             f"folds.gender is {folds}, which needs at least {needed} speakers of each gender, but "
             f"the corpus has {' and '.join(there)}: {' and '.join(missing)} missing; add "
-            "recordings or lower folds.gender (2 folds need 4 speakers of each gender, 3 need 3)."
+            f"recordings{way_out}."
         )
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, Protocol, TypeVar
 
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, parallel_config
+from threadpoolctl import threadpool_limits
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -28,7 +29,10 @@ def spread(
     progress: Progress = silent,
     prefer: Literal["processes", "threads"] = "processes",
 ) -> list[Result]:
-    """Apply a function to every item in parallel.
+    """Apply a function to every item in parallel, each worker on one thread of BLAS and OpenMP.
+
+    The limit is set once around all workers: it belongs to the whole process, so workers that
+    set it for themselves would undo each other's, and with it the order of sums.
 
     Parameters
     ----------
@@ -48,7 +52,13 @@ def spread(
     list
         The results, in the order of the items.
     """
-    results = Parallel(n_jobs=jobs, prefer=prefer, return_as="generator")(
-        delayed(function)(item) for item in items
+    backend = (
+        {"backend": "loky", "inner_max_num_threads": 1}
+        if prefer == "processes"
+        else {"backend": "threading"}
     )
-    return list(progress(results, len(items)))
+    with threadpool_limits(1), parallel_config(**backend):
+        results = Parallel(n_jobs=jobs, return_as="generator")(
+            delayed(function)(item) for item in items
+        )
+        return list(progress(results, len(items)))

@@ -168,6 +168,7 @@ class Training(Block):
     batch_size: int = Field(ge=1)
     epochs: int = Field(ge=1)
     patience: int = Field(ge=1)
+    validation_fraction: float = Field(gt=0, le=0.5)
 
 
 class Mlp(Training):
@@ -181,12 +182,6 @@ class Cnn(Training):
 
     channels: list[Annotated[int, Field(ge=1)]] = Field(min_length=1, max_length=5)
     kernel: int = Field(ge=1, le=31)
-
-
-class Validation(Block):
-    """The part of the training data that networks stop early on."""
-
-    fraction: float = Field(gt=0, le=0.5)
 
 
 class Evaluate(Block):
@@ -245,7 +240,6 @@ class Params(Block):
     wav2vec2: Wav2vec2
     inputs: Inputs
     analysis: Analysis
-    validation: Validation
     dummy: Dummy
     logistic: Logistic
     svm: Svm
@@ -275,6 +269,12 @@ class Params(Block):
             raise ValueError(
                 f"inputs.wav2vec2.layer ({layer}) must be among wav2vec2.layers ({layers}); "
                 "change one of them"
+            )
+        highest = max([layer, *([] if layers == "all" else layers)])
+        if self.encoder == SAMPLE and highest > self.sample_encoder.layers:
+            raise ValueError(
+                f"inputs.wav2vec2.layer and wav2vec2.layers ({highest}) must not exceed "
+                f"sample_encoder.layers ({self.sample_encoder.layers}); change one of them"
             )
         return self
 

@@ -56,7 +56,8 @@ def analyse_mfcc(params: Params) -> str:
     plots = {
         "distributions": distributions(summary.by_gender, names),
         "density": densities(summary.by_gender, names),
-        "correlation": differences,
+        "effect_sizes": differences[["coefficient", "value", "low", "high"]],
+        "correlation": _correlation(differences),
         "outliers": outliers.table,
         "normalisations": normalisations,
     }
@@ -89,6 +90,13 @@ def _gender_metrics(differences: pd.DataFrame) -> dict[str, Any]:
             "p_corrected": _rounded(strongest["p_corrected"]),
         },
     }
+
+
+def _correlation(differences: pd.DataFrame) -> pd.DataFrame:
+    """Give the point-biserial correlation the column names that the plot template reads."""
+    columns = ["coefficient", "r", "r_low", "r_high", "rank_biserial", "p", "p_corrected"]
+    names = {"r": "value", "r_low": "low", "r_high": "high"}
+    return differences[columns].rename(columns=names)
 
 
 def _accuracy_metrics(normalisations: pd.DataFrame) -> dict[str, float | None]:

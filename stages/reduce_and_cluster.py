@@ -83,10 +83,7 @@ def _metrics(clustering: Clustering) -> dict[str, Any]:
 
 def _map_table(points: pd.DataFrame, clustering: Clustering) -> pd.DataFrame:
     names = points[["utterance_id", "speaker_id", "chapter_id", "gender"]]
-    clusters = {
-        f"cluster_{name}": clustering.assignments[name]
-        for name in ALGORITHMS
-    }
+    clusters = {f"cluster_{name}": clustering.assignments[name] for name in ALGORITHMS}
     maps = {"pca": clustering.maps.pca, "tsne": clustering.maps.tsne}
     tables = []
     for name, coordinates in maps.items():

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from speech.files import write_json
-from speech.folds import gender_folds, single_chapter_speakers, speaker_folds
+from speech.folds import gender_folds, speaker_folds
 from speech.params import SAMPLE_RATE, Params
 from speech.tables import read_parquet, write_csv
 from stages.console import run_stage
@@ -19,9 +19,9 @@ def split_by_speaker(params: Params) -> str:
     write_csv(FOLDS / "gender.csv", gender)
     write_csv(FOLDS / "speaker.csv", speaker)
 
-    voices = _speakers_of(gender, utterances)
-    sessions = _speakers_of(speaker, utterances)
-    left_out = single_chapter_speakers(long_enough)
+    voices = len(_speakers_in(gender, utterances))
+    sessions = len(_speakers_in(speaker, utterances))
+    left_out = sorted(set(utterances["speaker_id"]) - set(_speakers_in(speaker, utterances)))
     write_json(
         METRICS / "split.json",
         {
@@ -29,22 +29,21 @@ def split_by_speaker(params: Params) -> str:
             "speaker": {
                 "folds": params.folds.speaker,
                 "speakers": sessions,
-                "left_out_with_one_chapter": len(left_out),
+                "speakers_left_out": len(left_out),
                 "left_out": ", ".join(left_out),
             },
         },
     )
     return (
         f"{voices} speakers in {params.folds.gender} gender folds; chapters of {sessions} speakers "
-        f"in {params.folds.speaker} speaker folds, {len(left_out)} speakers with one chapter left "
-        "out"
+        f"in {params.folds.speaker} speaker folds; left out there, for lack of a second chapter: "
+        f"{', '.join(left_out) or 'nobody'}"
     )
 
 
-def _speakers_of(folds: pd.DataFrame, utterances: pd.DataFrame) -> int:
-    return utterances[utterances["utterance_id"].isin(folds["utterance_id"])][
-        "speaker_id"
-    ].nunique()
+def _speakers_in(folds: pd.DataFrame, utterances: pd.DataFrame) -> list[str]:
+    chosen = utterances["utterance_id"].isin(folds["utterance_id"])
+    return utterances.loc[chosen, "speaker_id"].unique().tolist()
 
 
 if __name__ == "__main__":

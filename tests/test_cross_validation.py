@@ -98,16 +98,16 @@ def rows_in(data):
 
 @pytest.fixture(params=[False, True], ids=["learns from all", "stops early"])
 def spied(request, monkeypatch, params):
-    """Run a task with a spy in place of the dummy; give the table, what it saw and the result."""
+    """Run a task with a spy in place of a network; give the table, what it saw and the result."""
 
     def run(task, speakers=12):
         spy = type("ThisSpy", (Spy,), {"stops_early": request.param, "seen": []})
-        monkeypatch.setitem(registry._CLASSES, "dummy", spy)
+        monkeypatch.setitem(registry._CLASSES, "mlp", spy)
         utterances = corpus(speakers)
         examples = cut(utterances)
         data = label_examples(examples, utterances, task)
         folds = folds_of(examples.table, utterances, task, params)
-        result = cross_validate("dummy", task, examples.table, data, folds, params)
+        result = cross_validate("mlp", task, examples.table, data, folds, params)
         return examples.table.assign(label=data.labels, fold=folds), spy.seen, result
 
     return run

@@ -126,8 +126,9 @@ def _calibration_splits(training: Labelled, seed: int) -> list[tuple[Any, Any]]:
     counts = units["label"].value_counts()
     if counts.min() < 2:
         raise UserError(
-            f"model svm: {counts.idxmin()} has a single chunk to learn from, and calibration needs "
-            "two; add recordings or take svm out of models."
+            f"chunks.seconds: {counts.idxmin()} has a single chunk to learn from, and model svm "
+            "needs two to calibrate; lower it, set chunks.tail to overlap, or take svm out of "
+            "models."
         )
     folds = StratifiedKFold(
         min(_CALIBRATION_FOLDS, int(counts.min())), shuffle=True, random_state=seed

@@ -159,10 +159,17 @@ def find_recordings(audio: Path) -> Iterator[Recording | Misnamed]:
 
 
 def _audio_files(audio: Path) -> Iterator[str]:
-    for folder, _, names in os.walk(audio, followlinks=True):
+    for folder, _, names in os.walk(audio, onerror=_refuse, followlinks=True):
         for name in names:
             if name.lower().endswith(EXTENSIONS) and not name.startswith("."):
                 yield (Path(folder) / name).relative_to(audio).as_posix()
+
+
+def _refuse(error: OSError) -> None:
+    """Stop at a folder that cannot be read: skipping it would lose speech without a word."""
+    raise UserError(
+        f"corpus: {error.filename} cannot be read ({error.strerror}); mend its access rights."
+    )
 
 
 def _place(relative: str) -> Recording | Misnamed:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from speech.audio import AudioError, load_audio
+from speech.audio import AudioError, decode_audio, digest_of
 from speech.errors import UserError
 from speech.features.store import (
     Recipe,
@@ -116,7 +116,7 @@ def extract_speaker(job: SpeakerJob, compute: Compute) -> Extracted:
     Raises
     ------
     UserError
-        If a recording changed since it was indexed and cannot be read any more.
+        If a recording changed since it was indexed, or cannot be read any more.
     """
     if is_current(job.file, job.recipe):
         return Extracted(0, len(job.sources))
@@ -124,19 +124,22 @@ def extract_speaker(job: SpeakerJob, compute: Compute) -> Extracted:
     kept = {name.split("/")[0] for name in tensors}
     for utterance, path in job.sources.items():
         if utterance not in kept:
-            for part, array in compute(_load(path)).items():
+            for part, array in compute(_load(path, job.recipe.sources[utterance])).items():
                 tensors[f"{utterance}/{part}" if part else utterance] = array
     write_speaker(job.file, tensors, job.recipe)
     return Extracted(len(job.sources) - len(kept), len(kept))
 
 
-def _load(path: Path) -> NDArray[np.float32]:
+def _load(path: Path, digest: str) -> NDArray[np.float32]:
     try:
-        return load_audio(path)
+        content = path.read_bytes()
+        if digest_of(content) != digest:
+            raise AudioError("its content changed")
+        return decode_audio(content)
     except (OSError, AudioError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UserError(
-            f"{path}: was usable when it was indexed, but is not now ({reason}); "
+            f"{path}: is not what it was when it was indexed ({reason}); "
             "run `dvc repro` to index the corpus again."
         ) from None
 
@@ -144,7 +147,7 @@ def _load(path: Path) -> NDArray[np.float32]:
 def _remove_others(folder: Path, wanted: set[Path]) -> None:
     if folder.is_dir():
         for path in folder.iterdir():
-            if path not in wanted:
+            if path not in wanted and path.is_file():
                 path.unlink()
 
 

@@ -84,13 +84,15 @@ def test_tables_have_their_columns(inputs):
         "correlation",
         "density",
         "distributions",
+        "effect_sizes",
         "normalisations",
         "outliers",
     ]
     assert list(tables["correlation"]) == [
-        *("coefficient", "value", "low", "high", "r", "r_low", "r_high"),
+        *("coefficient", "value", "low", "high"),
         *("rank_biserial", "p", "p_corrected"),
     ]
+    assert list(tables["effect_sizes"]) == ["coefficient", "value", "low", "high"]
     assert list(tables["correlation"]["coefficient"][:2]) == ["c00 energy", "c01"]
     assert list(tables["outliers"]["utterance_id"]) == [ODD]
     assert list(tables["outliers"]["coefficient"]) == ["c05"]
