@@ -431,7 +431,7 @@ def test_a_label_with_one_session_is_calibrated_by_groups_beside_one_with_two():
 
 def test_a_label_with_a_single_chunk_is_named_and_cannot_be_calibrated(make_params):
     training = labelled([("anna", "1", "1"), ("bert", "2", "2"), ("bert", "3", "3")])
-    with pytest.raises(UserError, match="chunks.seconds: anna has a single chunk") as error:
+    with pytest.raises(UserError, match=r"chunks\.seconds: anna has a single chunk") as error:
         build_classifier("svm", make_params(), SEED).fit(training)
     assert is_sentence(error)
 

@@ -190,7 +190,8 @@ def test_a_recording_that_was_spoilt_since_it_was_indexed_is_named(corpus, spoil
     with pytest.raises(UserError) as caught:
         extract_speaker(jobs[0], lambda signal: {"": signal[:1]})
     message = str(caught.value)
-    assert message.startswith(f"{corpus.audio / '1-7-1.wav'}: is not what it was when it was indexed")
+    spoilt = corpus.audio / "1-7-1.wav"
+    assert message.startswith(f"{spoilt}: is not what it was when it was indexed")
     assert f"({reason}" in message
     assert message.endswith("run `dvc repro` to index the corpus again.")
     assert message.count("1-7-1.wav") == 1
