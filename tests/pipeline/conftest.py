@@ -1,0 +1,290 @@
+"""The whole pipeline, run once on a tiny corpus in a repository of its own, and copies of it."""
+
+import copy
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ["speech", "stages", "dvc.yaml", ".dvcignore", ".gitignore", ".dvc/.gitignore"]
+SOURCES += [".dvc/config", ".dvc/plots"]
+
+TINY = {
+    # The other two are fitted by themselves, and compared with each other elsewhere.
+    "models": ["svm", "mlp", "cnn"],
+    "sample_corpus.speakers_per_gender": 4,
+    "sample_corpus.chapters": 2,
+    "sample_corpus.minutes": 1.5,
+    "sample_encoder.hidden": 32,
+    "sample_encoder.layers": 4,
+    "folds.gender": 2,
+    "folds.speaker": 2,
+    "analysis.resamples": 100,
+    "evaluate.resamples": 100,
+    "mlp.hidden": [16],
+    "mlp.epochs": 2,
+    "cnn.channels": [8, 8],
+    "cnn.epochs": 2,
+    # Workers cost more to start than there is to do.
+    "parallel.jobs": 1,
+}
+
+TIMEOUT = 600
+"""Seconds; whatever takes longer hangs."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a command said."""
+
+    status: int
+    out: str
+    err: str
+    seconds: float
+
+    @property
+    def stages_run(self) -> list[str]:
+        """The stages that DVC ran, in order."""
+        return re.findall(r"^Running stage '(.+)':", self.out, flags=re.MULTILINE)
+
+    def closing_line(self, stage: str) -> str:
+        """Return the line that a stage ended with."""
+        (line,) = re.findall(rf"^{stage}: .+ s\)$", self.out, flags=re.MULTILINE)
+        return line
+
+
+@dataclass(frozen=True)
+class Project:
+    """A checkout of this project, with an environment that knows nothing of this machine's user."""
+
+    root: Path
+    environment: dict[str, str] = field(repr=False)
+
+    def run(self, *command: str) -> Told:
+        """Run a command at the root, whatever its exit status."""
+        started = time.monotonic()
+        done = subprocess.run(
+            command,
+            cwd=self.root,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+        return Told(done.returncode, done.stdout, done.stderr, time.monotonic() - started)
+
+    def must(self, *command: str) -> Told:
+        """Run a command that must succeed."""
+        told = self.run(*command)
+        assert told.status == 0, f"{command}\n{told.out}\n{told.err}"
+        return told
+
+    def dvc(self, *arguments: str) -> Told:
+        """Run a command of DVC that must succeed."""
+        return self.must("dvc", *arguments)
+
+    def stage(self, name: str, *arguments: str) -> Told:
+        """Run a stage's script, whatever its exit status."""
+        return self.run("python", f"stages/{name}.py", *arguments)
+
+    def commit(self, message: str) -> None:
+        """Commit everything that git is to know."""
+        self.must("git", "add", "--all")
+        self.must("git", "commit", "--quiet", "--message", message)
+
+    def set(self, **changes) -> None:
+        """Change params.yaml; keys are given as it nests them, joined by dots."""
+        path = self.root / "params.yaml"
+        content = yaml.safe_load(path.read_text("utf-8"))
+        path.write_text(yaml.safe_dump(changed(content, changes), sort_keys=False), "utf-8")
+
+
+def changed(content, changes):
+    """Change values of a nested mapping; a key that is not there is added."""
+    content = copy.deepcopy(content)
+    for key, value in changes.items():
+        *blocks, name = key.split(".")
+        block = content
+        for part in blocks:
+            block = block[part]
+        block[name] = value
+    return content
+
+
+def check_out(root):
+    """Copy the project's own files, and make a repository of them, as a clone would be."""
+    for source in SOURCES:
+        (root / source).parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / source).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / source, root / source, ignore=ignored)
+        else:
+            shutil.copy(ROOT / source, root / source)
+    content = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
+    text = yaml.safe_dump(changed(content, TINY), sort_keys=False)
+    (root / "params.yaml").write_text(text, "utf-8")
+    project = Project(root, environment(root))
+    project.must("git", "init", "--quiet")
+    project.commit("The project")
+    return project
+
+
+OTHERS = ("GIT_", "DVC_", "PYTHON")
+"""Environment variables by which the caller's world would reach into the tests."""
+
+
+def environment(root):
+    """Make an environment with the checkout's code, and no one's settings or network."""
+    identity = {"NAME": "Some One", "EMAIL": "some.one@example.org"}
+    homes = root.parent / f"{root.name}.home"
+    homes.mkdir(exist_ok=True)
+    return {
+        **{key: value for key, value in os.environ.items() if not key.startswith(OTHERS)},
+        **{f"GIT_{who}_{key}": v for who in ("AUTHOR", "COMMITTER") for key, v in identity.items()},
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "HOME": str(homes),
+        "XDG_CONFIG_HOME": str(homes / "config"),
+        "DVC_SITE_CACHE_DIR": str(homes / "dvc"),
+        "DVC_NO_ANALYTICS": "1",
+        # DVC asks for no newer version of itself where it believes to be tested by a machine.
+        "CI": "true",
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        # Not the code that is installed, which may be another checkout.
+        "PYTHONPATH": str(root),
+        "COLUMNS": "200",
+    }
+
+
+class LongRun:
+    """``dvc repro`` from nothing, in the background."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self._logs = [
+            project.root.parent / f"{project.root.name}.{name}" for name in ("out", "err")
+        ]
+        self._started = time.monotonic()
+        with self._logs[0].open("w") as out, self._logs[1].open("w") as err:
+            self._process = subprocess.Popen(
+                ["dvc", "repro"],
+                cwd=project.root,
+                env=project.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+
+    def wait(self) -> Told:
+        """Wait for the end."""
+        status = self._process.wait(TIMEOUT)
+        out, err = (log.read_text("utf-8") for log in self._logs)
+        return Told(status, out, err, time.monotonic() - self._started)
+
+    def stop(self) -> None:
+        """End it with all it has started, unless it has ended."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+
+_RUNS = pytest.StashKey[list[LongRun]]()
+
+
+def pytest_collection_finish(session):
+    """Start what takes longest before the first test, to be there when the first asks for it."""
+    wanted = any("two_runs" in getattr(item, "fixturenames", []) for item in session.items)
+    if not wanted or session.config.option.collectonly:
+        return
+    folder = tempfile.TemporaryDirectory(prefix="pipeline-")
+    session.config.add_cleanup(folder.cleanup)
+    session.config.stash[_RUNS] = []
+    for place in ("project", "another/place"):
+        run = LongRun(check_out(Path(folder.name).resolve() / place))
+        session.config.add_cleanup(run.stop)
+        session.config.stash[_RUNS].append(run)
+
+
+@pytest.fixture(scope="session")
+def two_runs(request):
+    """Give two projects and what DVC said when it ran everything, cold, in both at once."""
+    return [(run.project, run.wait()) for run in request.config.stash[_RUNS]]
+
+
+@pytest.fixture(scope="session")
+def first_run(two_runs):
+    """Give one of the two projects and what DVC said. Look, but change nothing."""
+    project, told = two_runs[0]
+    if told.status == 0:
+        project.commit("A first run")
+    return project, told
+
+
+@pytest.fixture(scope="session")
+def finished(first_run):
+    """Give the project after its first run. Look, but change nothing."""
+    project, told = first_run
+    assert told.status == 0, told.out + told.err
+    return project
+
+
+@pytest.fixture
+def project(finished, tmp_path):
+    """Copy the project after its first run, to do with as one likes."""
+    return copied(finished, tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def new_project(tmp_path_factory):
+    """Check the project out anew, as often as called: nothing has run yet."""
+    return lambda: check_out(tmp_path_factory.mktemp("new") / "project")
+
+
+@pytest.fixture
+def bare(new_project):
+    """Check the project out anew."""
+    return new_project()
+
+
+def copied(project, root):
+    """Copy a project with all it has made."""
+    shutil.copytree(project.root, root, symlinks=True)
+    for name in ("data/corpus/audio", "data/corpus/SPEAKERS.TXT", "data/encoder"):
+        # Links are absolute: let them point to the copy's own files.
+        link = root / name
+        target = link.readlink()
+        link.unlink()
+        link.symlink_to(root / target.relative_to(project.root))
+    return Project(root, environment(root))
+
+
+@pytest.fixture
+def folder_corpus(tmp_path, voice, write_audio):
+    """Make a small corpus in LibriSpeech layout: 8 speakers, 2 chapters each, 2 utterances each."""
+
+    def make(name="corpus"):
+        root = tmp_path / name
+        root.mkdir()
+        lines = [f"{speaker} | {'FM'[speaker % 2]} | small | 1 | Nobody" for speaker in range(1, 9)]
+        (root / "SPEAKERS.TXT").write_text("\n".join(["; ID | SEX | …", *lines]) + "\n", "utf-8")
+        for speaker, chapter, number in product(range(1, 9), range(2), range(2)):
+            path = f"small/{speaker}/{chapter}/{speaker}-{chapter}-{number:04d}.wav"
+            sound = voice(2.5, seed=100 * speaker + 10 * chapter + number)
+            write_audio(root / path, sound)
+        return root
+
+    return make

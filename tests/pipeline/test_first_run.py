@@ -1,0 +1,291 @@
+"""A fresh clone, one command, and everything is there; a second time, nothing is done."""
+
+import json
+import math
+import re
+from itertools import product
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+TASKS, FEATURES = ["gender", "speaker"], ["mfcc", "wav2vec2"]
+MODELS = ["svm", "mlp", "cnn"]
+FITS = [f"{task}-{features}-{model}" for task, features, model in product(TASKS, FEATURES, MODELS)]
+STAGES = [
+    *("check_params", "fetch_corpus", "index_corpus", "split_by_speaker"),
+    *("extract_mfcc", "analyse_mfcc", "fetch_encoder", "extract_wav2vec2"),
+    *(f"fit@{name}" for name in FITS),
+    *(f"evaluate@{task}" for task in TASKS),
+    *(f"reduce_and_cluster@{features}" for features in FEATURES),
+]
+
+
+def metrics(project, name):
+    return json.loads((project.root / "metrics" / f"{name}.json").read_text("utf-8"))
+
+
+def test_one_command_runs_every_stage(first_run):
+    _, told = first_run
+    assert told.status == 0, told.err
+    assert sorted(told.stages_run) == sorted(STAGES)
+
+
+def test_every_stage_ends_with_one_line_that_says_what_it_made(first_run):
+    _, told = first_run
+    for stage in STAGES:
+        part = told.out.split(f"Running stage '{stage}':")[1].split("Running stage")[0]
+        name = stage.split("@")[0]
+        assert len(re.findall(rf"^{name}: \S.+ \(\d+\.\d s\)$", part, re.MULTILINE)) == 1, part
+
+
+def test_a_log_holds_no_progress_bars_warnings_or_chatter(first_run):
+    _, told = first_run
+    assert "\r" not in told.out + told.err
+    for noise in ("%|", "it/s", "Warning", "Traceback", "tensorflow", "oneDNN"):
+        assert noise not in told.out + told.err, noise
+
+
+def lock(project):
+    return yaml.safe_load((project.root / "dvc.lock").read_text("utf-8"))
+
+
+def test_all_outputs_are_there_and_whole(finished):
+    outs = [out["path"] for stage in lock(finished)["stages"].values() for out in stage["outs"]]
+    assert len(outs) > 40
+    for out in outs:
+        path = finished.root / out
+        files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+        assert files, out
+        assert all(file.stat().st_size > 0 for file in files), out
+    # Nothing else lies about, such as a temporary file.
+    made = {
+        file.relative_to(finished.root)
+        for folder in ("data", "models", "metrics", "plots")
+        for file in (finished.root / folder).rglob("*")
+        if file.is_file()
+    }
+    behind_links = (Path("data/sample_corpus"), Path("data/sample_encoder"))
+    homes = [Path(out) for out in outs] + list(behind_links)
+    stray = [file for file in made if not any(file.is_relative_to(home) for home in homes)]
+    assert [file for file in stray if file.name != ".gitignore"] == []
+    assert [file for file in made if file.name.startswith(".") and file.name != ".gitignore"] == []
+
+
+def test_git_knows_the_metrics_and_the_lock_but_no_data(finished):
+    tracked = finished.must("git", "ls-files").out.splitlines()
+    assert "dvc.lock" in tracked
+    assert {f"metrics/{task}.json" for task in TASKS} <= set(tracked)
+    assert not [file for file in tracked if file.endswith((".parquet", ".safetensors", ".skops"))]
+    assert not [file for file in tracked if file.startswith(("data/", "models/", "plots/"))]
+    assert finished.must("git", "status", "--porcelain").out == ""
+
+
+def leaves(tree, path=""):
+    for key, value in tree.items():
+        here = f"{path}.{key}" if path else key
+        if isinstance(value, dict):
+            yield from leaves(value, here)
+        else:
+            yield here, value
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["corpus", "split", "mfcc", "clusters_mfcc", "clusters_wav2vec2", "gender", "speaker"],
+)
+def test_no_metric_is_infinite_or_no_number(finished, name):
+    numbers = [value for _, value in leaves(metrics(finished, name)) if isinstance(value, float)]
+    assert all(math.isfinite(value) for value in numbers)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_scores_lie_where_scores_can_and_within_their_intervals(finished, task):
+    scores = metrics(finished, task)
+    levels = ["chunk", "utterance"] + (["speaker"] if task == "gender" else [])
+    for level in levels:
+        own = scores[level]
+        assert 0 <= own["accuracy_low"] <= own["accuracy"] <= own["accuracy_high"] <= 1
+        for score in ("balanced_accuracy", "precision", "recall", "f1", "roc_auc"):
+            assert 0 <= own[score] <= 1
+        assert own["log_loss"] > 0
+    assert scores["counts"]["speakers"] == 8
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_models_table_has_every_system_with_intervals(finished, task):
+    table = pd.read_csv(finished.root / f"plots/{task}/models.csv")
+    assert set(zip(table["model"], table["features"], strict=True)) == set(
+        product(MODELS, FEATURES)
+    )
+    known = table.dropna()
+    assert len(known) == len(table)
+    assert (table["low"] <= table["value"] + 1e-6).all()
+    assert (table["value"] <= table["high"] + 1e-6).all()
+
+
+def test_the_corpus_is_counted(finished):
+    corpus, split = metrics(finished, "corpus"), metrics(finished, "split")
+    assert corpus["speakers"] == 8
+    assert corpus["chapters"] == 16
+    assert corpus["female"]["speakers"] == corpus["male"]["speakers"] == 4
+    assert corpus["rejected"]["files"] == 0
+    assert 1 < corpus["minutes"] < 2.5
+    assert split["gender"]["speakers"] == split["speaker"]["speakers"] == 8
+    assert split["speaker"]["speakers_left_out"] == 0
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_every_utterance_of_a_task_is_predicted_once_with_its_true_label(finished, name):
+    task, features, model = name.split("-")
+    folder = finished.root / f"data/predictions/{task}/{features}-{model}"
+    predictions = pd.read_parquet(folder / "utterances.parquet")
+    folds = pd.read_csv(finished.root / f"data/folds/{task}.csv")
+    corpus = pd.read_parquet(finished.root / "data/utterances.parquet")
+    merged = predictions.merge(folds, on="utterance_id", suffixes=("", "_dealt"))
+    assert len(merged) == len(predictions) == len(folds)
+    assert (merged["fold"] == merged["fold_dealt"]).all()
+    truth = corpus.set_index("utterance_id")["gender" if task == "gender" else "speaker_id"]
+    assert (predictions["label"] == predictions["utterance_id"].map(truth)).all()
+    probabilities = predictions[[column for column in predictions if column.startswith("p_")]]
+    assert probabilities.shape[1] == (2 if task == "gender" else 8)
+    assert probabilities.sum(axis=1).sub(1).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_no_voice_straddles_a_gender_fold_and_no_chapter_a_speaker_fold(finished, task):
+    folds = pd.read_csv(finished.root / f"data/folds/{task}.csv")
+    table = folds.merge(pd.read_parquet(finished.root / "data/utterances.parquet"))
+    unit = "speaker_id" if task == "gender" else "chapter_id"
+    assert table["fold"].nunique() == 2
+    assert len(table[[unit, "fold"]].drop_duplicates()) == len(table[unit].drop_duplicates())
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_a_final_model_is_saved_without_pickle(finished, name):
+    task, features, model = name.split("-")
+    folder = finished.root / "models" / name
+    card = json.loads((folder / "model.json").read_text("utf-8"))
+    assert card["task"] == task
+    assert card["features"] == features
+    assert card["model"] == model
+    assert card["seed"] == 17
+    assert len(card["classes"]) == (2 if task == "gender" else 8)
+    own = {"estimator.skops"} if model == "svm" else {"network.json", "weights.safetensors"}
+    assert {file.name for file in folder.iterdir()} == {"model.json"} | own
+
+
+def test_learning_curves_are_those_of_the_networks(finished):
+    curves = pd.read_csv(finished.root / "plots/gender/curves.csv")
+    assert set(curves["system"]) == {
+        f"{model} · {features}" for model in ("mlp", "cnn") for features in FEATURES
+    }
+    assert set(curves["part"]) == {"training", "validation"}
+    assert curves["loss"].notna().all()
+
+
+def test_two_runs_in_two_places_leave_the_same_lock_to_the_byte(two_runs):
+    (one, told), (other, told_there) = two_runs
+    assert told.status == told_there.status == 0
+    locks = [
+        yaml.safe_load((project.root / "dvc.lock").read_text("utf-8")) for project in (one, other)
+    ]
+    for stage in locks[0]["stages"]:
+        assert locks[1]["stages"][stage] == locks[0]["stages"][stage], stage
+    assert (other.root / "dvc.lock").read_bytes() == (one.root / "dvc.lock").read_bytes()
+
+
+def test_a_forced_run_keeps_current_features_and_leaves_the_lock_as_it_was(project):
+    before = (project.root / "dvc.lock").read_bytes()
+    told = project.dvc("repro", "--force", "extract_mfcc")
+    assert {"fetch_corpus", "index_corpus", "extract_mfcc"} <= set(told.stages_run)
+    utterances = metrics(project, "corpus")["utterances"]
+    assert f"{utterances} of them kept" in told.closing_line("extract_mfcc")
+    assert (project.root / "dvc.lock").read_bytes() == before
+
+
+# --- DVC as its users know it -----------------------------------------------------------------
+
+
+def test_a_second_repro_runs_nothing_and_is_quick(finished):
+    told = finished.dvc("repro")
+    assert told.stages_run == []
+    assert "up to date" in told.out
+    assert told.seconds < 10
+    assert finished.must("git", "status", "--porcelain").out == ""
+
+
+def test_metrics_show_lists_every_metrics_file(finished):
+    told = finished.dvc("metrics", "show", "--json")
+    data = json.loads(told.out)[""]["data"]
+    assert set(data) == {
+        f"metrics/{name}.json"
+        for name in ("corpus", "split", "mfcc", "clusters_mfcc", "clusters_wav2vec2", *TASKS)
+    }
+    assert all("error" not in entry for entry in data.values())
+    assert "utterance.accuracy" in finished.dvc("metrics", "show", "--md").out
+
+
+def test_dag_shows_every_stage(finished):
+    told = finished.dvc("dag")
+    assert [stage for stage in STAGES if stage not in told.out] == []
+
+
+def test_plots_show_writes_a_page_with_every_plot(finished, tmp_path):
+    finished.dvc("plots", "show", "--out", str(tmp_path / "page"))
+    page = (tmp_path / "page" / "index.html").read_text("utf-8")
+    plots = yaml.safe_load((finished.root / "dvc.yaml").read_text("utf-8"))["plots"]
+    for plot in plots:
+        ((name, about),) = plot.items()
+        assert name in page
+        assert json.dumps(about["title"])[1:-1] in page or about["title"] in page
+
+
+def test_every_plot_has_the_columns_it_is_drawn_from(finished):
+    plots = yaml.safe_load((finished.root / "dvc.yaml").read_text("utf-8"))["plots"]
+    for plot in plots:
+        ((_, about),) = plot.items()
+        ((file, y),) = about["y"].items()
+        table = pd.read_csv(finished.root / file)
+        assert {about["x"], y} <= set(table.columns)
+        template = finished.root / ".dvc/plots" / f"{about['template']}.json"
+        if template.is_file():
+            text = template.read_text("utf-8")
+            named = set(re.findall(r"datum\.(\w+)", text))
+            named |= set(re.findall(r'"field": "(\w+)"', text))
+            made = set(re.findall(r"\w+", " ".join(re.findall(r'"as": ("\w+"|\[.*?\])', text))))
+            assert named - made - {"rev"} <= set(table.columns), about["template"]
+
+
+def test_artifacts_are_folders_that_were_written(finished):
+    content = yaml.safe_load((finished.root / "dvc.yaml").read_text("utf-8"))
+    params = yaml.safe_load((finished.root / "params.yaml").read_text("utf-8"))
+    for task in TASKS:
+        path = content["artifacts"][f"{task}-classifier"]["path"]
+        path = path.replace("${model}", params["model"])
+        path = path.replace(f"${{headline_features.{task}}}", params["headline_features"][task])
+        assert (finished.root / path / "model.json").is_file()
+
+
+def test_how_the_work_is_spread_reruns_nothing_but_the_check(project):
+    project.set(**{"parallel.jobs": 2, "wav2vec2.batch_size": 3})
+    assert project.dvc("repro").stages_run == ["check_params"]
+
+
+def test_another_headline_model_is_evaluated_without_a_refit(project):
+    before = {task: metrics(project, task) for task in TASKS}
+    told = project.dvc("exp", "run", "--set-param", "model=mlp")
+    assert sorted(told.stages_run) == ["check_params", "evaluate@gender", "evaluate@speaker"]
+    for task in TASKS:
+        after = metrics(project, task)
+        assert [key for key, _ in leaves(after)] == [key for key, _ in leaves(before[task])]
+        assert after["utterance"]["log_loss"] != before[task]["utterance"]["log_loss"]
+        assert after["counts"] == before[task]["counts"]
+
+    diff = json.loads(project.dvc("metrics", "diff", "--json").out)
+    assert set(diff) == {f"metrics/{task}.json" for task in TASKS}
+    for changes in diff.values():
+        assert "utterance.log_loss" in changes
+        assert all(set(change) == {"old", "new", "diff"} for change in changes.values())
+    assert "utterance.log_loss" in project.dvc("metrics", "diff").out

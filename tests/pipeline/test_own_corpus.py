@@ -1,0 +1,167 @@
+"""A folder of one's own is read where it lies, and only what changed there is done again."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import pandas as pd
+import pytest
+from safetensors import safe_open
+
+SPEAKERS, CHAPTERS, UTTERANCES = 8, 2, 2
+TOTAL = SPEAKERS * CHAPTERS * UTTERANCES
+
+
+def kept(told, stage):
+    """Read from a closing line how many utterances there are, and how many were kept."""
+    line = told.closing_line(stage)
+    words = line.replace(",", "").split()
+    return int(words[1]), int(words[words.index("kept") - 3])
+
+
+def features(project, kind="mfcc"):
+    return {file.name: file.read_bytes() for file in (project.root / "data" / kind).iterdir()}
+
+
+def changed(before, after):
+    return sorted(
+        name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
+    )
+
+
+def test_what_is_added_changed_or_removed_is_noticed_and_alone_done_again(
+    project, folder_corpus, write_audio, voice
+):
+    corpus = folder_corpus()
+    both = ("extract_mfcc", "extract_wav2vec2")
+    told = project.dvc("exp", "run", "--set-param", f"corpus={corpus}", *both)
+    assert {"fetch_corpus", "index_corpus", *both} <= set(told.stages_run)
+    assert kept(told, "extract_mfcc") == kept(told, "extract_wav2vec2") == (TOTAL, 0)
+    assert sorted(features(project)) == [f"{n}.safetensors" for n in range(1, SPEAKERS + 1)]
+    assert (project.root / "data/corpus/audio").resolve() == corpus
+
+    before, added = features(project), corpus / "small/3/1/3-1-0099.wav"
+    write_audio(added, voice(3, seed=999))
+    told = project.dvc("repro", *both)
+    assert sorted(told.stages_run) == [*both, "fetch_corpus", "index_corpus"]
+    assert kept(told, "extract_mfcc") == kept(told, "extract_wav2vec2") == (TOTAL + 1, TOTAL)
+    assert changed(before, features(project)) == ["3.safetensors"]
+
+    before = features(project)
+    write_audio(corpus / "small/5/0/5-0-0001.wav", voice(2.5, seed=998))
+    told = project.dvc("repro", "extract_mfcc")
+    assert told.stages_run == ["fetch_corpus", "index_corpus", "extract_mfcc"]
+    assert kept(told, "extract_mfcc") == (TOTAL + 1, TOTAL)
+    assert changed(before, features(project)) == ["5.safetensors"]
+
+    before = features(project)
+    added.unlink()
+    shutil.rmtree(corpus / "small/7")
+    told = project.dvc("repro", "extract_mfcc")
+    rest = TOTAL - CHAPTERS * UTTERANCES
+    assert kept(told, "extract_mfcc") == (rest, rest)
+    assert changed(before, features(project)) == ["3.safetensors", "7.safetensors"]
+    assert "7.safetensors" not in features(project)
+    assert "3-1-0099" not in names(project, "3")
+
+    assert project.dvc("repro", "extract_mfcc").stages_run == []
+
+
+def names(project, speaker):
+    with safe_open(project.root / f"data/mfcc/{speaker}.safetensors", framework="numpy") as file:
+        return list(file.keys())
+
+
+@pytest.fixture
+def indexed(bare, folder_corpus):
+    """Index a folder, as far as the MFCC need it."""
+    corpus = folder_corpus()
+    bare.set(corpus=str(corpus))
+    for stage in ("fetch_corpus", "index_corpus"):
+        assert bare.stage(stage).status == 0
+    return bare, corpus
+
+
+def test_a_killed_extraction_goes_on_where_it_was(indexed):
+    project, corpus = indexed
+    # A pipe in place of a recording holds the process up exactly there.
+    recording = corpus / "small/5/0/5-0-0000.wav"
+    content = recording.read_bytes()
+    recording.unlink()
+    os.mkfifo(recording)
+    process = subprocess.Popen(
+        ["python", "stages/extract_mfcc.py"],
+        cwd=project.root,
+        env=project.environment,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    finished = [project.root / f"data/mfcc/{speaker}.safetensors" for speaker in range(1, 5)]
+    deadline = time.monotonic() + 60
+    while not all(file.exists() for file in finished):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert len(features(project)) == 4
+
+    recording.unlink()
+    recording.write_bytes(content)
+    # What a process killed while it wrote would leave.
+    (project.root / "data/mfcc/.5.4711.safetensors").write_bytes(b"half a file")
+    told = project.stage("extract_mfcc")
+    assert told.status == 0, told.err
+    assert kept(told, "extract_mfcc") == (TOTAL, 4 * CHAPTERS * UTTERANCES)
+    assert sorted(features(project)) == [f"{n}.safetensors" for n in range(1, SPEAKERS + 1)]
+
+
+@pytest.mark.parametrize("kind", ["mfcc", "wav2vec2"])
+def test_a_missing_and_a_torn_file_are_made_again_and_no_other(project, kind):
+    whole = features(project, kind)
+    folder = project.root / "data" / kind
+    missing, torn, *rest = sorted(folder.iterdir())
+    stamps = {file: file.stat().st_mtime_ns for file in rest}
+    missing.unlink()
+    torn.chmod(0o644)
+    torn.write_bytes(torn.read_bytes()[:-100])
+    told = project.stage(f"extract_{kind}")
+    assert told.status == 0, told.err
+    total = len(pd.read_parquet(project.root / "data/utterances.parquet"))
+    assert kept(told, f"extract_{kind}") == (total, total - total // 4)
+    assert features(project, kind) == whole
+    assert {file: file.stat().st_mtime_ns for file in rest} == stamps
+
+
+def test_other_settings_make_every_feature_anew(project):
+    before = features(project)
+    project.set(**{"mfcc.coefficients": 12})
+    told = project.stage("extract_mfcc")
+    assert kept(told, "extract_mfcc")[1] == 0
+    assert changed(before, features(project)) == sorted(before)
+
+
+@pytest.mark.parametrize("inner", ["LibriSpeech", "small"])
+def test_the_folder_above_and_a_single_subset_serve_too(bare, folder_corpus, inner):
+    corpus = folder_corpus("LibriSpeech")
+    bare.set(corpus=str(corpus.parent if inner == "LibriSpeech" else corpus / inner))
+    assert bare.stage("fetch_corpus").status == 0
+    told = bare.stage("index_corpus")
+    assert told.status == 0, told.err
+    assert f"{TOTAL} utterances of {SPEAKERS} speakers" in told.out
+
+
+def test_an_undecodable_file_is_rejected_by_name_and_the_rest_goes_on(bare, folder_corpus):
+    corpus = folder_corpus()
+    (corpus / "small/1/0/1-0-0000.wav").write_bytes(b"RIFF no sound at all")
+    (corpus / "small/2/1/2-1-0001.wav").write_bytes(b"")
+    bare.set(corpus=str(corpus))
+    told = bare.run("dvc", "repro", "split_by_speaker", "extract_mfcc")
+    assert told.status == 0, told.err
+    rejected = pd.read_csv(bare.root / "data/rejected.csv").set_index("path")
+    assert set(rejected.index) == {"small/1/0/1-0-0000.wav", "small/2/1/2-1-0001.wav"}
+    assert "undecodable" in rejected.loc["small/1/0/1-0-0000.wav", "reason"]
+    assert "empty" in rejected.loc["small/2/1/2-1-0001.wav", "reason"]
+    assert kept(told, "extract_mfcc") == (TOTAL - 2, 0)
+    assert "2 files rejected" in told.closing_line("index_corpus")

@@ -1,0 +1,50 @@
+"""Twenty real voices, never heard before: the pipeline's promise on real recordings."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+
+@pytest.fixture(scope="module")
+def heard(dev_clean_20, new_project):
+    """Run index, split, MFCC and logistic regression for gender on real recordings."""
+    project = new_project()
+    project.set(
+        corpus=str(dev_clean_20),
+        models=["logistic"],
+        model="logistic",
+        **{"folds.gender": 5, "folds.speaker": 3, "parallel.jobs": -1, "evaluate.resamples": 1000},
+    )
+    return project, project.dvc("repro", "fit@gender-mfcc-logistic")
+
+
+def metrics(project, name):
+    return json.loads((project.root / "metrics" / f"{name}.json").read_text("utf-8"))
+
+
+def test_the_corpus_is_what_it_is_known_to_be(heard):
+    project, _ = heard
+    corpus, split = metrics(project, "corpus"), metrics(project, "split")
+    assert corpus["utterances"] == 1313
+    assert corpus["speakers"] == 20
+    assert corpus["chapters"] == 48
+    assert corpus["minutes"] == pytest.approx(162, abs=1)
+    assert corpus["female"]["speakers"] == 9
+    assert corpus["male"]["speakers"] == 11
+    assert corpus["rejected"]["files"] == 0
+    assert split["gender"]["speakers"] == 20
+    assert split["speaker"]["speakers"] == 16
+    assert split["speaker"]["speakers_left_out"] == 4
+    assert split["speaker"]["left_out"] == "1919, 2078, 422, 777"
+
+
+def test_the_gender_of_unheard_voices_is_told_from_their_mfcc(heard):
+    project, _ = heard
+    folder = project.root / "data/predictions/gender/mfcc-logistic"
+    utterances = pd.read_parquet(folder / "utterances.parquet")
+    assert len(utterances) == 1313
+    assert len(utterances[["speaker_id", "fold"]].drop_duplicates()) == 20
+    told = np.where(utterances["p_F"] > 0.5, "F", "M")
+    assert 0.75 < (told == utterances["label"]).mean() < 0.99
