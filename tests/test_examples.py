@@ -49,7 +49,11 @@ def utterances():
 
 @pytest.fixture
 def stored(tmp_path, params, utterances):
-    """Make features up, stored as the extraction stages store them: two folders."""
+    return store(tmp_path, params, utterances)
+
+
+def store(folder, params, utterances):
+    """Make features up, stored as the extraction stages store them: in two folders."""
     random = np.random.default_rng(0)
     for speaker, own in utterances.groupby("speaker_id"):
         mfcc, wav2vec2 = {}, {}
@@ -65,9 +69,9 @@ def stored(tmp_path, params, utterances):
             wav2vec2[f"{name}/sequence"] = random.normal(
                 size=(len(bounds), -(-states // 4), HIDDEN)
             ).astype(np.float16)
-        for folder, tensors in (("mfcc", mfcc), ("wav2vec2", wav2vec2)):
-            write_speaker(speaker_file(tmp_path / folder, speaker), tensors, Recipe("s", {}))
-    return tmp_path
+        for kind, tensors in (("mfcc", mfcc), ("wav2vec2", wav2vec2)):
+            write_speaker(speaker_file(folder / kind, speaker), tensors, Recipe("s", {}))
+    return folder
 
 
 @pytest.fixture
@@ -117,16 +121,12 @@ def test_inputs_have_one_row_per_chunk_and_the_form_asked_for(load, features, fo
 )
 @pytest.mark.parametrize("form", FORMS)
 def test_the_table_tells_the_chunk_grid_sorted_by_utterance(
-    load, make_params, utterances, features, form, tail
+    tmp_path, params, utterances, features, form, tail
 ):
-    params = make_params(
-        **{
-            "chunks.tail": tail,
-            "mfcc.coefficients": COEFFICIENTS,
-            "inputs.wav2vec2.layer": 2,
-        }
-    )
-    examples = load(features, form, params)
+    chunks = params.chunks.model_copy(update={"tail": tail})
+    params = params.model_copy(update={"chunks": chunks})
+    folder = store(tmp_path, params, utterances) / features
+    examples = load_examples(folder, features, utterances, params, form)
     expected = [
         (name, number, start / 16_000, stop / 16_000)
         for name in SAMPLES

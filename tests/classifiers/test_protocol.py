@@ -11,7 +11,7 @@ from typing import get_args
 import numpy as np
 import pytest
 import yaml
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from speech.classifiers.classical import _calibration_splits
@@ -70,10 +70,18 @@ def parts(model):
     return voices(model), validation
 
 
-def fit_and_save_all(folder):
-    for model in MODELS:
-        classifier = build_classifier(model, small_params(epochs=3), SEED).fit(*parts(model))
+def fit_all():
+    params = small_params()
+    return {model: build_classifier(model, params, SEED).fit(*parts(model)) for model in MODELS}
+
+
+def save_all(folder, fitted):
+    for model, classifier in fitted.items():
         save_classifier(folder / model, classifier, {"model": model, "seed": SEED})
+
+
+def fit_and_save_all(folder):
+    save_all(folder, fit_all())
 
 
 def contents(folder):
@@ -92,22 +100,19 @@ def is_sentence(error):
 @pytest.fixture(scope="module")
 def fitted():
     """Fit every model once."""
-    params = small_params()
-    return {model: build_classifier(model, params, SEED).fit(*parts(model)) for model in MODELS}
+    return fit_all()
 
 
 @pytest.fixture(scope="module")
-def saved_twice(tmp_path_factory):
-    """Give two folders of all models, each fitted and saved by a process of its own."""
-    folders = [tmp_path_factory.mktemp("models") for _ in range(2)]
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=fit_and_save_all, args=(folder,)) for folder in folders]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-        assert process.exitcode == 0
-    return folders
+def saved_twice(fitted, tmp_path_factory):
+    """Give two folders of all models: fitted and saved here, and by a process of its own."""
+    here, there = (tmp_path_factory.mktemp("models") for _ in range(2))
+    process = multiprocessing.get_context("spawn").Process(target=fit_and_save_all, args=(there,))
+    process.start()
+    save_all(here, fitted)
+    process.join()
+    assert process.exitcode == 0
+    return here, there
 
 
 @pytest.fixture
@@ -118,6 +123,8 @@ def saved(saved_twice, tmp_path, request):
 
 every_model = pytest.mark.parametrize("model", MODELS)
 every_network = pytest.mark.parametrize("model", NETWORKS)
+# What both networks share is tested on the quicker one.
+every_model_but_one = pytest.mark.parametrize("model", [name for name in MODELS if name != "cnn"])
 
 
 @every_model
@@ -142,7 +149,7 @@ def test_all_but_the_naive_baseline_learn_what_can_be_learnt(fitted, model):
         assert accuracy > 0.95
 
 
-@every_model
+@every_model_but_one
 def test_labels_in_any_order_give_the_columns_of_the_sorted_classes(fitted, model):
     data, validation = parts(model)
     backwards = data[np.arange(len(data.labels))[::-1]]
@@ -232,8 +239,7 @@ def test_a_network_stops_once_validation_loss_has_not_fallen_for_its_patience(mo
     assert loss == pytest.approx(min(losses), rel=1e-3)
 
 
-@every_network
-@pytest.mark.parametrize("epochs", [1, 7])
+@pytest.mark.parametrize(("model", "epochs"), [("mlp", 1), ("cnn", 7)])
 def test_a_given_number_of_epochs_is_trained_exactly(model, epochs):
     params = small_params(epochs=4, patience=1)
     network = build_classifier(model, params, SEED, epochs).fit(voices(model))
@@ -241,24 +247,22 @@ def test_a_given_number_of_epochs_is_trained_exactly(model, epochs):
     assert "validation_loss" not in network.curves[0]
 
 
-@every_network
-def test_without_validation_a_network_trains_all_its_epochs_and_says_nothing(model, recwarn):
-    network = build_classifier(model, small_params(epochs=3, patience=1), SEED).fit(voices(model))
+def test_without_validation_a_network_trains_all_its_epochs_and_says_nothing(recwarn):
+    network = build_classifier("mlp", small_params(epochs=3, patience=1), SEED).fit(voices("mlp"))
     assert len(network.curves) == network.best_epochs == 3
     assert [str(warning.message) for warning in recwarn] == []
 
 
-@every_network
-def test_validation_data_only_tell_when_to_stop(model):
+def test_validation_data_only_tell_when_to_stop():
     def trained(validation):
-        network = build_classifier(model, small_params(), SEED, epochs=3)
-        return network.fit(voices(model), validation).predict_proba(voices(model, seed=2).inputs)
+        network = build_classifier("mlp", small_params(), SEED, epochs=3)
+        return network.fit(voices("mlp"), validation).predict_proba(voices("mlp", seed=2).inputs)
 
-    near, far = voices(model, seed=1), voices(model, seed=1, offset=1e4)
+    near, far = voices("mlp", seed=1), voices("mlp", seed=1, offset=1e4)
     np.testing.assert_array_equal(trained(near), trained(far))
 
 
-@every_model
+@every_model_but_one
 def test_units_of_the_features_do_not_matter(model):
     def scaled(data):
         gain = np.float32(2.0) ** np.arange(data.inputs.shape[-1]) * 64
@@ -274,7 +278,7 @@ def test_units_of_the_features_do_not_matter(model):
     np.testing.assert_allclose(probabilities(scaled), probabilities(lambda data: data), atol=1e-3)
 
 
-@every_model
+@every_model_but_one
 def test_a_constant_feature_harms_nothing(model):
     def with_constant(data):
         inputs = data.inputs.copy()
@@ -393,6 +397,7 @@ def recorded_labels(draw):
     return labelled(draw(st.permutations(rows)))
 
 
+@settings(max_examples=40)
 @given(training=recorded_labels(), seed=st.integers(0, 3))
 def test_calibration_holds_out_every_example_once_and_every_label_each_time(training, seed):
     splits = _calibration_splits(training, seed)
@@ -404,6 +409,7 @@ def test_calibration_holds_out_every_example_once_and_every_label_each_time(trai
         assert set(training.labels[learnt]) == set(training.labels[held]) == set(training.labels)
 
 
+@settings(max_examples=40)
 @given(training=recorded_labels(), seed=st.integers(0, 3))
 def test_calibration_keeps_the_largest_units_of_each_label_whole(training, seed):
     for learnt, held in _calibration_splits(training, seed):

@@ -174,9 +174,7 @@ class LongRun:
 
     def __init__(self, project: Project) -> None:
         self.project = project
-        self._logs = [
-            project.root.parent / f"{project.root.name}.{name}" for name in ("out", "err")
-        ]
+        self._logs = [project.root.with_suffix(suffix) for suffix in (".out", ".err")]
         self._started = time.monotonic()
         with self._logs[0].open("w") as out, self._logs[1].open("w") as err:
             self._process = subprocess.Popen(
@@ -245,19 +243,22 @@ def finished(first_run):
 @pytest.fixture
 def project(finished, tmp_path):
     """Copy the project after its first run, to do with as one likes."""
-    return copied(finished, tmp_path / "project")
+    own = copied(finished, tmp_path / "project")
+    yield own
+    # Forty copies would take half a gigabyte.
+    shutil.rmtree(own.root)
 
 
 @pytest.fixture(scope="session")
-def new_project(tmp_path_factory):
-    """Check the project out anew, as often as called: nothing has run yet."""
-    return lambda: check_out(tmp_path_factory.mktemp("new") / "project")
+def new_project():
+    """Check the project out at a folder: nothing has run yet."""
+    return check_out
 
 
 @pytest.fixture
-def bare(new_project):
+def bare(tmp_path):
     """Check the project out anew."""
-    return new_project()
+    return check_out(tmp_path / "project")
 
 
 def copied(project, root):

@@ -8,9 +8,9 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def heard(dev_clean_20, new_project):
+def heard(dev_clean_20, new_project, tmp_path_factory):
     """Run index, split, MFCC and logistic regression for gender on real recordings."""
-    project = new_project()
+    project = new_project(tmp_path_factory.mktemp("real") / "project")
     project.set(
         corpus=str(dev_clean_20),
         models=["logistic"],
