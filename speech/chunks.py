@@ -1,6 +1,6 @@
 """The grid of consecutive chunks that both features and both tasks share."""
 
-from speech.params import SAMPLE_RATE, Chunks
+from speech.params import Chunks
 
 
 def chunk_bounds(samples: int, settings: Chunks) -> list[tuple[int, int]]:
@@ -23,11 +23,10 @@ def chunk_bounds(samples: int, settings: Chunks) -> list[tuple[int, int]]:
     list of (start, stop)
         In samples, in order; never empty for a non-empty utterance.
     """
-    length = round(settings.seconds * SAMPLE_RATE)
-    hop = round(settings.hop_seconds * SAMPLE_RATE)
+    length = settings.samples
     if samples <= length:
         return [(0, samples)]
-    starts = list(range(0, samples - length + 1, hop))
+    starts = list(range(0, samples - length + 1, settings.hop_samples))
     if settings.tail == "overlap" and starts[-1] + length < samples:
         starts.append(samples - length)
     return [(start, start + length) for start in starts]

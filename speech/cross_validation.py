@@ -8,7 +8,7 @@ the training speakers (gender) or training utterances (speaker).
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,13 +20,12 @@ from speech.examples import Examples
 from speech.folds import hold_out_speakers, hold_out_utterances
 from speech.parallel import Progress, silent, spread
 from speech.params import ModelName, Params, Task
+from speech.predictions import PROBABILITY
 
 _LABEL = {"gender": "gender", "speaker": "speaker_id"}
 _GROUP = {"gender": "speaker_id", "speaker": "utterance_id"}
 _SESSION = {"gender": "speaker_id", "speaker": "chapter_id"}
 _HOLD_OUT = {"gender": hold_out_speakers, "speaker": hold_out_utterances}
-
-PROBABILITY_PREFIX = "p_"
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,8 @@ def cross_validate(
     """
     numbers = sorted(set(folds.tolist()))
     fit_one = partial(_fit_fold, model=model, task=task, data=data, folds=folds, params=params)
-    results = spread(fit_one, numbers, params.parallel.jobs, progress, _workers(model))
+    workers = classifier_class(model).workers
+    results = spread(fit_one, numbers, params.parallel.jobs, progress, workers)
 
     classes = sorted(set(data.labels.tolist()))
     probabilities = np.zeros((len(data.labels), len(classes)), dtype=np.float32)
@@ -120,7 +120,7 @@ def cross_validate(
     for number, result in zip(numbers, results, strict=True):
         probabilities[folds == number] = result.probabilities
         curves.extend({"fold": number, **row} for row in result.curves)
-    columns = [f"{PROBABILITY_PREFIX}{name}" for name in classes]
+    columns = [PROBABILITY + name for name in classes]
     chunks = pd.concat(
         [
             table.reset_index(drop=True).assign(fold=folds, label=data.labels),
@@ -152,6 +152,7 @@ def fit_final(
     folder: Path,
     card: dict[str, Any],
     epochs: int,
+    progress: Progress = silent,
 ) -> None:
     """Fit a classifier on everything and save it.
 
@@ -169,36 +170,13 @@ def fit_final(
         What is to be known about the model.
     epochs
         How long a network trains: nothing is left to stop early on.
+    progress
+        Shown over this one fit.
     """
     job = partial(_fit_on_all, data=data, params=params, folder=folder, card=card, epochs=epochs)
     # Through the same workers as the folds, where the heavy imports have been made already.
-    spread(job, [model], params.parallel.jobs, prefer=_workers(model))
-
-
-def average_over_utterances(chunks: pd.DataFrame) -> pd.DataFrame:
-    """Average the chunks' probabilities of each utterance.
-
-    Parameters
-    ----------
-    chunks
-        As in `OutOfFold`.
-
-    Returns
-    -------
-    DataFrame
-        One row per utterance, in the order of the chunks, without the chunk columns.
-    """
-    keys = ["utterance_id", "speaker_id", "chapter_id", "fold", "label"]
-    columns = [name for name in chunks.columns if name.startswith(PROBABILITY_PREFIX)]
-    return chunks.groupby(keys, sort=False, as_index=False)[columns].mean()
-
-
-def _workers(model: ModelName) -> Literal["processes", "threads"]:
-    """Networks need a process each: TensorFlow's random state is one for the whole process.
-
-    scikit-learn's solvers release the GIL, and threads spare them the start of processes.
-    """
-    return "processes" if classifier_class(model).stops_early else "threads"
+    workers = classifier_class(model).workers
+    spread(job, [model], params.parallel.jobs, progress, workers)
 
 
 def _fit_fold(

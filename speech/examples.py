@@ -142,7 +142,7 @@ def _frames_of(
 ) -> NDArray[np.float32]:
     start, stop = bound
     # In the whole samples that the frames were cut at, or chunks would drift from their frames.
-    first = start // int(settings.hop_seconds * SAMPLE_RATE + 0.5)
+    first = start // settings.hop_samples
     return frames[first : first + frame_count(stop - start, settings)]
 
 

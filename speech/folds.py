@@ -11,8 +11,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedKFold
 
 from speech.errors import UserError
-
-_GENDERS = {"F": "female", "M": "male"}
+from speech.genders import GENDERS
 
 _MIN_TRAINING_SPEAKERS = 2
 """Per gender: networks stop early on one voice of each gender and learn from another."""
@@ -43,7 +42,7 @@ def gender_folds(utterances: pd.DataFrame, folds: int, seed: int) -> pd.DataFram
     UserError
         If a gender has too few speakers for every fold to hold one and every training part two.
     """
-    usable = utterances[utterances["gender"].isin(list(_GENDERS))]
+    usable = utterances[utterances["gender"].isin(list(GENDERS))]
     speakers = (
         usable[["speaker_id", "gender"]]
         .drop_duplicates("speaker_id")
@@ -179,7 +178,7 @@ def _fold_table(utterances: pd.DataFrame, folds: pd.Series) -> pd.DataFrame:
 
 def _check_genders(speakers: pd.DataFrame, folds: int) -> None:
     needed = _speakers_needed(folds)
-    counts = {name: int((speakers["gender"] == code).sum()) for code, name in _GENDERS.items()}
+    counts = {name: int((speakers["gender"] == code).sum()) for code, name in GENDERS.items()}
     if min(counts.values()) < needed:
         missing = [f"{needed - count} {name}" for name, count in counts.items() if count < needed]
         there = [f"{count} {name}" for name, count in counts.items()]

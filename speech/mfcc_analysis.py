@@ -21,13 +21,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from speech.genders import FEMALE, GENDERS
 from speech.parallel import Progress, silent
 from speech.params import Logistic
 from speech.scores import COVERAGE, draw_speakers
 
 Floats = NDArray[np.float64]
-
-GENDERS = ("F", "M")
 
 MOMENTS = ("mean", "std", "skewness", "kurtosis")
 """Of each static coefficient over the frames of an utterance. The last two are there because the
@@ -491,7 +490,7 @@ def compare_normalisations(
     table = summary.utterances[known]
     moments = summary.moments[known]
     folds = table["fold"].to_numpy().astype(int)
-    women = table["gender"].eq(GENDERS[0]).to_numpy()
+    women = table["gender"].eq(FEMALE).to_numpy()
     inputs = {how: _inputs_by_fold(moments, summary.by_fold, how) for how in NORMALISATIONS}
     rows = []
     for standardised in (False, True):
@@ -638,7 +637,7 @@ def _resampled_accuracies(
 ) -> dict[str, Floats]:
     """Give each accuracy, the point value first, then one per resample of the speakers."""
     speakers = table.assign(**correct).groupby("speaker_id", sort=True)
-    strata = speakers["gender"].first().eq(GENDERS[0]).to_numpy().astype(int)
+    strata = speakers["gender"].first().eq(FEMALE).to_numpy().astype(int)
     weights = np.vstack([np.ones_like(strata), draw_speakers(strata, resamples, seed)])
     sizes = weights @ speakers.size().to_numpy()
     return {how: weights @ speakers[how].sum().to_numpy() / sizes for how in correct}

@@ -26,6 +26,11 @@ Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
+def _samples(seconds: float) -> int:
+    # Half a sample rounds up, as in python_speech_features.
+    return int(seconds * SAMPLE_RATE + 0.5)
+
+
 class Block(BaseModel):
     """A block of params.yaml: unknown keys are refused, values never silently converted."""
 
@@ -60,6 +65,16 @@ class Chunks(Block):
     hop_seconds: float = Field(ge=0.01)
     tail: Literal["overlap", "drop"]
 
+    @property
+    def samples(self) -> int:
+        """Length of a chunk at `SAMPLE_RATE`."""
+        return _samples(self.seconds)
+
+    @property
+    def hop_samples(self) -> int:
+        """Samples from the start of one chunk to that of the next."""
+        return _samples(self.hop_seconds)
+
 
 class Folds(Block):
     """How many folds each task is cross-validated over."""
@@ -84,6 +99,16 @@ class Mfcc(Block):
     delta_orders: int = Field(ge=0, le=2)
     delta_width: int = Field(ge=1, le=10)
 
+    @property
+    def window_samples(self) -> int:
+        """Length of an analysis window at `SAMPLE_RATE`."""
+        return _samples(self.window_seconds)
+
+    @property
+    def hop_samples(self) -> int:
+        """Samples from the start of one window to that of the next."""
+        return _samples(self.hop_seconds)
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.coefficients > self.filters:
@@ -91,10 +116,10 @@ class Mfcc(Block):
                 f"mfcc.coefficients ({self.coefficients}) cannot exceed "
                 f"mfcc.filters ({self.filters}); change one of them"
             )
-        if self.fft < round(self.window_seconds * SAMPLE_RATE):
+        if self.fft < self.window_samples:
             raise ValueError(
                 f"mfcc.fft ({self.fft}) must cover mfcc.window_seconds "
-                f"({round(self.window_seconds * SAMPLE_RATE)} samples); change one of them"
+                f"({self.window_samples} samples); change one of them"
             )
         if self.low_hz >= self.high_hz:
             raise ValueError(

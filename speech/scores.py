@@ -1,8 +1,7 @@
 """How good out-of-fold predictions are, with intervals that resample whole speakers.
 
-A table of predictions has one row per chunk, utterance or speaker: its ``speaker_id``, its true
-class ``label`` and one column ``p_<class>`` per class, in the order of the classes. The predicted
-class is the one of highest probability; of equal ones, the first.
+Tables of predictions are those of `speech.predictions`. The predicted class is the one of highest
+probability; of equal ones, the first.
 
 Why speakers are resampled: the chunks and utterances of one speaker succeed or fail together, so
 that the number of speakers, not of chunks, says how much a score can be trusted. An interval that
@@ -43,11 +42,9 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from speech.params import Task
+from speech.predictions import PROBABILITY, classes_of
 
 Level = Literal["chunk", "utterance", "speaker"]
-
-PROBABILITY = "p_"
-"""What the names of the probability columns begin with."""
 
 SCORES = (
     "accuracy",
@@ -68,24 +65,6 @@ COVERAGE = 95.0
 SMALLEST_PROBABILITY = float(np.finfo(np.float32).eps)
 """Log loss takes no probability for smaller: networks compute in single precision, and models that
 compute in double must not be punished harder for the same certain mistake."""
-
-
-def classes_of(table: pd.DataFrame) -> list[str]:
-    """Name the classes of a table of predictions, in the order of their columns.
-
-    Parameters
-    ----------
-    table
-        Predictions.
-
-    Returns
-    -------
-    list of str
-        The classes.
-    """
-    return [
-        name.removeprefix(PROBABILITY) for name in table.columns if name.startswith(PROBABILITY)
-    ]
 
 
 def probabilities_of(table: pd.DataFrame) -> NDArray[np.float64]:
@@ -256,32 +235,6 @@ def score_table(table: pd.DataFrame, task: Task, *, resamples: int, seed: int) -
     tail = (100 - COVERAGE) / 2
     low, high = np.percentile(values[:, 1:], [tail, 100 - tail], axis=1)
     return pd.DataFrame({"score": SCORES, "value": values[:, 0], "low": low, "high": high})
-
-
-def confusion_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Count which class was taken for which, in long form.
-
-    Parameters
-    ----------
-    table
-        Predictions.
-
-    Returns
-    -------
-    DataFrame
-        ``actual``, ``predicted``, ``count`` and ``share`` of the actual class's rows; one row for
-        every pair of classes, pairs that never occur included.
-    """
-    rows = _Rows(table)
-    counts = _confusion(rows.labels, rows.predicted, len(rows.classes), len(rows.classes))
-    return pd.DataFrame(
-        {
-            "actual": np.repeat(rows.classes, len(rows.classes)),
-            "predicted": np.tile(rows.classes, len(rows.classes)),
-            "count": counts.astype(np.int64).ravel(),
-            "share": (counts / counts.sum(axis=1, keepdims=True)).ravel(),
-        }
-    )
 
 
 def speaker_table(

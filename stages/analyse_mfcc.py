@@ -5,7 +5,6 @@ from typing import Any
 import pandas as pd
 
 from speech.features.store import read_speaker, speaker_file
-from speech.files import write_json, write_text
 from speech.mfcc_analysis import (
     Outliers,
     coefficient_names,
@@ -17,11 +16,11 @@ from speech.mfcc_analysis import (
     summarise,
 )
 from speech.params import Params
+from speech.results import write_metrics, write_plot
 from speech.tables import read_folds, read_parquet
 from stages.console import bar, run_stage
 from stages.paths import FOLDS, METRICS, MFCC, PLOTS, UTTERANCES
 
-DIGITS = 6
 SIGNIFICANCE = 0.05
 
 
@@ -52,7 +51,7 @@ def analyse_mfcc(params: Params) -> str:
         "gender": _gender_metrics(differences),
         "accuracy": _accuracy_metrics(normalisations),
     }
-    write_json(METRICS / "mfcc.json", metrics)
+    write_metrics(METRICS / "mfcc.json", metrics)
     plots = {
         "distributions": distributions(summary.by_gender, names),
         "density": densities(summary.by_gender, names),
@@ -62,9 +61,7 @@ def analyse_mfcc(params: Params) -> str:
         "normalisations": normalisations,
     }
     for name, table in plots.items():
-        # Significant digits, not decimals: a p-value of 1e-12 must not become 0.
-        text = table.to_csv(index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
-        write_text(PLOTS / "mfcc" / f"{name}.csv", text)
+        write_plot(PLOTS / "mfcc" / f"{name}.csv", table)
 
     strongest = metrics["gender"]["strongest"]
     return (
@@ -84,10 +81,10 @@ def _gender_metrics(differences: pd.DataFrame) -> dict[str, Any]:
         "different_coefficients": int((differences["p_corrected"] < SIGNIFICANCE).sum()),
         "strongest": {
             "coefficient": strongest["coefficient"],
-            "d": _rounded(strongest["value"]),
-            "d_low": _rounded(strongest["low"]),
-            "d_high": _rounded(strongest["high"]),
-            "p_corrected": _rounded(strongest["p_corrected"]),
+            "d": strongest["value"],
+            "d_low": strongest["low"],
+            "d_high": strongest["high"],
+            "p_corrected": strongest["p_corrected"],
         },
     }
 
@@ -99,18 +96,11 @@ def _correlation(differences: pd.DataFrame) -> pd.DataFrame:
     return differences[columns].rename(columns=names)
 
 
-def _accuracy_metrics(normalisations: pd.DataFrame) -> dict[str, float | None]:
+def _accuracy_metrics(normalisations: pd.DataFrame) -> dict[str, float]:
     """Give the accuracy after each normalisation, inputs standardised; the CSV has the rest."""
     return {
-        row.normalisation: _rounded(row.accuracy)
-        for row in normalisations.itertuples()
-        if row.standardised
+        row.normalisation: row.accuracy for row in normalisations.itertuples() if row.standardised
     }
-
-
-def _rounded(value: float) -> float | None:
-    """Round for JSON, which has no NaN: a limit that few speakers do not give is null."""
-    return None if pd.isna(value) else float(f"{value:.{DIGITS}g}")
 
 
 if __name__ == "__main__":

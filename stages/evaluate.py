@@ -8,14 +8,13 @@ from typing import NamedTuple, get_args
 import pandas as pd
 
 from speech.errors import UserError
-from speech.files import write_json
 from speech.params import Features, ModelName, Params, Task
+from speech.results import write_metrics, write_plot
 from speech.scores import predicted_classes, score_levels, speaker_table
-from speech.tables import read_parquet, write_csv
+from speech.tables import read_parquet
 from stages.console import run_stage
 from stages.paths import METRICS, PLOTS, PREDICTIONS, UTTERANCES
 
-DIGITS = 6
 CURVES = ["system", "fold", "epoch", "part", "loss", "accuracy"]
 
 
@@ -53,7 +52,7 @@ def evaluate(params: Params, task: Task) -> str:
         actual=utterances["label"], predicted=predicted_classes(utterances)
     )
 
-    write_json(METRICS / f"{task}.json", _metrics(scores) | {"counts": counts})
+    write_metrics(METRICS / f"{task}.json", _metrics(scores) | {"counts": counts})
     plots = {
         "scores": scores,
         "models": scored,
@@ -62,7 +61,7 @@ def evaluate(params: Params, task: Task) -> str:
         "curves": _learning_curves(systems, task),
     }
     for name, table in plots.items():
-        write_csv(PLOTS / task / f"{name}.csv", table.round(DIGITS))
+        write_plot(PLOTS / task / f"{name}.csv", table)
 
     accuracy = scores.set_index(["level", "score"]).loc[("utterance", "accuracy")]
     value, low, high = 100 * accuracy
@@ -96,7 +95,7 @@ def _score(system: System, task: Task, params: Params) -> pd.DataFrame:
 def _metrics(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Nest the scores by level; of the intervals only accuracy's, for `dvc exp show` to fit."""
     metrics: dict[str, dict[str, float]] = {}
-    for row in scores.round(DIGITS).itertuples():
+    for row in scores.itertuples():
         level = metrics.setdefault(row.level, {})
         level[row.score] = row.value
         if row.score == "accuracy":

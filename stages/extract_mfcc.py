@@ -6,10 +6,10 @@ from pathlib import Path
 import speech.audio
 import speech.features.mfcc
 from speech.features.extraction import (
+    describe_extraction,
     extract_speaker,
     settings_digest,
     speaker_jobs,
-    summarise,
 )
 from speech.features.mfcc import mfcc
 from speech.parallel import spread
@@ -27,7 +27,7 @@ def extract_mfcc(params: Params) -> str:
     jobs = speaker_jobs(read_parquet(UTTERANCES), CORPUS_AUDIO, MFCC, settings)
     extract = partial(extract_speaker, compute=lambda signal: {"": mfcc(signal, params.mfcc)})
     done = spread(extract, jobs, params.parallel.jobs, bar("speaker"))
-    return summarise(done, MFCC)
+    return describe_extraction(done, MFCC)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ import speech.features.wav2vec2
 from speech.audio import digest_of
 from speech.errors import UserError
 from speech.features.extraction import (
+    describe_extraction,
     extract_speaker,
     settings_digest,
     speaker_jobs,
-    summarise,
 )
 from speech.features.wav2vec2 import ChunkEmbedder, load_encoder
 from speech.parallel import spread
@@ -35,7 +35,7 @@ def extract_wav2vec2(params: Params) -> str:
     jobs = speaker_jobs(read_parquet(UTTERANCES), CORPUS_AUDIO, WAV2VEC2, _digest(embedder))
     extract = partial(extract_speaker, compute=embedder)
     done = spread(extract, jobs, params.parallel.jobs, bar("speaker"))
-    return summarise(done, WAV2VEC2)
+    return describe_extraction(done, WAV2VEC2)
 
 
 def _layers(params: Params, states: int) -> tuple[int, ...]:

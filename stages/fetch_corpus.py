@@ -28,7 +28,7 @@ def _sample(params: Params) -> Location:
         params.sample_corpus,
         params.seed,
         params.parallel.jobs,
-        bar("speaker"),
+        bar("chapter"),
     )
     return locate(SAMPLE_CORPUS)
 

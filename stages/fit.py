@@ -2,25 +2,18 @@
 
 import argparse
 from functools import partial
-from pathlib import Path
 from typing import get_args
 
 import numpy as np
 
 from speech.classifiers.registry import classifier_class
-from speech.cross_validation import (
-    average_over_utterances,
-    cross_validate,
-    fit_final,
-    label_examples,
-)
+from speech.cross_validation import cross_validate, fit_final, label_examples
 from speech.examples import load_examples
 from speech.params import Features, ModelName, Params, Task
+from speech.predictions import utterance_level
 from speech.tables import read_folds, read_parquet, write_csv, write_parquet
 from stages.console import bar, run_stage
-from stages.paths import FOLDS, MFCC, MODELS, PREDICTIONS, UTTERANCES, WAV2VEC2
-
-_FOLDERS: dict[Features, Path] = {"mfcc": MFCC, "wav2vec2": WAV2VEC2}
+from stages.paths import FEATURES, FOLDS, MODELS, PREDICTIONS, UTTERANCES
 
 
 def fit(params: Params, task: Task, features: Features, model: ModelName) -> str:
@@ -28,7 +21,7 @@ def fit(params: Params, task: Task, features: Features, model: ModelName) -> str
     folds = read_folds(FOLDS / f"{task}.csv")
     utterances = read_parquet(UTTERANCES).merge(folds, on="utterance_id")
     form = classifier_class(model).form
-    examples = load_examples(_FOLDERS[features], features, utterances, params, form)
+    examples = load_examples(FEATURES[features], features, utterances, params, form)
     data = label_examples(examples, utterances, task)
     fold_of = utterances.set_index("utterance_id")["fold"]
     fold = examples.table["utterance_id"].map(fold_of).to_numpy(dtype=np.int64)
@@ -36,13 +29,13 @@ def fit(params: Params, task: Task, features: Features, model: ModelName) -> str
 
     folder = PREDICTIONS / task / f"{features}-{model}"
     write_parquet(folder / "chunks.parquet", result.chunks)
-    by_utterance = average_over_utterances(result.chunks)
+    by_utterance = utterance_level(result.chunks)
     write_parquet(folder / "utterances.parquet", by_utterance)
     write_csv(folder / "curves.csv", result.curves)
 
     saved = MODELS / f"{task}-{features}-{model}"
     card = {"model": model, "task": task, "features": features, "seed": params.seed}
-    fit_final(model, data, params, saved, card, result.epochs)
+    fit_final(model, data, params, saved, card, result.epochs, bar("final fit"))
     return (
         f"{model} for {task} on {features}: {len(by_utterance):,} utterances predicted out of fold "
         f"in {len(set(fold.tolist()))} folds, final model in {saved}"

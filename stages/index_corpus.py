@@ -6,7 +6,7 @@ from speech.corpus.index import describe_corpus, index_corpus
 from speech.corpus.librispeech import read_genders
 from speech.errors import UserError
 from speech.files import write_json
-from speech.params import SAMPLE_RATE, Params
+from speech.params import Params
 from speech.tables import read_parquet, write_csv, write_parquet
 from stages.console import bar, run_stage
 from stages.paths import (
@@ -25,7 +25,7 @@ def build_index(params: Params) -> str:
         CORPUS_AUDIO,
         read_genders(CORPUS_SPEAKERS),
         min_seconds=params.index.min_seconds,
-        chunk_samples=round(params.chunks.seconds * SAMPLE_RATE),
+        chunk_samples=params.chunks.samples,
         known=_known_facts(),
         jobs=params.parallel.jobs,
         progress=bar("file"),

@@ -5,6 +5,8 @@ dvc.yaml names the same paths; a test holds the two together.
 
 from pathlib import Path
 
+from speech.params import Features
+
 PARAMS = Path("params.yaml")
 
 SCHEMA = Path("data/params.schema.json")
@@ -19,6 +21,7 @@ MFCC = Path("data/mfcc")
 SAMPLE_ENCODER = Path("data/sample_encoder")
 ENCODER = Path("data/encoder")
 WAV2VEC2 = Path("data/wav2vec2")
+FEATURES: dict[Features, Path] = {"mfcc": MFCC, "wav2vec2": WAV2VEC2}
 PREDICTIONS = Path("data/predictions")
 MODELS = Path("models")
 METRICS = Path("metrics")

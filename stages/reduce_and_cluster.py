@@ -2,7 +2,6 @@
 
 import argparse
 from functools import partial
-from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -16,21 +15,19 @@ from speech.clusters import (
     sample_by_speaker,
 )
 from speech.examples import load_examples
-from speech.files import write_json, write_text
 from speech.params import Features, Params
+from speech.results import write_metrics, write_plot
 from speech.tables import read_parquet
 from stages.console import bar, run_stage
-from stages.paths import METRICS, MFCC, PLOTS, UTTERANCES, WAV2VEC2
+from stages.paths import FEATURES, METRICS, PLOTS, UTTERANCES
 
-DIGITS = 6
 ALGORITHMS = ("kmeans", "agglomerative", "hdbscan")
-FOLDERS: dict[Features, Path] = {"mfcc": MFCC, "wav2vec2": WAV2VEC2}
 
 
 def reduce_and_cluster(params: Params, features: Features) -> str:
     """Map and cluster the pooled features of the whole corpus."""
     utterances = read_parquet(UTTERANCES)
-    examples = load_examples(FOLDERS[features], features, utterances, params, "pooled")
+    examples = load_examples(FEATURES[features], features, utterances, params, "pooled")
     points, vectors = examples.table, examples.inputs
     if params.clusters.level == "utterance":
         points, vectors = average_over_utterances(points, vectors)
@@ -48,14 +45,13 @@ def reduce_and_cluster(params: Params, features: Features) -> str:
         "speakers": int(points["speaker_id"].nunique()),
         "dimensions": vectors.shape[1],
         "principal_components": clustering.maps.components,
-        "variance_in_map": _rounded(clustering.maps.variance),
-        "perplexity": _rounded(clustering.maps.perplexity),
+        "variance_in_map": clustering.maps.variance,
+        "perplexity": clustering.maps.perplexity,
     }
-    write_json(METRICS / f"clusters_{features}.json", counts | _metrics(clustering))
+    write_metrics(METRICS / f"clusters_{features}.json", counts | _metrics(clustering))
     plots = {"map": _map_table(points, clustering), "agreement": clustering.agreement}
     for name, table in plots.items():
-        text = table.to_csv(index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
-        write_text(PLOTS / "clusters" / f"{features}_{name}.csv", text)
+        write_plot(PLOTS / "clusters" / f"{features}_{name}.csv", table)
 
     ari = clustering.agreement.set_index(["algorithm", "label", "score"])["value"]
     return (
@@ -71,13 +67,13 @@ def _metrics(clustering: Clustering) -> dict[str, Any]:
     for name in ALGORITHMS:
         labels = clustering.assignments[name]
         metrics[name] = {"clusters": len(np.unique(labels[labels != NOISE]))}
-    metrics["hdbscan"]["noise"] = _rounded(np.mean(clustering.assignments["hdbscan"] == NOISE))
+    metrics["hdbscan"]["noise"] = np.mean(clustering.assignments["hdbscan"] == NOISE)
     for row in clustering.agreement.itertuples():
         if row.algorithm in ALGORITHMS:
             place = metrics[row.algorithm]
             if row.label != "clusters":
                 place = place.setdefault(row.label, {})
-            place[row.score] = _rounded(row.value)
+            place[row.score] = row.value
     return metrics
 
 
@@ -90,11 +86,6 @@ def _map_table(points: pd.DataFrame, clustering: Clustering) -> pd.DataFrame:
         view = pd.DataFrame({"map": name, "x": coordinates[:, 0], "y": coordinates[:, 1]})
         tables.append(pd.concat([view, names], axis=1).assign(**clusters))
     return pd.concat(tables, ignore_index=True)
-
-
-def _rounded(value: float) -> float | None:
-    """Round for JSON, which has no NaN: a score that is not defined is null."""
-    return None if pd.isna(value) else float(f"{value:.{DIGITS}g}")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import pandas as pd
 
 from speech.files import write_json
 from speech.folds import gender_folds, speaker_folds
-from speech.params import SAMPLE_RATE, Params
+from speech.params import Params
 from speech.tables import read_parquet, write_csv
 from stages.console import run_stage
 from stages.paths import FOLDS, METRICS, UTTERANCES
@@ -13,7 +13,7 @@ from stages.paths import FOLDS, METRICS, UTTERANCES
 def split_by_speaker(params: Params) -> str:
     """Write the two fold tables, and name the speakers that cannot be tested."""
     utterances = read_parquet(UTTERANCES)
-    long_enough = utterances[utterances["samples"] >= round(params.chunks.seconds * SAMPLE_RATE)]
+    long_enough = utterances[utterances["samples"] >= params.chunks.samples]
     gender = gender_folds(utterances, params.folds.gender, params.seed)
     speaker = speaker_folds(long_enough, params.folds.speaker)
     write_csv(FOLDS / "gender.csv", gender)

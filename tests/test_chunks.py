@@ -22,11 +22,11 @@ def settings_of(draw, tail=None, consecutive=True):
 
 
 def length_of(settings):
-    return round(settings.seconds * SAMPLE_RATE)
+    return int(settings.seconds * SAMPLE_RATE + 0.5)
 
 
 def hop_of(settings):
-    return round(settings.hop_seconds * SAMPLE_RATE)
+    return int(settings.hop_seconds * SAMPLE_RATE + 0.5)
 
 
 @given(samples_of, settings_of(consecutive=False))

@@ -10,7 +10,6 @@ from speech.classifiers import registry
 from speech.classifiers.protocol import Labelled
 from speech.classifiers.registry import classifier_class, load_classifier
 from speech.cross_validation import (
-    average_over_utterances,
     cross_validate,
     fit_final,
     label_examples,
@@ -72,6 +71,7 @@ class Spy:
 
     form = "pooled"
     stops_early = False
+    workers = "threads"
     seen: list
 
     def __init__(self, *_):
@@ -174,31 +174,6 @@ def test_labels_are_the_gender_or_the_speaker_and_groups_what_is_set_aside():
     assert (speaker.labels == own["speaker_id"]).all()
     assert (speaker.groups == own["utterance_id"]).all()
     assert (speaker.sessions == own["chapter_id"]).all()
-
-
-def test_an_utterances_probability_is_the_mean_of_its_chunks():
-    chunks = pd.DataFrame(
-        {
-            "utterance_id": ["b", "b", "a", "b"],
-            "speaker_id": ["2", "2", "1", "2"],
-            "chapter_id": ["4", "4", "3", "4"],
-            "chunk": [0, 1, 0, 2],
-            "start_seconds": 0.0,
-            "end_seconds": 2.0,
-            "fold": [1, 1, 0, 1],
-            "label": ["M", "M", "F", "M"],
-            "p_F": [0.9, 0.2, 0.6, 0.1],
-            "p_M": [0.1, 0.8, 0.4, 0.9],
-        }
-    )
-    averaged = average_over_utterances(chunks)
-    assert list(averaged.columns) == [
-        *("utterance_id", "speaker_id", "chapter_id", "fold", "label", "p_F", "p_M")
-    ]
-    assert averaged["utterance_id"].tolist() == ["b", "a"]
-    assert averaged["label"].tolist() == ["M", "F"]
-    np.testing.assert_allclose(averaged["p_F"], [0.4, 0.6])
-    np.testing.assert_allclose(averaged["p_M"], [0.6, 0.4])
 
 
 # --- the real classifiers ---------------------------------------------------------------------

@@ -215,27 +215,6 @@ def test_params_yaml_has_every_key_of_the_schema():
     assert set(keys(Params)) == KEYS
 
 
-@every_stage
-def test_the_params_named_are_those_the_script_reads(name):
-    """Values read as ``params.<block>.<key>`` in the script itself must be named."""
-    tree = ast.parse((ROOT / "stages" / f"{name}.py").read_text("utf-8"))
-    read = {text.removeprefix("params.") for text in map(dotted, ast.walk(tree)) if text}
-    named = [key for instance in expanded(STAGES[name]) for key in instance.get("params", [])]
-    for key in (read & KEYS) - NO_RESULT:
-        assert any(key == one or key.startswith(f"{one}.") for one in named), key
-
-
-def dotted(node):
-    """Write an attribute of ``params`` as text; None for whatever else."""
-    parts = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    if parts and isinstance(node, ast.Name) and node.id == "params":
-        return ".".join(["params", *reversed(parts)])
-    return None
-
-
 # --- paths ------------------------------------------------------------------------------------
 
 CONSTANTS = {
@@ -258,13 +237,15 @@ def test_every_out_is_or_lies_under_a_path_of_the_stages():
 @every_stage
 def test_a_stage_names_the_paths_that_its_script_uses(name):
     tree = ast.parse((ROOT / "stages" / f"{name}.py").read_text("utf-8"))
-    used = {
-        CONSTANTS[alias.name]
+    imported = {
+        alias.name
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and node.module == "stages.paths"
         for alias in node.names
-        if alias.name in CONSTANTS
     }
+    used = {path for constant, path in CONSTANTS.items() if constant in imported}
+    if "FEATURES" in imported:
+        used |= {path.as_posix() for path in paths.FEATURES.values()}
     listed = {
         path
         for instance in expanded(STAGES[name])

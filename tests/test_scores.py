@@ -11,7 +11,6 @@ from speech.scores import (
     SCORES,
     SMALLEST_PROBABILITY,
     classes_of,
-    confusion_table,
     draw_speakers,
     predicted_classes,
     probabilities_of,
@@ -296,18 +295,6 @@ def test_a_speakers_probabilities_are_the_mean_of_the_utterances():
     assert list(speakers["speaker_id"]) == list(expected.index)
     np.testing.assert_allclose(speakers[["p_F", "p_M"]], expected, rtol=1e-12)
     assert list(speakers["label"]) == list(table.groupby("speaker_id")["label"].first())
-
-
-def test_the_confusion_table_counts_every_pair_of_classes():
-    table = made_up("speaker")
-    confusion = confusion_table(table)
-    classes = classes_of(table)
-    square = confusion.pivot_table(index="actual", columns="predicted", values="count")
-    np.testing.assert_array_equal(
-        square, metrics.confusion_matrix(table["label"], predicted_classes(table), labels=classes)
-    )
-    assert len(confusion) == len(classes) ** 2
-    assert confusion.groupby("actual")["share"].sum().to_numpy() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -30,6 +30,8 @@ class ScikitClassifier:
 
     form: Form = "pooled"
     stops_early = False
+    workers = "threads"
+    """scikit-learn's solvers release the GIL, and threads spare them the start of processes."""
 
     def __init__(self, estimator: BaseEstimator) -> None:
         self.estimator = estimator

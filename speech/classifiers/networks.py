@@ -47,6 +47,8 @@ class Network(ABC):
 
     form: Form
     stops_early = True
+    workers = "processes"
+    """TensorFlow's random state is one for the whole process."""
     _settings_type: ClassVar[type[Training]]
 
     def __init__(self, settings: Training, seed: int, epochs: int | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,8 @@ class Classifier(Protocol):
         Which form of inputs it takes.
     stops_early
         Whether it needs validation data to know when to stop.
+    workers
+        What several fits at once must be spread over.
     classes
         The labels, sorted; the columns of `predict_proba`.
     curves
@@ -61,6 +63,7 @@ class Classifier(Protocol):
 
     form: Form
     stops_early: bool
+    workers: Literal["processes", "threads"]
     classes: list[str]
     curves: list[dict[str, float]]
     best_epochs: int

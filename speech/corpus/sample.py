@@ -9,7 +9,8 @@ conditions of its own, so that whoever learns the recording instead of the voice
 
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import chain, cycle, islice
 from math import ceil
 from pathlib import Path
@@ -18,13 +19,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import soundfile
 import soxr
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from scipy.signal import firwin2, oaconvolve
 
 from speech.corpus import espeak
 from speech.corpus.espeak import Reader, Voice
 from speech.errors import UserError
+from speech.genders import FEMALE, MALE
+from speech.parallel import Progress, silent, spread
 from speech.params import SAMPLE_RATE, SampleCorpus
 
 SUBSET = "sample"
@@ -148,7 +150,7 @@ def synthesise_corpus(
     settings: SampleCorpus,
     seed: int,
     jobs: int,
-    progress: Callable[[Iterable[Any], int], Iterable[Any]] | None = None,
+    progress: Progress = silent,
 ) -> None:
     """Write a synthetic corpus in LibriSpeech layout: FLAC, 16 bit, mono, 16 kHz.
 
@@ -164,9 +166,9 @@ def synthesise_corpus(
     seed
         Of the recording sessions, the cuts into utterances and all noise. The voices are fixed.
     jobs
-        How many chapters are made at once, as joblib counts: -1 for one on each core.
+        How many chapters are made at once; -1 for one on each core.
     progress
-        Wraps an iterable, given its length, as ``tqdm`` does; one step a chapter.
+        Shown over chapters.
 
     Raises
     ------
@@ -182,10 +184,8 @@ def synthesise_corpus(
             chapter.folder(unfinished).mkdir(parents=True)
         # Threads suffice: the synthesis runs in processes of its own, and the arithmetic without
         # the interpreter's lock.
-        recorded = Parallel(n_jobs=jobs, prefer="threads", return_as="generator")(
-            delayed(_record)(chapter, unfinished) for chapter in chapters
-        )
-        seconds = list(progress(recorded, len(chapters)) if progress else recorded)
+        record = partial(_record, root=unfinished)
+        seconds = spread(record, chapters, jobs, progress, prefer="threads")
         (unfinished / "SPEAKERS.TXT").write_text(_speakers_table(chapters, seconds), "utf-8")
         (unfinished / "CHAPTERS.TXT").write_text(_chapters_table(chapters, seconds), "utf-8")
         if target.exists():
@@ -258,19 +258,19 @@ def _sessions(count: int, rng: np.random.Generator) -> list[Session]:
     return [
         Session(*values)
         for values in zip(
-            _spread(LEVELS_DB, count, rng),
-            _spread(TILTS_DB, count, rng),
-            _spread(LOW_CUTS_HZ, count, rng),
-            _spread(HIGH_CUTS_HZ, count, rng),
+            _evenly_apart(LEVELS_DB, count, rng),
+            _evenly_apart(TILTS_DB, count, rng),
+            _evenly_apart(LOW_CUTS_HZ, count, rng),
+            _evenly_apart(HIGH_CUTS_HZ, count, rng),
             islice(cycle(rng.permutation(list(NOISE_COLOURS)).tolist()), count),
-            _spread(SNRS_DB, count, rng),
-            _spread(TEMPOS, count, rng),
+            _evenly_apart(SNRS_DB, count, rng),
+            _evenly_apart(TEMPOS, count, rng),
             strict=True,
         )
     ]
 
 
-def _spread(bounds: tuple[float, float], count: int, rng: np.random.Generator) -> list[float]:
+def _evenly_apart(bounds: tuple[float, float], count: int, rng: np.random.Generator) -> list[float]:
     """Draw values whose distances, around the circle of the interval, are all the same.
 
     Independent draws would now and then give a speaker two sessions that sound alike.
@@ -400,7 +400,7 @@ def _speakers_table(chapters: list[Chapter], seconds: list[float]) -> str:
     for speaker_id in dict.fromkeys(chapter.speaker_id for chapter in chapters):
         own = [i for i, chapter in enumerate(chapters) if chapter.speaker_id == speaker_id]
         voice = chapters[own[0]].voice
-        gender = "F" if voice in FEMALE_VOICES else "M"
+        gender = FEMALE if voice in FEMALE_VOICES else MALE
         minutes = f"{sum(seconds[i] for i in own) / 60:.2f}"
         lines.append(
             f"{speaker_id:<5}| {gender} | {SUBSET:<17}| {minutes:<6}| "

@@ -151,7 +151,7 @@ def _remove_others(folder: Path, wanted: set[Path]) -> None:
                 path.unlink()
 
 
-def summarise(done: Sequence[Extracted], folder: Path) -> str:
+def describe_extraction(done: Sequence[Extracted], folder: Path) -> str:
     """Say in a few words what an extraction made."""
     computed, kept = (sum(getattr(item, name) for item in done) for name in ("computed", "kept"))
     megabytes = sum(file.stat().st_size for file in folder.iterdir()) / 1e6

@@ -20,8 +20,7 @@ float, and a few such frames would outweigh an utterance.
 
 def frame_count(samples: int, settings: Mfcc) -> int:
     """Return how many whole analysis windows fit into a signal."""
-    window, hop = _window_and_hop(settings)
-    return max(0, 1 + (samples - window) // hop)
+    return max(0, 1 + (samples - settings.window_samples) // settings.hop_samples)
 
 
 def mfcc(signal: NDArray[np.float32], settings: Mfcc) -> NDArray[np.float32]:
@@ -54,10 +53,10 @@ def mfcc(signal: NDArray[np.float32], settings: Mfcc) -> NDArray[np.float32]:
     Davis & Mermelstein (1980), "Comparison of parametric representations for monosyllabic word
     recognition in continuously spoken sentences".
     """
-    window, hop = _window_and_hop(settings)
+    window = settings.window_samples
     if len(signal) < window:
         raise ValueError(f"{len(signal)} samples are fewer than a window's {window}")
-    whole = window + (frame_count(len(signal), settings) - 1) * hop
+    whole = window + (frame_count(len(signal), settings) - 1) * settings.hop_samples
     static = python_speech_features.mfcc(
         signal[:whole].astype(np.float64) * _INT16_SCALE,
         samplerate=SAMPLE_RATE,
@@ -101,11 +100,3 @@ def delta(frames: NDArray[np.float64], width: int) -> NDArray[np.float64]:
         Change per frame.
     """
     return savgol_filter(frames, 2 * width + 1, polyorder=1, deriv=1, axis=0, mode="nearest")
-
-
-def _window_and_hop(settings: Mfcc) -> tuple[int, int]:
-    # Half a sample rounds up, as in python_speech_features.
-    return (
-        int(settings.window_seconds * SAMPLE_RATE + 0.5),
-        int(settings.hop_seconds * SAMPLE_RATE + 0.5),
-    )

@@ -47,18 +47,6 @@ class Encoder:
         """Number of hidden states: the transformer's input and the output of each layer."""
         return self.model.config.num_hidden_layers + 1
 
-    @property
-    def min_samples(self) -> int:
-        """Shortest signal that gives a frame: the receptive field of the convolutions."""
-        field = 1
-        for kernel, stride in zip(
-            reversed(self.model.config.conv_kernel),
-            reversed(self.model.config.conv_stride),
-            strict=True,
-        ):
-            field = (field - 1) * stride + kernel
-        return field
-
 
 def check_encoder_folder(folder: Path) -> None:
     """Check that a folder holds a wav2vec 2.0 checkpoint, without loading its weights.

@@ -10,10 +10,10 @@ from speech.audio import digest_of
 from speech.errors import UserError
 from speech.features.extraction import (
     Extracted,
+    describe_extraction,
     extract_speaker,
     settings_digest,
     speaker_jobs,
-    summarise,
 )
 from speech.features.store import read_speaker
 
@@ -212,7 +212,7 @@ def test_the_summary_counts_what_was_computed_and_kept(corpus):
     corpus.extract()
     corpus.record("1-7-1", 99)
     _, reports = corpus.extract()
-    assert summarise(reports, corpus.folder) == (
+    assert describe_extraction(reports, corpus.folder) == (
         f"6 utterances of 2 speakers in {corpus.folder} (0.0 MB), 5 of them kept from an earlier "
         "run"
     )

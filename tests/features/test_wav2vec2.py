@@ -169,34 +169,11 @@ def test_hidden_states_are_the_transformers_input_and_every_layers_output(encode
 
 
 def test_the_shortest_signal_gives_one_frame_and_one_sample_less_none(encoder, voice):
-    assert encoder.min_samples == 400
     features = embedded(encoder, voice(1.0), [(0, 400)], sequence_stride=1)
     assert features["sequence"].shape == (1, 1, 16)
     assert np.isfinite(features["pooled"]).all()
     with pytest.raises(RuntimeError, match="Kernel size"):
         embedded(encoder, voice(1.0), [(0, 399)])
-
-
-def test_the_shortest_signal_follows_the_checkpoints_own_convolutions(tmp_path, voice):
-    config = Wav2Vec2Config(
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        conv_dim=[8, 8, 8],
-        conv_kernel=[7, 5, 2],
-        conv_stride=[4, 3, 2],
-        num_conv_pos_embedding_groups=4,
-    )
-    Wav2Vec2Model(config).save_pretrained(tmp_path)
-    encoder = load_encoder(tmp_path)
-    shortest = encoder.min_samples
-    settings = {"layers": [0], "sequence_stride": 1}
-    for samples, frames in ((shortest, 1), (shortest + 24, 2)):
-        found = embedded(encoder, voice(1.0), [(0, samples)], **settings)
-        assert found["sequence"].shape[1] == frames
-    with pytest.raises(RuntimeError, match="Kernel size"):
-        embedded(encoder, voice(1.0), [(0, shortest - 1)], **settings)
 
 
 @pytest.mark.parametrize("tail", ["overlap", "drop"])
@@ -231,7 +208,6 @@ def test_a_sample_encoder_has_the_width_and_depth_asked_for(tmp_path, hidden, la
     encoder = load_encoder(tmp_path)
     assert encoder.states == layers + 1
     assert encoder.model.config.hidden_size == hidden
-    assert encoder.min_samples == 400
 
 
 def test_a_checkpoint_with_torchs_own_weights_is_the_same_encoder(spoilt, encoder, voice):

@@ -117,7 +117,7 @@ def test_metrics_hold_the_headlines_scores_by_level(predictions, params, task):
         assert {"balanced_accuracy", "precision", "recall", "f1", "roc_auc", "log_loss"} < set(
             told[level]
         )
-        assert all(value == round(value, 6) for value in told[level].values())
+        assert all(value == float(f"{value:.6g}") for value in told[level].values())
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -178,6 +178,11 @@ def test_without_networks_curves_hold_only_their_header(predictions, params):
     evaluate(params.model_copy(update={"models": ["dummy", "svm"]}), "gender")
     text = Path("plots/gender/curves.csv").read_text()
     assert text == "system,fold,epoch,part,loss,accuracy\n"
+
+
+def test_predictions_of_models_no_longer_wanted_are_not_looked_at(predictions, params):
+    evaluate(params.model_copy(update={"models": ["svm"]}), "gender")
+    assert set(plot_of("gender", "models")["model"]) == {"svm"}
 
 
 def test_the_closing_line_names_the_headline_its_interval_and_its_voices(predictions, params):

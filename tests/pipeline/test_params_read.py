@@ -1,0 +1,100 @@
+"""Each stage reads the very params that dvc.yaml names for it: one more or less would be a lie.
+
+A key that is read but not named leaves stale results behind; one that is named but not read makes
+the user wait for nothing.
+"""
+
+import importlib
+from functools import partial
+from pathlib import Path
+
+import pytest
+import yaml
+
+from speech.params import Block, load_params
+
+NO_RESULT = {"parallel.jobs", "wav2vec2.batch_size"}
+"""Speed and memory only."""
+
+FUNCTIONS = {"index_corpus": "build_index"}
+"""A stage's function has its script's name, unless that is taken by what it calls."""
+
+
+class Watched:
+    """A block of params that remembers which keys were read."""
+
+    def __init__(self, block: Block, read: set[str], prefix: str = "") -> None:
+        self._block, self._read, self._prefix = block, read, prefix
+
+    def __getattr__(self, name):
+        derived = getattr(type(self._block), name, None)
+        if isinstance(derived, property):
+            return derived.fget(self)
+        value = getattr(self._block, name)
+        if isinstance(value, Block):
+            return Watched(value, self._read, f"{self._prefix}{name}.")
+        self._read.add(f"{self._prefix}{name}")
+        return value
+
+    def model_dump(self):
+        self._read |= {f"{self._prefix}{name}" for name in type(self._block).model_fields}
+        return self._block.model_dump()
+
+
+ROOT = Path(__file__).parents[2]
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
+
+INSTANCES = [
+    "fetch_corpus",
+    "index_corpus",
+    "split_by_speaker",
+    "extract_mfcc",
+    "analyse_mfcc",
+    "fetch_encoder",
+    "extract_wav2vec2",
+    "fit@gender-mfcc-dummy",
+    "fit@speaker-mfcc-logistic",
+    "fit@speaker-wav2vec2-svm",
+    "fit@gender-wav2vec2-mlp",
+    "fit@gender-mfcc-cnn",
+    "evaluate@gender",
+    "evaluate@speaker",
+    "reduce_and_cluster@mfcc",
+    "reduce_and_cluster@wav2vec2",
+]
+
+
+def test_every_stage_is_watched():
+    watched = {instance.partition("@")[0] for instance in INSTANCES}
+    # It depends on params.yaml itself.
+    assert set(STAGES) - watched == {"check_params"}
+
+
+@pytest.mark.parametrize("instance", INSTANCES)
+def test_the_params_named_are_the_params_read(project, monkeypatch, instance):
+    monkeypatch.chdir(project.root)
+    name, _, item = instance.partition("@")
+    chosen = dict(zip(STAGES[name]["matrix"], item.split("-"), strict=True)) if item else {}
+    module = importlib.import_module(f"stages.{name}")
+    if name.startswith("extract_"):
+        for file in (project.root / "data" / name.removeprefix("extract_")).iterdir():
+            file.unlink()
+    read: set[str] = set()
+    partial(getattr(module, FUNCTIONS.get(name, name)), **chosen)(
+        Watched(load_params(project.root / "params.yaml"), read)
+    )
+
+    named, deps = STAGES[name].get("params", []), STAGES[name]["deps"]
+    for key, value in chosen.items():
+        named, deps = (
+            [text.replace(f"${{item.{key}}}", value) for text in texts] for texts in (named, deps)
+        )
+    covered = {key: [one for one in named if f"{key}.".startswith(f"{one}.")] for key in read}
+    missing = {key for key, by in covered.items() if not by} - NO_RESULT
+    # What features were made with is known to change whenever the features do.
+    for features in ("mfcc", "wav2vec2"):
+        if f"data/{features}" in deps:
+            of_features = STAGES[f"extract_{features}"]["params"]
+            missing -= {key for key in of_features if key.startswith(f"{features}.")}
+    assert missing == set(), "read but not named"
+    assert set(named) == {one for by in covered.values() for one in by}, "named but not read"
