@@ -454,7 +454,12 @@ def find_outliers(summary: Summary, names: Sequence[str], *, p: float, seed: int
 
 
 def compare_normalisations(
-    summary: Summary, settings: Logistic, *, resamples: int, seed: int
+    summary: Summary,
+    settings: Logistic,
+    *,
+    resamples: int,
+    seed: int,
+    progress: Progress = silent,
 ) -> pd.DataFrame:
     """Measure what each normalisation of the frames does to telling the gender of unheard voices.
 
@@ -477,6 +482,8 @@ def compare_normalisations(
         Of the logistic regression.
     resamples, seed
         Of the bootstrap over speakers (see `speech.scores`).
+    progress
+        Shown over cross-validations, of which there are ten.
 
     Returns
     -------
@@ -492,15 +499,16 @@ def compare_normalisations(
     folds = table["fold"].to_numpy().astype(int)
     women = table["gender"].eq(FEMALE).to_numpy()
     inputs = {how: _inputs_by_fold(moments, summary.by_fold, how) for how in NORMALISATIONS}
+    plain = LogisticRegression(C=settings.C, max_iter=settings.max_iter)
+    classifiers = {False: plain, True: make_pipeline(StandardScaler(), plain)}
+    correct: dict[bool, dict[str, NDArray]] = {False: {}, True: {}}
+    cases = [(standardised, how) for standardised in classifiers for how in NORMALISATIONS]
+    for standardised, how in progress(cases, len(cases)):
+        predicted = _out_of_fold(classifiers[standardised], inputs[how], women, folds)
+        correct[standardised][how] = predicted == women
     rows = []
-    for standardised in (False, True):
-        model = LogisticRegression(C=settings.C, max_iter=settings.max_iter)
-        classifier = make_pipeline(StandardScaler(), model) if standardised else model
-        correct = {
-            how: _out_of_fold(classifier, by_fold, women, folds) == women
-            for how, by_fold in inputs.items()
-        }
-        accuracies = _resampled_accuracies(table, correct, resamples, seed)
+    for standardised, by_normalisation in correct.items():
+        accuracies = _resampled_accuracies(table, by_normalisation, resamples, seed)
         for how, values in accuracies.items():
             row = {"normalisation": how, "standardised": standardised}
             row |= _interval("accuracy", "", values)

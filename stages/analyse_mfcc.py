@@ -38,7 +38,9 @@ def analyse_mfcc(params: Params) -> str:
     resampling = {"resamples": params.analysis.resamples, "seed": params.seed}
     differences = gender_differences(summary, names, **resampling)
     outliers = find_outliers(summary, names, p=params.analysis.outlier_p, seed=params.seed)
-    normalisations = compare_normalisations(summary, params.logistic, **resampling)
+    normalisations = compare_normalisations(
+        summary, params.logistic, **resampling, progress=bar("cross-validation")
+    )
 
     counts = {
         "speakers": summary.utterances["speaker_id"].nunique(),

@@ -12,7 +12,7 @@ from speech.params import Features, ModelName, Params, Task
 from speech.results import write_metrics, write_plot
 from speech.scores import predicted_classes, score_levels, speaker_table
 from speech.tables import read_parquet
-from stages.console import run_stage
+from stages.console import bar, run_stage
 from stages.paths import METRICS, PLOTS, PREDICTIONS, UTTERANCES
 
 CURVES = ["system", "fold", "epoch", "part", "loss", "accuracy"]
@@ -40,7 +40,8 @@ def evaluate(params: Params, task: Task) -> str:
     for system in systems:
         _require_predictions(system, task)
 
-    scored = pd.concat([_score(system, task, params) for system in systems])
+    shown = bar("system")(systems, len(systems))
+    scored = pd.concat([_score(system, task, params) for system in shown])
     scores = scored[scored["system"] == str(headline)].drop(columns=["system", "model", "features"])
     chunks, utterances = _predictions(headline, task)
     counts = {

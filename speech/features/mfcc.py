@@ -10,11 +10,13 @@ from speech.params import SAMPLE_RATE, Mfcc
 _INT16_SCALE = 32768.0
 """python_speech_features comes from the world of 16-bit samples; log energy depends on it."""
 
-_SILENT_LOG_ENERGY = 0.0
-"""Log energy of a frame that holds less than one step of a 16-bit converter.
+_SILENCE = 0.0
+"""First coefficient of a frame that holds less than one step of a 16-bit converter.
 
 Digital silence, which MP3 coding leaves behind, would otherwise be the logarithm of the smallest
-float, and a few such frames would outweigh an utterance.
+float, and a few such frames would outweigh an utterance. The floor is the same for the log energy
+and for c0, the scaled mean of the filters' log energies. The filters themselves get none: it would
+change the other coefficients of band-limited speech, where the highest filters are next to empty.
 """
 
 
@@ -27,8 +29,8 @@ def mfcc(signal: NDArray[np.float32], settings: Mfcc) -> NDArray[np.float32]:
     """Compute the MFCC of a signal, and their deltas.
 
     Only windows that lie whole inside the signal count: the zero-padded last frame that
-    python_speech_features would add is not made. Log energy has a floor, at less than one step of
-    a 16-bit converter. All else is as the library computes it.
+    python_speech_features would add is not made. The first coefficient has a floor, at less than
+    one step of a 16-bit converter. All else is as the library computes it.
 
     Parameters
     ----------
@@ -72,8 +74,7 @@ def mfcc(signal: NDArray[np.float32], settings: Mfcc) -> NDArray[np.float32]:
         appendEnergy=settings.energy,
         winfunc=np.hamming,
     )
-    if settings.energy:
-        static[:, 0] = np.maximum(static[:, 0], _SILENT_LOG_ENERGY)
+    static[:, 0] = np.maximum(static[:, 0], _SILENCE)
     orders = [static]
     for _ in range(settings.delta_orders):
         orders.append(delta(orders[-1], settings.delta_width))

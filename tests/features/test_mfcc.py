@@ -103,15 +103,17 @@ def test_one_frame_has_deltas_of_zero(params, voice):
     np.testing.assert_allclose(features[:, 13:], 0, atol=1e-5)
 
 
-def test_digital_silence_has_the_log_energy_of_less_than_one_16_bit_step(params, voice):
+@pytest.mark.parametrize("energy", [True, False])
+def test_digital_silence_is_as_loud_as_less_than_one_16_bit_step(make_params, voice, energy):
+    settings = make_params(**{"mfcc.energy": energy}).mfcc
     signal = voice(2.0)
     signal[8_000:24_000] = 0
-    energy = mfcc(signal, params.mfcc)[:, 0]
+    first = mfcc(signal, settings)[:, 0]
     silent = slice(8_400 // 160, (24_000 - 400) // 160)
-    assert (energy[silent] == 0).all()
-    assert energy.min() == 0
-    assert energy[:40].min() > 5
-    assert np.isfinite(mfcc(np.zeros(16_000, np.float32), params.mfcc)).all()
+    assert (first[silent] == 0).all()
+    assert first.min() == 0
+    assert first[:40].min() > 5
+    assert np.isfinite(mfcc(np.zeros(16_000, np.float32), settings)).all()
 
 
 def test_silence_changes_no_frame_that_it_does_not_touch(params, voice):
