@@ -1,15 +1,19 @@
 # make repro: the whole pipeline on the sample corpus.   make test: the tests.
-# Both make .venv first if it is not there or the requirements changed.
+# make dev-clean: the whole pipeline on LibriSpeech dev-clean with a pre-trained wav2vec 2.0.
+# All make .venv first if it is not there or the requirements changed.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: repro test lint clean
+.PHONY: repro dev-clean test lint clean
 
 repro: $(INSTALLED)
 	PATH="$(BIN):$$PATH" dvc repro
+
+dev-clean: $(INSTALLED)
+	PATH="$(BIN):$$PATH" dvc exp run -S corpus=dev-clean -S encoder=facebook/wav2vec2-base
 
 test: $(INSTALLED)
 	PATH="$(BIN):$$PATH" pytest

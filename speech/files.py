@@ -1,7 +1,8 @@
-"""Files that are either whole or absent, however a run ends."""
+"""Files and folders that are either whole or absent, however a run ends."""
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,3 +68,32 @@ def write_json(path: Path, data: Any) -> None:
         If a number is NaN or infinite: JSON has no such numbers and DVC's metrics no use for them.
     """
     write_text(path, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Give an empty sibling folder to fill; it takes the path's place once the block is left well.
+
+    If the block raises, the sibling is removed and what was at the path before stays untouched;
+    one that a killed run left is removed at the next.
+
+    Parameters
+    ----------
+    path
+        The folder to create or replace.
+
+    Yields
+    ------
+    Path
+        The sibling.
+    """
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    try:
+        yield unfinished
+        if path.exists():
+            shutil.rmtree(path)
+        unfinished.rename(path)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)

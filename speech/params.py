@@ -15,6 +15,16 @@ Task = Literal["gender", "speaker"]
 Features = Literal["mfcc", "wav2vec2"]
 ModelName = Literal["dummy", "logistic", "svm", "mlp", "cnn"]
 Normalisation = Literal["none", "utterance_mean", "utterance"]
+Subset = Literal[
+    "dev-clean",
+    "dev-other",
+    "test-clean",
+    "test-other",
+    "train-clean-100",
+    "train-clean-360",
+    "train-other-500",
+]
+"""The official parts of LibriSpeech, one archive each."""
 
 SAMPLE = "sample"
 """The value of ``corpus`` and ``encoder`` that stands for the ones made on this machine."""
@@ -24,6 +34,7 @@ SAMPLE_RATE = 16_000
 
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 def _samples(seconds: float) -> int:
@@ -250,7 +261,10 @@ class HeadlineFeatures(Block):
 class Params(Block):
     """Everything in params.yaml."""
 
-    corpus: str = Field(min_length=1)
+    corpus: Annotated[list[Subset], Field(min_length=1)] | Annotated[str, Field(min_length=1)]
+    corpus_mirror: str | None = Field(min_length=1)
+    corpus_sha256: dict[Subset, Sha256]
+    keep_archives: bool
     encoder: str = Field(min_length=1)
     model: ModelName
     models: list[ModelName] = Field(min_length=1)
@@ -273,6 +287,14 @@ class Params(Block):
     evaluate: Evaluate
     clusters: Clusters
     parallel: Parallel
+
+    @model_validator(mode="after")
+    def _subsets_are_different(self) -> Self:
+        if isinstance(self.corpus, list) and len(set(self.corpus)) < len(self.corpus):
+            raise ValueError(
+                f"corpus ({', '.join(self.corpus)}) must not repeat a subset; remove the second"
+            )
+        return self
 
     @model_validator(mode="after")
     def _headline_is_fitted(self) -> Self:
@@ -356,6 +378,7 @@ _Loader.add_implicit_resolver(
 
 _ALLOWED = {
     "bool_type": "true or false",
+    "dict_type": "a block of keys",
     "finite_number": "a finite number",
     "float_type": "a number",
     "greater_than": "above {gt}",
@@ -368,6 +391,7 @@ _ALLOWED = {
     "literal_error": "{expected}",
     "model_type": "a block of keys",
     "multiple_of": "a multiple of {multiple_of}",
+    "string_pattern_mismatch": "64 hexadecimal digits in small letters",
     "string_too_short": "at least one character",
     "string_type": "text",
     "too_long": "a list at most {max_length} long",

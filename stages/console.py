@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from tqdm import tqdm
 from speech.errors import UserError
 from speech.parallel import Progress
 from speech.params import Params, load_params
+from speech.progress import ByteProgress
 from stages.paths import PARAMS
 
 
@@ -19,7 +21,7 @@ def run_stage(stage: Callable[[Params], str]) -> None:
 
     The stage gets the checked params and returns what it made, in a few words; they are printed
     as the closing line with the time it took. A `UserError` becomes one line on stderr and exit
-    status 1.
+    status 1, Ctrl-C one line and 130.
 
     Parameters
     ----------
@@ -33,6 +35,9 @@ def run_stage(stage: Callable[[Params], str]) -> None:
     except UserError as error:
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted; run again to go on", file=sys.stderr)
+        sys.exit(130)
     print(f"{name}: {made} ({time.monotonic() - started:.1f} s)")
 
 
@@ -50,3 +55,40 @@ def bar(unit: str) -> Progress:
         return tqdm(items, total=total, unit=f" {unit}s", disable=None, leave=False)
 
     return show
+
+
+@contextmanager
+def byte_bar(doing: str) -> Iterator[ByteProgress]:
+    """Show bytes, speed and time left on stderr: drawn on a terminal, silent in a log.
+
+    Parameters
+    ----------
+    doing
+        What is being done, such as ``downloading dev-clean.tar.gz``.
+    """
+    drawn: tqdm | None = None
+
+    def show(done: int, total: int | None) -> None:
+        nonlocal drawn
+        if drawn is None or total != drawn.total or done < drawn.n:
+            close()
+            # Initial, because what was there before was done at no speed.
+            drawn = tqdm(
+                desc=doing,
+                initial=done,
+                total=total,
+                unit="B",
+                unit_scale=True,
+                disable=None,
+                leave=False,
+            )
+        drawn.update(done - drawn.n)
+
+    def close() -> None:
+        if drawn is not None:
+            drawn.close()
+
+    try:
+        yield show
+    finally:
+        close()

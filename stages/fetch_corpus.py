@@ -1,13 +1,19 @@
-"""Have a corpus at hand: synthesise the sample, or point to the user's folder where it lies."""
+"""Have a corpus at hand: the sample, subsets of LibriSpeech, or the user's folder where it lies."""
 
+import os
+from collections.abc import Collection
 from pathlib import Path
 
 from speech.corpus.librispeech import Location, locate
+from speech.corpus.official import ARCHIVES, fetch_subsets
 from speech.corpus.sample import synthesise_corpus
 from speech.links import point
-from speech.params import SAMPLE, Params
-from stages.console import bar, run_stage
-from stages.paths import CORPUS_AUDIO, CORPUS_SPEAKERS, SAMPLE_CORPUS
+from speech.params import SAMPLE, Params, Subset
+from stages.console import bar, byte_bar, run_stage
+from stages.paths import CORPUS_AUDIO, CORPUS_SPEAKERS, DOWNLOADS, LIBRISPEECH, SAMPLE_CORPUS
+
+MIRROR = "CORPUS_MIRROR"
+"""Environment variable that goes before the param corpus_mirror."""
 
 
 def fetch_corpus(params: Params) -> str:
@@ -16,10 +22,19 @@ def fetch_corpus(params: Params) -> str:
     DVC hashes what the links point to, so it notices at the next run when a file there was
     added, changed or removed, although the folder is read where it lies.
     """
-    location = _sample(params) if params.corpus == SAMPLE else locate(Path(params.corpus))
+    location = _location(params)
     point(CORPUS_AUDIO, location.audio)
     point(CORPUS_SPEAKERS, location.speakers)
     return f"data/corpus is {location.audio}"
+
+
+def _location(params: Params) -> Location:
+    if params.corpus == SAMPLE:
+        return _sample(params)
+    names = [params.corpus] if isinstance(params.corpus, str) else params.corpus
+    if set(names) <= ARCHIVES.keys():
+        return _librispeech(params, names)
+    return locate(Path(params.corpus))
 
 
 def _sample(params: Params) -> Location:
@@ -31,6 +46,19 @@ def _sample(params: Params) -> Location:
         bar("chapter"),
     )
     return locate(SAMPLE_CORPUS)
+
+
+def _librispeech(params: Params, subsets: Collection[Subset]) -> Location:
+    folder = fetch_subsets(
+        subsets,
+        LIBRISPEECH,
+        DOWNLOADS,
+        mirror=os.environ.get(MIRROR) or params.corpus_mirror,
+        checksums=params.corpus_sha256,
+        keep=params.keep_archives,
+        watch=byte_bar,
+    )
+    return locate(folder)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ PARAMS = Path("params.yaml")
 
 SCHEMA = Path("data/params.schema.json")
 SAMPLE_CORPUS = Path("data/sample_corpus")
+LIBRISPEECH = Path("data/librispeech")
+DOWNLOADS = Path("data/archives")
 CORPUS_AUDIO = Path("data/corpus/audio")
 CORPUS_SPEAKERS = Path("data/corpus/SPEAKERS.TXT")
 AUDIO_FACTS = Path("data/audio_facts.parquet")

@@ -2,7 +2,7 @@
 
 import copy
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import pytest
 import soundfile
 import yaml
 from hypothesis import settings
+from local_mirror import Mirror
 
 from speech.corpus.sample import synthesise_corpus
 from speech.params import Params, SampleCorpus, load_params
@@ -77,6 +78,16 @@ def dev_clean_20() -> Path:
             "with 20 speakers of LibriSpeech dev-clean in LibriSpeech layout"
         )
     return folder
+
+
+@pytest.fixture
+def mirror(monkeypatch) -> Iterator[Mirror]:
+    """Start a server that behaves like OpenSLR, and end it after the test."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "CORPUS_MIRROR"):
+        monkeypatch.delenv(name, raising=False)
+    server = Mirror()
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")

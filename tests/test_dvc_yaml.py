@@ -21,12 +21,15 @@ PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
 TEMPLATES = ROOT / ".dvc" / "plots"
 
 PLUMBING = {
-    # A sentence for the user, files written whole, links, tables as they are, work spread over
-    # cores: none of it changes what a stage computes.
+    # A sentence for the user, files fetched and written whole, links, tables as they are, work
+    # spread over cores: none of it changes what a stage computes.
+    "speech/disk.py",
+    "speech/download.py",
     "speech/errors.py",
     "speech/files.py",
     "speech/links.py",
     "speech/parallel.py",
+    "speech/progress.py",
     "speech/tables.py",
     # Which keys there are and what is allowed; the values that count stand under `params`.
     "speech/params.py",
@@ -41,21 +44,23 @@ DATA_FILES = {"fetch_corpus": {"speech/corpus/sample_text.txt"}}
 """What a stage's modules read from the package."""
 
 NO_RESULT = {
-    # Speed and memory; results are the same, so a change reruns nothing.
+    # Speed, memory and where from; results are the same, so a change reruns nothing.
+    "corpus_mirror",
+    "keep_archives",
     "parallel.jobs",
     "wav2vec2.batch_size",
 }
 OWN_BLOCK = {"${item.model}", "inputs.${item.features}"}
 """Whole blocks, allowed where each instance of a stage has one of its own."""
 
-BEHIND_LINKS = {"SAMPLE_CORPUS", "SAMPLE_ENCODER"}
-"""What is made here lies where data/corpus and data/encoder point to; those are the outs."""
+BEHIND_LINKS = {"SAMPLE_CORPUS", "LIBRISPEECH", "DOWNLOADS", "SAMPLE_ENCODER"}
+"""What is made or fetched lies where data/corpus and data/encoder point to; those are the outs."""
 
 
 def flat(tree, prefix=""):
-    """List the keys of a nested mapping, joined by dots; a list is a value."""
+    """List the keys of a nested mapping, joined by dots; a list is a value, and so is nothing."""
     for key, value in tree.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             yield from flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}"

@@ -1,11 +1,11 @@
-"""Files are whole or absent, and JSON is what DVC can read."""
+"""Files and folders are whole or absent, and JSON is what DVC can read."""
 
 import json
 import math
 
 import pytest
 
-from speech.files import replacing, write_json, write_text
+from speech.files import replacing, replacing_folder, write_json, write_text
 
 
 def test_text_is_written_as_given_into_folders_that_did_not_exist(tmp_path):
@@ -60,3 +60,31 @@ def test_json_refuses_numbers_it_has_no_word_for_and_keeps_the_old_file(tmp_path
     with pytest.raises(ValueError, match="JSON compliant"):
         write_json(path, {"accuracy": number})
     assert json.loads(path.read_text()) == {"accuracy": 1.0}
+
+
+def test_a_folder_takes_its_place_when_it_is_full(tmp_path):
+    path = tmp_path / "data" / "corpus"
+    (path / "old").mkdir(parents=True)
+    with replacing_folder(path) as folder:
+        (folder / "new").touch()
+        assert [file.name for file in path.iterdir()] == ["old"]
+    assert [file.name for file in path.iterdir()] == ["new"]
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_folder_that_was_not_filled_leaves_the_old_one_and_no_other(tmp_path, error):
+    (tmp_path / "corpus" / "old").mkdir(parents=True)
+    with pytest.raises(error), replacing_folder(tmp_path / "corpus") as folder:
+        (folder / "half").touch()
+        raise error
+    assert [file.name for file in (tmp_path / "corpus").iterdir()] == ["old"]
+    assert [file.name for file in tmp_path.iterdir()] == ["corpus"]
+
+
+def test_what_a_killed_run_left_of_a_folder_is_no_part_of_the_next(tmp_path):
+    (tmp_path / ".corpus.unfinished").mkdir()
+    (tmp_path / ".corpus.unfinished" / "half").touch()
+    with replacing_folder(tmp_path / "corpus") as folder:
+        (folder / "new").touch()
+    assert [file.name for file in (tmp_path / "corpus").iterdir()] == ["new"]

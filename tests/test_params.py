@@ -58,7 +58,7 @@ def test_params_cannot_be_changed_in_passing(params):
 
 def test_an_unknown_block_is_named_with_the_known_ones(complaint_about):
     message = complaint_about("pitch", {"low_hz": 60})
-    assert message.startswith("unknown key pitch; the keys allowed there are corpus, encoder, ")
+    assert message.startswith("unknown key pitch; the keys allowed there are corpus, corpus_")
     assert "wav2vec2" in message
 
 
@@ -99,7 +99,7 @@ def test_a_missing_key_is_named(complaint_about, key):
         ("mfcc.high_hz", "8k", 'is "8k", but should be a number'),
         ("mfcc.energy", 1, "is 1, but should be true or false"),
         ("mfcc", 3, "is 3, but should be a block of keys"),
-        ("corpus", None, "is null, but should be text"),
+        ("corpus", None, "is null, but should be a list or text"),
         ("models", "svm", 'is "svm", but should be a list'),
         ("parallel.jobs", "all", 'is "all", but should be a whole number'),
         ("logistic.C", float("inf"), "is Infinity, but should be a finite number"),
@@ -124,7 +124,9 @@ def test_a_value_of_the_wrong_type_is_quoted_with_the_right_one(complaint_about,
         ("cnn.validation_fraction", 0.9, "at most 0.5"),
         ("models", [], "a list at least 1 long"),
         ("cnn.channels", [8, 8, 8, 8, 8, 8], "a list at most 5 long"),
-        ("corpus", "", "at least one character"),
+        ("corpus", [], "a list at least 1 long or text"),
+        ("corpus_mirror", "", "at least one character"),
+        ("keep_archives", "yes", "true or false"),
         ("chunks.tail", "pad", "'overlap' or 'drop'"),
         ("model", "forest", "'dummy', 'logistic', 'svm', 'mlp' or 'cnn'"),
         ("parallel.jobs", 0, "-1 for all cores, or the number of workers"),
@@ -140,6 +142,7 @@ def test_a_value_out_of_range_is_quoted_with_the_range(complaint_about, key, val
     ("key", "value", "allowed"),
     [
         ("wav2vec2.layers", "some", "a list or 'all'"),
+        ("corpus", "", "a list or at least one character"),
         ("svm.gamma", "wide", "a number or 'scale' or 'auto'"),
         ("svm.gamma", -1.0, "above 0 or 'scale' or 'auto'"),
     ],
@@ -154,6 +157,7 @@ def test_where_two_kinds_of_value_are_allowed_both_are_said(complaint_about, key
     ("key", "value", "place"),
     [
         ("models", ["svm", "forest"], "models[1] is "),
+        ("corpus", ["dev-clean", "sample"], "corpus[1] is \"sample\", but should be 'dev-clean', "),
         ("wav2vec2.layers", [0, -1], "wav2vec2.layers[1] is -1, but should be at least 0"),
         ("mlp.hidden", [64, "wide"], 'mlp.hidden[1] is "wide", but should be a whole number'),
     ],
@@ -186,6 +190,23 @@ def test_values_that_contradict_each_other_are_both_named(complaint_about, key, 
 
 def test_a_model_named_twice_is_refused(complaint_about):
     assert "models (svm, svm) must not repeat a name" in complaint_about("models", ["svm", "svm"])
+
+
+def test_a_subset_named_twice_is_refused(complaint_about):
+    said = complaint_about("corpus", ["dev-clean", "dev-other", "dev-clean"])
+    assert said.startswith("corpus (dev-clean, dev-other, dev-clean) must not repeat a subset; ")
+
+
+@pytest.mark.parametrize("value", ["76f8", "Z" * 64, "A" * 64])
+def test_a_checksum_that_is_none_is_quoted_with_what_it_should_be(complaint_about, value):
+    said = complaint_about("corpus_sha256", {"dev-clean": value})
+    assert said.startswith(f'corpus_sha256 is "{value[:50]}')
+    assert said.endswith(", but should be 64 hexadecimal digits in small letters; change it.")
+
+
+def test_a_checksum_for_no_subset_is_told_which_there_are(complaint_about):
+    said = complaint_about("corpus_sha256", {"dev-cleen": "0" * 64})
+    assert said.startswith("corpus_sha256 is \"dev-cleen\", but should be 'dev-clean', 'dev-other'")
 
 
 def test_a_missing_file_is_named_with_where_to_run():
@@ -243,6 +264,9 @@ def test_names_that_only_look_like_numbers_stay_names(shipped_params, tmp_path, 
         ("mfcc.high_hz", 7600.5),
         ("parallel.jobs", 3),
         ("corpus", "../sounds/Hörbücher"),
+        ("corpus", ["dev-clean", "test-other"]),
+        ("corpus_mirror", "https://us.openslr.org"),
+        ("corpus_sha256", {"dev-clean": "0123456789abcdef" * 4}),
     ],
 )
 def test_every_kind_of_allowed_value_is_taken(make_params, key, value):

@@ -9,9 +9,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from speech.audio import EXTENSIONS
 from speech.errors import UserError
+from speech.params import Subset
 
 SPEAKERS_FILE = "SPEAKERS.TXT"
 
@@ -76,10 +78,11 @@ def locate(folder: Path) -> Location:
         If the folder does not exist, or no SPEAKERS.TXT is where it should be.
     """
     if not folder.is_dir():
+        subsets = ", ".join(get_args(Subset))
         what = "is a file, not a folder" if folder.exists() else "does not exist"
         raise UserError(
-            f"corpus: the folder {folder} {what}; "
-            "set corpus in params.yaml to `sample` or to a folder in LibriSpeech layout."
+            f"corpus: the folder {folder} {what}; set corpus in params.yaml to `sample`, "
+            f"to a subset of LibriSpeech ({subsets}) or to a folder in LibriSpeech layout."
         )
     for audio, speakers in (
         (folder, folder / SPEAKERS_FILE),

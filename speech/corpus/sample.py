@@ -8,7 +8,6 @@ conditions of its own, so that whoever learns the recording instead of the voice
 """
 
 import re
-import shutil
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain, cycle, islice
@@ -25,6 +24,7 @@ from scipy.signal import firwin2, oaconvolve
 from speech.corpus import espeak
 from speech.corpus.espeak import Reader, Voice
 from speech.errors import UserError
+from speech.files import replacing_folder
 from speech.genders import FEMALE, MALE
 from speech.parallel import Progress, silent, spread
 from speech.params import SAMPLE_RATE, SampleCorpus
@@ -177,9 +177,7 @@ def synthesise_corpus(
         work on this machine.
     """
     chapters = list(_plan(settings, seed))
-    unfinished = target.with_name(f".{target.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    try:
+    with replacing_folder(target) as unfinished:
         for chapter in chapters:
             chapter.folder(unfinished).mkdir(parents=True)
         # Threads suffice: the synthesis runs in processes of its own, and the arithmetic without
@@ -188,12 +186,6 @@ def synthesise_corpus(
         seconds = spread(record, chapters, jobs, progress, prefer="threads")
         (unfinished / "SPEAKERS.TXT").write_text(_speakers_table(chapters, seconds), "utf-8")
         (unfinished / "CHAPTERS.TXT").write_text(_chapters_table(chapters, seconds), "utf-8")
-        if target.exists():
-            shutil.rmtree(target)
-        unfinished.rename(target)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
 
 
 def _plan(settings: SampleCorpus, seed: int) -> Iterator[Chapter]:

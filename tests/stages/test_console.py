@@ -4,12 +4,13 @@ import io
 import re
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from speech.errors import UserError
-from stages.console import bar, run_stage
+from stages.console import bar, byte_bar, run_stage
 
 ROOT = Path(__file__).parents[2]
 
@@ -95,3 +96,52 @@ def test_a_bar_is_drawn_on_a_terminal_and_wiped_at_the_end(monkeypatch):
     assert "speaker" in drawn
     assert drawn.split("\r")[-2].strip() == ""
     assert "\n" not in drawn
+
+
+def test_ctrl_c_is_one_line_and_the_status_of_an_interruption(here, capsys):
+    def stage(params):
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as left:
+        run_stage(stage)
+    assert left.value.code == 130
+    assert capsys.readouterr().err == "some_stage: interrupted; run again to go on\n"
+
+
+def test_a_bar_of_bytes_is_silent_in_a_log(monkeypatch):
+    log = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", log)
+    with byte_bar("downloading dev-clean.tar.gz") as show:
+        for done in range(0, 101, 10):
+            show(done, 100)
+    assert log.getvalue() == ""
+
+
+def test_a_bar_of_bytes_shows_how_much_how_fast_and_how_long_still(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with byte_bar("downloading dev-clean.tar.gz") as show:
+        for done in range(300_000_000, 337_000_001, 1_000_000):
+            show(done, 337_000_000)
+            time.sleep(0.01)
+    drawn = terminal.getvalue().split("\r")
+    assert drawn[-2].strip() == ""
+    assert "downloading dev-clean.tar.gz:  89%" in drawn[1]
+    last = drawn[-3]
+    assert re.search(r"/337M \[\d\d:\d\d<\d\d:\d\d, +[\d.]+[MG]B/s\]", last), last
+    # 37 MB in 0.4 s; what an earlier run had fetched is not part of the speed.
+    assert float(re.search(r"([\d.]+)MB/s", last)[1]) < 150
+
+
+def test_a_bar_of_bytes_follows_work_that_starts_anew_or_has_no_known_end(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with byte_bar("downloading") as show:
+        for done, total in [(0, 100), (90, 100), (0, 100), (100, 100), (0, None), (5, None)]:
+            show(done, total)
+            time.sleep(0.11)
+    assert "90.0/100" in terminal.getvalue()
+    assert "-" not in terminal.getvalue()
+    assert "5.00B [" in terminal.getvalue()

@@ -1,0 +1,20 @@
+"""How far work on a large file has come, told to whoever watches."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+ByteProgress = Callable[[int, int | None], None]
+"""Called with the bytes done, which fall when work starts anew, and all bytes if known."""
+
+Watch = Callable[[str], AbstractContextManager[ByteProgress]]
+"""Told what is being done, gives the `ByteProgress` to call while it is done."""
+
+
+def unseen(done: int, total: int | None) -> None:
+    """Show no progress: the default of every function that takes a `ByteProgress`."""
+
+
+@contextmanager
+def unwatched(doing: str) -> Iterator[ByteProgress]:  # noqa: ARG001
+    """Watch nothing: the default of every function that takes a `Watch`."""
+    yield unseen

@@ -1,0 +1,52 @@
+"""A subset of LibriSpeech through DVC: fetched at the first run, and never again."""
+
+import hashlib
+import io
+import tarfile
+
+import pytest
+import yaml
+
+
+@pytest.fixture
+def library(mirror, bare, folder_corpus):
+    """Offer eight voices as dev-clean on a server, and tell the project of it."""
+    source = folder_corpus()
+    (source / "small").rename(source / "dev-clean")
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        tar.add(source, "LibriSpeech")
+    mirror.put("dev-clean.tar.gz", buffer.getvalue())
+    bare.set(corpus_sha256={"dev-clean": hashlib.sha256(buffer.getvalue()).hexdigest()})
+    bare.commit("An archive of our own")
+    return bare
+
+
+def test_a_subset_is_fetched_at_the_first_run_and_never_again(mirror, library):
+    dev_clean = ["-S", "corpus=dev-clean", "-S", f"corpus_mirror={mirror.host}"]
+    told = library.dvc("exp", "run", *dev_clean, "index_corpus")
+    assert told.stages_run == ["check_params", "fetch_corpus", "index_corpus"]
+    assert "32 utterances of 8 speakers" in told.closing_line("index_corpus")
+    assert len(mirror.log) == 1
+
+    assert library.dvc("repro", "index_corpus").stages_run == []
+    assert library.dvc("repro", "--force", "--single-item", "fetch_corpus").stages_run == [
+        "fetch_corpus"
+    ]
+    assert library.dvc("repro", "index_corpus").stages_run == []
+
+    # There and back again: what is unpacked stays.
+    library.dvc("exp", "run", "-S", "corpus=sample", "index_corpus")
+    library.dvc("exp", "run", *dev_clean, "index_corpus")
+    assert yaml.safe_load((library.root / "params.yaml").read_text())["corpus"] == "dev-clean"
+    assert len(mirror.log) == 1
+
+
+def test_a_mirror_that_has_nothing_is_one_sentence_and_no_traceback(mirror, library):
+    mirror.files.clear()
+    library.set(corpus="dev-clean", corpus_mirror=f"{mirror.host}/speech")
+    told = library.run("dvc", "repro", "fetch_corpus")
+    assert told.status != 0
+    said = f"fetch_corpus: {mirror.host}/speech/dev-clean.tar.gz: the server says 404 Not Found; "
+    assert said in told.err
+    assert "Traceback" not in told.out + told.err
