@@ -75,9 +75,14 @@ def test_a_folder_takes_its_place_when_it_is_full(tmp_path):
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_a_folder_that_was_not_filled_leaves_the_old_one_and_no_other(tmp_path, error):
     (tmp_path / "corpus" / "old").mkdir(parents=True)
-    with pytest.raises(error), replacing_folder(tmp_path / "corpus") as folder:
-        (folder / "half").touch()
-        raise error
+
+    def fail_halfway():
+        with replacing_folder(tmp_path / "corpus") as folder:
+            (folder / "half").touch()
+            raise error
+
+    with pytest.raises(error):
+        fail_halfway()
     assert [file.name for file in (tmp_path / "corpus").iterdir()] == ["old"]
     assert [file.name for file in tmp_path.iterdir()] == ["corpus"]
 

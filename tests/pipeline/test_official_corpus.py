@@ -5,7 +5,6 @@ import io
 import tarfile
 
 import pytest
-import yaml
 
 
 @pytest.fixture
@@ -30,15 +29,8 @@ def test_a_subset_is_fetched_at_the_first_run_and_never_again(mirror, library):
     assert len(mirror.log) == 1
 
     assert library.dvc("repro", "index_corpus").stages_run == []
-    assert library.dvc("repro", "--force", "--single-item", "fetch_corpus").stages_run == [
-        "fetch_corpus"
-    ]
-    assert library.dvc("repro", "index_corpus").stages_run == []
-
-    # There and back again: what is unpacked stays.
-    library.dvc("exp", "run", "-S", "corpus=sample", "index_corpus")
-    library.dvc("exp", "run", *dev_clean, "index_corpus")
-    assert yaml.safe_load((library.root / "params.yaml").read_text())["corpus"] == "dev-clean"
+    forced = library.dvc("repro", "--force", "--single-item", "fetch_corpus")
+    assert forced.stages_run == ["fetch_corpus"]
     assert len(mirror.log) == 1
 
 
