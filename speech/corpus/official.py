@@ -16,7 +16,7 @@ from speech.corpus.librispeech import SPEAKERS_FILE
 from speech.disk import require_space, writing
 from speech.download import NotThereError, download, sha256_of
 from speech.errors import UserError
-from speech.files import replacing_folder, write_json, write_text
+from speech.files import replacing_folder, write_json
 from speech.params import Subset
 from speech.progress import Watch, unwatched
 from speech.unpack import unpack
@@ -116,19 +116,21 @@ def fetch_subsets(
         if subset in subsets
     }
     missing = [subset for subset in wanted if not _is_whole(home / subset, [wanted[subset]])]
-    remote = mirror is None or re.match("https?://", mirror, re.IGNORECASE) is not None
-    store = archives if remote else _mirror_folder(mirror)
-    room = [_room(subset, store) for subset in missing if subset not in checksums]
-    require_space(home, sum(room))
-    for subset in missing:
-        archive = store / _name(subset)
-        if remote:
-            _have(archive, wanted[subset], mirror or OPENSLR, watch)
-        else:
-            _require(archive, wanted[subset], watch)
-        _unpack(archive, subset, wanted[subset], home / subset, watch)
-        if remote and not keep:
-            archive.unlink()
+    if missing:
+        mirror = mirror or OPENSLR
+        remote = re.match("https?://", mirror, re.IGNORECASE) is not None
+        store = archives if remote else _mirror_folder(mirror)
+        room = [_room(subset, store) for subset in missing if subset not in checksums]
+        require_space(home, sum(room))
+        for subset in missing:
+            archive = store / _name(subset)
+            if remote:
+                _have(archive, wanted[subset], mirror, watch)
+            else:
+                _require(archive, wanted[subset], watch)
+            _unpack(archive, subset, wanted[subset], home / subset, watch)
+            if remote and not keep:
+                archive.unlink()
     return home / next(iter(wanted)) if len(wanted) == 1 else _together(home, wanted)
 
 
@@ -216,9 +218,9 @@ def _together(home: Path, wanted: Mapping[Subset, str]) -> Path:
                     link.parent.mkdir(parents=True, exist_ok=True)
                     os.link(file, link)
             # The official tables are all the same one.
-            tables = [(root / SPEAKERS_FILE).read_text("utf-8") for root in roots.values()]
-            lines = dict.fromkeys(chain.from_iterable(map(str.splitlines, tables)))
-            write_text(folder / ROOT / SPEAKERS_FILE, "\n".join(lines) + "\n")
+            tables = [(root / SPEAKERS_FILE).read_bytes().splitlines() for root in roots.values()]
+            lines = dict.fromkeys(chain.from_iterable(tables))
+            (folder / ROOT / SPEAKERS_FILE).write_bytes(b"\n".join([*lines, b""]))
             write_json(folder / STAMP, _state(folder, sha256s))
     return target
 

@@ -126,6 +126,11 @@ def test_a_second_time_asks_for_nothing_and_writes_nothing(library):
     assert library.asked() == []
 
 
+def test_what_is_there_needs_no_mirror_any_more(library, tmp_path):
+    folder = library.fetch("dev-clean")
+    assert library.fetch("dev-clean", mirror=str(tmp_path / "unplugged")) == folder
+
+
 @pytest.mark.parametrize("harm", ["removed", "shorter", "no stamp", "torn stamp"])
 def test_what_is_no_longer_whole_is_fetched_again(library, harm):
     folder = library.fetch("dev-clean")
@@ -338,7 +343,7 @@ def test_a_list_that_lost_a_file_is_made_whole_without_a_request(library):
 
 
 def test_tables_that_are_the_same_in_every_archive_stay_as_they_are(library):
-    table = "1 | M | dev-clean | 1 | X\n4 | F | test-other | 1 | |CBW|Y\n"
+    table = "1 | M | dev-clean | 1 | Käthe\n4 | F | test-other | 1 | |CBW|Y\n"
     library.offer("dev-clean", pack("dev-clean", [1], table))
     library.offer("test-other", pack("test-other", [4], table))
     folder = library.fetch("dev-clean", "test-other")
