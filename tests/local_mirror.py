@@ -40,10 +40,9 @@ class Mirror:
         self.log: list[Asked] = []
         self.next: deque[Behaviour] = deque()
         """One for each request to come; those after the last are answered well."""
-        self.holding = threading.Event()
         self.closing = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.mirror = self
         self.host = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
@@ -61,52 +60,57 @@ class Mirror:
         self._server.shutdown()
         self._server.server_close()
 
-    def _handler(mirror):  # noqa: N805
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
 
-            def do_GET(self):
-                behaviour = mirror.next.popleft() if mirror.next else Behaviour()
-                wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-                asked = Asked(self.path, int(wanted[1]) if wanted else None)
-                mirror.log.append(asked)
-                content = mirror.files.get(urlsplit(self.path).path)
-                if behaviour.status or content is None:
-                    self.answer(behaviour.status or 404, behaviour.headers)
-                elif asked.start is None or not behaviour.knows_range:
-                    self.send(200, behaviour, content, asked)
-                elif asked.start >= len(content):
-                    self.answer(416, {"Content-Range": f"bytes */{len(content)}"})
-                else:
-                    span = f"bytes {asked.start}-{len(content) - 1}/{len(content)}"
-                    behaviour.headers.setdefault("Content-Range", span)
-                    self.send(206, behaviour, content[asked.start :], asked)
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    mirror: Mirror
 
-            def answer(self, status, headers):
-                self.send_response(status)
-                for key, value in ({"Content-Length": "0"} | headers).items():
-                    self.send_header(key, value)
-                self.end_headers()
 
-            def send(self, status, behaviour, body, asked):
-                length = {"Content-Length": str(len(body))} if behaviour.says_length else {}
-                self.send_response(status)
-                for key, value in (length | behaviour.headers).items():
-                    self.send_header(key, value)
-                self.end_headers()
-                self.close_connection = not behaviour.says_length
-                for limit in (behaviour.cut_after, behaviour.hold_after):
-                    if limit is not None:
-                        body = body[:limit]
-                        self.close_connection = True
-                asked.sent = len(body)
-                self.wfile.write(body)
-                if behaviour.hold_after is not None:
-                    self.wfile.flush()
-                    mirror.holding.set()
-                    mirror.closing.wait(60)
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
 
-            def log_message(self, *args):
-                pass
+    server: _Server
 
-        return Handler
+    def do_GET(self):
+        mirror = self.server.mirror
+        behaviour = mirror.next.popleft() if mirror.next else Behaviour()
+        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        asked = Asked(self.path, int(wanted[1]) if wanted else None)
+        mirror.log.append(asked)
+        content = mirror.files.get(urlsplit(self.path).path)
+        if behaviour.status or content is None:
+            self.answer(behaviour.status or 404, behaviour.headers)
+        elif asked.start is None or not behaviour.knows_range:
+            self.send(200, behaviour, content, asked)
+        elif asked.start >= len(content):
+            self.answer(416, {"Content-Range": f"bytes */{len(content)}"})
+        else:
+            span = f"bytes {asked.start}-{len(content) - 1}/{len(content)}"
+            behaviour.headers.setdefault("Content-Range", span)
+            self.send(206, behaviour, content[asked.start :], asked)
+
+    def answer(self, status, headers):
+        self.send_response(status)
+        for key, value in ({"Content-Length": "0"} | headers).items():
+            self.send_header(key, value)
+        self.end_headers()
+
+    def send(self, status, behaviour, body, asked):
+        length = {"Content-Length": str(len(body))} if behaviour.says_length else {}
+        self.send_response(status)
+        for key, value in (length | behaviour.headers).items():
+            self.send_header(key, value)
+        self.end_headers()
+        self.close_connection = not behaviour.says_length
+        for limit in (behaviour.cut_after, behaviour.hold_after):
+            if limit is not None:
+                body = body[:limit]
+                self.close_connection = True
+        asked.sent = len(body)
+        self.wfile.write(body)
+        if behaviour.hold_after is not None:
+            self.wfile.flush()
+            self.server.mirror.closing.wait(60)
+
+    def log_message(self, *args):
+        pass

@@ -224,7 +224,23 @@ def test_a_server_that_stays_in_trouble_is_given_up_after_half_a_minute(mirror, 
     assert part_of(target).read_bytes() == CONTENT[:1000], "kept for the next run"
 
 
-def test_nobody_there_is_told_with_the_reason(target, waits):
+def test_a_server_that_falls_silent_is_asked_again(mirror, url, target, waits, monkeypatch):
+    monkeypatch.setattr(module, "TIMEOUT", (5, 0.2))
+    mirror.misbehave(hold_after=500_000)
+    download(url, target, SHA256, wait=waits)
+    assert target.read_bytes() == CONTENT
+    assert len(mirror.log) == 2
+    assert mirror.log[1].start > 400_000
+
+
+def test_a_server_that_is_not_who_it_should_be_is_not_asked_again(mirror, url, target, waits):
+    with pytest.raises(UserError, match=r"no trusted connection .*REQUESTS_CA_BUNDLE") as caught:
+        download(url.replace("http:", "https:"), target, SHA256, wait=waits)
+    sentence(caught)
+    assert waits == []
+
+
+def test_nobody_there_is_told_with_the_reason(mirror, target, waits):
     with pytest.raises(UserError, match=r"no connection \(Connection refused\)") as caught:
         download("http://127.0.0.1:9/dev-clean.tar.gz", target, SHA256, wait=waits)
     sentence(caught)
