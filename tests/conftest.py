@@ -10,6 +10,7 @@ import pytest
 import soundfile
 import yaml
 from hypothesis import settings
+from local_hub import LocalHub
 
 from speech.corpus.sample import synthesise_corpus
 from speech.params import Params, SampleCorpus, load_params
@@ -77,6 +78,15 @@ def dev_clean_20() -> Path:
             "with 20 speakers of LibriSpeech dev-clean in LibriSpeech layout"
         )
     return folder
+
+
+@pytest.fixture
+def hub():
+    """Serve a hub of one's own, empty at first."""
+    served = LocalHub()
+    served.start()
+    yield served
+    served.stop()
 
 
 @pytest.fixture(scope="session")

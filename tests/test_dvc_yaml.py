@@ -48,8 +48,8 @@ NO_RESULT = {
 OWN_BLOCK = {"${item.model}", "inputs.${item.features}"}
 """Whole blocks, allowed where each instance of a stage has one of its own."""
 
-BEHIND_LINKS = {"SAMPLE_CORPUS", "SAMPLE_ENCODER"}
-"""What is made here lies where data/corpus and data/encoder point to; those are the outs."""
+BEHIND_LINKS = {"SAMPLE_CORPUS", "SAMPLE_ENCODER", "HUB_ENCODER"}
+"""What was made or fetched lies where data/corpus and data/encoder point to; those are the outs."""
 
 
 def flat(tree, prefix=""):

@@ -87,7 +87,8 @@ def refusal(folder):
     with pytest.raises(UserError) as caught:
         load_encoder(folder)
     message = str(caught.value)
-    assert message.startswith(f"encoder: {folder}")
+    assert message.startswith("encoder: ")
+    assert str(folder) in message
     assert message.endswith(".")
     assert "\n" not in message
     assert ". " not in message, "more than one sentence"
@@ -237,7 +238,10 @@ def test_a_pre_trained_checkpoint_loads_without_its_heads(checkpoint, tmp_path, 
         assert set(renamed) != set(trained.state_dict())
         torch.save(renamed, tmp_path / "pytorch_model.bin")
         (tmp_path / "model.safetensors").unlink()
-    loaded = load_encoder(tmp_path).model.state_dict()
+    loaded = {
+        name.replace(".convolutions.", "."): weight
+        for name, weight in load_encoder(tmp_path).model.state_dict().items()
+    }
     expected = trained.wav2vec2.state_dict()
     assert loaded.keys() == expected.keys()
     assert all(torch.equal(loaded[name], expected[name]) for name in expected)
@@ -268,7 +272,7 @@ def test_a_folder_without_config_is_refused_with_the_key(spoilt):
 @pytest.mark.parametrize("content", [b"", b'{"model_type": "wav', b"[]", b"\xff\xfe\x00"])
 def test_a_config_that_is_no_json_object_is_refused(spoilt, content):
     (spoilt / "config.json").write_bytes(content)
-    assert "config.json cannot be read as JSON" in refusal(spoilt)
+    assert f"config.json of {spoilt} cannot be read as JSON" in refusal(spoilt)
 
 
 @pytest.mark.parametrize("architecture", ["hubert", "wav2vec2-bert", None])
@@ -279,7 +283,10 @@ def test_another_architecture_is_refused_by_its_name(spoilt, architecture):
 
 def test_missing_weights_are_refused_with_the_names_they_should_have(spoilt):
     (spoilt / "model.safetensors").unlink()
-    assert "has none of model.safetensors or pytorch_model.bin" in refusal(spoilt)
+    assert (
+        "has none of model.safetensors, model.safetensors.index.json, pytorch_model.bin"
+        in refusal(spoilt)
+    )
 
 
 def test_a_missing_tensor_is_never_made_up(spoilt):
