@@ -5,6 +5,7 @@ import json
 import re
 import threading
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -31,6 +32,8 @@ class LocalHub:
         Where in a file the connection is cut, by file name, and for how many requests.
     altered
         Names of files of which a byte is changed on the way.
+    token
+        Without it nothing is there.
     requests
         Method and path of every request, in order.
     """
@@ -40,6 +43,7 @@ class LocalHub:
     status: dict[str, tuple[int, str]] = field(default_factory=dict)
     cut_after: dict[str, tuple[int, float]] = field(default_factory=dict)
     altered: set[str] = field(default_factory=set)
+    token: str | None = None
     requests: list[str] = field(default_factory=list)
     url: str = ""
 
@@ -69,7 +73,16 @@ class LocalHub:
     @property
     def downloaded(self) -> list[str]:
         """Names of the files whose content was asked for."""
-        return [path.split("/")[-1] for path in self.requests if path.startswith("GET /")]
+        gets = [request for request in self.requests if request.startswith("GET /")]
+        return [request.split("/")[-1] for request in gets if "/resolve/" in request]
+
+
+@cache
+def _etag(file: Path) -> str:
+    content = file.read_bytes()
+    if file.name.endswith(_LARGE):
+        return hashlib.sha256(content).hexdigest()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -111,15 +124,10 @@ class _Handler(BaseHTTPRequestHandler):
         if not file.is_file():
             self.refuse(404, "EntryNotFound", {"X-Repo-Commit": commit})
             return
-        content = file.read_bytes()
-        headers = {"X-Repo-Commit": commit, "Accept-Ranges": "bytes"}
+        content, etag = file.read_bytes(), f'"{_etag(file)}"'
+        headers = {"X-Repo-Commit": commit, "Accept-Ranges": "bytes", "ETag": etag}
         if name.endswith(_LARGE):
-            digest = hashlib.sha256(content).hexdigest()
-            headers |= {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(content))}
-            headers |= {"ETag": f'"{digest}"'}
-        else:
-            git = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-            headers |= {"ETag": f'"{git}"'}
+            headers |= {"X-Linked-Etag": etag, "X-Linked-Size": str(len(content))}
         if name in self.hub.altered:
             content = content[:-1] + bytes([content[-1] ^ 1])
         self.send(content, headers, *self.cut(name))
@@ -137,7 +145,9 @@ class _Handler(BaseHTTPRequestHandler):
         if model_id in self.hub.status:
             self.refuse(*self.hub.status[model_id])
             return None
-        if model_id not in {known for known, _ in self.hub.models}:
+        shown = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        welcome = self.hub.token in (None, shown)
+        if not welcome or model_id not in {known for known, _ in self.hub.models}:
             # To those who are not logged in the hub does not tell the private from the absent.
             self.refuse(401, "RepoNotFound")
             return None

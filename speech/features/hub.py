@@ -108,19 +108,19 @@ def parse_hub_model(name: str) -> HubModel:
 
 
 def fetch_hub_model(model: HubModel, folder: Path) -> None:
-    """Have a checkpoint's files in a folder, as links into the hub's own cache.
+    """Have a checkpoint's files in a folder, by way of the hub's own cache.
 
     The cache (``HF_HOME``) is shared with everything else that uses the hub, and with the
     temporary folders of queued experiments: nothing is downloaded twice. A file of a commit that
-    lies there is used without a request. Only what the encoder needs is downloaded; its
-    architecture is checked before its weights are.
+    lies there is used without a request. Only what the encoder needs is downloaded, the weights
+    after the architecture was checked.
 
     Parameters
     ----------
     model
         What to fetch.
     folder
-        Where to put the links; replaced as a whole.
+        Where to put the files, as hard links where the file system has them; replaced as a whole.
 
     Raises
     ------
@@ -136,7 +136,15 @@ def fetch_hub_model(model: HubModel, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name, file in files.items():
-        (folder / name).symlink_to(file)
+        _link_or_copy(file.resolve(), folder / name)
+
+
+def _link_or_copy(file: Path, target: Path) -> None:
+    # No symbolic link: it would break when the cache is emptied, and DVC with it.
+    try:
+        target.hardlink_to(file)
+    except OSError:  # the cache lies on another file system
+        shutil.copyfile(file, target)
 
 
 def _weights(model: HubModel) -> dict[str, Path]:

@@ -195,6 +195,7 @@ def cut_after(encoder: Encoder, layer: int) -> None:
         The highest hidden state needed.
     """
     transformer = encoder.model.encoder
+    layer = max(layer, 1)  # hidden state 0 is recorded where it enters the first layer
     if layer < len(transformer.layers):
         transformer.layers = transformer.layers[:layer]
         if encoder.model.config.do_stable_layer_norm:

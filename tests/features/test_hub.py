@@ -3,8 +3,10 @@
 The hub is one on this machine that answers as the real one does, plain downloads by HTTP.
 """
 
+import errno
 import hashlib
 import json
+import os
 import shutil
 import time
 
@@ -195,6 +197,24 @@ def test_a_second_time_nothing_is_asked_for(hub, published, folder):
     assert names(folder) == {CONFIG, BIN}
 
 
+def test_an_emptied_cache_leaves_the_fetched_files(hub, checkpoint, folder):
+    hub.publish(MODEL.id, checkpoint)
+    fetch_hub_model(MODEL, folder)
+    shutil.rmtree(constants.HF_HUB_CACHE)
+    assert (folder / SAFE).read_bytes() == (checkpoint / SAFE).read_bytes()
+    assert load_encoder(folder).states == 3
+
+
+def test_a_cache_on_another_file_system_is_copied_from(hub, checkpoint, folder, monkeypatch):
+    def other_device(*_):
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", other_device)
+    hub.publish(MODEL.id, checkpoint)
+    fetch_hub_model(MODEL, folder)
+    assert (folder / SAFE).read_bytes() == (checkpoint / SAFE).read_bytes()
+
+
 def test_each_commit_has_its_own_files(hub, checkpoint, published, folder):
     other = published()
     (other / SAFE).write_bytes(b"other weights")
@@ -252,7 +272,7 @@ def test_a_file_altered_on_the_way_is_refused_removed_and_fetched_anew(
 def test_a_file_that_rots_in_the_cache_is_noticed(hub, checkpoint, folder):
     hub.publish(MODEL.id, checkpoint)
     fetch_hub_model(MODEL, folder)
-    weights = (folder / SAFE).resolve()
+    weights = folder / SAFE  # the same file, by another name
     weights.write_bytes(weights.read_bytes()[:-1] + b"#")
     assert f"{SAFE} of" in refusal(fetch_hub_model, MODEL, folder)
     fetch_hub_model(MODEL, folder)
@@ -335,7 +355,7 @@ def test_a_commit_that_the_model_does_not_have_is_named(hub, checkpoint, folder)
 
 def test_a_full_disk_is_told_with_the_folder(hub, checkpoint, folder, monkeypatch):
     def full(*_, **__):
-        raise OSError(28, "No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     hub.publish(MODEL.id, checkpoint)
     monkeypatch.setattr(speech.features.hub, "hf_hub_download", full)
