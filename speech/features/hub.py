@@ -170,10 +170,12 @@ def _required(model: HubModel, name: str) -> Path:
 
 def _optional(model: HubModel, name: str, offline_is_absent: bool = False) -> Path | None:
     """Return where a file lies in the cache, verified; None if the model has no such file."""
-    if try_to_load_from_cache(model.id, name, revision=model.commit) is _CACHED_NO_EXIST:
+    # Asked first: the download of a cached file makes no request for it, but others of its own.
+    file = try_to_load_from_cache(model.id, name, revision=model.commit)
+    if file is _CACHED_NO_EXIST:
         return None
     try:
-        file = Path(hf_hub_download(model.id, name, revision=model.commit))
+        file = Path(file or hf_hub_download(model.id, name, revision=model.commit))
     except RemoteEntryNotFoundError:
         return None
     except Exception as error:  # the library passes on many kinds from below
