@@ -25,8 +25,11 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture
 def connected(bare, hub):
     """Check the project out where HF_ENDPOINT is the hub on this machine."""
-    hidden = {"HF_TOKEN", "HF_HOME", "HTTP_PROXY", "http_proxy"}
-    environment = {key: value for key, value in bare.environment.items() if key not in hidden}
+    environment = {
+        key: value
+        for key, value in bare.environment.items()
+        if not key.startswith(("HF_", "XDG_CACHE_")) and not key.lower().endswith("_proxy")
+    }
     return replace(
         bare, environment=environment | {"HF_ENDPOINT": hub.url, "NO_PROXY": "127.0.0.1"}
     )
