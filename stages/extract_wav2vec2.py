@@ -1,12 +1,12 @@
 """Embed every utterance's chunks with wav2vec 2.0, one file per speaker."""
 
+import hashlib
 from functools import partial
 from pathlib import Path
 
 import speech.audio
 import speech.chunks
 import speech.features.wav2vec2
-from speech.audio import digest_of
 from speech.errors import UserError
 from speech.features.extraction import (
     describe_extraction,
@@ -56,11 +56,7 @@ def _layers(params: Params, states: int) -> tuple[int, ...]:
 
 def _digest(embedder: ChunkEmbedder) -> str:
     """Return the digest of all that the features depend on besides the recordings."""
-    weights = {
-        file.name: digest_of(file.read_bytes())
-        for file in sorted(ENCODER.iterdir())
-        if file.is_file()
-    }
+    weights = {file.name: _content(file) for file in sorted(ENCODER.iterdir()) if file.is_file()}
     settings = {
         "encoder": weights,
         "chunks": embedder.chunks.model_dump(),
@@ -69,6 +65,12 @@ def _digest(embedder: ChunkEmbedder) -> str:
     }
     modules = (speech.audio, speech.chunks, speech.features.wav2vec2)
     return settings_digest(settings, *(Path(str(module.__file__)) for module in modules))
+
+
+def _content(file: Path) -> str:
+    """Return the digest of a file too large to be read at once."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "blake2b").hexdigest()
 
 
 if __name__ == "__main__":

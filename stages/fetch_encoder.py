@@ -1,22 +1,31 @@
-"""Have a wav2vec 2.0 checkpoint at hand: make the sample, or point to the user's folder."""
+"""Have a wav2vec 2.0 checkpoint at hand: make the sample, fetch one, or point to a folder."""
 
 import shutil
 from pathlib import Path
 
 from speech.errors import UserError
+from speech.features.hub import fetch_hub_model, parse_hub_model
 from speech.features.wav2vec2 import check_encoder_folder, make_sample_encoder
 from speech.links import point
 from speech.params import SAMPLE, Params
 from stages.console import run_stage
-from stages.paths import ENCODER, SAMPLE_ENCODER
+from stages.paths import ENCODER, HUB_ENCODER, SAMPLE_ENCODER
 
 
 def fetch_encoder(params: Params) -> str:
     """Point data/encoder at the checkpoint; DVC notices when it changes."""
-    folder = _sample(params) if params.encoder == SAMPLE else _folder(params.encoder)
+    if params.encoder == SAMPLE:
+        folder, origin = _sample(params), str(SAMPLE_ENCODER)
+    elif _is_path(params.encoder):
+        folder = _own(params.encoder)
+        origin = str(folder)
+    else:
+        model = parse_hub_model(params.encoder)
+        fetch_hub_model(model, HUB_ENCODER)
+        folder, origin = HUB_ENCODER, str(model)
     check_encoder_folder(folder)
     point(ENCODER, folder)
-    return f"{ENCODER} is {folder}"
+    return f"{ENCODER} is {origin}"
 
 
 def _sample(params: Params) -> Path:
@@ -25,12 +34,18 @@ def _sample(params: Params) -> Path:
     return SAMPLE_ENCODER
 
 
-def _folder(name: str) -> Path:
-    folder = Path(name)
+def _is_path(name: str) -> bool:
+    """Tell a folder, which may not exist, from what may be an id of the hub."""
+    return name.startswith((".", "/", "~")) or Path(name).exists()
+
+
+def _own(name: str) -> Path:
+    folder = Path(name).expanduser()
     if not folder.is_dir():
         raise UserError(
-            f"encoder: the folder {folder} does not exist; set encoder in params.yaml to `sample` "
-            "or to a folder with a wav2vec 2.0 checkpoint in Hugging Face format."
+            f"encoder: the folder {folder} does not exist; set encoder in params.yaml to `sample`, "
+            "to a folder with a wav2vec 2.0 checkpoint in Hugging Face format, or to <id>@<commit> "
+            "of one on the hub."
         )
     return folder
 

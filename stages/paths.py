@@ -21,6 +21,7 @@ REJECTED = Path("data/rejected.csv")
 FOLDS = Path("data/folds")
 MFCC = Path("data/mfcc")
 SAMPLE_ENCODER = Path("data/sample_encoder")
+HUB_ENCODER = Path("data/hub_encoder")
 ENCODER = Path("data/encoder")
 WAV2VEC2 = Path("data/wav2vec2")
 FEATURES: dict[Features, Path] = {"mfcc": MFCC, "wav2vec2": WAV2VEC2}

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 import yaml
 from hypothesis import settings
+from local_hub import LocalHub
 from local_mirror import Mirror
 
 from speech.corpus.sample import synthesise_corpus
@@ -88,6 +89,15 @@ def mirror(monkeypatch) -> Iterator[Mirror]:
     server = Mirror()
     yield server
     server.close()
+
+
+@pytest.fixture
+def hub():
+    """Serve a hub of one's own, empty at first."""
+    served = LocalHub()
+    served.start()
+    yield served
+    served.stop()
 
 
 @pytest.fixture(scope="session")

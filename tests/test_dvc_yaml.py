@@ -53,7 +53,7 @@ NO_RESULT = {
 OWN_BLOCK = {"${item.model}", "inputs.${item.features}"}
 """Whole blocks, allowed where each instance of a stage has one of its own."""
 
-BEHIND_LINKS = {"SAMPLE_CORPUS", "LIBRISPEECH", "DOWNLOADS", "SAMPLE_ENCODER"}
+BEHIND_LINKS = {"SAMPLE_CORPUS", "LIBRISPEECH", "DOWNLOADS", "SAMPLE_ENCODER", "HUB_ENCODER"}
 """What is made or fetched lies where data/corpus and data/encoder point to; those are the outs."""
 
 

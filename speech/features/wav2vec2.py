@@ -22,7 +22,13 @@ from speech.errors import UserError
 from speech.params import SAMPLE_RATE, Chunks, SampleEncoder
 
 _ARCHITECTURE = "wav2vec2"
-_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+CONFIG = "config.json"
+PREPROCESSOR = "preprocessor_config.json"
+SHARDS = "model.safetensors.index.json"
+"""Lists the files that weights too large for one are spread over."""
+
+WEIGHTS = ("model.safetensors", SHARDS, "pytorch_model.bin")
+"""In the order of preference: safetensors hold nothing that could be run."""
 
 _POOLED, _SEQUENCE = "pooled", "sequence"
 
@@ -56,28 +62,81 @@ def check_encoder_folder(folder: Path) -> None:
     UserError
         If a file is missing or the checkpoint is of another architecture.
     """
-    config = folder / "config.json"
-    try:
-        architecture = json.loads(config.read_text(encoding="utf-8")).get("model_type")
-    except FileNotFoundError:
+    if not (folder / CONFIG).is_file():
         raise UserError(
-            f"encoder: {folder} has no config.json; set encoder in params.yaml to `sample` or to "
-            "a folder with a wav2vec 2.0 checkpoint in Hugging Face format."
-        ) from None
-    except (ValueError, AttributeError, OSError):
-        raise UserError(
-            f"encoder: {config} cannot be read as JSON; download the checkpoint again."
-        ) from None
-    if architecture != _ARCHITECTURE:
-        raise UserError(
-            f"encoder: {folder} is a {architecture!r} model, not {_ARCHITECTURE!r}; "
-            "choose a wav2vec 2.0 checkpoint."
+            f"encoder: {folder} has no {CONFIG}; set encoder in params.yaml to `sample`, to a "
+            "folder with a wav2vec 2.0 checkpoint in Hugging Face format, or to <id>@<commit> of "
+            "one on the hub."
         )
-    if not any((folder / name).is_file() for name in _WEIGHTS):
+    check_architecture(folder / CONFIG, folder)
+    weights = [name for name in WEIGHTS if (folder / name).is_file()]
+    if not weights:
         raise UserError(
-            f"encoder: {folder} has none of {' or '.join(_WEIGHTS)}; "
+            f"encoder: {folder} has none of {', '.join(WEIGHTS)}; "
             "download the checkpoint's weights into it."
         )
+    for shard in shards_of(folder / SHARDS, folder) if weights[0] == SHARDS else []:
+        if not (folder / shard).is_file():
+            raise UserError(
+                f"encoder: {folder} has no {shard}, which its {SHARDS} lists; download it as well."
+            )
+
+
+def check_architecture(config: Path, checkpoint: Path | str) -> None:
+    """Check by its config.json that a checkpoint is a wav2vec 2.0.
+
+    Parameters
+    ----------
+    config
+        The file.
+    checkpoint
+        What the user calls the checkpoint.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read or names another architecture.
+    """
+    architecture = _read_json(config, checkpoint).get("model_type")
+    if architecture != _ARCHITECTURE:
+        raise UserError(
+            f"encoder: {checkpoint} is a {architecture!r} model, not {_ARCHITECTURE!r}; "
+            "choose a wav2vec 2.0 checkpoint."
+        )
+
+
+def shards_of(index: Path, checkpoint: Path | str) -> list[str]:
+    """Return the names of the files that an index spreads the weights over.
+
+    Raises
+    ------
+    UserError
+        If the index cannot be read, or names a file elsewhere.
+    """
+    weight_map = _read_json(index, checkpoint).get("weight_map")
+    names = set(weight_map.values()) if isinstance(weight_map, dict) else set()
+    if not names or not all(
+        isinstance(name, str) and name.endswith(".safetensors") and Path(name).name == name
+        for name in names
+    ):
+        raise UserError(
+            f"encoder: the {index.name} of {checkpoint} does not list safetensors files beside it; "
+            "download the checkpoint again."
+        )
+    return sorted(names)
+
+
+def _read_json(file: Path, checkpoint: Path | str) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError
+    except (ValueError, OSError):
+        raise UserError(
+            f"encoder: {file.name} of {checkpoint} cannot be read as JSON; "
+            "download the checkpoint again."
+        ) from None
+    return content
 
 
 def load_encoder(folder: Path) -> Encoder:
@@ -86,8 +145,8 @@ def load_encoder(folder: Path) -> Encoder:
     Parameters
     ----------
     folder
-        With config.json and model.safetensors (preferred) or pytorch_model.bin, which is read
-        with ``weights_only``: nothing in it is executed.
+        With config.json and safetensors (preferred) or pytorch_model.bin, which is read with
+        ``weights_only``: nothing in it is executed.
 
     Returns
     -------
@@ -106,7 +165,7 @@ def load_encoder(folder: Path) -> Encoder:
         model, report = Wav2Vec2Model.from_pretrained(
             folder,
             local_files_only=True,
-            use_safetensors=(folder / _WEIGHTS[0]).is_file(),
+            use_safetensors=any((folder / name).is_file() for name in WEIGHTS[:2]),
             weights_only=True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # reported, and refused below in our own words
@@ -121,7 +180,27 @@ def load_encoder(folder: Path) -> Encoder:
         ) from None
     _check_weights(folder, report)
     _check_rate(folder, extractor)
+    model.feature_extractor = _OneByOne(model.feature_extractor)
     return Encoder(model.eval(), extractor)
+
+
+def cut_after(encoder: Encoder, layer: int) -> None:
+    """Take off the layers above one; its hidden state and those below stay exactly the same.
+
+    Parameters
+    ----------
+    encoder
+        As `load_encoder` gives it; changed in place.
+    layer
+        The highest hidden state needed.
+    """
+    transformer = encoder.model.encoder
+    layer = max(layer, 1)  # hidden state 0 is recorded where it enters the first layer
+    if layer < len(transformer.layers):
+        transformer.layers = transformer.layers[:layer]
+        if encoder.model.config.do_stable_layer_norm:
+            # Large models normalise only what leaves their very last layer.
+            transformer.layer_norm = torch.nn.Identity()
 
 
 def embed(
@@ -204,7 +283,7 @@ class ChunkEmbedder:
         """
         torch.set_num_threads(1)
         return embed(
-            _load_once(self.encoder),
+            _load_once(self.encoder, max(self.sequence_layer, *self.layers)),
             signal,
             chunk_bounds(len(signal), self.chunks),
             layers=self.layers,
@@ -246,9 +325,25 @@ def make_sample_encoder(folder: Path, settings: SampleEncoder, seed: int) -> Non
     ).save_pretrained(folder)
 
 
+class _OneByOne(torch.nn.Module):
+    """Runs the convolutions on one chunk at a time: a batch of their frames overflows the cache.
+
+    The transformer above has a hundredth of the frames, and is faster in batches.
+    """
+
+    def __init__(self, convolutions: torch.nn.Module) -> None:
+        super().__init__()
+        self.convolutions = convolutions
+
+    def forward(self, signals: torch.Tensor) -> torch.Tensor:
+        return torch.cat([self.convolutions(signal) for signal in signals.split(1)])
+
+
 @cache
-def _load_once(folder: Path) -> Encoder:
-    return load_encoder(folder)
+def _load_once(folder: Path, highest: int) -> Encoder:
+    encoder = load_encoder(folder)
+    cut_after(encoder, highest)
+    return encoder
 
 
 def _check_weights(folder: Path, report: dict[str, Any]) -> None:
@@ -273,7 +368,7 @@ def _check_weights(folder: Path, report: dict[str, Any]) -> None:
 
 
 def _load_extractor(folder: Path, config: Wav2Vec2Config) -> Wav2Vec2FeatureExtractor:
-    if (folder / "preprocessor_config.json").is_file():
+    if (folder / PREPROCESSOR).is_file():
         return Wav2Vec2FeatureExtractor.from_pretrained(folder, local_files_only=True)
     # What the checkpoints were trained on when the file is absent: fairseq normalised the
     # signal exactly for models with layer norm in the convolutions.

@@ -13,13 +13,20 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import Wav2Vec2Config, Wav2Vec2ForPreTraining, Wav2Vec2Model
+from transformers import (
+    Wav2Vec2Config,
+    Wav2Vec2FeatureExtractor,
+    Wav2Vec2ForPreTraining,
+    Wav2Vec2Model,
+)
+from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2Attention
 
 from speech.chunks import chunk_bounds
 from speech.errors import UserError
 from speech.features.wav2vec2 import (
     ChunkEmbedder,
     check_encoder_folder,
+    cut_after,
     embed,
     load_encoder,
     make_sample_encoder,
@@ -87,7 +94,8 @@ def refusal(folder):
     with pytest.raises(UserError) as caught:
         load_encoder(folder)
     message = str(caught.value)
-    assert message.startswith(f"encoder: {folder}")
+    assert message.startswith("encoder: ")
+    assert str(folder) in message
     assert message.endswith(".")
     assert "\n" not in message
     assert ". " not in message, "more than one sentence"
@@ -153,6 +161,75 @@ def test_the_level_of_a_chunk_makes_no_difference_and_its_neighbours_none_either
     bounds = [(0, 32_000), (32_000, 64_000)]
     features = embedded(encoder, quiet_then_loud, bounds)["pooled"]
     np.testing.assert_allclose(features, embedded(encoder, voice(4.0), bounds)["pooled"], atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def large_checkpoint(tmp_path_factory):
+    """Make a wav2vec2-large, layer for layer, but 32 channels wide instead of 1,024."""
+    folder = tmp_path_factory.mktemp("encoder") / "large"
+    torch.manual_seed(17)
+    config = Wav2Vec2Config(
+        num_hidden_layers=24,
+        num_attention_heads=16,
+        feat_extract_norm="layer",
+        do_stable_layer_norm=True,
+        conv_bias=True,
+        hidden_size=32,
+        intermediate_size=128,
+        conv_dim=[32] * 7,
+    )
+    Wav2Vec2Model(config).save_pretrained(folder)
+    Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=True).save_pretrained(folder)
+    return folder
+
+
+def test_a_large_encoder_has_its_24_layers_and_needs_no_mask(large_checkpoint, voice):
+    """It was trained with one; where no chunk is padded, a mask of ones changes nothing."""
+    large = load_encoder(large_checkpoint)
+    assert large.states == 25
+    signal, bounds = voice(6.0), [(0, 32_000), (32_000, 64_000), (64_000, 96_000)]
+    settings = {"layers": range(25), "sequence_layer": 24, "sequence_stride": 1}
+    found = embedded(large, signal, bounds, **settings)
+    alone = embedded(large, signal, bounds, **settings, batch_size=1)
+    np.testing.assert_allclose(found["pooled"], alone["pooled"], atol=1e-5)
+
+    reference = Wav2Vec2Model.from_pretrained(large_checkpoint).eval()
+    extractor = Wav2Vec2FeatureExtractor.from_pretrained(large_checkpoint)
+    inputs = extractor(
+        [signal[start:stop] for start, stop in bounds], sampling_rate=16_000, return_tensors="pt"
+    )
+    assert inputs.attention_mask.all()
+    with torch.no_grad():
+        states = reference(**inputs, output_hidden_states=True).hidden_states
+    means = torch.stack([state.mean(dim=1) for state in states], dim=1)
+    np.testing.assert_allclose(found["pooled"][:, :, :32], means.numpy(), atol=1e-5)
+    np.testing.assert_allclose(found["sequence"], states[24].numpy(), atol=5e-3)
+
+
+@pytest.mark.parametrize("size", ["sample", "large"])
+@pytest.mark.parametrize("layer", [0, 1, 2])
+def test_an_encoder_cut_after_a_layer_gives_that_layer_exactly(request, voice, size, layer):
+    folder = request.getfixturevalue({"sample": "checkpoint", "large": "large_checkpoint"}[size])
+    cut = load_encoder(folder)
+    cut_after(cut, layer)
+    assert len(cut.model.encoder.layers) == max(layer, 1)
+    signal, bounds = voice(4.0), [(0, 32_000), (32_000, 64_000)]
+    settings = {"layers": range(layer + 1), "sequence_layer": layer}
+    found = embedded(cut, signal, bounds, **settings)
+    expected = embedded(load_encoder(folder), signal, bounds, **settings)
+    for part, array in expected.items():
+        np.testing.assert_array_equal(found[part], array)
+
+
+def test_the_embedder_runs_no_layer_above_those_asked_for(large_checkpoint, voice, monkeypatch):
+    run = []
+    attention = Wav2Vec2Attention.forward
+    monkeypatch.setattr(
+        Wav2Vec2Attention, "forward", lambda *a, **k: run.append(1) or attention(*a, **k)
+    )
+    chunks = Chunks(seconds=1.0, hop_seconds=1.0, tail="drop")
+    ChunkEmbedder(large_checkpoint, chunks, (0, 5), 3, 4, 8)(voice(1.0))
+    assert len(run) == 5
 
 
 def test_padding_would_change_the_frames_it_does_not_touch(checkpoint, encoder, voice):
@@ -237,7 +314,10 @@ def test_a_pre_trained_checkpoint_loads_without_its_heads(checkpoint, tmp_path, 
         assert set(renamed) != set(trained.state_dict())
         torch.save(renamed, tmp_path / "pytorch_model.bin")
         (tmp_path / "model.safetensors").unlink()
-    loaded = load_encoder(tmp_path).model.state_dict()
+    loaded = {
+        name.replace(".convolutions.", "."): weight
+        for name, weight in load_encoder(tmp_path).model.state_dict().items()
+    }
     expected = trained.wav2vec2.state_dict()
     assert loaded.keys() == expected.keys()
     assert all(torch.equal(loaded[name], expected[name]) for name in expected)
@@ -268,7 +348,7 @@ def test_a_folder_without_config_is_refused_with_the_key(spoilt):
 @pytest.mark.parametrize("content", [b"", b'{"model_type": "wav', b"[]", b"\xff\xfe\x00"])
 def test_a_config_that_is_no_json_object_is_refused(spoilt, content):
     (spoilt / "config.json").write_bytes(content)
-    assert "config.json cannot be read as JSON" in refusal(spoilt)
+    assert f"config.json of {spoilt} cannot be read as JSON" in refusal(spoilt)
 
 
 @pytest.mark.parametrize("architecture", ["hubert", "wav2vec2-bert", None])
@@ -279,7 +359,44 @@ def test_another_architecture_is_refused_by_its_name(spoilt, architecture):
 
 def test_missing_weights_are_refused_with_the_names_they_should_have(spoilt):
     (spoilt / "model.safetensors").unlink()
-    assert "has none of model.safetensors or pytorch_model.bin" in refusal(spoilt)
+    assert (
+        "has none of model.safetensors, model.safetensors.index.json, pytorch_model.bin"
+        in refusal(spoilt)
+    )
+
+
+@pytest.fixture
+def spread(checkpoint, tmp_path):
+    """Spread the checkpoint's weights over several files."""
+    folder = shutil.copytree(checkpoint, tmp_path / "spread")
+    model = Wav2Vec2Model.from_pretrained(checkpoint)
+    (folder / "model.safetensors").unlink()
+    model.save_pretrained(folder, max_shard_size="20KB")
+    return folder
+
+
+def test_weights_spread_over_several_files_are_the_same_encoder(spread, encoder, voice):
+    assert len(list(spread.glob("*.safetensors"))) > 2
+    check_encoder_folder(spread)
+    found, expected = (
+        embedded(one, voice(1.0), [(0, 16_000)]) for one in (load_encoder(spread), encoder)
+    )
+    np.testing.assert_array_equal(found["pooled"], expected["pooled"])
+
+
+def test_one_missing_of_several_files_is_named(spread):
+    shard = sorted(spread.glob("*.safetensors"))[1]
+    shard.unlink()
+    assert f"has no {shard.name}, which its model.safetensors.index.json lists" in refusal(spread)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["{", "[]", "{}", '{"weight_map": {"w": "../x.safetensors"}}', '{"weight_map": {"w": 1}}'],
+)
+def test_a_broken_list_of_files_is_refused(spread, content):
+    (spread / "model.safetensors.index.json").write_text(content)
+    assert "model.safetensors.index.json of" in refusal(spread)
 
 
 def test_a_missing_tensor_is_never_made_up(spoilt):

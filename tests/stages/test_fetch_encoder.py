@@ -1,0 +1,68 @@
+"""What encoder in params.yaml means: the sample, a folder, or a model of the hub."""
+
+import pytest
+
+import stages.fetch_encoder
+from speech.errors import UserError
+from speech.features.hub import HubModel
+from speech.features.wav2vec2 import make_sample_encoder
+from speech.params import SampleEncoder
+from stages.fetch_encoder import fetch_encoder
+from stages.paths import ENCODER, HUB_ENCODER
+
+SIZE = SampleEncoder(hidden=16, layers=1)
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path, monkeypatch):
+    """Work at the root of an empty project of a user with an empty home."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def asked_of_hub(monkeypatch):
+    """List what the hub is asked for, in place of asking."""
+    asked = []
+
+    def fetch(model, folder):
+        asked.append(model)
+        make_sample_encoder(folder, SIZE, seed=1)
+
+    monkeypatch.setattr(stages.fetch_encoder, "fetch_hub_model", fetch)
+    return asked
+
+
+def test_an_id_of_the_hub_is_fetched(make_params, asked_of_hub):
+    model = HubModel("some/encoder", 40 * "a")
+    said = fetch_encoder(make_params(encoder=str(model)))
+    assert asked_of_hub == [model]
+    assert ENCODER.resolve() == HUB_ENCODER.resolve()
+    assert said == f"data/encoder is {model}"
+
+
+@pytest.mark.parametrize("name", ["some/encoder", "./some/encoder", "~/encoder"])
+def test_a_folder_that_exists_is_used_where_it_lies(make_params, root, asked_of_hub, name):
+    folder = root / ("home/encoder" if "~" in name else "some/encoder")
+    make_sample_encoder(folder, SIZE, seed=1)
+    fetch_encoder(make_params(encoder=name))
+    assert ENCODER.resolve() == folder
+    assert asked_of_hub == []
+
+
+@pytest.mark.parametrize("name", ["./some/encoder", "../encoder", "~/encoder", "/no/encoder"])
+def test_what_is_written_as_a_folder_is_never_looked_for_on_the_hub(
+    make_params, asked_of_hub, name
+):
+    with pytest.raises(UserError, match=r"^encoder: the folder .* does not exist; set encoder"):
+        fetch_encoder(make_params(encoder=name))
+    assert asked_of_hub == []
+    assert not ENCODER.exists()
+
+
+def test_the_sample_is_made(make_params, asked_of_hub):
+    small = {"sample_encoder.hidden": 16, "sample_encoder.layers": 4}
+    fetch_encoder(make_params(**small))
+    assert (ENCODER / "model.safetensors").is_file()
+    assert asked_of_hub == []
