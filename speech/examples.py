@@ -13,11 +13,14 @@ from speech.chunks import chunk_bounds
 from speech.features.mfcc import frame_count
 from speech.features.normalise import normalise
 from speech.features.store import Tensors, read_speaker, speaker_file
-from speech.params import SAMPLE_RATE, Features, Mfcc, Params
+from speech.params import SAMPLE_RATE, Features, Mfcc, MfccInput, Params
 
 Form = Literal["pooled", "frames"]
 Bounds = list[tuple[int, int]]
 Arrays = list[NDArray[Any]]
+
+_CONSTANT = 1e-3
+"""Below this norm a coefficient counts as constant over a chunk: what moves it is rounding."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,9 @@ def load_examples(
     return Examples(pd.DataFrame(rows), np.stack(inputs).astype(np.float32, copy=False))
 
 
-def mfcc_statistics(frames: NDArray[np.float32], coefficients: int) -> NDArray[np.float32]:
+def mfcc_statistics(
+    frames: NDArray[np.float32], coefficients: int, settings: MfccInput
+) -> NDArray[np.float32]:
     """Summarise the frames of one chunk.
 
     Parameters
@@ -89,14 +94,30 @@ def mfcc_statistics(frames: NDArray[np.float32], coefficients: int) -> NDArray[n
         Shape (frames, coefficients * (1 + delta orders)), static coefficients first.
     coefficients
         Number of static coefficients.
+    settings
+        Which statistics.
 
     Returns
     -------
-    ndarray of shape (coefficients + frames.shape[1],)
-        Mean of each static coefficient, then standard deviation of every column; the mean of a
-        delta is next to nothing by construction, so it is left out.
+    ndarray
+        ``mean``: of each static coefficient; that of a delta is next to nothing by construction.
+        ``std``: of every column. ``correlation``: between each two of the first static
+        coefficients, which tells how a voice moves between its sounds, whatever the microphone
+        adds to all of them; 0 for a coefficient that does not move.
     """
-    return np.concatenate([frames[:, :coefficients].mean(axis=0), frames.std(axis=0)])
+    static = frames[:, :coefficients]
+    statistics = {
+        "mean": lambda: static.mean(axis=0),
+        "std": lambda: frames.std(axis=0),
+        "correlation": lambda: _correlations(static[:, : settings.correlated]),
+    }
+    return np.concatenate([statistics[name]() for name in settings.statistics])
+
+
+def _correlations(columns: NDArray[np.float32]) -> NDArray[np.float32]:
+    centred = columns - columns.mean(axis=0)
+    scaled = centred / np.maximum(np.linalg.norm(centred, axis=0), _CONSTANT)
+    return (scaled.T @ scaled)[np.triu_indices(columns.shape[1], k=1)]
 
 
 def _chunk_rows(utterance: Any, bounds: Bounds) -> list[dict[str, Any]]:
@@ -115,7 +136,7 @@ def _chunk_rows(utterance: Any, bounds: Bounds) -> list[dict[str, Any]]:
 
 def _mfcc_pooled(tensors: Tensors, utterance: str, bounds: Bounds, params: Params) -> Arrays:
     return [
-        mfcc_statistics(frames, params.mfcc.coefficients)
+        mfcc_statistics(frames, params.mfcc.coefficients, params.inputs.mfcc)
         for frames in _mfcc_frames(tensors, utterance, bounds, params)
     ]
 

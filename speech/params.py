@@ -14,7 +14,8 @@ from speech.errors import UserError
 Task = Literal["gender", "speaker"]
 Features = Literal["mfcc", "wav2vec2"]
 ModelName = Literal["dummy", "logistic", "svm", "mlp", "cnn"]
-Normalisation = Literal["none", "utterance_mean", "utterance"]
+Normalisation = Literal["none", "level", "utterance_mean", "utterance"]
+Statistic = Literal["mean", "std", "correlation"]
 Subset = Literal[
     "dev-clean",
     "dev-other",
@@ -152,6 +153,8 @@ class MfccInput(Block):
     """How classifiers see the MFCC."""
 
     normalisation: Normalisation
+    statistics: list[Statistic] = Field(min_length=1)
+    correlated: int = Field(ge=2)
 
 
 class Wav2vec2Input(Block):

@@ -11,7 +11,7 @@ from speech.errors import UserError
 from speech.examples import load_examples, mfcc_statistics
 from speech.features.mfcc import frame_count
 from speech.features.store import Recipe, speaker_file, write_speaker
-from speech.params import Params
+from speech.params import MfccInput, Params
 
 SAMPLES = {
     "10-1-0000": 32_000,  # one chunk exactly
@@ -19,8 +19,9 @@ SAMPLES = {
     "10-2-0000": 12_000,  # shorter than a chunk
     "9-1-0000": 64_000,  # two
 }
-COEFFICIENTS, DELTAS = 5, 1
+COEFFICIENTS, DELTAS, CORRELATED = 5, 1, 4
 COLUMNS = COEFFICIENTS * (1 + DELTAS)
+PAIRS = CORRELATED * (CORRELATED - 1) // 2
 LAYERS, HIDDEN = 4, 6
 FORMS = ["pooled", "frames"]
 
@@ -32,6 +33,8 @@ def params(make_params):
             "mfcc.coefficients": COEFFICIENTS,
             "mfcc.delta_orders": DELTAS,
             "inputs.mfcc.normalisation": "none",
+            "inputs.mfcc.statistics": ["mean", "std", "correlation"],
+            "inputs.mfcc.correlated": CORRELATED,
             "inputs.wav2vec2.layer": 2,
             "wav2vec2.layers": "all",
             "wav2vec2.sequence_stride": 4,
@@ -100,7 +103,7 @@ def rows_of(examples, utterance):
 @pytest.mark.parametrize(
     ("features", "form", "shape"),
     [
-        ("mfcc", "pooled", (COEFFICIENTS + COLUMNS,)),
+        ("mfcc", "pooled", (COEFFICIENTS + COLUMNS + PAIRS,)),
         ("mfcc", "frames", (198, COLUMNS)),
         ("wav2vec2", "pooled", (2 * HIDDEN,)),
         ("wav2vec2", "frames", (25, HIDDEN)),
@@ -148,11 +151,13 @@ def test_mfcc_frames_are_those_whose_windows_start_in_the_chunk(load, tensor):
     np.testing.assert_array_equal(last, frames[300:498])
 
 
-def test_mfcc_pooled_is_the_statistics_of_the_very_frames(load):
+def test_mfcc_pooled_is_the_statistics_of_the_very_frames(load, params):
     pooled, frames = load("mfcc", "pooled"), load("mfcc", "frames")
     whole = (pooled.table["utterance_id"] != "10-2-0000").to_numpy()
-    expected = [mfcc_statistics(chunk, COEFFICIENTS) for chunk in frames.inputs[whole]]
-    np.testing.assert_allclose(pooled.inputs[whole], expected, rtol=1e-6)
+    expected = [
+        mfcc_statistics(chunk, COEFFICIENTS, params.inputs.mfcc) for chunk in frames.inputs[whole]
+    ]
+    np.testing.assert_allclose(pooled.inputs[whole], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_short_utterances_frames_are_repeated_not_padded(load, tensor):
@@ -167,21 +172,55 @@ def test_a_short_utterances_frames_are_repeated_not_padded(load, tensor):
     np.testing.assert_array_equal(sequence, np.concatenate([stored, stored, stored])[:25])
 
 
-def test_a_short_utterances_statistics_are_those_of_its_own_frames(load, tensor):
+def test_a_short_utterances_statistics_are_those_of_its_own_frames(load, tensor, params):
     (pooled,) = rows_of(load("mfcc", "pooled"), "10-2-0000")
     np.testing.assert_allclose(
-        pooled, mfcc_statistics(tensor("mfcc", "10-2-0000"), COEFFICIENTS), rtol=1e-6
+        pooled,
+        mfcc_statistics(tensor("mfcc", "10-2-0000"), COEFFICIENTS, params.inputs.mfcc),
+        rtol=1e-5,
+        atol=1e-6,
     )
 
 
+def statistics(frames, coefficients, *names, correlated=2):
+    settings = MfccInput(normalisation="none", statistics=list(names), correlated=correlated)
+    return mfcc_statistics(np.asarray(frames, dtype=np.float32), coefficients, settings)
+
+
 def test_statistics_by_hand():
-    frames = np.array([[1, 10, 0, 5], [3, 10, 0, -5]], dtype=np.float32)
+    frames = [[1, 10, 0, 5], [3, 10, 0, -5]]
     # Two static coefficients and their deltas: two means, four standard deviations.
-    np.testing.assert_allclose(mfcc_statistics(frames, 2), [2, 10, 1, 0, 0, 5])
-    # Without deltas: means, then standard deviations.
-    np.testing.assert_allclose(mfcc_statistics(frames[:, :2], 2), [2, 10, 1, 0])
+    np.testing.assert_allclose(statistics(frames, 2, "mean"), [2, 10])
+    np.testing.assert_allclose(statistics(frames, 2, "std"), [1, 0, 0, 5])
+    # The second coefficient does not move, so it goes with nothing.
+    np.testing.assert_allclose(statistics(frames, 2, "correlation"), [0])
+    np.testing.assert_allclose(statistics(frames, 2, "std", "mean"), [1, 0, 0, 5, 2, 10])
     # One frame has no spread.
-    np.testing.assert_allclose(mfcc_statistics(frames[:1], 2), [1, 10, 0, 0, 0, 0])
+    np.testing.assert_allclose(
+        statistics(frames[:1], 2, "mean", "std", "correlation"), [1, 10, 0, 0, 0, 0, 0]
+    )
+
+
+def test_correlations_are_those_of_numpy():
+    frames = np.random.default_rng(0).normal(size=(198, 10))
+    expected = np.corrcoef(frames[:, :4].T)[np.triu_indices(4, 1)]
+    found = statistics(frames, 5, "correlation", correlated=4)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_correlations_do_not_see_the_microphone():
+    """What a microphone adds to every frame, and a gain on a coefficient, make no difference."""
+    frames = np.random.default_rng(0).normal(size=(198, 4))
+    heard_otherwise = frames * [1, 3, 0.5, 2] + [10, -5, 0, 3]
+    np.testing.assert_allclose(
+        statistics(frames, 4, "correlation", correlated=4),
+        statistics(heard_otherwise, 4, "correlation", correlated=4),
+        atol=1e-5,
+    )
+
+
+def test_no_more_coefficients_are_correlated_than_there_are():
+    assert len(statistics(np.eye(5), 3, "correlation", correlated=9)) == 3
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -197,7 +236,7 @@ def test_normalisation_is_over_the_utterance_not_the_chunk(load, params, tensor,
         expected = expected / frames.std(axis=0)
     second = rows_of(normalised, "10-1-0001")[1]
     chunk = expected[200:398]
-    wanted = chunk if form == "frames" else mfcc_statistics(chunk, COEFFICIENTS)
+    wanted = chunk if form == "frames" else mfcc_statistics(chunk, COEFFICIENTS, params.inputs.mfcc)
     np.testing.assert_allclose(second, wanted, rtol=1e-5, atol=1e-5)
     assert abs(chunk.mean(axis=0)).max() > 1e-3
 

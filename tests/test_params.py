@@ -74,7 +74,8 @@ def test_an_unknown_key_is_named_with_the_known_ones_of_its_block(complaint_abou
 def test_an_unknown_key_two_blocks_deep_is_named(complaint_about):
     message = complaint_about("inputs.mfcc.normalization", "none")
     assert message == (
-        "unknown key inputs.mfcc.normalization; the keys allowed there are normalisation."
+        "unknown key inputs.mfcc.normalization; the keys allowed there are normalisation, "
+        "statistics, correlated."
     )
 
 
@@ -173,7 +174,7 @@ def test_a_long_value_is_cut(complaint_about):
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        ("mfcc.coefficients", 30, "mfcc.coefficients (30) cannot exceed mfcc.filters (26)"),
+        ("mfcc.coefficients", 41, "mfcc.coefficients (41) cannot exceed mfcc.filters (40)"),
         ("mfcc.fft", 256, "mfcc.fft (256) must cover mfcc.window_seconds (400 samples)"),
         ("mfcc.low_hz", 8000, "mfcc.low_hz (8000) must be below mfcc.high_hz (8000)"),
         ("models", ["mlp", "cnn"], "model (svm) must be among models (mlp, cnn)"),

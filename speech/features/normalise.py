@@ -17,9 +17,10 @@ def normalise(frames: NDArray[np.float32], how: Normalisation) -> NDArray[np.flo
     frames
         Shape (frames, coefficients).
     how
-        ``none``; ``utterance_mean`` subtracts each coefficient's mean over the utterance
-        (cepstral mean normalisation, Atal 1974); ``utterance`` also divides by its standard
-        deviation (CMVN, Viikki & Laurila 1998).
+        ``none``; ``level`` subtracts the first coefficient's mean over the utterance, which tells
+        how loud the recording is and nothing of the voice; ``utterance_mean`` subtracts that of
+        every coefficient (cepstral mean normalisation, Atal 1974); ``utterance`` also divides by
+        its standard deviation (CMVN, Viikki & Laurila 1998).
 
     Returns
     -------
@@ -28,7 +29,10 @@ def normalise(frames: NDArray[np.float32], how: Normalisation) -> NDArray[np.flo
     """
     if how == "none":
         return frames
-    centred = frames - frames.mean(axis=0)
-    if how == "utterance_mean":
+    mean = frames.mean(axis=0)
+    if how == "level":
+        mean[1:] = 0
+    centred = frames - mean
+    if how in ("level", "utterance_mean"):
         return centred
     return centred / np.maximum(frames.std(axis=0), _FLOOR)

@@ -37,6 +37,14 @@ def test_utterance_leaves_mean_zero_and_variance_one(frames):
     np.testing.assert_allclose(normalised.std(axis=0), 1, atol=1e-2)
 
 
+@given(frames_of)
+def test_level_centres_the_first_coefficient_alone(frames):
+    normalised = normalise(frames, "level")
+    np.testing.assert_allclose(normalised[:, 0].mean(), 0, atol=1e-4)
+    np.testing.assert_allclose(np.diff(normalised[:, 0]), np.diff(frames[:, 0]), atol=1e-4)
+    np.testing.assert_array_equal(normalised[:, 1:], frames[:, 1:])
+
+
 @pytest.mark.parametrize("how", ["utterance_mean", "utterance"])
 @given(frames=frames_of, offset=st.floats(-50, 50))
 def test_a_constant_of_the_session_makes_no_difference(how, frames, offset):
