@@ -262,7 +262,7 @@ def true_labels(points: pd.DataFrame) -> dict[str, Labels]:
 
     A chapter is known by its speaker and its id together.
     """
-    chapters = points["speaker_id"] + "-" + points["chapter_id"]
+    chapters = points["speaker_id"] + "/" + points["chapter_id"]  # no speaker id has a slash
     columns = (points["speaker_id"], points["gender"], chapters)
     return {
         label: pd.factorize(column, sort=True)[0].astype(np.int64)

@@ -64,6 +64,14 @@ class SampleEncoder(Block):
     layers: int = Field(ge=1, le=24)
 
 
+class CorpusSubset(Block):
+    """How much of the corpus is used."""
+
+    speakers_per_gender: int | None = Field(ge=1)
+    chapters_at_least: int = Field(ge=1)
+    minutes_per_speaker: Positive | None
+
+
 class Index(Block):
     """Which recordings are usable."""
 
@@ -273,6 +281,10 @@ class Params(Block):
     models: list[ModelName] = Field(min_length=1)
     headline_features: HeadlineFeatures
     seed: int = Field(ge=0, lt=2**32)
+    subset: CorpusSubset
+    gender_overrides: (
+        dict[str | int, Literal["F", "M"]] | Annotated[str, Field(min_length=1)] | None
+    )
     sample_corpus: SampleCorpus
     sample_encoder: SampleEncoder
     index: Index

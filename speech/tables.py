@@ -45,8 +45,13 @@ def read_folds(path: Path) -> pd.DataFrame:
         If it is missing or damaged.
     """
     try:
-        columns = ["utterance_id", "fold"]
-        return pd.read_csv(path, usecols=columns, dtype={"utterance_id": str, "fold": int})
+        # An utterance may be called NA.
+        return pd.read_csv(
+            path,
+            usecols=["utterance_id", "fold"],
+            dtype={"utterance_id": str, "fold": int},
+            keep_default_na=False,
+        )
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run `dvc repro` to make it.") from None
     except (OSError, ValueError):

@@ -1,16 +1,29 @@
-"""Have a corpus at hand: the sample, subsets of LibriSpeech, or the user's folder where it lies."""
+"""Have a corpus at hand: the sample, subsets of LibriSpeech, or the user's own where they lie."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from speech.corpus.librispeech import Location, locate
+import pandas as pd
+
+from speech.corpus.gender_overrides import COLUMNS
+from speech.corpus.layouts import Location, locate
 from speech.corpus.official import ARCHIVES, fetch_subsets
 from speech.corpus.sample import synthesise_corpus
+from speech.errors import UserError
 from speech.links import point
 from speech.params import SAMPLE, Params, Subset
+from speech.tables import write_csv
 from stages.console import bar, byte_bar, run_stage
-from stages.paths import CORPUS_AUDIO, CORPUS_SPEAKERS, DOWNLOADS, LIBRISPEECH, SAMPLE_CORPUS
+from stages.paths import (
+    CORPUS_AUDIO,
+    CORPUS_LABELS,
+    DOWNLOADS,
+    GENDER_OVERRIDES,
+    INLINE_OVERRIDES,
+    LIBRISPEECH,
+    SAMPLE_CORPUS,
+)
 
 MIRROR = "CORPUS_MIRROR"
 """Environment variable that goes before the param corpus_mirror."""
@@ -20,11 +33,14 @@ def fetch_corpus(params: Params) -> str:
     """Point data/corpus at the corpus.
 
     DVC hashes what the links point to, so it notices at the next run when a file there was
-    added, changed or removed, although the folder is read where it lies.
+    added, changed or removed, although all is read where it lies.
     """
     location = _location(params)
+    _check_breadth(location.audio.resolve())
+    overrides = _overrides(params.gender_overrides)
     point(CORPUS_AUDIO, location.audio)
-    point(CORPUS_SPEAKERS, location.speakers)
+    point(CORPUS_LABELS, location.labels)
+    point(GENDER_OVERRIDES, overrides)
     return f"data/corpus is {location.audio}"
 
 
@@ -59,6 +75,30 @@ def _librispeech(params: Params, subsets: Collection[Subset]) -> Location:
         watch=byte_bar,
     )
     return locate(folder)
+
+
+def _check_breadth(audio: Path) -> None:
+    """Refuse a folder that holds more than recordings: DVC reads all of it, at every run."""
+    for inner in (Path.cwd(), Path.home()):
+        if inner.is_relative_to(audio):
+            raise UserError(
+                f"corpus: all its recordings together lie in no deeper folder than {audio}, which "
+                f"also holds {inner}; put them under one folder of their own."
+            )
+
+
+def _overrides(given: Mapping[str | int, str] | str | None) -> Path:
+    """Name the table of overrides; what stands in params.yaml itself is written to one."""
+    if isinstance(given, str):
+        if not Path(given).is_file():
+            raise UserError(
+                f"gender_overrides: {given} is no file; set it to a CSV with the columns "
+                f"{', '.join(COLUMNS)}, or to null."
+            )
+        return Path(given)
+    rows = [(speaker, gender, "as params.yaml says") for speaker, gender in (given or {}).items()]
+    write_csv(INLINE_OVERRIDES, pd.DataFrame(rows, columns=COLUMNS))
+    return INLINE_OVERRIDES
 
 
 if __name__ == "__main__":

@@ -1,9 +1,13 @@
 """List every usable utterance of the corpus, and every file that is none with its reason."""
 
+from typing import Any
+
 import pandas as pd
 
+from speech.corpus.gender_overrides import apply_overrides, read_overrides
 from speech.corpus.index import describe_corpus, index_corpus
-from speech.corpus.librispeech import read_genders
+from speech.corpus.layouts import Location, list_recordings
+from speech.corpus.listing import Listing
 from speech.errors import UserError
 from speech.files import write_json
 from speech.params import Params
@@ -12,7 +16,8 @@ from stages.console import bar, run_stage
 from stages.paths import (
     AUDIO_FACTS,
     CORPUS_AUDIO,
-    CORPUS_SPEAKERS,
+    CORPUS_LABELS,
+    GENDER_OVERRIDES,
     METRICS,
     REJECTED,
     UTTERANCES,
@@ -21,11 +26,16 @@ from stages.paths import (
 
 def build_index(params: Params) -> str:
     """Decode what was not decoded before, and write the tables."""
+    # By the names that the user gave them, so that complaints name those.
+    listing = list_recordings(Location(CORPUS_AUDIO, CORPUS_LABELS.resolve()))
+    listing, overridden = apply_overrides(listing, read_overrides(GENDER_OVERRIDES.resolve()))
     index = index_corpus(
         CORPUS_AUDIO,
-        read_genders(CORPUS_SPEAKERS),
+        listing,
         min_seconds=params.index.min_seconds,
         chunk_samples=params.chunks.samples,
+        subset=params.subset,
+        seed=params.seed,
         known=_known_facts(),
         jobs=params.parallel.jobs,
         progress=bar("file"),
@@ -33,13 +43,39 @@ def build_index(params: Params) -> str:
     write_parquet(AUDIO_FACTS, index.facts)
     write_parquet(UTTERANCES, index.utterances)
     write_csv(REJECTED, index.rejected)
-    summary = describe_corpus(index)
+    summary = {
+        **describe_corpus(index),
+        "sessions": _sessions(listing),
+        "subset": params.subset.model_dump(),
+        "gender_overrides": overridden,
+    }
     write_json(METRICS / "corpus.json", summary)
-    return (
+    return _closing_line(summary)
+
+
+def _sessions(listing: Listing) -> str:
+    own, files = listing.own_sessions, len(listing.recordings)
+    if not own:
+        return "as the corpus names them"
+    return f"one per file where none is named ({own:,} of {files:,} files)"
+
+
+def _closing_line(summary: dict[str, Any]) -> str:
+    left_out = summary["left_out_by_subset"]
+    parts = [
         f"{summary['utterances']:,} utterances of {summary['speakers']} speakers, "
-        f"{summary['minutes']:.1f} minutes; {summary['rejected']['files']} files rejected, "
-        f"see {REJECTED}"
-    )
+        f"{summary['minutes']:.1f} minutes",
+        f"{summary['rejected']['files']} files rejected, see {REJECTED}",
+        f"sessions: {summary['sessions']}",
+    ]
+    if left_out["utterances"]:
+        parts.append(
+            f"left out by the subset: {left_out['utterances']:,} utterances, and with them "
+            f"{left_out['speakers']} speakers"
+        )
+    if summary["gender_overrides"]:
+        parts.append(f"genders overridden: {len(summary['gender_overrides'])}")
+    return "; ".join(parts)
 
 
 def _known_facts() -> pd.DataFrame | None:

@@ -53,7 +53,14 @@ NO_RESULT = {
 OWN_BLOCK = {"${item.model}", "inputs.${item.features}"}
 """Whole blocks, allowed where each instance of a stage has one of its own."""
 
-BEHIND_LINKS = {"SAMPLE_CORPUS", "LIBRISPEECH", "DOWNLOADS", "SAMPLE_ENCODER", "HUB_ENCODER"}
+BEHIND_LINKS = {
+    "DOWNLOADS",
+    "HUB_ENCODER",
+    "INLINE_OVERRIDES",
+    "LIBRISPEECH",
+    "SAMPLE_CORPUS",
+    "SAMPLE_ENCODER",
+}
 """What is made or fetched lies where data/corpus and data/encoder point to; those are the outs."""
 
 

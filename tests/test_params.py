@@ -130,6 +130,9 @@ def test_a_value_of_the_wrong_type_is_quoted_with_the_right_one(complaint_about,
         ("keep_archives", "yes", "true or false"),
         ("chunks.tail", "pad", "'overlap' or 'drop'"),
         ("model", "forest", "'dummy', 'logistic', 'svm', 'mlp' or 'cnn'"),
+        ("subset.speakers_per_gender", 0, "at least 1"),
+        ("subset.chapters_at_least", 0, "at least 1"),
+        ("subset.minutes_per_speaker", 0, "above 0"),
         ("parallel.jobs", 0, "-1 for all cores, or the number of workers"),
     ],
 )
@@ -144,6 +147,7 @@ def test_a_value_out_of_range_is_quoted_with_the_range(complaint_about, key, val
     [
         ("wav2vec2.layers", "some", "a list or 'all'"),
         ("corpus", "", "a list or at least one character"),
+        ("gender_overrides", ["7976"], "a block of keys or text"),
         ("svm.gamma", "wide", "a number or 'scale' or 'auto'"),
         ("svm.gamma", -1.0, "above 0 or 'scale' or 'auto'"),
     ],
@@ -264,6 +268,11 @@ def test_names_that_only_look_like_numbers_stay_names(shipped_params, tmp_path, 
         ("svm.gamma", "auto"),
         ("mfcc.high_hz", 7600.5),
         ("parallel.jobs", 3),
+        ("subset.speakers_per_gender", 9),
+        ("subset.minutes_per_speaker", 5),
+        ("gender_overrides", {}),
+        ("gender_overrides", {7976: "F", "007": "M"}),
+        ("gender_overrides", "my/overrides.csv"),
         ("corpus", "../sounds/Hörbücher"),
         ("corpus", ["dev-clean", "test-other"]),
         ("corpus_mirror", "https://us.openslr.org"),
@@ -275,3 +284,10 @@ def test_every_kind_of_allowed_value_is_taken(make_params, key, value):
     for part in key.split("."):
         found = getattr(found, part)
     assert found == value
+
+
+@pytest.mark.parametrize("gender", ["unknown", "f", None])
+def test_an_override_that_is_neither_f_nor_m_is_refused(complaint_about, gender):
+    message = complaint_about("gender_overrides", {7976: gender})
+    assert message.startswith("gender_overrides")
+    assert "should be 'F' or 'M'" in message

@@ -1,17 +1,20 @@
 """One row per usable utterance, and the reason for every file that is none."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unicodedata import category, normalize
 
 import pandas as pd
 
 from speech.audio import AudioFacts, decoder_digest, digest_of, inspect_audio
-from speech.corpus.librispeech import Misnamed, Recording, find_recordings
+from speech.corpus.listing import Listing, Misnamed, Recording
+from speech.corpus.subset import choose_subset
 from speech.errors import UserError
 from speech.parallel import Progress, silent, spread
+from speech.params import CorpusSubset
 
 UTTERANCE_COLUMNS = [
     "utterance_id",
@@ -30,6 +33,9 @@ BOTH_TASKS, GENDER_TASK, SPEAKER_TASK = "both tasks", "gender", "speaker"
 NO_GENDER = "no gender on record"
 TOO_SHORT_FOR_SPEAKER = "shorter than one chunk"
 
+_LONGEST_SPEAKER = 100
+"""Bytes of a speaker id: it becomes a file name, for which file systems have 255."""
+
 _DECODER = "decoder"
 
 
@@ -40,8 +46,10 @@ class CorpusIndex:
     Attributes
     ----------
     utterances
-        One row per usable utterance, sorted by speaker, chapter and utterance; `path` is relative
-        to the folder of the recordings, `gender` is F, M or missing.
+        One row per usable utterance of the subset, sorted by speaker, chapter and utterance;
+        `path` is relative to the folder of the recordings, `gender` is F, M or missing.
+    left_out
+        The same for what is usable, but not in the subset.
     rejected
         One row per file and task it is left out of, with the reason.
     facts
@@ -50,16 +58,19 @@ class CorpusIndex:
     """
 
     utterances: pd.DataFrame
+    left_out: pd.DataFrame
     rejected: pd.DataFrame
     facts: pd.DataFrame
 
 
 def index_corpus(
     audio: Path,
-    genders: Mapping[str, str | None],
+    listing: Listing,
     *,
     min_seconds: float,
     chunk_samples: int,
+    subset: CorpusSubset,
+    seed: int,
     known: pd.DataFrame | None = None,
     jobs: int = 1,
     progress: Progress = silent,
@@ -70,12 +81,14 @@ def index_corpus(
     ----------
     audio
         The folder of the recordings.
-    genders
-        Speaker id to F, M or None, as `read_genders` gives it.
+    listing
+        What the corpus's layout says of them and of their speakers.
     min_seconds
         Shorter recordings are used for neither task.
     chunk_samples
         Shorter recordings are not used for the speaker task.
+    subset, seed
+        As in `choose_subset`, which is given the usable utterances.
     known
         The `facts` of an earlier run; files with the same content are not decoded again, unless
         the decoder is another now.
@@ -85,34 +98,43 @@ def index_corpus(
     Raises
     ------
     UserError
-        If a speaker that has audio is not in SPEAKERS.TXT, or nothing is usable.
+        If a speaker that has audio is not in the labels, an id cannot be used as a name, nothing
+        is usable, or the corpus is too small for the subset.
     """
-    found = list(find_recordings(audio))
-    recordings = [item for item in found if isinstance(item, Recording)]
-    _check_speakers(recordings, genders)
+    _check_speakers(listing)
+    _check_ids(listing.recordings)
     look = partial(_inspect_once, audio=audio, remembered=_remembered(known))
-    facts = spread(look, recordings, jobs, progress, prefer="threads")
+    facts = spread(look, listing.recordings, jobs, progress, prefer="threads")
 
     rows: list[dict[str, Any]] = []
     rejected = [
-        _rejection(item.path, "", item.reason) for item in found if isinstance(item, Misnamed)
+        _rejection(item.path, "", item.reason)
+        for item in listing.found
+        if isinstance(item, Misnamed)
     ]
     seen: dict[str, str] = {}
-    for recording, fact in zip(recordings, facts, strict=True):
+    for recording, fact in zip(listing.recordings, facts, strict=True):
         reason = _reason_to_reject(recording, fact, min_seconds, seen)
         if reason:
             rejected.append(_rejection(recording.path, recording.utterance_id, reason))
             continue
         seen[recording.utterance_id] = recording.path
-        gender = genders[recording.speaker_id]
+        gender = listing.genders[recording.speaker_id]
         rows.append({**asdict(recording), **asdict(fact), "gender": gender})
-        rejected.extend(_partial_rejections(recording, fact, gender, chunk_samples))
     if not rows:
         raise UserError(_nothing_usable(rejected))
-    return CorpusIndex(
-        utterances=pd.DataFrame(rows)[UTTERANCE_COLUMNS]
+    usable = (
+        pd.DataFrame(rows)[UTTERANCE_COLUMNS]
         .sort_values(["speaker_id", "chapter_id", "utterance_id"], ignore_index=True)
-        .astype({"gender": "object"}),
+        .astype({"gender": "object"})
+    )
+    chosen = choose_subset(usable, subset, seed)
+    utterances = usable[chosen].reset_index(drop=True)
+    for row in utterances.itertuples(index=False):
+        rejected.extend(_partial_rejections(row, chunk_samples))
+    return CorpusIndex(
+        utterances=utterances,
+        left_out=usable[~chosen].reset_index(drop=True),
         rejected=pd.DataFrame(rejected, columns=REJECTED_COLUMNS).sort_values(
             ["path", "left_out_of"], ignore_index=True
         ),
@@ -132,6 +154,10 @@ def describe_corpus(index: CorpusIndex) -> dict[str, Any]:
     return {
         **_counts(utterances),
         **by_gender,
+        "left_out_by_subset": {
+            "speakers": len(set(index.left_out["speaker_id"]) - set(utterances["speaker_id"])),
+            "utterances": len(index.left_out),
+        },
         "rejected": {
             "files": int(wholly.sum()),
             "reasons": {
@@ -175,16 +201,14 @@ def _reason_to_reject(
     return ""
 
 
-def _partial_rejections(
-    recording: Recording, fact: AudioFacts, gender: str | None, chunk_samples: int
-) -> list[dict[str, str]]:
+def _partial_rejections(utterance: Any, chunk_samples: int) -> list[dict[str, str]]:
     reasons = []
-    if gender is None:
+    if pd.isna(utterance.gender):
         reasons.append((GENDER_TASK, NO_GENDER))
-    if fact.samples < chunk_samples:
+    if utterance.samples < chunk_samples:
         reasons.append((SPEAKER_TASK, TOO_SHORT_FOR_SPEAKER))
     return [
-        _rejection(recording.path, recording.utterance_id, reason, task) for task, reason in reasons
+        _rejection(utterance.path, utterance.utterance_id, reason, task) for task, reason in reasons
     ]
 
 
@@ -196,21 +220,48 @@ def _rejection(
     )
 
 
-def _check_speakers(recordings: list[Recording], genders: Mapping[str, str | None]) -> None:
-    unknown = sorted({item.speaker_id for item in recordings} - set(genders))
+def _check_speakers(listing: Listing) -> None:
+    unknown = sorted({item.speaker_id for item in listing.recordings} - set(listing.genders))
     if unknown:
         named = ", ".join(unknown[:5]) + (" …" if len(unknown) > 5 else "")
         raise UserError(
-            f"SPEAKERS.TXT: no line for {len(unknown)} speaker(s) that have audio ({named}); "
-            "add `ID | SEX | SUBSET | MINUTES | NAME` for each, or remove their folders."
+            f"{listing.labels}: no line for {len(unknown)} speaker(s) that have audio ({named}); "
+            "add one for each, or remove their folders."
         )
+
+
+def _check_ids(recordings: Iterable[Recording]) -> None:
+    """Refuse ids that cannot name features on disk, and two spellings of one speaker."""
+    spellings: dict[str, str] = {}
+    for item in recordings:
+        for key in ("speaker_id", "utterance_id"):
+            name = getattr(item, key)
+            if not name or "/" in name or any(category(sign) == "Cc" for sign in name):
+                raise UserError(
+                    f"corpus: {item.path} has the {key} {name!r}, but it must not be empty nor "
+                    "hold a slash or a control character; write it otherwise."
+                )
+        speaker = item.speaker_id
+        if speaker.startswith(".") or len(speaker.encode()) > _LONGEST_SPEAKER:
+            raise UserError(
+                f"corpus: {item.path} has the speaker_id {speaker!r}, but it must not begin with a "
+                f"dot nor be longer than {_LONGEST_SPEAKER} bytes; write it otherwise."
+            )
+        # One person under two names would be in training and test at once.
+        other = spellings.setdefault(normalize("NFC", speaker).casefold(), speaker)
+        if other != speaker:
+            raise UserError(
+                f"corpus: the speakers {other!r} and {speaker!r} differ in nothing but capitals or "
+                "accents' encoding; write one person's id always in the same way."
+            )
 
 
 def _nothing_usable(rejected: list[dict[str, str]]) -> str:
     if not rejected:
         return (
             "corpus: no audio file in it; put recordings at "
-            "<subset>/<speaker>/<chapter>/<speaker>-<chapter>-<utterance>.flac (or wav, mp3, ogg)."
+            "<subset>/<speaker>/<chapter>/<speaker>-<chapter>-<utterance>.flac (or wav, mp3, ogg), "
+            "or at <speaker>/<session>/ beside a speakers.csv."
         )
     first = rejected[0]
     return (

@@ -2,6 +2,7 @@
 
 import random
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,11 +11,14 @@ import pytest
 import speech.corpus.index
 from speech.audio import inspect_audio
 from speech.corpus.index import UTTERANCE_COLUMNS, describe_corpus, index_corpus
-from speech.corpus.librispeech import find_recordings, locate, read_genders
+from speech.corpus.layouts import Location, list_recordings, locate
+from speech.corpus.listing import Listing, Recording
 from speech.errors import UserError
+from speech.params import CorpusSubset
 
 GENDERS = {"1": "F", "2": "M", "3": None}
-SETTINGS = {"min_seconds": 0.5, "chunk_samples": 32_000}
+EVERYTHING = CorpusSubset(speakers_per_gender=None, chapters_at_least=1, minutes_per_speaker=None)
+SETTINGS = {"min_seconds": 0.5, "chunk_samples": 32_000, "subset": EVERYTHING, "seed": 17}
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +51,15 @@ def decoded(monkeypatch):
     return names
 
 
+def listed(audio, genders=GENDERS):
+    """List a corpus in LibriSpeech layout, with these genders in SPEAKERS.TXT."""
+    table = audio / "SPEAKERS.TXT"
+    table.write_text("".join(f"{name} | {gender} |\n" for name, gender in genders.items()))
+    return list_recordings(Location(audio, table))
+
+
 def index(audio, genders=GENDERS, **changes):
-    return index_corpus(audio, genders, **SETTINGS | changes)
+    return index_corpus(audio, listed(audio, genders), **SETTINGS | changes)
 
 
 def reasons(found):
@@ -173,7 +184,7 @@ def test_uppercase_suffixes_count(audio):
 
 
 def test_a_speaker_that_is_not_in_the_table_is_named(audio):
-    with pytest.raises(UserError, match=r"SPEAKERS\.TXT: no line for 2 speaker\(s\).*\(1, 3\)"):
+    with pytest.raises(UserError, match=r"^SPEAKERS\.TXT: no line for 2 speaker\(s\).*\(1, 3\)"):
         index(audio, {"2": "M"})
 
 
@@ -263,17 +274,12 @@ def test_the_shortest_length_is_judged_anew_on_remembered_facts(audio, decoded):
     assert decoded == []
 
 
-def test_the_result_does_not_depend_on_order_or_jobs(audio, monkeypatch):
+def test_the_result_does_not_depend_on_order_or_jobs(audio):
     utterance(audio).write_text("no sound")
     before = index(audio)
-
-    def shuffled(folder):
-        found = list(find_recordings(folder))
-        random.Random(3).shuffle(found)
-        return found
-
-    monkeypatch.setattr(speech.corpus.index, "find_recordings", shuffled)
-    after = index(audio, jobs=2)
+    listing = listed(audio)
+    shuffled = random.Random(3).sample(listing.found, len(listing.found))
+    after = index_corpus(audio, replace(listing, found=shuffled), jobs=2, **SETTINGS)
     pd.testing.assert_frame_equal(after.utterances, before.utterances)
     pd.testing.assert_frame_equal(after.rejected, before.rejected)
     pd.testing.assert_frame_equal(after.facts, before.facts)
@@ -303,6 +309,7 @@ def test_the_description_counts_what_the_index_holds(audio, write_audio, voice):
         "minutes": round(11 / 60, 2),
         "female": {"speakers": 1, "chapters": 1, "utterances": 2, "minutes": round(3.5 / 60, 2)},
         "male": {"speakers": 1, "chapters": 1, "utterances": 1, "minutes": round(2.5 / 60, 2)},
+        "left_out_by_subset": {"speakers": 0, "utterances": 0},
         "rejected": {
             "files": 2,
             "reasons": {
@@ -322,7 +329,7 @@ def test_a_chapter_is_known_by_its_speaker_too(audio):
 
 def test_the_whole_sample_corpus_is_usable(tiny_corpus):
     location = locate(tiny_corpus)
-    found = index(location.audio, read_genders(location.speakers), jobs=2)
+    found = index_corpus(location.audio, list_recordings(location), jobs=2, **SETTINGS)
     assert set(found.rejected["reason"]) <= {"shorter than one chunk"}
     summary = describe_corpus(found)
     assert (summary["speakers"], summary["chapters"]) == (8, 16)
@@ -333,12 +340,75 @@ def test_the_whole_sample_corpus_is_usable(tiny_corpus):
 def test_real_recordings_are_usable(dev_clean_20, tmp_path):
     """One chapter of a real reader, whose MP3 holds stretches of digital silence."""
     location = locate(dev_clean_20)
-    first = next(iter(find_recordings(location.audio)))
+    listing = list_recordings(location)
+    first = listing.recordings[0]
     chapter = (location.audio / first.path).parent
     audio = tmp_path / first.speaker_id
     audio.mkdir()
     (audio / chapter.name).symlink_to(chapter.resolve())
-    found = index(tmp_path, read_genders(location.speakers), jobs=2)
+    found = index(tmp_path, listing.genders, jobs=2)
     assert len(found.utterances) == len(list(chapter.glob("*.mp3")))
     assert set(found.rejected["reason"]) <= {"shorter than one chunk"}
     assert found.utterances["seconds"].between(1, 36).all()
+
+
+def test_what_the_subset_leaves_out_is_counted_and_not_rejected(audio, write_audio, voice):
+    write_audio(utterance(audio), voice(1.0))
+    utterance(audio, "3").write_text("no sound")
+    one_each = EVERYTHING.model_copy(update={"speakers_per_gender": 1})
+    cut = one_each.model_copy(update={"minutes_per_speaker": 2.6 / 60})
+    everyone, someone = index(audio, subset=one_each), index(audio, subset=cut)
+    assert everyone.left_out["speaker_id"].tolist() == ["3"]
+    assert describe_corpus(everyone)["left_out_by_subset"] == {"speakers": 1, "utterances": 1}
+    assert [task for _, task, _ in reasons(everyone)] == ["speaker", "both tasks"]
+    assert describe_corpus(someone)["left_out_by_subset"] == {"speakers": 1, "utterances": 3}
+    assert len(someone.utterances) == len(someone.left_out) - 1 == 2
+
+
+def test_a_speaker_with_nothing_usable_is_not_counted_for_the_subset(audio):
+    for number in range(2):
+        utterance(audio, "1", number).write_text("no sound")
+    with pytest.raises(UserError, match="has 0 female and 1 male speakers"):
+        index(audio, subset=EVERYTHING.model_copy(update={"speakers_per_gender": 1}))
+
+
+# --- ids, which users choose as they like --------------------------------------------------------
+
+
+def index_named(audio, **ids):
+    """Index one recording under ids of another layout, beside one under usual ids."""
+    known = {"utterance_id": "u", "speaker_id": "s", "chapter_id": "c"} | ids
+    found = [
+        Recording("dev/1/7/1-7-0000.flac", **known),
+        Recording("dev/2/7/2-7-0000.flac", "other", "Ann", "c"),
+    ]
+    genders = {item.speaker_id: "F" for item in found}
+    return index_corpus(audio, Listing(found, genders, "table.csv"), **SETTINGS)
+
+
+@pytest.mark.parametrize(
+    "name", ["007", "Zoë Ångström", "Иван", "a-b", "50%", "p_F", "NA", "nan", "…", "a.b", "-"]
+)
+def test_ids_of_all_kinds_are_kept_as_text(audio, name):
+    found = index_named(audio, speaker_id=name, utterance_id=name, chapter_id=name).utterances
+    row = found[found["speaker_id"] == name].iloc[0]
+    assert (row["utterance_id"], row["speaker_id"], row["chapter_id"]) == (name, name, name)
+
+
+@pytest.mark.parametrize("name", ["a/b", "../x", "", "a\nb", "a\0b"])
+@pytest.mark.parametrize("key", ["speaker_id", "utterance_id"])
+def test_an_id_that_cannot_name_features_is_refused_with_its_file(audio, key, name):
+    with pytest.raises(UserError, match=rf"^corpus: dev/1/7/1-7-0000\.flac has the {key} '"):
+        index_named(audio, **{key: name})
+
+
+@pytest.mark.parametrize("name", ["..", ".hidden", "x" * 101, "ä" * 51])
+def test_a_speaker_that_cannot_be_a_files_name_is_refused(audio, name):
+    with pytest.raises(UserError, match="must not begin with a dot nor be longer than 100 bytes"):
+        index_named(audio, speaker_id=name)
+
+
+@pytest.mark.parametrize("name", ["ann", "ANN"])
+def test_speakers_that_differ_by_spelling_only_are_refused_as_one_person(audio, name):
+    with pytest.raises(UserError, match=f"the speakers '{name}' and 'Ann' differ in nothing but"):
+        index_named(audio, speaker_id=name)

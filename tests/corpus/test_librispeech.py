@@ -8,26 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speech.corpus.librispeech import (
-    Location,
-    Misnamed,
-    Recording,
-    find_recordings,
-    locate,
-    read_genders,
-)
+from speech.corpus.layouts import locate
+from speech.corpus.librispeech import list_recordings, read_genders
+from speech.corpus.listing import Misnamed, Recording
 from speech.errors import UserError
 
 HEADER = ";ID  |SEX| SUBSET           |MINUTES| NAME\n"
-
-
-@pytest.fixture
-def corpus(tmp_path):
-    """Make a folder that holds LibriSpeech/ with one subset; no audio."""
-    root = tmp_path / "downloads" / "LibriSpeech"
-    (root / "dev-clean" / "84" / "121123").mkdir(parents=True)
-    (root / "SPEAKERS.TXT").write_text(HEADER + "84 | F | dev-clean | 8.02 | Christie Nowak\n")
-    return root
 
 
 @pytest.fixture
@@ -42,55 +28,17 @@ def speakers_table(tmp_path):
     return write
 
 
+def find(audio):
+    """List the audio files beside an empty SPEAKERS.TXT."""
+    table = audio / "SPEAKERS.TXT"
+    table.touch()
+    return list_recordings(audio, table).found
+
+
 def touch(audio, *paths):
     for path in paths:
         (audio / path).parent.mkdir(parents=True, exist_ok=True)
         (audio / path).touch()
-
-
-def test_the_root_is_located_by_its_own_name(corpus):
-    assert locate(corpus) == Location(corpus, corpus / "SPEAKERS.TXT")
-
-
-def test_the_folder_that_holds_librispeech_serves_too(corpus):
-    assert locate(corpus.parent) == Location(corpus, corpus / "SPEAKERS.TXT")
-
-
-def test_one_subset_serves_with_the_table_above_it(corpus):
-    subset = corpus / "dev-clean"
-    location = locate(subset)
-    assert location.audio == subset
-    assert location.speakers.samefile(corpus / "SPEAKERS.TXT")
-
-
-def test_a_subset_named_from_inside_finds_the_table_above_it(corpus, monkeypatch):
-    monkeypatch.chdir(corpus / "dev-clean")
-    assert locate(Path()).speakers.samefile(corpus / "SPEAKERS.TXT")
-
-
-def test_spaces_and_other_alphabets_above_the_corpus_do_not_matter(tmp_path):
-    root = tmp_path / "Meine Aufnahmen (2024)" / "Ήχοι 音"
-    touch(root, "SPEAKERS.TXT", "1/2/1-2-0.flac")
-    assert locate(root).audio == root
-    assert [found.path for found in find_recordings(root)] == ["1/2/1-2-0.flac"]
-
-
-def test_a_folder_that_does_not_exist_is_named_with_the_key(tmp_path):
-    with pytest.raises(
-        UserError, match=r"^corpus: the folder .*nowhere does not exist; set corpus"
-    ):
-        locate(tmp_path / "nowhere")
-
-
-def test_a_file_in_place_of_the_folder_is_told(corpus):
-    with pytest.raises(UserError, match=r"SPEAKERS\.TXT is a file, not a folder; set corpus"):
-        locate(corpus / "SPEAKERS.TXT")
-
-
-def test_a_folder_without_the_table_of_speakers_is_told_what_to_add(tmp_path):
-    (tmp_path / "a" / "b").mkdir(parents=True)
-    with pytest.raises(UserError, match=r"has no SPEAKERS\.TXT .* `ID \| SEX \|"):
-        locate(tmp_path / "a" / "b")
 
 
 def test_genders_are_read_past_comments_blank_lines_and_padding(speakers_table):
@@ -110,7 +58,7 @@ def test_a_name_may_hold_the_delimiter(speakers_table):
     assert read_genders(path) == {"60": "M"}
 
 
-@pytest.mark.parametrize("sex", ["", " ", "X", "female", "?"])
+@pytest.mark.parametrize("sex", ["", " ", "X", "nonbinary", "?"])
 def test_any_other_gender_is_none_on_record(speakers_table, sex):
     assert read_genders(speakers_table(f"7 | {sex} | dev | 1.0 | A\n")) == {"7": None}
 
@@ -154,7 +102,7 @@ def test_recordings_of_every_format_are_placed_with_or_without_a_subset(tmp_path
     name = f"84/121123/84-121123-0000.{suffix}"
     touch(tmp_path, name, f"dev-clean/{name}")
     recording = Recording(name, "84-121123-0000", "84", "121123")
-    assert list(find_recordings(tmp_path)) == [
+    assert find(tmp_path) == [
         recording,
         Recording(f"dev-clean/{name}", *list(vars(recording).values())[1:]),
     ]
@@ -168,14 +116,14 @@ def test_other_files_and_hidden_ones_are_no_recordings(tmp_path):
         "84/121123/84-121123-0000.flac.part",
         "SPEAKERS.TXT",
     )
-    assert list(find_recordings(tmp_path)) == []
+    assert find(tmp_path) == []
 
 
 @pytest.mark.parametrize("stem", ["84-121123", "84-121123-0000-1", "recording", "84--0000", "-1-2"])
 def test_a_wrong_name_is_told(tmp_path, stem):
     touch(tmp_path, f"84/121123/{stem}.flac")
     reason = "wrong name: not <speaker>-<chapter>-<utterance>"
-    assert list(find_recordings(tmp_path)) == [Misnamed(f"84/121123/{stem}.flac", reason)]
+    assert find(tmp_path) == [Misnamed(f"84/121123/{stem}.flac", reason)]
 
 
 @pytest.mark.parametrize(
@@ -183,7 +131,7 @@ def test_a_wrong_name_is_told(tmp_path, stem):
 )
 def test_a_wrong_place_is_told(tmp_path, folder):
     touch(tmp_path, Path(folder) / "84-121123-0000.flac")
-    (found,) = find_recordings(tmp_path)
+    (found,) = find(tmp_path)
     assert found == Misnamed(
         (Path(folder) / "84-121123-0000.flac").as_posix(),
         "wrong place: not in <speaker>/<chapter>/ as its name says",
@@ -197,7 +145,7 @@ def test_a_name_that_is_not_utf8_is_told_in_letters_that_can_be_written_down(tmp
         (folder / os.fsdecode(b"84-121123-\xff.flac")).touch()
     except OSError:
         pytest.skip("this file system takes only names in UTF-8")
-    (found,) = find_recordings(tmp_path)
+    (found,) = find(tmp_path)
     assert found == Misnamed(
         "84/121123/84-121123-\N{REPLACEMENT CHARACTER}.flac", "wrong name: not UTF-8"
     )
@@ -207,14 +155,14 @@ def test_a_linked_speaker_folder_is_followed(tmp_path):
     touch(tmp_path / "elsewhere", "121123/84-121123-0000.flac")
     (tmp_path / "corpus").mkdir()
     (tmp_path / "corpus" / "84").symlink_to(tmp_path / "elsewhere")
-    (found,) = find_recordings(tmp_path / "corpus")
+    (found,) = find(tmp_path / "corpus")
     assert found.path == "84/121123/84-121123-0000.flac"
 
 
 def test_the_order_does_not_depend_on_the_file_system(tmp_path, monkeypatch):
     names = [f"{s}/{c}/{s}-{c}-{u:04d}.flac" for s in (9, 10) for c in (1, 2) for u in range(3)]
     touch(tmp_path, *names)
-    expected = [found.path for found in find_recordings(tmp_path)]
+    expected = [found.path for found in find(tmp_path)]
     assert expected == sorted(names)
     walk = os.walk
 
@@ -225,24 +173,22 @@ def test_the_order_does_not_depend_on_the_file_system(tmp_path, monkeypatch):
             yield folder, folders, files
 
     monkeypatch.setattr(os, "walk", shuffled)
-    assert [found.path for found in find_recordings(tmp_path)] == expected
+    assert [found.path for found in find(tmp_path)] == expected
 
 
 def test_the_sample_corpus_has_the_layout_throughout(tiny_corpus):
     location = locate(tiny_corpus)
-    found = list(find_recordings(location.audio))
-    assert all(isinstance(item, Recording) for item in found)
-    genders = read_genders(location.speakers)
-    assert {item.speaker_id for item in found} == set(genders)
-    assert sorted(genders.values()) == ["F"] * 4 + ["M"] * 4
+    listing = list_recordings(location.audio, location.labels)
+    assert listing.found == listing.recordings
+    assert {item.speaker_id for item in listing.recordings} == set(listing.genders)
+    assert sorted(listing.genders.values()) == ["F"] * 4 + ["M"] * 4
 
 
 def test_librispeech_itself_has_the_layout_throughout(dev_clean_20):
     location = locate(dev_clean_20)
-    found = list(find_recordings(location.audio))
-    assert len(found) == 1_313
-    assert all(isinstance(item, Recording) for item in found)
+    listing = list_recordings(location.audio, location.labels)
+    found = listing.recordings
+    assert len(listing.found) == len(found) == 1_313
     assert len({(item.speaker_id, item.chapter_id) for item in found}) == 48
-    genders = read_genders(location.speakers)
-    heard = [genders[speaker] for speaker in {item.speaker_id for item in found}]
+    heard = [listing.genders[speaker] for speaker in {item.speaker_id for item in found}]
     assert (heard.count("M"), heard.count("F")) == (11, 9)

@@ -11,7 +11,8 @@ from typing import get_args
 import pytest
 
 from speech.corpus import official
-from speech.corpus.librispeech import find_recordings, locate, read_genders
+from speech.corpus.layouts import list_recordings, locate
+from speech.corpus.librispeech import read_genders
 from speech.corpus.official import ARCHIVES, fetch_subsets
 from speech.errors import UserError
 from speech.params import Subset
@@ -66,7 +67,7 @@ def library(tmp_path, mirror):
 
 
 def recordings(folder):
-    return [found.path for found in find_recordings(locate(folder).audio)]
+    return [found.path for found in list_recordings(locate(folder)).found]
 
 
 DEV_CLEAN = [f"dev-clean/{one}/7/{one}-7-0000.flac" for one in (1, 2, 3)]
@@ -116,7 +117,7 @@ def test_a_subset_is_fetched_and_unpacked_and_the_archive_removed(library):
     folder = library.fetch("dev-clean")
     assert folder == library.home / "dev-clean"
     assert recordings(folder) == DEV_CLEAN
-    assert read_genders(locate(folder).speakers) == {"1": "M", "2": "F", "3": "M"}
+    assert read_genders(locate(folder).labels) == {"1": "M", "2": "F", "3": "M"}
     assert library.asked() == [PLACE]
     assert list(library.archives.iterdir()) == []
     assert [path.name for path in library.home.iterdir()] == ["dev-clean"]
@@ -311,7 +312,7 @@ def test_a_list_of_subsets_is_one_corpus_that_takes_no_room_of_its_own(library):
     folder = library.fetch("test-other", "dev-clean")
     assert folder == library.home / "dev-clean+test-other"
     assert recordings(folder) == DEV_CLEAN + TEST_OTHER
-    assert set(read_genders(locate(folder).speakers)) == {"1", "2", "3", "4", "5"}
+    assert set(read_genders(locate(folder).labels)) == {"1", "2", "3", "4", "5"}
     for path in DEV_CLEAN:
         link = folder / "LibriSpeech" / path
         assert link.samefile(library.home / "dev-clean" / "LibriSpeech" / path)
@@ -350,7 +351,7 @@ def test_tables_that_are_the_same_in_every_archive_stay_as_they_are(library):
     library.offer("dev-clean", pack("dev-clean", [1], table))
     library.offer("test-other", pack("test-other", [4], table))
     folder = library.fetch("dev-clean", "test-other")
-    assert locate(folder).speakers.read_text() == f"; ID | SEX\n{table}"
+    assert locate(folder).labels.read_text() == f"; ID | SEX\n{table}"
 
 
 # --- what is shown ------------------------------------------------------------------------------

@@ -37,7 +37,10 @@ def refused(project, stage, *arguments):
 def point_to(project, corpus):
     """Do what fetch_corpus does, without a process."""
     point(project.root / "data/corpus/audio", corpus)
-    point(project.root / "data/corpus/SPEAKERS.TXT", corpus / "SPEAKERS.TXT")
+    point(project.root / "data/corpus/labels", corpus / "SPEAKERS.TXT")
+    overrides = project.root / "data/inline_overrides.csv"
+    overrides.write_text("speaker_id,gender,reason\n")
+    point(project.root / "data/corpus/gender_overrides.csv", overrides)
 
 
 def list_utterances(project, genders, chapters):
@@ -191,7 +194,7 @@ def test_damaged_weights_are_named_and_no_features_are_made(project, tmp_path):
 @pytest.mark.parametrize(
     ("stage", "named"),
     [
-        (["index_corpus"], "data/corpus/SPEAKERS.TXT"),
+        (["index_corpus"], "data/corpus/labels"),
         (["split_by_speaker"], "data/utterances.parquet"),
         (["extract_mfcc"], "data/utterances.parquet"),
         (["fit", "gender", "mfcc", "dummy"], "data/folds/gender.csv"),

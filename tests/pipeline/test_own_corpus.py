@@ -1,5 +1,6 @@
 """A folder of one's own is read where it lies, and only what changed there is done again."""
 
+import json
 import os
 import shutil
 import signal
@@ -165,3 +166,90 @@ def test_an_undecodable_file_is_rejected_by_name_and_the_rest_goes_on(bare, fold
     assert "empty" in rejected.loc["small/2/1/2-1-0001.wav", "reason"]
     assert kept(told, "extract_mfcc") == (TOTAL - 2, 0)
     assert "2 files rejected" in told.closing_line("index_corpus")
+
+
+# --- a table ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def table(tmp_path, folder_corpus):
+    """Write a table of the small corpus; its speakers' names need care wherever they stand."""
+    corpus = folder_corpus("Über alle")
+    rows = [
+        (
+            f"Über alle/{file.relative_to(corpus)}",
+            f"{1 + number // 4:03d} Zoë %",
+            "FM"[number // 4 % 2],
+        )
+        for number, file in enumerate(sorted(corpus.rglob("*.wav")))
+    ]
+    table = pd.DataFrame(rows, columns=["path", "speaker_id", "gender"])
+    table = table.assign(session_id=["one", "one", "two", "two"] * SPEAKERS)
+    table.to_csv(tmp_path / "my table.csv", index=False, sep=";")
+    return tmp_path / "my table.csv"
+
+
+def corpus_metrics(project):
+    return json.loads((project.root / "metrics/corpus.json").read_text("utf-8"))
+
+
+def test_a_table_runs_through_and_what_changes_in_it_or_its_files_is_noticed(
+    bare, table, write_audio, voice
+):
+    bare.set(corpus=str(table), models=["svm"])
+    told = bare.dvc("repro", "evaluate@speaker")
+    assert kept(told, "extract_mfcc") == (TOTAL, 0)
+    before = features(bare)
+    assert sorted(before) == [f"{n:03d} Zoë %.safetensors" for n in range(1, SPEAKERS + 1)]
+    predictions = bare.root / "data/predictions/speaker/mfcc-svm/utterances.parquet"
+    assert "p_001 Zoë %" in pd.read_parquet(predictions).columns
+    metrics = corpus_metrics(bare)
+    assert (metrics["female"]["speakers"], metrics["male"]["speakers"]) == (4, 4)
+    assert metrics["chapters"] == SPEAKERS * CHAPTERS
+    assert bare.dvc("repro", "evaluate@speaker").stages_run == []
+
+    table.write_text(
+        table.read_text("utf-8").replace("001 Zoë %;F", "001 Zoë %;nonbinary"), "utf-8"
+    )
+    told = bare.dvc("repro", "extract_mfcc")
+    assert kept(told, "extract_mfcc") == (TOTAL, TOTAL)
+    metrics = corpus_metrics(bare)
+    assert metrics["female"]["speakers"] == 3
+    assert metrics["rejected"] == {"files": 0, "reasons": {"no gender on record": 4}}
+
+    write_audio(table.parent / "Über alle/small/5/0/5-0-0001.wav", voice(2.5, seed=998))
+    told = bare.dvc("repro", "extract_mfcc")
+    assert told.stages_run == ["fetch_corpus", "index_corpus", "extract_mfcc"]
+    assert kept(told, "extract_mfcc") == (TOTAL, TOTAL - 1)
+    assert changed(before, features(bare)) == ["005 Zoë %.safetensors"]
+    assert bare.dvc("repro", "extract_mfcc").stages_run == []
+
+
+def test_overrides_are_noticed_when_given_when_their_file_changes_and_when_taken_back(
+    bare, table, tmp_path
+):
+    def repeated():
+        told = bare.dvc("repro", "index_corpus")
+        return told.stages_run, corpus_metrics(bare)["gender_overrides"]
+
+    # As DVC writes it from the command line: an id that looks like a number becomes one.
+    numbered = table.read_text("utf-8").replace(" Zoë %", "7").replace("0017", "17")
+    table.write_text(numbered, "utf-8")
+    bare.set(corpus=str(table))
+    bare.dvc("exp", "run", "-S", "gender_overrides={17: M}", "index_corpus")
+    stages, (applied,) = repeated()
+    assert stages == []
+    assert applied == {"speaker": "17", "from": "F", "to": "M", "reason": "as params.yaml says"}
+
+    mine = tmp_path / "mine.csv"
+    mine.write_text("speaker_id,gender,reason\n0027,F,heard\n")
+    bare.set(gender_overrides=str(mine))
+    _, (applied,) = repeated()
+    assert applied == {"speaker": "0027", "from": "M", "to": "F", "reason": "heard"}
+    mine.write_text("speaker_id,gender,reason\n0027,F,heard again\n")
+    stages, (applied,) = repeated()
+    assert stages == ["fetch_corpus", "index_corpus"]
+    assert applied["reason"] == "heard again"
+
+    bare.set(gender_overrides=None)
+    assert repeated()[1] == []

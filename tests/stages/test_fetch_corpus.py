@@ -112,7 +112,7 @@ def test_an_empty_variable_in_the_environment_is_none(
 
 
 def test_a_name_that_is_nothing_is_told_which_there_are(here, make_params):
-    with pytest.raises(UserError, match="corpus: the folder dev-cleen does not exist") as caught:
+    with pytest.raises(UserError, match="corpus: dev-cleen does not exist") as caught:
         fetch_corpus(make_params(corpus="dev-cleen"))
     for name in ("`sample`", *get_args(Subset)):
         assert name in str(caught.value)

@@ -1,0 +1,160 @@
+"""A subset has what was asked for, whatever the corpus, its order and the machine, or is none."""
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from speech.corpus.subset import choose_subset
+from speech.errors import UserError
+from speech.params import SAMPLE_RATE, CorpusSubset
+
+COLUMNS = ["speaker_id", "chapter_id", "gender", "samples"]
+
+
+def corpus(rows):
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return table.assign(utterance_id=[f"u{number}" for number in range(len(table))])
+
+
+def even(speakers=12, chapters=3, utterances=4, seconds=10):
+    """Make a corpus of alternating genders, all utterances of one length."""
+    return corpus(
+        [
+            (f"s{speaker}", f"c{chapter}", "FM"[speaker % 2], seconds * SAMPLE_RATE)
+            for speaker in range(speakers)
+            for chapter in range(chapters)
+            for _ in range(utterances)
+        ]
+    )
+
+
+def asked(speakers=None, chapters=1, minutes=None):
+    return CorpusSubset(
+        speakers_per_gender=speakers, chapters_at_least=chapters, minutes_per_speaker=minutes
+    )
+
+
+def choose(table, subset, seed=17):
+    return table[choose_subset(table, subset, seed)]
+
+
+ROWS = st.lists(
+    st.tuples(
+        st.integers(0, 7),
+        st.sampled_from("xyz"),
+        st.integers(1, 60 * SAMPLE_RATE),
+    ),
+    min_size=1,
+    max_size=60,
+).map(
+    # A speaker has one gender, or none.
+    lambda rows: corpus([(f"s{s}", c, ("F", "M", "F", None)[s % 4], n) for s, c, n in rows])
+)
+SUBSETS = st.builds(
+    asked,
+    st.none() | st.integers(1, 3),
+    st.integers(1, 3),
+    st.none() | st.floats(0.01, 3),
+)
+
+
+@given(ROWS, SUBSETS, st.integers(0, 2**32 - 1), st.randoms())
+def test_any_subset_is_what_was_asked_for_and_the_same_in_any_order(table, subset, seed, random):
+    order = random.sample(range(len(table)), len(table))
+    try:
+        chosen = choose(table, subset, seed)
+    except UserError:
+        with pytest.raises(UserError, match=r"^subset"):
+            choose(table.iloc[order], subset, seed)
+        return
+    assert set(choose(table.iloc[order], subset, seed)["utterance_id"]) == set(
+        chosen["utterance_id"]
+    )
+    speakers = chosen.groupby("speaker_id")
+    assert speakers["chapter_id"].nunique().min() >= subset.chapters_at_least
+    if subset.speakers_per_gender:
+        per_gender = chosen.drop_duplicates("speaker_id")["gender"].value_counts()
+        assert per_gender.to_dict() == dict.fromkeys("FM", subset.speakers_per_gender)
+        assert chosen["gender"].notna().all()
+    if subset.minutes_per_speaker:
+        limit = subset.minutes_per_speaker * 60 * SAMPLE_RATE
+        assert speakers["samples"].sum().max() <= limit
+        for speaker, own in speakers:
+            rest = table[(table["speaker_id"] == speaker) & ~table.index.isin(own.index)]
+            assert (rest["samples"] > limit - own["samples"].sum()).all(), "one more would fit"
+
+
+@given(ROWS, st.integers(1, 3), st.floats(0.01, 3))
+def test_whoever_can_give_the_chapters_within_the_minutes_takes_part(table, chapters, minutes):
+    shortest = table.groupby(["speaker_id", "chapter_id"])["samples"].min().sort_values()
+    least = shortest.groupby("speaker_id").apply(lambda own: own.head(chapters).sum())
+    many = shortest.groupby("speaker_id").size() >= chapters
+    able = set(least.index[many & (least <= minutes * 60 * SAMPLE_RATE)])
+    try:
+        found = set(choose(table, asked(None, chapters, minutes))["speaker_id"])
+    except UserError:
+        found = set()
+    assert found == able
+
+
+def test_by_default_everything_is_chosen_speakers_without_gender_too():
+    table = even().assign(gender=None)
+    assert choose_subset(table, asked(), 17).all()
+
+
+def test_another_seed_draws_other_speakers():
+    drawn = {tuple(choose(even(), asked(speakers=3), s)["speaker_id"].unique()) for s in range(9)}
+    assert len(drawn) > 5
+
+
+def test_more_speakers_are_added_to_those_of_a_smaller_number():
+    few, many = (set(choose(even(), asked(speakers=n))["speaker_id"]) for n in (2, 4))
+    assert few < many
+
+
+def test_speakers_that_join_the_corpus_only_take_their_own_places():
+    before = set(choose(even(10), asked(speakers=3))["speaker_id"])
+    after = set(choose(even(12), asked(speakers=3))["speaker_id"])
+    assert after - before <= {"s10", "s11"}
+
+
+def test_the_draw_is_the_same_on_every_machine():
+    """Written down, so that a change of it is noticed: it would change everybody's results."""
+    chosen = choose(even(), asked(speakers=2))["speaker_id"].unique()
+    assert sorted(chosen) == ["s0", "s1", "s5", "s6"]
+
+
+def test_minutes_are_spread_over_all_chapters():
+    chosen = choose(even(), asked(minutes=1.0))
+    assert (chosen.groupby(["speaker_id", "chapter_id"]).size() == 2).all()
+
+
+def test_room_is_left_for_the_chapters_that_are_asked_for():
+    second = SAMPLE_RATE
+    table = corpus([("s", "x", "F", n * second) for n in (9, 1)] + [("s", "y", "F", 8 * second)])
+    for seed in range(8):
+        chosen = choose(table, asked(chapters=2, minutes=9.5 / 60), seed)
+        assert sorted(chosen["samples"] / second) == [1, 8]
+
+
+def test_too_few_speakers_are_counted():
+    table = even(7)
+    with pytest.raises(UserError) as caught:
+        choose(table, asked(speakers=4, chapters=3, minutes=0.5))
+    assert str(caught.value) == (
+        "subset.speakers_per_gender is 4, but the corpus has 4 female and 3 male speakers with "
+        "3 chapters or more within 0.5 minutes; ask for less."
+    )
+
+
+@pytest.mark.parametrize(
+    ("subset", "terms"),
+    [
+        (asked(chapters=4), "4 chapters or more"),
+        (asked(minutes=0.01), "1 chapter or more within 0.01 minutes"),
+    ],
+)
+def test_a_subset_that_nobody_is_in_is_refused(subset, terms):
+    with pytest.raises(UserError, match=f"^subset: nobody in the corpus has {terms}; ask for less"):
+        choose(even(), subset)

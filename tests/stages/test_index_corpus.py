@@ -1,0 +1,145 @@
+"""From what the user names to the index: what was decided on the way is told in the metrics."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from speech.errors import UserError
+from stages.fetch_corpus import fetch_corpus
+from stages.index_corpus import build_index
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    """Work at the root of a project of its own, in which nobody lives."""
+    root = tmp_path / "project"
+    root.mkdir()
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    return root
+
+
+@pytest.fixture
+def table(tmp_path, write_audio, voice):
+    """Write a table of two women, a man and somebody else, two files of 2.5 s each."""
+    rows = []
+    for speaker, gender in (("ann", "female"), ("eve", "F"), ("bob", "Man"), ("sam", "other")):
+        for number in range(2):
+            write_audio(tmp_path / f"tapes/{speaker} {number}.wav", voice(2.5, seed=len(rows)))
+            rows.append((f"tapes/{speaker} {number}.wav", speaker, gender, f"day {number}"))
+    path = tmp_path / "my.csv"
+    columns = ["path", "speaker_id", "gender", "session_id"]
+    pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture
+def indexed(make_params, table):
+    """Run both stages; return the closing line, the metrics and the utterances."""
+
+    def run(**changes):
+        params = make_params(**{"corpus": str(table), "parallel.jobs": 1, **changes})
+        fetch_corpus(params)
+        line = build_index(params)
+        metrics = json.loads(Path("metrics/corpus.json").read_text("utf-8"))
+        return line, metrics, pd.read_parquet("data/utterances.parquet")
+
+    return run
+
+
+def without_sessions(table):
+    pd.read_csv(table).drop(columns="session_id").to_csv(table, index=False)
+
+
+def test_a_table_becomes_the_index(indexed):
+    line, metrics, utterances = indexed()
+    speakers = ["ann", "ann", "bob", "bob", "eve", "eve", "sam", "sam"]
+    assert utterances["speaker_id"].tolist() == speakers
+    assert utterances["path"].tolist()[:2] == ["ann 0.wav", "ann 1.wav"]
+    assert metrics["sessions"] == "as the corpus names them"
+    assert metrics["female"]["speakers"] == 2
+    assert metrics["rejected"]["reasons"] == {"no gender on record": 2}
+    assert line.startswith("8 utterances of 4 speakers, 0.3 minutes; 0 files rejected")
+
+
+def test_sessions_that_nobody_named_are_told(indexed, table):
+    without_sessions(table)
+    line, metrics, _ = indexed()
+    assert metrics["sessions"] == "one per file where none is named (8 of 8 files)"
+    assert metrics["chapters"] == 8
+    assert f"sessions: {metrics['sessions']}" in line
+
+
+def test_the_subset_is_stated(indexed):
+    line, metrics, utterances = indexed(
+        **{"subset.speakers_per_gender": 1, "subset.minutes_per_speaker": 0.05}
+    )
+    assert len(utterances) == 2
+    assert metrics["subset"] == {
+        "speakers_per_gender": 1,
+        "chapters_at_least": 1,
+        "minutes_per_speaker": 0.05,
+    }
+    assert metrics["left_out_by_subset"] == {"speakers": 2, "utterances": 6}
+    assert "left out by the subset: 6 utterances, and with them 2 speakers" in line
+    assert pd.read_csv("data/rejected.csv").empty
+
+
+def test_a_subset_that_is_too_large_is_refused_and_nothing_written(indexed):
+    with pytest.raises(UserError, match="has 2 female and 1 male speakers"):
+        indexed(**{"subset.speakers_per_gender": 2})
+
+
+def test_inline_overrides_are_applied_and_stated(indexed):
+    line, metrics, utterances = indexed(gender_overrides={"sam": "M", "bob": "F"})
+    genders = utterances.drop_duplicates("speaker_id").set_index("speaker_id")["gender"]
+    assert genders.to_dict() == {"ann": "F", "bob": "F", "eve": "F", "sam": "M"}
+    assert metrics["gender_overrides"] == [
+        {"speaker": "sam", "from": None, "to": "M", "reason": "as params.yaml says"},
+        {"speaker": "bob", "from": "M", "to": "F", "reason": "as params.yaml says"},
+    ]
+    assert metrics["rejected"]["reasons"] == {}
+    assert line.endswith("genders overridden: 2")
+
+
+def test_an_id_that_yaml_takes_for_a_number_is_that_text(indexed, table):
+    table.write_text(table.read_text().replace("bob,", "7976,"))
+    _, metrics, _ = indexed(gender_overrides={7976: "F"})
+    assert metrics["gender_overrides"][0]["speaker"] == "7976"
+
+
+def test_overrides_of_a_csv_are_applied_with_their_reasons(indexed, tmp_path):
+    mine = tmp_path / "mine.csv"
+    mine.write_text("speaker_id,gender,reason\nsam,F,asked her\n")
+    _, metrics, _ = indexed(gender_overrides=str(mine))
+    assert metrics["gender_overrides"] == [
+        {"speaker": "sam", "from": None, "to": "F", "reason": "asked her"}
+    ]
+    # And back: the user's file is not written to.
+    _, metrics, _ = indexed()
+    assert metrics["gender_overrides"] == []
+    assert "asked her" in mine.read_text()
+
+
+def test_a_mistake_in_the_users_table_is_told_with_the_users_name_for_it(indexed, table):
+    table.write_text(table.read_text() + "tapes/ann 0.wav,ann,F,x\n")
+    with pytest.raises(UserError, match=rf"^{table}: line 10 names the file of line 2 again"):
+        indexed()
+
+
+def test_overrides_that_are_no_file_are_refused(indexed):
+    with pytest.raises(UserError, match=r"^gender_overrides: no/where\.csv is no file; set it to"):
+        indexed(gender_overrides="no/where.csv")
+
+
+@pytest.mark.parametrize("inner", ["project", "home"])
+def test_recordings_with_no_folder_of_their_own_are_refused(
+    indexed, table, tmp_path, write_audio, voice, inner
+):
+    (tmp_path / inner / "deep").mkdir(parents=True)
+    write_audio(tmp_path / inner / "deep" / "x.wav", voice(2.5))
+    table.write_text(table.read_text() + f"{inner}/deep/x.wav,ann,F,x\n")
+    with pytest.raises(UserError, match=rf"no deeper folder than {tmp_path}, which also holds"):
+        indexed()
