@@ -1,6 +1,6 @@
 """Features as classifiers see them: one example per chunk, pooled or as a sequence of frames."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from speech.chunks import chunk_bounds
 from speech.features.mfcc import frame_count
 from speech.features.normalise import normalise
+from speech.features.pitch import PART as PITCH_PART
+from speech.features.pitch import pitch_statistics
 from speech.features.store import Tensors, read_speaker, speaker_file
 from speech.params import SAMPLE_RATE, Features, Mfcc, MfccInput, Params
 
@@ -41,7 +43,11 @@ class Examples:
 
 
 def load_examples(
-    folder: Path, features: Features, utterances: pd.DataFrame, params: Params, form: Form
+    folders: Sequence[Path],
+    features: Features,
+    utterances: pd.DataFrame,
+    params: Params,
+    form: Form,
 ) -> Examples:
     """Load the chunks of some utterances.
 
@@ -51,8 +57,8 @@ def load_examples(
 
     Parameters
     ----------
-    folder
-        Where the speakers' features lie.
+    folders
+        Where the speakers' features lie; those with pitch in two of them.
     features
         Which features they are.
     utterances
@@ -72,7 +78,9 @@ def load_examples(
     inputs: list[NDArray[np.float32]] = []
     ordered = utterances.sort_values(["speaker_id", "chapter_id", "utterance_id"])
     for speaker, own in ordered.groupby("speaker_id"):
-        tensors = read_speaker(speaker_file(folder, str(speaker)))
+        tensors: Tensors = {}
+        for folder in folders:
+            tensors |= read_speaker(speaker_file(folder, str(speaker)))
         for utterance in own.itertuples(index=False):
             bounds = chunk_bounds(utterance.samples, params.chunks)
             inputs.extend(reader(tensors, utterance.utterance_id, bounds, params))
@@ -146,6 +154,26 @@ def _mfcc_frames(tensors: Tensors, utterance: str, bounds: Bounds, params: Param
     return [_frames_of(frames, bound, params.mfcc) for bound in bounds]
 
 
+def _mfcc_pitch_pooled(tensors: Tensors, utterance: str, bounds: Bounds, params: Params) -> Arrays:
+    pitch = tensors[f"{utterance}/{PITCH_PART}"]
+    return [
+        np.concatenate([statistics, pitch_statistics(_frames_of(pitch, bound, params.mfcc), pitch)])
+        for statistics, bound in zip(
+            _mfcc_pooled(tensors, utterance, bounds, params), bounds, strict=True
+        )
+    ]
+
+
+def _mfcc_pitch_frames(tensors: Tensors, utterance: str, bounds: Bounds, params: Params) -> Arrays:
+    pitch = tensors[f"{utterance}/{PITCH_PART}"]
+    return [
+        np.concatenate([frames, _frames_of(pitch, bound, params.mfcc)], axis=1)
+        for frames, bound in zip(
+            _mfcc_frames(tensors, utterance, bounds, params), bounds, strict=True
+        )
+    ]
+
+
 def _wav2vec2_pooled(tensors: Tensors, utterance: str, _: Bounds, params: Params) -> Arrays:
     kept = params.wav2vec2.layers
     layer = params.inputs.wav2vec2.layer
@@ -177,6 +205,8 @@ def _to_length(frames: NDArray[Any], length: int) -> NDArray[Any]:
 _READERS: dict[tuple[Features, Form], Callable[[Tensors, str, Bounds, Params], Arrays]] = {
     ("mfcc", "pooled"): _mfcc_pooled,
     ("mfcc", "frames"): _mfcc_frames,
+    ("mfcc_pitch", "pooled"): _mfcc_pitch_pooled,
+    ("mfcc_pitch", "frames"): _mfcc_pitch_frames,
     ("wav2vec2", "pooled"): _wav2vec2_pooled,
     ("wav2vec2", "frames"): _wav2vec2_frames,
 }

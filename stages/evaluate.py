@@ -8,7 +8,7 @@ from typing import NamedTuple, get_args
 import pandas as pd
 
 from speech.errors import UserError
-from speech.params import Features, ModelName, Params, Task
+from speech.params import FEATURES_OF, Features, ModelName, Params, Task
 from speech.results import write_metrics, write_plot
 from speech.scores import predicted_classes, score_levels, speaker_table
 from speech.tables import read_parquet
@@ -34,7 +34,7 @@ class System(NamedTuple):
 
 def evaluate(params: Params, task: Task) -> str:
     """Score one task."""
-    systems = [System(model, f) for f in get_args(Features) for model in params.models]
+    systems = [System(model, f) for f in FEATURES_OF[task] for model in params.models]
     headline = System(params.model, getattr(params.headline_features, task))
     corpus = read_parquet(UTTERANCES)
     for system in systems:

@@ -22,11 +22,16 @@ UTTERANCES = Path("data/utterances.parquet")
 REJECTED = Path("data/rejected.csv")
 FOLDS = Path("data/folds")
 MFCC = Path("data/mfcc")
+PITCH = Path("data/pitch")
 SAMPLE_ENCODER = Path("data/sample_encoder")
 HUB_ENCODER = Path("data/hub_encoder")
 ENCODER = Path("data/encoder")
 WAV2VEC2 = Path("data/wav2vec2")
-FEATURES: dict[Features, Path] = {"mfcc": MFCC, "wav2vec2": WAV2VEC2}
+FEATURES: dict[Features, list[Path]] = {
+    "mfcc": [MFCC],
+    "mfcc_pitch": [MFCC, PITCH],
+    "wav2vec2": [WAV2VEC2],
+}
 PREDICTIONS = Path("data/predictions")
 MODELS = Path("models")
 METRICS = Path("metrics")

@@ -15,7 +15,7 @@ from speech.clusters import (
     sample_by_speaker,
 )
 from speech.examples import load_examples
-from speech.params import Features, Params
+from speech.params import Params, WithoutPitch
 from speech.results import write_metrics, write_plot
 from speech.tables import read_parquet
 from stages.console import bar, run_stage
@@ -24,7 +24,7 @@ from stages.paths import FEATURES, METRICS, PLOTS, UTTERANCES
 ALGORITHMS = ("kmeans", "agglomerative", "hdbscan")
 
 
-def reduce_and_cluster(params: Params, features: Features) -> str:
+def reduce_and_cluster(params: Params, features: WithoutPitch) -> str:
     """Map and cluster the pooled features of the whole corpus."""
     utterances = read_parquet(UTTERANCES)
     examples = load_examples(FEATURES[features], features, utterances, params, "pooled")
@@ -90,5 +90,5 @@ def _map_table(points: pd.DataFrame, clustering: Clustering) -> pd.DataFrame:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("features", choices=get_args(Features))
+    parser.add_argument("features", choices=get_args(WithoutPitch))
     run_stage(partial(reduce_and_cluster, features=parser.parse_args().features))

@@ -80,7 +80,7 @@ def store(folder, params, utterances):
 @pytest.fixture
 def load(stored, params, utterances):
     def load(features, form, params=params):
-        return load_examples(stored / features, features, utterances, params, form)
+        return load_examples([stored / features], features, utterances, params, form)
 
     return load
 

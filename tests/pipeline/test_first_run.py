@@ -12,11 +12,17 @@ import yaml
 
 TASKS, FEATURES = ["gender", "speaker"], ["mfcc", "wav2vec2"]
 MODELS = ["svm", "mlp", "cnn"]
-FITS = [f"{task}-{features}-{model}" for task, features, model in product(TASKS, FEATURES, MODELS)]
+FEATURES_OF = {"gender": [*FEATURES, "mfcc_pitch"], "speaker": FEATURES}
+FITS = [
+    f"{task}-{features}-{model}"
+    for task in TASKS
+    for features, model in product(FEATURES_OF[task], MODELS)
+]
 STAGES = [
     *("check_params", "fetch_corpus", "index_corpus", "split_by_speaker"),
-    *("extract_mfcc", "analyse_mfcc", "fetch_encoder", "extract_wav2vec2"),
-    *(f"fit@{name}" for name in FITS),
+    *("extract_mfcc", "analyse_mfcc", "extract_pitch", "fetch_encoder", "extract_wav2vec2"),
+    *(f"fit@{name}" for name in FITS if "pitch" not in name),
+    *(f"fit_with_pitch@{model}" for model in MODELS),
     *(f"evaluate@{task}" for task in TASKS),
     *(f"reduce_and_cluster@{features}" for features in FEATURES),
 ]
@@ -117,7 +123,7 @@ def test_scores_lie_where_scores_can_and_within_their_intervals(finished, task):
 def test_the_models_table_has_every_system_with_intervals(finished, task):
     table = pd.read_csv(finished.root / f"plots/{task}/models.csv")
     assert set(zip(table["model"], table["features"], strict=True)) == set(
-        product(MODELS, FEATURES)
+        product(MODELS, FEATURES_OF[task])
     )
     known = table.dropna()
     assert len(known) == len(table)
@@ -179,7 +185,7 @@ def test_a_final_model_is_saved_without_pickle(finished, name):
 def test_learning_curves_are_those_of_the_networks(finished):
     curves = pd.read_csv(finished.root / "plots/gender/curves.csv")
     assert set(curves["system"]) == {
-        f"{model} · {features}" for model in ("mlp", "cnn") for features in FEATURES
+        f"{model} · {features}" for model in ("mlp", "cnn") for features in FEATURES_OF["gender"]
     }
     assert set(curves["part"]) == {"training", "validation"}
     assert curves["loss"].notna().all()

@@ -19,6 +19,9 @@ NO_RESULT = {"parallel.jobs", "wav2vec2.batch_size"}
 FUNCTIONS = {"index_corpus": "build_index"}
 """A stage's function has its script's name, unless that is taken by what it calls."""
 
+SCRIPTS = {"fit_with_pitch": "fit"}
+"""A stage has a script of its own, unless one matrix cannot say what is wanted of it."""
+
 
 class Watched:
     """A block of params that remembers which keys were read."""
@@ -49,6 +52,7 @@ INSTANCES = [
     "index_corpus",
     "split_by_speaker",
     "extract_mfcc",
+    "extract_pitch",
     "analyse_mfcc",
     "fetch_encoder",
     "extract_wav2vec2",
@@ -57,6 +61,7 @@ INSTANCES = [
     "fit@speaker-wav2vec2-svm",
     "fit@gender-wav2vec2-mlp",
     "fit@gender-mfcc-cnn",
+    "fit_with_pitch@svm",
     "evaluate@gender",
     "evaluate@speaker",
     "reduce_and_cluster@mfcc",
@@ -75,12 +80,14 @@ def test_the_params_named_are_the_params_read(project, monkeypatch, instance):
     monkeypatch.chdir(project.root)
     name, _, item = instance.partition("@")
     chosen = dict(zip(STAGES[name]["matrix"], item.split("-"), strict=True)) if item else {}
-    module = importlib.import_module(f"stages.{name}")
+    script = SCRIPTS.get(name, name)
+    module = importlib.import_module(f"stages.{script}")
     if name.startswith("extract_"):
         for file in (project.root / "data" / name.removeprefix("extract_")).iterdir():
             file.unlink()
     read: set[str] = set()
-    partial(getattr(module, FUNCTIONS.get(name, name)), **chosen)(
+    more = {"task": "gender", "features": "mfcc_pitch"} if name == "fit_with_pitch" else {}
+    partial(getattr(module, FUNCTIONS.get(script, script)), **chosen, **more)(
         Watched(load_params(project.root / "params.yaml"), read)
     )
 

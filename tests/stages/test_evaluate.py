@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from speech.errors import UserError
-from speech.params import HeadlineFeatures, load_params
+from speech.params import FEATURES_OF, HeadlineFeatures, load_params
 from stages.evaluate import evaluate
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +50,7 @@ def predictions(tmp_path, monkeypatch):
         "data/utterances.parquet", index=False
     )
     random = np.random.default_rng(0)
-    systems = itertools.product(TASKS, ("mfcc", "wav2vec2"), enumerate(MODELS))
+    systems = itertools.product(TASKS, ("mfcc", "mfcc_pitch", "wav2vec2"), enumerate(MODELS))
     for task, features, (skill, model) in systems:
         folder = Path("data/predictions") / task / f"{features}-{model}"
         folder.mkdir(parents=True)
@@ -144,7 +144,7 @@ def test_models_csv_compares_every_model_on_both_features(predictions, params, t
     assert list(models.columns) == [
         *("system", "model", "features", "level", "score", "value", "low", "high")
     ]
-    assert set(models["system"]) == {f"{m} · {f}" for m in MODELS for f in ("mfcc", "wav2vec2")}
+    assert set(models["system"]) == {f"{m} · {f}" for m in MODELS for f in FEATURES_OF[task]}
     headline = "svm · mfcc" if task == "gender" else "svm · wav2vec2"
     own = models[models["system"] == headline].drop(columns=["system", "model", "features"])
     pd.testing.assert_frame_equal(own.reset_index(drop=True), plot_of(task, "scores"))
@@ -167,7 +167,7 @@ def test_curves_hold_both_parts_of_every_network_and_of_nothing_else(predictions
     evaluate(params, "gender")
     curves = plot_of("gender", "curves")
     assert list(curves.columns) == ["system", "fold", "epoch", "part", "loss", "accuracy"]
-    assert set(curves["system"]) == {"mlp · mfcc", "mlp · wav2vec2"}
+    assert set(curves["system"]) == {"mlp · mfcc", "mlp · mfcc_pitch", "mlp · wav2vec2"}
     first = curves[curves["system"] == "mlp · mfcc"].set_index(["part", "epoch"])
     assert first.loc[("training", 2), "loss"] == 0.123457
     assert first.loc[("validation", 2), "loss"] == 0.5
@@ -191,7 +191,7 @@ def test_the_closing_line_names_the_headline_its_interval_and_its_voices(predict
     assert line == (
         f"utterance accuracy {100 * told['accuracy']:.1f} % "
         f"[{100 * told['accuracy_low']:.1f}, {100 * told['accuracy_high']:.1f}] "
-        f"for svm · mfcc on {SPEAKERS} unheard voices; 6 systems compared"
+        f"for svm · mfcc on {SPEAKERS} unheard voices; 9 systems compared"
     )
     assert "svm · wav2vec2 on 6 voices in unheard chapters" in evaluate(params, "speaker")
 

@@ -1,0 +1,96 @@
+"""Pitch as Praat measures it, at the frames of the MFCC."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from speech.features.mfcc import frame_count
+from speech.features.pitch import UNVOICED, pitch, pitch_statistics
+from speech.params import SAMPLE_RATE
+
+
+@pytest.fixture
+def measure(params):
+    def measure(signal):
+        return pitch(np.asarray(signal, dtype=np.float32), params.pitch, params.mfcc)
+
+    return measure
+
+
+def voice(hertz, seconds=1.0):
+    """Synthesise a buzz: a fundamental and its harmonics."""
+    time = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    return sum(np.sin(2 * np.pi * hertz * k * time) / k for k in range(1, 20)) * 0.1
+
+
+@pytest.mark.parametrize("hertz", [80, 120, 210, 330])
+def test_a_buzz_has_the_pitch_it_was_made_with(measure, hertz):
+    log_pitch, strength = measure(voice(hertz)).T
+    voiced = log_pitch > UNVOICED
+    assert voiced.mean() > 0.9
+    np.testing.assert_allclose(2 ** log_pitch[voiced], hertz, rtol=0.01)
+    assert np.median(strength) > 0.9
+
+
+@pytest.mark.parametrize("signal", ["silence", "noise"])
+def test_what_is_no_voice_is_unvoiced(measure, signal):
+    noise = np.random.default_rng(0).normal(scale=0.1, size=SAMPLE_RATE)
+    measured = measure(np.zeros(SAMPLE_RATE) if signal == "silence" else noise)
+    assert (measured[:, 0] == UNVOICED).mean() > 0.9
+    assert np.isfinite(measured).all()
+
+
+@pytest.mark.parametrize("samples", [400, 401, 799, 800, 801, 1600, 16_000, 12_345])
+def test_there_is_one_row_for_every_frame_of_the_mfcc(measure, params, samples):
+    measured = measure(voice(150)[:samples])
+    assert measured.shape == (frame_count(samples, params.mfcc), 2)
+    assert measured.dtype == np.float32
+    assert np.isfinite(measured).all()
+
+
+def test_a_jump_of_pitch_is_found_at_its_frame(measure, params):
+    measured = measure(np.concatenate([voice(100), voice(200)]))
+    middle = SAMPLE_RATE // params.mfcc.hop_samples
+    before, after = measured[middle - 20 : middle - 5, 0], measured[middle + 5 : middle + 20, 0]
+    np.testing.assert_allclose(2**before, 100, rtol=0.02)
+    np.testing.assert_allclose(2**after, 200, rtol=0.02)
+
+
+def frames_of(*hertz):
+    log_pitch = [np.log2(value) if value else UNVOICED for value in hertz]
+    return np.column_stack([log_pitch, np.ones(len(log_pitch))]).astype(np.float32)
+
+
+def test_statistics_are_of_the_voiced_frames_alone():
+    chunk = frames_of(*[100] * 10, *[0] * 10, *[400] * 10)
+    low, middle, high, std, share = pitch_statistics(chunk, chunk)
+    assert (2**low, 2**high) == pytest.approx((100, 400), rel=1e-4)
+    assert 2**middle == pytest.approx(200, rel=1e-4)
+    assert std == pytest.approx(1, rel=1e-4)
+    assert share == pytest.approx(2 / 3)
+
+
+def test_the_utterance_stands_in_for_a_chunk_without_voice():
+    utterance = frames_of(*[220] * 50, *[0] * 50)
+    silent = utterance[50:]
+    *percentiles, _, share = pitch_statistics(silent, utterance)
+    np.testing.assert_allclose(2 ** np.array(percentiles), 220, rtol=1e-4)
+    assert share == 0
+
+
+def test_without_any_voice_the_pitch_speaks_for_no_gender():
+    silent = frames_of(*[0] * 50)
+    low, middle, high, std, share = pitch_statistics(silent, silent)
+    assert low == middle == high
+    assert 140 < 2**middle < 170
+    assert (std, share) == (0, 0)
+
+
+@given(st.lists(st.floats(60, 400), min_size=10, max_size=200), st.floats(0.5, 2))
+def test_another_pitch_moves_the_percentiles_and_nothing_else(hertz, factor):
+    before = pitch_statistics(frames_of(*hertz), frames_of(*hertz))
+    raised = frames_of(*[value * factor for value in hertz])
+    after = pitch_statistics(raised, raised)
+    np.testing.assert_allclose(after[:3] - before[:3], np.log2(factor), atol=1e-3)
+    np.testing.assert_allclose(after[3:], before[3:], atol=1e-3)
