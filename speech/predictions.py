@@ -4,10 +4,15 @@ One row per chunk, utterance or speaker: its ``speaker_id``, its true class ``la
 ``p_<class>`` per class, in the order of the classes.
 """
 
+import numpy as np
 import pandas as pd
 
 PROBABILITY = "p_"
 """What the names of the probability columns begin with."""
+
+
+_SMALLEST = 1e-6
+"""What a chunk's probability counts as at least: no 2 seconds are proof against all others."""
 
 
 def classes_of(table: pd.DataFrame) -> list[str]:
@@ -29,7 +34,11 @@ def classes_of(table: pd.DataFrame) -> list[str]:
 
 
 def utterance_level(chunks: pd.DataFrame) -> pd.DataFrame:
-    """Average the predictions over each utterance's chunks; all chunks count alike.
+    """Join the predictions of each utterance's chunks; all chunks count alike.
+
+    The logarithms are averaged, not the probabilities: chunks that agree leave little doubt, where
+    an average of probabilities would keep the doubt of a single chunk. On real speech this made
+    the probabilities of utterances truer at equal accuracy.
 
     Parameters
     ----------
@@ -43,4 +52,8 @@ def utterance_level(chunks: pd.DataFrame) -> pd.DataFrame:
     """
     keys = ["utterance_id", "speaker_id", "chapter_id", "fold", "label"]
     columns = [PROBABILITY + name for name in classes_of(chunks)]
-    return chunks.groupby(keys, sort=False, as_index=False)[columns].mean()
+    logarithms = chunks[keys].assign(**np.log(chunks[columns].clip(lower=_SMALLEST)))
+    joined = logarithms.groupby(keys, sort=False, as_index=False)[columns].mean()
+    weights = np.exp(joined[columns])
+    joined[columns] = weights.div(weights.sum(axis=1), axis=0)
+    return joined

@@ -15,13 +15,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from speech.classifiers.estimator_file import read_estimator, write_estimator
 from speech.classifiers.protocol import Labelled
-from speech.classifiers.skops_archive import read_estimator, write_estimator
 from speech.errors import UserError
 from speech.examples import Form
 from speech.params import Dummy, Logistic, Svm
 
-_FILE = "estimator.skops"
 _CALIBRATION_FOLDS = 3
 
 
@@ -53,15 +52,15 @@ class ScikitClassifier:
         return self.estimator.predict_proba(inputs).astype(np.float32)
 
     def save(self, folder: Path) -> None:
-        """Write the estimator as a skops archive."""
+        """Write the estimator as JSON and safetensors."""
         folder.mkdir(parents=True, exist_ok=True)
-        write_estimator(folder / _FILE, self.estimator)
+        write_estimator(folder, self.estimator)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
         classifier = cls.__new__(cls)
-        ScikitClassifier.__init__(classifier, read_estimator(folder / _FILE))
+        ScikitClassifier.__init__(classifier, read_estimator(folder))
         return classifier
 
 
@@ -72,46 +71,24 @@ class DummyBaseline(ScikitClassifier):
         super().__init__(DummyClassifier(strategy=settings.strategy, random_state=seed))
 
 
-class LogisticModel(ScikitClassifier):
-    """Multinomial logistic regression on standardised features."""
+class CalibratedClassifier(ScikitClassifier):
+    """An estimator on standardised features whose probabilities are brought to what they say.
 
-    def __init__(self, settings: Logistic, seed: int) -> None:
-        super().__init__(
-            make_pipeline(
-                StandardScaler(),
-                LogisticRegression(
-                    C=settings.C,
-                    max_iter=settings.max_iter,
-                    class_weight="balanced",
-                    random_state=seed,
-                ),
-            )
-        )
-
-
-class SvmModel(ScikitClassifier):
-    """Support vector machine on standardised features, with calibrated probabilities.
-
-    A support vector machine knows margins, not probabilities. One temperature turns them into
-    probabilities (Guo et al. 2017, "On calibration of modern neural networks"). It is fitted on
-    training examples held out from the margins: whole sessions of a label that has two or more,
-    else whole groups, else chunks.
+    What an estimator says of the data that it learnt from is too sure. One temperature makes up
+    for that (Guo et al. 2017, "On calibration of modern neural networks"). It is fitted on
+    training examples held out from the estimator: whole sessions of a label that has two or more,
+    else whole groups, else chunks. The estimator itself learns from all training examples.
     """
 
-    def __init__(self, settings: Svm, seed: int) -> None:
+    def __init__(self, uncalibrated: BaseEstimator, seed: int) -> None:
         self._seed = seed
-        self._machine = make_pipeline(
-            StandardScaler(),
-            SVC(
-                C=settings.C, kernel=settings.kernel, gamma=settings.gamma, class_weight="balanced"
-            ),
-        )
-        super().__init__(self._machine)
+        self._uncalibrated = make_pipeline(StandardScaler(), uncalibrated)
+        super().__init__(self._uncalibrated)
 
     def fit(self, training: Labelled, validation: Labelled | None = None) -> Self:  # noqa: ARG002
-        """Learn margins from all training data, and the temperature from held-out groups of it."""
+        """Learn from all training data, and the temperature from held-out sessions of it."""
         self.estimator = CalibratedClassifierCV(
-            self._machine,
+            self._uncalibrated,
             method="temperature",
             cv=_calibration_splits(training, self._seed),
             ensemble=False,
@@ -122,15 +99,42 @@ class SvmModel(ScikitClassifier):
         return self
 
 
+class LogisticModel(CalibratedClassifier):
+    """Multinomial logistic regression."""
+
+    def __init__(self, settings: Logistic, seed: int) -> None:
+        super().__init__(
+            LogisticRegression(
+                C=settings.C,
+                max_iter=settings.max_iter,
+                class_weight="balanced",
+                random_state=seed,
+            ),
+            seed,
+        )
+
+
+class SvmModel(CalibratedClassifier):
+    """Support vector machine, which knows margins and no probabilities before the temperature."""
+
+    def __init__(self, settings: Svm, seed: int) -> None:
+        super().__init__(
+            SVC(
+                C=settings.C, kernel=settings.kernel, gamma=settings.gamma, class_weight="balanced"
+            ),
+            seed,
+        )
+
+
 def _calibration_splits(training: Labelled, seed: int) -> list[tuple[Any, Any]]:
     table = pd.DataFrame({"label": training.labels, "unit": _calibration_units(training)})
     units = table.drop_duplicates()
     counts = units["label"].value_counts()
     if counts.min() < 2:
         raise UserError(
-            f"chunks.seconds: {counts.idxmin()} has a single chunk to learn from, and model svm "
-            "needs two to calibrate; lower it, set chunks.tail to overlap, or take svm out of "
-            "models."
+            f"chunks.seconds: {counts.idxmin()} has a single chunk to learn from, and models "
+            "logistic and svm need two to calibrate; lower it, set chunks.tail to overlap, or "
+            "take them out of models."
         )
     folds = StratifiedKFold(
         min(_CALIBRATION_FOLDS, int(counts.min())), shuffle=True, random_state=seed

@@ -1,5 +1,6 @@
 """Classifiers by name: how to build one from params, and how to load a saved one."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any, get_args
@@ -20,7 +21,7 @@ _CLASSES: dict[str, Any] = {
 assert set(_CLASSES) == set(get_args(ModelName))
 
 _CARD = "model.json"
-_FORMAT = 1
+_FORMAT = 2
 
 
 def classifier_class(name: ModelName) -> type[Classifier]:
@@ -64,7 +65,10 @@ def save_classifier(folder: Path, classifier: Classifier, card: dict[str, Any]) 
         JSON-serialisable; must hold ``model``, the classifier's name.
     """
     classifier.save(folder)
-    text = json.dumps({"format": _FORMAT, **card, "classes": classifier.classes}, indent=2)
+    text = json.dumps(
+        {"format": _FORMAT, **card, "classes": classifier.classes, "files": _digests(folder)},
+        indent=2,
+    )
     (folder / _CARD).write_text(text + "\n", "utf-8")
 
 
@@ -81,7 +85,8 @@ def load_classifier(folder: Path) -> tuple[Classifier, dict[str, Any]]:
     Raises
     ------
     UserError
-        If the folder holds no model of this project, or one of another format.
+        If the folder holds no model of this project, one of another format, or files that are
+        not those the model was saved with.
     """
     try:
         card = json.loads((folder / _CARD).read_text("utf-8"))
@@ -92,4 +97,18 @@ def load_classifier(folder: Path) -> tuple[Classifier, dict[str, Any]]:
         raise UserError(
             f"{folder}: holds a model of another version of this project; fit it again."
         )
+    if card.get("files") != _digests(folder):
+        raise UserError(
+            f"{folder}: its files are not those that the model was saved with; copy it anew, or "
+            "run `dvc repro` to fit it."
+        )
     return _CLASSES[card["model"]].load(folder), card
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """Digest every file but the card: damage is noticed before anything is built from it."""
+    return {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(folder.iterdir())
+        if file.name != _CARD
+    }

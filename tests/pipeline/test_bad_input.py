@@ -231,6 +231,6 @@ def test_a_stage_by_itself_makes_what_it_made_in_the_pipeline(project, stage):
 def test_a_model_that_is_not_in_the_list_is_fitted_by_itself(project, model):
     told = project.stage("fit", "gender", "wav2vec2", model)
     assert told.status == 0, told.err
-    assert (project.root / f"models/gender-wav2vec2-{model}/estimator.skops").is_file()
+    assert (project.root / f"models/gender-wav2vec2-{model}/estimator.json").is_file()
     predictions = project.root / f"data/predictions/gender/wav2vec2-{model}"
     assert len(pd.read_parquet(predictions / "utterances.parquet")) == 16

@@ -1,0 +1,130 @@
+"""scikit-learn estimators as JSON and safetensors: nothing in them can run, equal ones are equal.
+
+skops does the same for every estimator there is, at the price of importing torch, which takes
+longer than fitting, and of archives that differ from run to run.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sklearn
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from sklearn.base import BaseEstimator
+from sklearn.calibration import (
+    CalibratedClassifierCV,
+    _CalibratedClassifier,
+    _TemperatureScaling,
+)
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from speech.errors import UserError
+
+_TREE, _ARRAYS = "estimator.json", "estimator.safetensors"
+
+_TYPES: dict[str, type] = {
+    kind.__name__: kind
+    for kind in (
+        CalibratedClassifierCV,
+        DummyClassifier,
+        LogisticRegression,
+        Pipeline,
+        SVC,
+        StandardScaler,
+        _CalibratedClassifier,
+        _TemperatureScaling,
+    )
+}
+"""What a model may be made of; a file cannot name anything else."""
+
+_SEQUENCES: dict[str, type] = {"list": list, "tuple": tuple}
+
+
+def write_estimator(folder: Path, estimator: BaseEstimator) -> None:
+    """Write a fitted estimator.
+
+    Parameters
+    ----------
+    folder
+        Gets estimator.json, the estimator's attributes, and estimator.safetensors, its arrays.
+    estimator
+        Made of the known types only.
+
+    Raises
+    ------
+    TypeError
+        If it holds anything else.
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    tree = {"scikit-learn": sklearn.__version__, "estimator": _taken_apart(estimator, arrays)}
+    (folder / _TREE).write_text(json.dumps(tree, indent=2) + "\n", "utf-8")
+    save_file(arrays, folder / _ARRAYS)
+
+
+def read_estimator(folder: Path) -> BaseEstimator:
+    """Read an estimator; only the known types are ever built.
+
+    Raises
+    ------
+    UserError
+        If a file is missing, damaged, of another version of scikit-learn, or names another type.
+    """
+    try:
+        tree = json.loads((folder / _TREE).read_text("utf-8"))
+        made_with = tree["scikit-learn"]
+        if made_with == sklearn.__version__:
+            return _put_together(tree["estimator"], load_file(folder / _ARRAYS))
+    except (AttributeError, KeyError, OSError, SafetensorError, TypeError, ValueError):
+        raise UserError(
+            f"{folder}: no estimator of this project, or damaged; run `dvc repro` to fit it."
+        ) from None
+    raise UserError(
+        f"{folder}: was made with scikit-learn {made_with}, this is {sklearn.__version__}; "
+        "install that version or fit the model again."
+    )
+
+
+def _taken_apart(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray) and value.dtype.kind == "U":
+        return {"strings": value.tolist()}
+    if isinstance(value, np.ndarray):
+        name = f"{len(arrays):03d}"
+        # safetensors writes what lies in memory, whatever the order of the axes.
+        arrays[name] = np.ascontiguousarray(value).reshape(value.shape)
+        return {"array": name}
+    for kind, built_in in _SEQUENCES.items():
+        if isinstance(value, built_in):
+            return {kind: [_taken_apart(item, arrays) for item in value]}
+    name = type(value).__name__
+    if _TYPES.get(name) is not type(value):
+        raise TypeError(f"a {type(value).__qualname__} cannot be kept in a model's file")
+    state = {key: _taken_apart(item, arrays) for key, item in vars(value).items()}
+    return {"type": name, "attributes": state}
+
+
+def _put_together(node: Any, arrays: dict[str, NDArray[Any]]) -> Any:
+    if not isinstance(node, dict):
+        return node
+    if "strings" in node:
+        return np.array(node["strings"], dtype=str)
+    if "array" in node:
+        return arrays[node["array"]]
+    for kind, built_in in _SEQUENCES.items():
+        if kind in node:
+            return built_in(_put_together(item, arrays) for item in node[kind])
+    built = object.__new__(_TYPES[node["type"]])
+    vars(built).update(
+        {key: _put_together(item, arrays) for key, item in node["attributes"].items()}
+    )
+    return built
