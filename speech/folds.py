@@ -157,7 +157,7 @@ def hold_out_utterances(
     return np.isin(np.asarray(utterance_ids), _draw(table, "utterance", fraction, seed))
 
 
-def name_units(chunks: pd.DataFrame, unit: Unit) -> NDArray[np.object_]:
+def name_units(chunks: pd.DataFrame, unit: Unit) -> NDArray[np.str_]:
     """Name the unit that each chunk belongs to, no two units of a corpus alike.
 
     Parameters
@@ -172,7 +172,8 @@ def name_units(chunks: pd.DataFrame, unit: Unit) -> NDArray[np.object_]:
     ndarray of shape (chunks,)
         The names.
     """
-    return chunks[_KNOWN_BY[unit]].astype(str).agg("/".join, axis=1).to_numpy(dtype=object)
+    first, *rest = _KNOWN_BY[unit]
+    return chunks[first].str.cat(chunks[rest].astype(str), sep="/").to_numpy(dtype=str)
 
 
 def deal_units(
