@@ -26,7 +26,13 @@ def params(make_params):
 @pytest.fixture(scope="module")
 def utterances():
     rows = [
-        (f"{speaker}-{chapter}-{number}", str(speaker), f"{speaker}{chapter}", "FM"[speaker % 2], 4.0)
+        (
+            f"{speaker}-{chapter}-{number}",
+            str(speaker),
+            f"{speaker}{chapter}",
+            "FM"[speaker % 2],
+            4.0,
+        )
         for speaker in range(100, 100 + SPEAKERS)
         for chapter in range(CHAPTERS)
         for number in range(UTTERANCES)
@@ -89,8 +95,8 @@ def test_features_that_know_the_session_only_are_flattered_up_to_where_it_is_unh
         for task, split in CASES
     }
     for task in CAREFUL:
-        assert told[task, "random-chunk"] > 0.98
-        assert told[task, "random-utterance"] > 0.98
+        assert told[task, "random-chunk"] > 0.95
+        assert told[task, "random-utterance"] > 0.95
     assert 0.2 < told["gender", "chapter-disjoint"] < 0.8
     assert 0.2 < told["gender", "speaker-disjoint"] < 0.8
     assert told["speaker", "chapter-disjoint"] < 0.2
@@ -106,7 +112,7 @@ def test_features_that_know_the_voice_only_are_flattered_up_to_where_it_is_unhea
         )
         for split in splits_of("gender")
     ]
-    assert min(told[:3]) > 0.98
+    assert min(told[:3]) > 0.95
     assert 0.2 < told[3] < 0.8
 
 
@@ -114,7 +120,7 @@ def test_features_that_know_what_is_asked_are_flattered_nowhere(table, question,
     for task, split in CASES:
         label = table["gender" if task == "gender" else "speaker_id"]
         scores = audit("logistic", task, split, *question(task, label), params)
-        assert accuracy(scores, "chunk") > 0.98, (task, split)
+        assert accuracy(scores, "chunk") > 0.95, (task, split)
 
 
 @pytest.mark.parametrize("task", CAREFUL)
