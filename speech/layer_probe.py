@@ -8,8 +8,8 @@ it.
 
 A worker holds the pooled states of one layer (chunks × 2 × hidden × 4 bytes: 60 MB for the 5.4
 hours of dev-clean and wav2vec 2.0 base), standardised copies of the training part, and one
-speaker's file. The probabilities of all layers are kept (layers × chunks × classes × 4 bytes:
-16 MB there).
+speaker's file. The predictions of all layers are kept (layers × chunks × (4 × classes + some 60)
+bytes: 25 MB there).
 """
 
 from collections.abc import Sequence
@@ -161,36 +161,33 @@ def probe_task(
     progress
         Shown over layers.
     """
-    one = partial(_probe_stored, folder=folder, utterances=utterances, task=task, params=params)
+    judge = partial(_probe_stored, folder=folder, utterances=utterances, task=task, params=params)
     # The solver releases the GIL, and threads spare it the start of processes.
-    probed = spread(one, range(len(layers)), params.parallel.jobs, progress, "threads")
+    probed = spread(judge, range(len(layers)), params.parallel.jobs, progress, "threads")
+    validation = pd.DataFrame([layer.validation for layer in probed])
+
+    choices: list[dict[str, Any]] = []
+    parts: list[pd.DataFrame] = []
+    for fold, best in validation.fillna(0).idxmax().items():
+        predictions = probed[best].predictions
+        parts.append(predictions[predictions["fold"] == fold])
+        choices.append(_choice(fold, layers[best], validation.loc[best, fold], parts[-1]))
+    nested = pd.concat(parts)
+    means = validation.mean(axis=1)
+    best = means.fillna(0).idxmax()
+    choices.append(_choice(ALL_FOLDS, layers[best], means[best], nested))
 
     def accuracy(predictions: pd.DataFrame) -> pd.DataFrame:
         return _accuracy(predictions, task, params.evaluate.resamples, params.seed)
 
-    validation = pd.DataFrame([layer.validation for layer in probed])
-    choices = validation.fillna(0).idxmax()
-    own_choices = pd.concat(
-        predictions[predictions["fold"] == fold]
-        for fold, position in choices.items()
-        for predictions in [probed[position].predictions]
-    )
-    rows = [
-        _choice(fold, layers[position], validation.loc[position, fold], own)
-        for fold, position in choices.items()
-        for own in [own_choices[own_choices["fold"] == fold]]
-    ]
-    means = validation.mean(axis=1)
-    best = means.fillna(0).idxmax()
-    rows.append(_choice(ALL_FOLDS, layers[best], means[best], own_choices))
     by_layer = [
-        accuracy(one.predictions).assign(layer=layer)
-        for layer, one in zip(layers, probed, strict=True)
+        accuracy(own.predictions).assign(layer=layer)
+        for layer, own in zip(layers, probed, strict=True)
     ]
     return Probed(
-        pd.concat(by_layer)[["layer", "level", "value", "low", "high"]],
-        pd.DataFrame(rows),
-        accuracy(own_choices),
+        layers=pd.concat(by_layer)[["layer", "level", "value", "low", "high"]],
+        chosen=pd.DataFrame(choices),
+        nested=accuracy(nested),
     )
 
 
