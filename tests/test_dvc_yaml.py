@@ -272,7 +272,8 @@ def test_a_stage_names_the_paths_that_its_script_uses(name):
     }
     used = {path for constant, path in CONSTANTS.items() if constant in imported}
     if "FEATURES" in imported:
-        kinds = ["mfcc_pitch"] if name == "fit_with_pitch" else get_args(WithoutPitch)
+        of_stage = {"fit_with_pitch": ["mfcc_pitch"], "audit_split": list(paths.FEATURES)}
+        kinds = of_stage.get(name, get_args(WithoutPitch))
         used |= {folder.as_posix() for kind in kinds for folder in paths.FEATURES[kind]}
     listed = {
         path
