@@ -5,13 +5,24 @@ either they hold or a `UserError` says how many speakers or chapters are missing
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
 from speech.errors import UserError
 from speech.genders import GENDERS
+
+Unit = Literal["chunk", "utterance", "chapter", "speaker"]
+
+_KNOWN_BY: dict[Unit, list[str]] = {
+    "chunk": ["utterance_id", "chunk"],
+    "utterance": ["utterance_id"],
+    "chapter": ["speaker_id", "chapter_id"],
+    "speaker": ["speaker_id"],
+}
 
 _MIN_TRAINING_SPEAKERS = 2
 """Per gender: networks stop early on one voice of each gender and learn from another."""
@@ -144,6 +155,56 @@ def hold_out_utterances(
     """
     table = pd.DataFrame({"utterance": utterance_ids, "label": labels}).drop_duplicates()
     return np.isin(np.asarray(utterance_ids), _draw(table, "utterance", fraction, seed))
+
+
+def name_units(chunks: pd.DataFrame, unit: Unit) -> NDArray[np.str_]:
+    """Name the unit that each chunk belongs to, no two units of a corpus alike.
+
+    Parameters
+    ----------
+    chunks
+        With utterance_id, speaker_id, chapter_id and chunk.
+    unit
+        Which.
+
+    Returns
+    -------
+    ndarray of shape (chunks,)
+        The names.
+    """
+    first, *rest = _KNOWN_BY[unit]
+    return chunks[first].str.cat(chunks[rest].astype(str), sep="/").to_numpy(dtype=str)
+
+
+def deal_units(
+    units: Sequence[str], labels: Sequence[str], folds: int, seed: int
+) -> NDArray[np.int64]:
+    """Deal whole units to folds at random, those of each label as evenly as can be.
+
+    A label with two units or more has at least one outside of every fold.
+
+    Parameters
+    ----------
+    units
+        What each example belongs to, shape (examples,); all examples of a unit have one label.
+    labels
+        Of each example, shape (examples,).
+    folds
+        How many, at least two.
+    seed
+        Of the draw; which units there are decides it, not the order of the examples.
+
+    Returns
+    -------
+    ndarray of shape (examples,)
+        The fold (0 … folds - 1) of each example.
+    """
+    table = pd.DataFrame({"unit": units, "label": labels}).drop_duplicates()
+    shuffled = table.sort_values("unit").sample(frac=1, random_state=seed)
+    # One after the other, so that units of one label never share a fold while another has none.
+    dealt = shuffled.sort_values("label", kind="stable")["unit"]
+    fold_of = pd.Series(np.arange(len(dealt)) % folds, index=dealt)
+    return fold_of.loc[list(units)].to_numpy(np.int64)
 
 
 def _draw(table: pd.DataFrame, unit: str, fraction: float, seed: int) -> list[str]:

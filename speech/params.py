@@ -260,6 +260,20 @@ class Evaluate(Block):
     resamples: int = Field(ge=100, le=100_000)
 
 
+class AuditSplit(Block):
+    """Which classifier shows what leakage would have claimed."""
+
+    model: ModelName
+
+
+class Probe(Block):
+    """The linear head on each hidden state of the encoder."""
+
+    C: Positive
+    max_iter: int = Field(ge=10)
+    inner_folds: int = Field(ge=2, le=20)
+
+
 class Clusters(Block):
     """The unsupervised look at both feature spaces."""
 
@@ -324,6 +338,8 @@ class Params(Block):
     mlp: Mlp
     cnn: Cnn
     evaluate: Evaluate
+    audit_split: AuditSplit
+    probe: Probe
     clusters: Clusters
     parallel: Parallel
 

@@ -51,8 +51,8 @@ NO_RESULT = {
     "parallel.jobs",
     "wav2vec2.batch_size",
 }
-OWN_BLOCK = {"${item.model}", "inputs.${item.features}", "inputs.mfcc"}
-"""Whole blocks, allowed where each instance of a stage has one of its own."""
+OWN_BLOCK = {"${item.model}", "inputs.${item.features}", "inputs.mfcc", "${audit_split.model}"}
+"""Whole blocks, allowed where each instance of a stage, or each value of a key, has its own."""
 
 BEHIND_LINKS = {
     "DOWNLOADS",
@@ -79,13 +79,22 @@ def names(entries):
     return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
 
 
+def value_of(key):
+    """Look up a key that is nested as its dots say."""
+    value = PARAMS
+    for part in key.split("."):
+        value = value[part]
+    return value
+
+
 def expanded(stage):
-    """Fill in a stage's matrix: one copy per instance."""
+    """Fill in a stage's values of params.yaml and its matrix: one copy per instance."""
     matrix = {
         key: PARAMS["models"] if values == "${models}" else values
         for key, values in stage.get("matrix", {}).items()
     }
     text = json.dumps({key: value for key, value in stage.items() if key != "matrix"})
+    text = re.sub(r"\$\{(?!item\.)([\w.]+)\}", lambda named: value_of(named[1]), text)
     for values in itertools.product(*matrix.values()):
         filled = text
         for key, value in zip(matrix, values, strict=True):
@@ -263,7 +272,8 @@ def test_a_stage_names_the_paths_that_its_script_uses(name):
     }
     used = {path for constant, path in CONSTANTS.items() if constant in imported}
     if "FEATURES" in imported:
-        kinds = ["mfcc_pitch"] if name == "fit_with_pitch" else get_args(WithoutPitch)
+        of_stage = {"fit_with_pitch": ["mfcc_pitch"], "audit_split": list(paths.FEATURES)}
+        kinds = of_stage.get(name, get_args(WithoutPitch))
         used |= {folder.as_posix() for kind in kinds for folder in paths.FEATURES[kind]}
     listed = {
         path

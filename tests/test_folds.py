@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 from speech.errors import UserError
 from speech.folds import (
+    deal_units,
     gender_folds,
     hold_out_speakers,
     hold_out_utterances,
+    name_units,
     single_chapter_speakers,
     speaker_folds,
 )
@@ -280,3 +282,60 @@ def test_another_seed_holds_out_other_units(hold_out):
     first, other = (hold_out(units, ["a"] * 40, 0.3, seed) for seed in (1, 2))
     assert first.sum() == other.sum() == 12
     assert (first != other).any()
+
+
+# --- units dealt at random --------------------------------------------------------------------
+
+
+UNITS = ["chunk", "utterance", "chapter", "speaker"]
+
+
+def cut(table):
+    """Give each utterance two chunks."""
+    twice = table.loc[np.repeat(table.index, 2)]
+    return twice.assign(chunk=np.tile([0, 1], len(table))).reset_index(drop=True)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@given(table=tables_of_many, folds=fold_counts, seed=seeds)
+def test_no_unit_straddles_folds_and_a_label_with_two_is_outside_of_every_fold(
+    unit, table, folds, seed
+):
+    chunks = cut(table)
+    chunks["unit"] = name_units(chunks, unit)
+    dealt = chunks.assign(fold=deal_units(chunks["unit"], chunks["speaker_id"], folds, seed))
+    assert dealt.groupby("unit")["fold"].nunique().eq(1).all()
+    of_units = dealt.drop_duplicates("unit")
+    sizes = np.bincount(of_units["fold"], minlength=folds)
+    assert len(sizes) == folds
+    assert sizes.max() - sizes.min() <= 1
+    for _, own in of_units.groupby("speaker_id"):
+        counts = np.bincount(own["fold"], minlength=folds)
+        assert counts.max() - counts.min() <= 1
+
+
+@given(table=tables_of_many, seed=seeds)
+def test_what_is_dealt_does_not_depend_on_the_order_of_the_rows(table, seed):
+    table, other = table.copy(), table.sample(frac=1, random_state=0)
+    for one in (table, other):
+        one["fold"] = deal_units(one["utterance_id"], one["speaker_id"], 3, seed)
+    assert (table["fold"] == other["fold"].sort_index()).all()
+
+
+def test_another_seed_deals_otherwise():
+    units = [f"u{number}" for number in range(50)]
+    labels = ["F", "M"] * 25
+    assert (deal_units(units, labels, 5, 0) != deal_units(units, labels, 5, 1)).any()
+
+
+def test_chapters_of_one_name_are_told_apart_by_their_speaker():
+    chunks = pd.DataFrame(
+        {
+            "utterance_id": ["1-7-0000", "1-7-0000", "2-7-0000"],
+            "speaker_id": ["1", "1", "2"],
+            "chapter_id": ["7", "7", "7"],
+            "chunk": [0, 1, 0],
+        }
+    )
+    counts = {unit: len(set(name_units(chunks, unit))) for unit in UNITS}
+    assert counts == {"chunk": 3, "utterance": 2, "chapter": 2, "speaker": 2}

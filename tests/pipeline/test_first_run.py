@@ -24,7 +24,13 @@ STAGES = [
     *(f"fit@{name}" for name in FITS if "pitch" not in name),
     *(f"fit_with_pitch@{model}" for model in MODELS),
     *(f"evaluate@{task}" for task in TASKS),
+    *("audit_split", "probe_layers"),
     *(f"reduce_and_cluster@{features}" for features in FEATURES),
+]
+
+METRICS = [
+    *("corpus", "split", "mfcc", "clusters_mfcc", "clusters_wav2vec2"),
+    *("gender", "speaker", "split_audit", "layers"),
 ]
 
 
@@ -97,10 +103,7 @@ def leaves(tree, path=""):
             yield here, value
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["corpus", "split", "mfcc", "clusters_mfcc", "clusters_wav2vec2", "gender", "speaker"],
-)
+@pytest.mark.parametrize("name", METRICS)
 def test_no_metric_is_infinite_or_no_number(finished, name):
     numbers = [value for _, value in leaves(metrics(finished, name)) if isinstance(value, float)]
     assert all(math.isfinite(value) for value in numbers)
@@ -129,6 +132,23 @@ def test_the_models_table_has_every_system_with_intervals(finished, task):
     assert len(known) == len(table)
     assert (table["low"] <= table["value"] + 1e-6).all()
     assert (table["value"] <= table["high"] + 1e-6).all()
+
+
+def test_the_split_audit_ends_at_the_pipelines_own_split(finished):
+    audited = metrics(finished, "split_audit")
+    assert list(audited["gender"]["accuracy"])[-1] == "speaker_disjoint"
+    assert list(audited["speaker"]["accuracy"])[-1] == "chapter_disjoint"
+    for task in TASKS:
+        assert all(0 <= value <= 1 for value in audited[task]["accuracy"].values())
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_hidden_state_is_probed_and_each_fold_has_chosen_one(finished, task):
+    layers = pd.read_csv(finished.root / "plots/layers.csv").query("task == @task")
+    assert sorted(layers["layer"].unique()) == [0, 1, 2, 3, 4]
+    chosen = pd.read_csv(finished.root / "plots/layers_chosen.csv").query("task == @task")
+    assert chosen["fold"].tolist() == ["0", "1", "all"]
+    assert set(chosen["layer"]) <= set(layers["layer"])
 
 
 def test_the_corpus_is_counted(finished):
@@ -227,10 +247,7 @@ def test_a_second_repro_runs_nothing_and_is_quick(finished):
 def test_metrics_show_lists_every_metrics_file(finished):
     told = finished.dvc("metrics", "show", "--json")
     data = json.loads(told.out)[""]["data"]
-    assert set(data) == {
-        f"metrics/{name}.json"
-        for name in ("corpus", "split", "mfcc", "clusters_mfcc", "clusters_wav2vec2", *TASKS)
-    }
+    assert set(data) == {f"metrics/{name}.json" for name in METRICS}
     assert all("error" not in entry for entry in data.values())
     assert "utterance.accuracy" in finished.dvc("metrics", "show", "--md").out
 

@@ -1,0 +1,67 @@
+"""Measure what each hidden state of wav2vec 2.0 knows of gender and speaker."""
+
+from typing import Any, get_args
+
+import pandas as pd
+
+from speech.layer_probe import ALL_FOLDS, Probed, kept_layers, probe_task
+from speech.params import Params, Task
+from speech.results import write_metrics, write_plot
+from speech.tables import read_folds, read_parquet
+from stages.console import bar, run_stage
+from stages.paths import FOLDS, METRICS, PLOTS, UTTERANCES, WAV2VEC2
+
+LABEL = {"gender": "gender", "speaker": "speaker_id"}
+
+
+def probe_layers(params: Params) -> str:
+    """Probe every layer for both tasks."""
+    corpus = read_parquet(UTTERANCES)
+    layers = kept_layers(WAV2VEC2, corpus, params.wav2vec2.layers)
+    probed = {
+        task: probe_task(WAV2VEC2, _labelled(corpus, task), task, layers, params, bar("layer"))
+        for task in get_args(Task)
+    }
+    in_use = params.inputs.wav2vec2.layer
+    metrics = {task: _metrics(own, in_use) for task, own in probed.items()}
+    write_metrics(METRICS / "layers.json", metrics)
+    plots = {
+        "layers": {task: own.layers for task, own in probed.items()},
+        "layers_chosen": {task: own.chosen for task, own in probed.items()},
+    }
+    for name, tables in plots.items():
+        by_task = pd.concat(tables, names=["task"]).reset_index("task")
+        write_plot(PLOTS / f"{name}.csv", by_task)
+    told = [
+        f"{task} {100 * own['accuracy']:.1f} % (layer {own['layer']})"
+        for task, own in metrics.items()
+    ]
+    return (
+        f"{len(layers)} layers; utterance accuracy with the layer chosen in training: "
+        f"{', '.join(told)}; layer in use: {in_use}"
+    )
+
+
+def _labelled(corpus: pd.DataFrame, task: Task) -> pd.DataFrame:
+    utterances = corpus.merge(read_folds(FOLDS / f"{task}.csv"), on="utterance_id")
+    names = utterances[["utterance_id", "speaker_id", "chapter_id", "fold"]]
+    return names.assign(label=utterances[LABEL[task]])
+
+
+def _metrics(probed: Probed, in_use: int) -> dict[str, Any]:
+    """Say which layer validation chose, what choosing gives, and what the layer in use gives."""
+    chosen = probed.chosen.set_index("fold")["layer"]
+    nested = probed.nested.set_index("level").loc["utterance"]
+    layers = probed.layers.set_index(["layer", "level"])["value"]
+    return {
+        "layer": int(chosen[ALL_FOLDS]),
+        "accuracy": nested["value"],
+        "accuracy_low": nested["low"],
+        "accuracy_high": nested["high"],
+        "layer_in_use": in_use,
+        "accuracy_in_use": layers[in_use, "utterance"],
+    }
+
+
+if __name__ == "__main__":
+    run_stage(probe_layers)

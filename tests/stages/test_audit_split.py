@@ -1,0 +1,118 @@
+"""The stage audit_split on made-up features: its files, their columns, determinism."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from speech.examples import Examples
+from speech.folds import gender_folds, speaker_folds
+from stages import audit_split as stage
+from stages.paths import FEATURES, FOLDS, METRICS, PLOTS, UTTERANCES
+
+CHUNKS = 2
+SPLITS = {
+    "gender": ["random-chunk", "random-utterance", "chapter-disjoint", "speaker-disjoint"],
+    "speaker": ["random-chunk", "random-utterance", "chapter-disjoint"],
+}
+
+
+@pytest.fixture
+def params(make_params):
+    changes = {"folds.gender": 3, "folds.speaker": 2, "parallel.jobs": 1}
+    changes |= {"headline_features.gender": "mfcc", "headline_features.speaker": "wav2vec2"}
+    return make_params(**changes, **{"evaluate.resamples": 100})
+
+
+@pytest.fixture
+def asked(tmp_path, monkeypatch, params):
+    """Stand in for the features: each chapter sounds its own way; tell what was asked for."""
+    monkeypatch.chdir(tmp_path)
+    corpus = pd.DataFrame(
+        [
+            (f"{speaker}-{chapter}-{number}", str(speaker), str(chapter), "FM"[speaker % 2], 4.0)
+            for speaker in range(100, 112)
+            for chapter in range(2)
+            for number in range(4)
+        ],
+        columns=["utterance_id", "speaker_id", "chapter_id", "gender", "seconds"],
+    )
+    FOLDS.mkdir(parents=True)
+    corpus.to_parquet(UTTERANCES)
+    # A speaker without a gender on record, and one with a single chapter, take part in one task.
+    gender_folds(corpus[corpus["speaker_id"] != "100"], 3, params.seed).to_csv(
+        FOLDS / "gender.csv", index=False
+    )
+    speaker_folds(corpus[corpus["speaker_id"] != "101"], 2).to_csv(
+        FOLDS / "speaker.csv", index=False
+    )
+    random = np.random.default_rng(0)
+    sound = {key: random.normal(size=30) for key, _ in corpus.groupby(["speaker_id", "chapter_id"])}
+    calls = []
+
+    def load_examples(folder, features, utterances, params, form):
+        calls.append((folder, features, form))
+        table = utterances.loc[np.repeat(utterances.index, CHUNKS)].reset_index(drop=True)
+        table = table.assign(chunk=np.tile(range(CHUNKS), len(utterances)))
+        means = [sound[key] for key in zip(table["speaker_id"], table["chapter_id"], strict=True)]
+        noise = np.random.default_rng(1).normal(scale=0.1, size=(len(table), 30))
+        columns = ["utterance_id", "speaker_id", "chapter_id", "chunk"]
+        return Examples(table[columns], (np.stack(means) + noise).astype(np.float32))
+
+    monkeypatch.setattr(stage, "load_examples", load_examples)
+    return calls
+
+
+def table():
+    return pd.read_csv(PLOTS / "split_audit.csv")
+
+
+def test_each_task_is_audited_on_its_headline_features_in_the_models_own_form(asked, params):
+    stage.audit_split(params)
+    assert asked == [
+        (FEATURES["mfcc"], "mfcc", "pooled"),
+        (FEATURES["wav2vec2"], "wav2vec2", "pooled"),
+    ]
+
+
+def test_the_table_has_every_split_at_every_level_with_what_the_plot_needs(asked, params):
+    stage.audit_split(params)
+    assert list(table().columns) == [
+        *("task", "split", "system", "features", "level", "score", "value", "low", "high")
+    ]
+    for task, splits in SPLITS.items():
+        own = table()[table()["task"] == task]
+        for level in ("chunk", "utterance"):
+            assert own[own["level"] == level]["split"].tolist() == splits
+    assert set(table()["score"]) == {"accuracy"}
+    assert set(table()["features"]) == {"gender from mfcc", "speaker from wav2vec2"}
+    assert set(table()["system"]) == {"logistic · mfcc", "logistic · wav2vec2"}
+
+
+def test_metrics_are_utterance_accuracies_and_how_many_points_each_careless_one_flatters(
+    asked, params
+):
+    words = stage.audit_split(params)
+    metrics = json.loads((METRICS / "split_audit.json").read_text())
+    assert list(metrics) == list(SPLITS)
+    for task, own in metrics.items():
+        names = [split.replace("-", "_") for split in SPLITS[task]]
+        assert list(own["accuracy"]) == names
+        # No split of speakers that training must know.
+        assert list(own["flattery"]) == names[:-1]
+        careful = own["accuracy"][names[-1]]
+        for name, points in own["flattery"].items():
+            assert points == pytest.approx(100 * (own["accuracy"][name] - careful), abs=1e-3)
+    assert metrics["speaker"]["flattery"]["random_chunk"] > 50
+    assert words.startswith("utterance accuracy of logistic: gender ")
+    assert f"speaker {100 * metrics['speaker']['accuracy']['random_chunk']:.1f} % random" in words
+
+
+def test_files_are_identical_when_run_again(asked, params):
+    written = []
+    for _ in range(2):
+        stage.audit_split(params)
+        files = [METRICS / "split_audit.json", PLOTS / "split_audit.csv"]
+        written.append([file.read_bytes() for file in files])
+    assert written[0] == written[1]
