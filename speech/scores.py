@@ -222,19 +222,57 @@ def score_table(table: pd.DataFrame, task: Task, *, resamples: int, seed: int) -
     rows = _Rows(table)
     if task == "speaker" and not np.array_equal(rows.speaker_labels, np.arange(len(rows.classes))):
         raise ValueError("in the speaker task every class must be one speaker, and its label")
-    strata = rows.speaker_labels if task == "gender" else np.zeros_like(rows.speaker_labels)
-    drawn = draw_speakers(strata, resamples, seed)
-    # The first row is the table itself: point values and resamples come from one formula.
-    weights = np.vstack([np.ones(drawn.shape[1], dtype=drawn.dtype), drawn]).astype(np.float64)
+    weights = _speaker_weights(rows, task, resamples, seed)
 
     averages = _row_averages(rows, weights)
     averages |= (
         _gender_averages(rows, weights) if task == "gender" else _class_averages(rows, weights)
     )
     values = np.stack([averages[score] for score in SCORES])
-    tail = (100 - COVERAGE) / 2
-    low, high = np.percentile(values[:, 1:], [tail, 100 - tail], axis=1)
-    return pd.DataFrame({"score": SCORES, "value": values[:, 0], "low": low, "high": high})
+    return pd.DataFrame({"score": SCORES} | _with_intervals(values))
+
+
+def accuracy_by(
+    table: pd.DataFrame, groups: pd.Series, task: Task, *, resamples: int, seed: int
+) -> pd.DataFrame:
+    """Score each part of a table of predictions, with a 95 % percentile interval over speakers.
+
+    Parameters
+    ----------
+    table
+        Predictions.
+    groups
+        The part that each row belongs to, by the table's index; rows without one are left out.
+    task
+        How speakers are resampled; see the head of this module.
+    resamples, seed
+        Of the bootstrap. A resample that drew no speaker of a part says nothing about that part.
+
+    Returns
+    -------
+    DataFrame
+        One row per part, sorted: ``group``, ``rows``, ``speakers``, ``value``, ``low``, ``high``;
+        the value is the accuracy.
+
+    Raises
+    ------
+    ValueError
+        As `score_table`.
+    """
+    rows = _Rows(table)
+    codes, names = pd.factorize(groups.loc[table.index], sort=True)
+    grouped, shape = codes >= 0, (len(names), len(rows.names))
+    pairs = codes[grouped] * shape[1] + rows.speakers[grouped]
+    correct = (rows.predicted == rows.labels)[grouped]
+    counts = np.bincount(pairs, minlength=shape[0] * shape[1]).reshape(shape)
+    hits = np.bincount(pairs, correct, minlength=shape[0] * shape[1]).reshape(shape)
+    weights = _speaker_weights(rows, task, resamples, seed)
+    totals = counts @ weights.T
+    values = np.divide(
+        hits @ weights.T, totals, out=np.full(totals.shape, np.nan), where=totals > 0
+    )
+    sizes = {"rows": counts.sum(axis=1), "speakers": (counts > 0).sum(axis=1)}
+    return pd.DataFrame({"group": names} | sizes | _with_intervals(values))
 
 
 def speaker_table(
@@ -282,6 +320,23 @@ def speaker_table(
     if task == "gender":
         table["predicted"] = predicted_classes(speaker_level(utterances))
     return table
+
+
+def _speaker_weights(rows: "_Rows", task: Task, resamples: int, seed: int) -> NDArray[np.float64]:
+    """Say how often each speaker counts, as is and in every resample: [1 + resamples, speakers].
+
+    The first row is the table itself: point values and resamples come from one formula.
+    """
+    strata = rows.speaker_labels if task == "gender" else np.zeros_like(rows.speaker_labels)
+    drawn = draw_speakers(strata, resamples, seed)
+    return np.vstack([np.ones(drawn.shape[1], dtype=drawn.dtype), drawn]).astype(np.float64)
+
+
+def _with_intervals(values: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Make columns of point values (first) and resamples (the rest): [things, 1 + resamples]."""
+    tail = (100 - COVERAGE) / 2
+    low, high = np.nanpercentile(values[:, 1:], [tail, 100 - tail], axis=1)
+    return {"value": values[:, 0], "low": low, "high": high}
 
 
 class _Rows:

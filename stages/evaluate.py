@@ -7,6 +7,7 @@ from typing import NamedTuple, get_args
 
 import pandas as pd
 
+from speech.calibration import expected_calibration_error, reliability
 from speech.errors import UserError
 from speech.params import FEATURES_OF, Features, ModelName, Params, Task
 from speech.results import write_metrics, write_plot
@@ -15,6 +16,7 @@ from speech.tables import read_parquet
 from stages.console import bar, run_stage
 from stages.paths import METRICS, PLOTS, PREDICTIONS, UTTERANCES
 
+ECE = "expected_calibration_error"
 CURVES = ["system", "fold", "epoch", "part", "loss", "accuracy"]
 
 
@@ -53,10 +55,16 @@ def evaluate(params: Params, task: Task) -> str:
         actual=utterances["label"], predicted=predicted_classes(utterances)
     )
 
-    write_metrics(METRICS / f"{task}.json", _metrics(scores) | {"counts": counts})
+    bins = pd.concat([_reliability(system, task, params) for system in systems])
+    error = bins.set_index(["system", "level"]).loc[(str(headline), "utterance"), ECE].iloc[0]
+
+    metrics = _metrics(scores)
+    metrics["utterance"][ECE] = error
+    write_metrics(METRICS / f"{task}.json", metrics | {"counts": counts})
     plots = {
         "scores": scores,
         "models": scored,
+        "reliability": bins,
         "confusion": confusion,
         "speakers": speaker_table(chunks, utterances, corpus, task),
         "curves": _learning_curves(systems, task),
@@ -91,6 +99,18 @@ def _score(system: System, task: Task, params: Params) -> pd.DataFrame:
     )
     names = {"system": str(system), "model": system.model, "features": system.features}
     return pd.concat([pd.DataFrame(names, index=scores.index), scores], axis=1)
+
+
+def _reliability(system: System, task: Task, params: Params) -> pd.DataFrame:
+    resampling = {"resamples": params.evaluate.resamples, "seed": params.seed}
+    levels = zip(("chunk", "utterance"), _predictions(system, task), strict=True)
+    tables = []
+    for level, predictions in levels:
+        bins = reliability(predictions, task, **resampling)
+        names = {"system": str(system), "model": system.model, "features": system.features}
+        names |= {"level": level, ECE: expected_calibration_error(bins)}
+        tables.append(pd.concat([pd.DataFrame(names, index=bins.index), bins], axis=1))
+    return pd.concat(tables)
 
 
 def _metrics(scores: pd.DataFrame) -> dict[str, dict[str, float]]:

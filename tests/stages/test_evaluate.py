@@ -163,6 +163,20 @@ def test_confusion_and_speakers_tell_the_headlines_utterances(predictions, param
     assert speakers["utterance_accuracy"].mean() == pytest.approx(accuracy, abs=1e-5)
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_reliability_covers_every_system_and_gives_the_headlines_error(predictions, params, task):
+    evaluate(params, task)
+    bins = plot_of(task, "reliability")
+    assert len(bins.drop_duplicates(["model", "features", "level"])) == 2 * 2 * len(MODELS)
+    headline = "svm · mfcc" if task == "gender" else "svm · wav2vec2"
+    own = bins[(bins["system"] == headline) & (bins["level"] == "utterance")]
+    assert own["rows"].sum() == SPEAKERS * CHAPTERS * UTTERANCES
+    error = np.average((own["value"] - own["confidence"]).abs(), weights=own["rows"])
+    told = metrics_of(task)["utterance"]["expected_calibration_error"]
+    assert told == pytest.approx(error, abs=1e-5)
+    assert set(own["expected_calibration_error"]) == {told}
+
+
 def test_curves_hold_both_parts_of_every_network_and_of_nothing_else(predictions, params):
     evaluate(params, "gender")
     curves = plot_of("gender", "curves")
