@@ -15,6 +15,9 @@ Task = Literal["gender", "speaker"]
 Features = Literal["mfcc", "mfcc_pitch", "wav2vec2"]
 WithoutPitch = Literal["mfcc", "wav2vec2"]
 ModelName = Literal["dummy", "logistic", "svm", "mlp", "cnn"]
+BEST = "best"
+"""The value of ``model`` that stands for whichever the other folds' predictions favour."""
+
 FEATURES_OF: dict[Task, tuple[Features, ...]] = {
     "gender": get_args(Features),
     "speaker": get_args(WithoutPitch),
@@ -300,7 +303,7 @@ class Params(Block):
     corpus_sha256: dict[Subset, Sha256]
     keep_archives: bool
     encoder: str = Field(min_length=1)
-    model: ModelName
+    model: Literal[ModelName, "best"]
     models: list[ModelName] = Field(min_length=1)
     headline_features: HeadlineFeatures
     seed: int = Field(ge=0, lt=2**32)
@@ -337,7 +340,7 @@ class Params(Block):
 
     @model_validator(mode="after")
     def _headline_is_fitted(self) -> Self:
-        if self.model not in self.models:
+        if self.model not in [*self.models, BEST]:
             raise ValueError(
                 f"model ({self.model}) must be among models ({', '.join(self.models)}); "
                 "change one of them"

@@ -275,6 +275,31 @@ def accuracy_by(
     return pd.DataFrame({"group": names} | sizes | _with_intervals(values))
 
 
+def judge(table: pd.DataFrame) -> pd.DataFrame:
+    """Judge each prediction.
+
+    Parameters
+    ----------
+    table
+        Predictions.
+
+    Returns
+    -------
+    DataFrame
+        The table with ``correct``, and ``true_probability``, that of the true class.
+
+    Raises
+    ------
+    ValueError
+        As `score_table`.
+    """
+    rows = _Rows(table)
+    return table.assign(
+        correct=rows.predicted == rows.labels,
+        true_probability=rows.probabilities[np.arange(len(table)), rows.labels],
+    )
+
+
 def speaker_table(
     chunks: pd.DataFrame, utterances: pd.DataFrame, corpus: pd.DataFrame, task: Task
 ) -> pd.DataFrame:
@@ -301,8 +326,8 @@ def speaker_table(
     KeyError
         If a speaker is not in the corpus.
     """
-    by_utterance = _judged(utterances).groupby("speaker_id", sort=True)
-    by_chunk = _judged(chunks).groupby("speaker_id", sort=True)
+    by_utterance = judge(utterances).groupby("speaker_id", sort=True)
+    by_chunk = judge(chunks).groupby("speaker_id", sort=True)
     genders = corpus.drop_duplicates("speaker_id").set_index("speaker_id")["gender"]
     speakers = list(by_utterance.groups)
     table = pd.DataFrame(
@@ -462,12 +487,3 @@ def _one_against_rest(rows: _Rows) -> NDArray[np.float64]:
     own = np.bincount(rows.labels, minlength=len(rows.classes)).astype(np.float64)
     own_ranks = np.array([ranks[rows.labels == k, k].sum() for k in range(len(rows.classes))])
     return (own_ranks - own * (own + 1) / 2) / (own * (len(rows.labels) - own))
-
-
-def _judged(table: pd.DataFrame) -> pd.DataFrame:
-    """Add to each row whether it is ``correct`` and its ``true_probability``."""
-    rows = _Rows(table)
-    return table.assign(
-        correct=rows.predicted == rows.labels,
-        true_probability=rows.probabilities[np.arange(len(table)), rows.labels],
-    )

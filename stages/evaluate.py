@@ -9,12 +9,14 @@ import pandas as pd
 
 from speech.calibration import expected_calibration_error, reliability
 from speech.errors import UserError
-from speech.params import FEATURES_OF, Features, ModelName, Params, Task
+from speech.files import write_json
+from speech.model_choice import ALL_FOLDS, pick_models, picked_model, predictions_as_picked
+from speech.params import BEST, FEATURES_OF, Features, ModelName, Params, Task
 from speech.results import write_metrics, write_plot
 from speech.scores import predicted_classes, score_levels, speaker_table
 from speech.tables import read_parquet
 from stages.console import bar, run_stage
-from stages.paths import METRICS, PLOTS, PREDICTIONS, UTTERANCES
+from stages.paths import METRICS, MODELS, PLOTS, PREDICTIONS, UTTERANCES
 
 ECE = "expected_calibration_error"
 CURVES = ["system", "fold", "epoch", "part", "loss", "accuracy"]
@@ -34,19 +36,39 @@ class System(NamedTuple):
         return PREDICTIONS / task / f"{self.features}-{self.model}"
 
 
+class Compared(NamedTuple):
+    """What all systems are compared by."""
+
+    scores: pd.DataFrame
+    reliability: pd.DataFrame
+
+
 def evaluate(params: Params, task: Task) -> str:
     """Score one task."""
     systems = [System(model, f) for f in FEATURES_OF[task] for model in params.models]
-    headline = System(params.model, getattr(params.headline_features, task))
+    features = getattr(params.headline_features, task)
     corpus = read_parquet(UTTERANCES)
     for system in systems:
         _require_predictions(system, task)
 
     shown = bar("system")(systems, len(systems))
-    scored = pd.concat([_score(system, task, params) for system in shown])
-    scores = scored[scored["system"] == str(headline)].drop(columns=["system", "model", "features"])
-    chunks, utterances = _predictions(headline, task)
-    counts = {
+    resampling = {"resamples": params.evaluate.resamples, "seed": params.seed}
+    compared = [_score(system, task, resampling) for system in shown]
+    candidates = params.models if params.model == BEST else [params.model]
+    of_candidates = [_predictions(System(model, features), task) for model in candidates]
+    by_chunk, by_utterance = (
+        dict(zip(candidates, tables, strict=True)) for tables in zip(*of_candidates, strict=True)
+    )
+    picks = pick_models(by_utterance)
+    chunks = predictions_as_picked(by_chunk, picks)
+    utterances = predictions_as_picked(by_utterance, picks)
+
+    scores = score_levels(chunks, utterances, task, **resampling)
+    metrics = _metrics(scores)
+    metrics["utterance"][ECE] = expected_calibration_error(
+        reliability(utterances, task, **resampling)
+    )
+    metrics["counts"] = {
         "speakers": utterances["speaker_id"].nunique(),
         "utterances": len(utterances),
         "chunks": len(chunks),
@@ -55,29 +77,30 @@ def evaluate(params: Params, task: Task) -> str:
         actual=utterances["label"], predicted=predicted_classes(utterances)
     )
 
-    bins = pd.concat([_reliability(system, task, params) for system in systems])
-    error = bins.set_index(["system", "level"]).loc[(str(headline), "utterance"), ECE].iloc[0]
-
-    metrics = _metrics(scores)
-    metrics["utterance"][ECE] = error
-    write_metrics(METRICS / f"{task}.json", metrics | {"counts": counts})
+    write_metrics(METRICS / f"{task}.json", metrics)
     plots = {
         "scores": scores,
-        "models": scored,
-        "reliability": bins,
+        "models": pd.concat([of_system.scores for of_system in compared]),
+        "picked": picks,
+        "reliability": pd.concat([of_system.reliability for of_system in compared]),
         "confusion": confusion,
         "speakers": speaker_table(chunks, utterances, corpus, task),
         "curves": _learning_curves(systems, task),
     }
     for name, table in plots.items():
         write_plot(PLOTS / task / f"{name}.csv", table)
+    model = picked_model(picks)
+    saved = MODELS / f"{task}-{features}-{model}"
+    pointer = {"task": task, "features": features, "model": model, "folder": saved.as_posix()}
+    write_json(MODELS / f"{task}-headline.json", pointer)
 
-    accuracy = scores.set_index(["level", "score"]).loc[("utterance", "accuracy")]
-    value, low, high = 100 * accuracy
+    accuracy = metrics["utterance"]["accuracy"]
+    low, high = (metrics["utterance"][f"accuracy_{end}"] for end in ("low", "high"))
     unheard = {"gender": "unheard voices", "speaker": "voices in unheard chapters"}[task]
     return (
-        f"utterance accuracy {value:.1f} % [{low:.1f}, {high:.1f}] for {headline} "
-        f"on {counts['speakers']} {unheard}; {len(systems)} systems compared"
+        f"utterance accuracy {100 * accuracy:.1f} % [{100 * low:.1f}, {100 * high:.1f}] "
+        f"for {params.model} · {features} on {metrics['counts']['speakers']} {unheard}; "
+        f"{_told(picks) if params.model == BEST else ''}{len(systems)} systems compared"
     )
 
 
@@ -93,24 +116,30 @@ def _predictions(system: System, task: Task) -> tuple[pd.DataFrame, pd.DataFrame
     return read_parquet(folder / "chunks.parquet"), read_parquet(folder / "utterances.parquet")
 
 
-def _score(system: System, task: Task, params: Params) -> pd.DataFrame:
-    scores = score_levels(
-        *_predictions(system, task), task, resamples=params.evaluate.resamples, seed=params.seed
-    )
+def _score(system: System, task: Task, resampling: dict[str, int]) -> Compared:
+    tables = dict(zip(("chunk", "utterance"), _predictions(system, task), strict=True))
     names = {"system": str(system), "model": system.model, "features": system.features}
-    return pd.concat([pd.DataFrame(names, index=scores.index), scores], axis=1)
+    bins = []
+    for level, table in tables.items():
+        own = reliability(table, task, **resampling)
+        error = expected_calibration_error(own)
+        bins.append(_named(own, names | {"level": level, ECE: error}))
+    scores = score_levels(*tables.values(), task, **resampling)
+    return Compared(_named(scores, names), pd.concat(bins))
 
 
-def _reliability(system: System, task: Task, params: Params) -> pd.DataFrame:
-    resampling = {"resamples": params.evaluate.resamples, "seed": params.seed}
-    levels = zip(("chunk", "utterance"), _predictions(system, task), strict=True)
-    tables = []
-    for level, predictions in levels:
-        bins = reliability(predictions, task, **resampling)
-        names = {"system": str(system), "model": system.model, "features": system.features}
-        names |= {"level": level, ECE: expected_calibration_error(bins)}
-        tables.append(pd.concat([pd.DataFrame(names, index=bins.index), bins], axis=1))
-    return pd.concat(tables)
+def _named(table: pd.DataFrame, names: dict[str, str | float]) -> pd.DataFrame:
+    return pd.concat([pd.DataFrame(names, index=table.index), table], axis=1)
+
+
+def _told(picks: pd.DataFrame) -> str:
+    """Say which models were picked, the most frequent first."""
+    by_fold = picks[picks["picked"] & (picks["fold"] != ALL_FOLDS)]
+    counts = [f"{model} in {folds}" for model, folds in by_fold["model"].value_counts().items()]
+    return (
+        f"picked without the fold it is scored on: {', '.join(counts)} of {len(by_fold)} folds, "
+        f"to keep: {picked_model(picks)}; "
+    )
 
 
 def _metrics(scores: pd.DataFrame) -> dict[str, dict[str, float]]:

@@ -308,12 +308,8 @@ def test_every_chain_starts_with_the_check_of_the_params():
 
 
 @pytest.mark.parametrize("name", PIPELINE["artifacts"])
-def test_every_artifact_is_a_model_that_fit_writes_for_any_headline(name):
-    path = PIPELINE["artifacts"][name]["path"]
-    for model, features in itertools.product(PARAMS["models"], ("mfcc", "wav2vec2")):
-        filled = path.replace("${model}", model)
-        filled = re.sub(r"\$\{headline_features\.\w+\}", features, filled)
-        assert filled in ALL_OUTS
+def test_every_artifact_is_written_whatever_the_headline(name):
+    assert PIPELINE["artifacts"][name]["path"] in ALL_OUTS
     assert PIPELINE["artifacts"][name]["desc"]
 
 

@@ -129,7 +129,7 @@ def test_a_value_of_the_wrong_type_is_quoted_with_the_right_one(complaint_about,
         ("corpus_mirror", "", "at least one character"),
         ("keep_archives", "yes", "true or false"),
         ("chunks.tail", "pad", "'overlap' or 'drop'"),
-        ("model", "forest", "'dummy', 'logistic', 'svm', 'mlp' or 'cnn'"),
+        ("model", "forest", "'dummy', 'logistic', 'svm', 'mlp', 'cnn' or 'best'"),
         ("subset.speakers_per_gender", 0, "at least 1"),
         ("subset.chapters_at_least", 0, "at least 1"),
         ("subset.minutes_per_speaker", 0, "above 0"),
@@ -191,6 +191,10 @@ def test_a_long_value_is_cut(complaint_about):
 )
 def test_values_that_contradict_each_other_are_both_named(complaint_about, key, value, said):
     assert complaint_about(key, value) == f"{said}; change one of them."
+
+
+def test_the_best_model_need_not_be_named(make_params):
+    assert make_params(model="best", models=["mlp", "cnn"]).model == "best"
 
 
 def test_a_model_named_twice_is_refused(complaint_about):

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 TASKS = ["gender", "speaker"]
 MODELS = ["dummy", "svm", "mlp"]
 SPEAKERS, CHAPTERS, UTTERANCES, CHUNKS = 6, 2, 3, 2
+FOLDS = 2
 
 
 @pytest.fixture
@@ -55,7 +56,8 @@ def predictions(tmp_path, monkeypatch):
         folder = Path("data/predictions") / task / f"{features}-{model}"
         folder.mkdir(parents=True)
         label = corpus["gender" if task == "gender" else "speaker_id"]
-        rows = corpus.drop(columns="gender").assign(fold=0, label=label)
+        fold = corpus["speaker_id"].astype(int) // 2 if task == "gender" else corpus["chapter_id"]
+        rows = corpus.drop(columns="gender").assign(fold=fold.astype(int) % FOLDS, label=label)
         rows = rows.loc[np.repeat(rows.index, CHUNKS)].reset_index(drop=True)
         names = sorted(label.unique())
         evidence = random.normal(size=(len(rows), len(names)))
@@ -130,6 +132,8 @@ def test_another_headline_changes_the_values_and_no_path(predictions, params, ta
     }
     evaluate(params.model_copy(update=other), task)
     after = metrics_of(task)
+    pointed = json.loads(Path(f"models/{task}-headline.json").read_text())
+    assert pointed["folder"] == f"models/{task}-{pointed['features']}-dummy"
     assert list(leaves(after)) == list(leaves(before))
     assert after["utterance"]["accuracy"] != before["utterance"]["accuracy"]
     assert sorted(predictions.rglob("*.*")) == files
@@ -175,6 +179,37 @@ def test_reliability_covers_every_system_and_gives_the_headlines_error(predictio
     told = metrics_of(task)["utterance"]["expected_calibration_error"]
     assert told == pytest.approx(error, abs=1e-5)
     assert set(own["expected_calibration_error"]) == {told}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_best_model_is_picked_from_all_on_the_headline_features(predictions, params, task):
+    line = evaluate(params.model_copy(update={"model": "best"}), task)
+    picks = plot_of(task, "picked")
+    assert set(picks["model"]) == set(MODELS)
+    assert set(picks["fold"]) == {"all", *map(str, range(FOLDS))}
+    # The one made up with the most skill.
+    assert picks.loc[picks["picked"], "model"].tolist() == ["mlp"] * (FOLDS + 1)
+    features = "mfcc" if task == "gender" else "wav2vec2"
+    assert json.loads(Path(f"models/{task}-headline.json").read_text()) == {
+        "task": task,
+        "features": features,
+        "model": "mlp",
+        "folder": f"models/{task}-{features}-mlp",
+    }
+    models = plot_of(task, "models")
+    own = models[models["system"] == f"mlp · {features}"]
+    own = own.drop(columns=["system", "model", "features"]).reset_index(drop=True)
+    pd.testing.assert_frame_equal(own, plot_of(task, "scores"))
+    assert f"for best · {features} on" in line
+    assert "picked without the fold it is scored on: mlp in 2 of 2 folds, to keep: mlp" in line
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_headline_with_a_name_is_all_there_is_to_pick_from(predictions, params, task):
+    evaluate(params, task)
+    picks = plot_of(task, "picked")
+    assert set(picks["model"]) == {"svm"}
+    assert picks["picked"].all()
 
 
 def test_curves_hold_both_parts_of_every_network_and_of_nothing_else(predictions, params):
