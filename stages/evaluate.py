@@ -13,7 +13,8 @@ from speech.files import write_json
 from speech.model_choice import ALL_FOLDS, pick_models, picked_model, predictions_as_picked
 from speech.params import BEST, FEATURES_OF, Features, ModelName, Params, Task
 from speech.results import write_metrics, write_plot
-from speech.scores import predicted_classes, score_levels, speaker_table
+from speech.scores import accuracy_by, predicted_classes, score_levels, speaker_table
+from speech.speech_length import accuracy_by_length
 from speech.tables import read_parquet
 from stages.console import bar, run_stage
 from stages.paths import METRICS, MODELS, PLOTS, PREDICTIONS, UTTERANCES
@@ -73,6 +74,12 @@ def evaluate(params: Params, task: Task) -> str:
         "utterances": len(utterances),
         "chunks": len(chunks),
     }
+    genders = _by_gender({"chunk": chunks, "utterance": utterances}, corpus, task, resampling)
+    metrics["utterance"] |= {
+        f"accuracy_{row.gender}": row.value
+        for row in genders.itertuples()
+        if row.level == "utterance"
+    }
     confusion = utterances[["utterance_id"]].assign(
         actual=utterances["label"], predicted=predicted_classes(utterances)
     )
@@ -83,6 +90,8 @@ def evaluate(params: Params, task: Task) -> str:
         "models": pd.concat([of_system.scores for of_system in compared]),
         "picked": picks,
         "reliability": pd.concat([of_system.reliability for of_system in compared]),
+        "by_length": accuracy_by_length(chunks, params.chunks, task, **resampling),
+        "genders": genders,
         "confusion": confusion,
         "speakers": speaker_table(chunks, utterances, corpus, task),
         "curves": _learning_curves(systems, task),
@@ -130,6 +139,19 @@ def _score(system: System, task: Task, resampling: dict[str, int]) -> Compared:
 
 def _named(table: pd.DataFrame, names: dict[str, str | float]) -> pd.DataFrame:
     return pd.concat([pd.DataFrame(names, index=table.index), table], axis=1)
+
+
+def _by_gender(
+    levels: dict[str, pd.DataFrame], corpus: pd.DataFrame, task: Task, resampling: dict[str, int]
+) -> pd.DataFrame:
+    """Score women and men apart; voices without a gender on record belong to neither."""
+    genders = corpus.set_index("utterance_id")["gender"]
+    tables = []
+    for level, table in levels.items():
+        own = accuracy_by(table, table["utterance_id"].map(genders), task, **resampling)
+        tables.append(own.rename(columns={"group": "gender"}).assign(level=level))
+    columns = ["level", "gender", "rows", "speakers", "value", "low", "high"]
+    return pd.concat(tables)[columns]
 
 
 def _told(picks: pd.DataFrame) -> str:

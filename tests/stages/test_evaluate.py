@@ -65,7 +65,8 @@ def predictions(tmp_path, monkeypatch):
         weight = np.exp(evidence)
         columns = [f"p_{name}" for name in names]
         rows[columns] = weight / weight.sum(axis=1, keepdims=True)
-        rows.assign(chunk=0, start_seconds=0.0, end_seconds=2.0).to_parquet(
+        chunk = np.tile(np.arange(CHUNKS), len(corpus))
+        rows.assign(chunk=chunk, start_seconds=2.0 * chunk, end_seconds=2.0 * chunk + 2).to_parquet(
             folder / "chunks.parquet", index=False
         )
         keys = ["utterance_id", "speaker_id", "chapter_id", "fold", "label"]
@@ -179,6 +180,35 @@ def test_reliability_covers_every_system_and_gives_the_headlines_error(predictio
     told = metrics_of(task)["utterance"]["expected_calibration_error"]
     assert told == pytest.approx(error, abs=1e-5)
     assert set(own["expected_calibration_error"]) == {told}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_accuracy_by_length_ends_at_the_chunks_and_at_the_utterances(predictions, params, task):
+    evaluate(params, task)
+    lengths = plot_of(task, "by_length").set_index("length")
+    assert list(lengths.index) == ["2 s", "4 s", "utterance"]
+    told = metrics_of(task)
+    assert lengths.loc["2 s", "value"] == told["chunk"]["accuracy"]
+    for whole in ("4 s", "utterance"):
+        assert lengths.loc[whole, "value"] == told["utterance"]["accuracy"]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_women_and_men_are_scored_apart(predictions, params, task):
+    evaluate(params, task)
+    genders = plot_of(task, "genders").set_index(["level", "gender"])
+    speakers = plot_of(task, "speakers").groupby("gender")
+    told = metrics_of(task)["utterance"]
+    for gender in "FM":
+        own = genders.loc[("utterance", gender)]
+        assert own["speakers"] == SPEAKERS / 2
+        assert own["low"] <= own["value"] <= own["high"]
+        assert told[f"accuracy_{gender}"] == own["value"]
+        # All have equally many utterances and chunks.
+        by_speaker = speakers.get_group(gender)
+        assert own["value"] == pytest.approx(by_speaker["utterance_accuracy"].mean(), abs=1e-5)
+        chunk = genders.loc[("chunk", gender), "value"]
+        assert chunk == pytest.approx(by_speaker["chunk_accuracy"].mean(), abs=1e-5)
 
 
 @pytest.mark.parametrize("task", TASKS)
