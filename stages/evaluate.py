@@ -10,6 +10,7 @@ import pandas as pd
 from speech.calibration import expected_calibration_error, reliability
 from speech.errors import UserError
 from speech.files import write_json
+from speech.label_audit import audit_labels
 from speech.model_choice import ALL_FOLDS, pick_models, picked_model, predictions_as_picked
 from speech.params import BEST, FEATURES_OF, Features, ModelName, Params, Task
 from speech.results import write_metrics, write_plot
@@ -84,7 +85,6 @@ def evaluate(params: Params, task: Task) -> str:
         actual=utterances["label"], predicted=predicted_classes(utterances)
     )
 
-    write_metrics(METRICS / f"{task}.json", metrics)
     plots = {
         "scores": scores,
         "models": pd.concat([of_system.scores for of_system in compared]),
@@ -96,6 +96,13 @@ def evaluate(params: Params, task: Task) -> str:
         "speakers": speaker_table(chunks, utterances, corpus, task),
         "curves": _learning_curves(systems, task),
     }
+    suspects: list[str] = []
+    if task == "gender":
+        audit = _audit(systems)
+        suspects = audit.loc[audit["suspect"], "speaker_id"].tolist()
+        metrics["suspects"] = len(suspects)
+        plots["suspects"] = audit
+    write_metrics(METRICS / f"{task}.json", metrics)
     for name, table in plots.items():
         write_plot(PLOTS / task / f"{name}.csv", table)
     model = picked_model(picks)
@@ -110,6 +117,10 @@ def evaluate(params: Params, task: Task) -> str:
         f"utterance accuracy {100 * accuracy:.1f} % [{100 * low:.1f}, {100 * high:.1f}] "
         f"for {params.model} · {features} on {metrics['counts']['speakers']} {unheard}; "
         f"{_told(picks) if params.model == BEST else ''}{len(systems)} systems compared"
+        + (
+            f"; look at the labels of {', '.join(suspects)}: suspects, not verdicts"
+            * bool(suspects)
+        )
     )
 
 
@@ -152,6 +163,16 @@ def _by_gender(
         tables.append(own.rename(columns={"group": "gender"}).assign(level=level))
     columns = ["level", "gender", "rows", "speakers", "value", "low", "high"]
     return pd.concat(tables)[columns]
+
+
+def _audit(systems: list[System]) -> pd.DataFrame:
+    # The naive baseline hears nothing, so it has no evidence to give.
+    listening = [system for system in systems if system.model != "dummy"] or systems
+    predictions: dict[str, list[pd.DataFrame]] = {}
+    for system in listening:
+        _, utterances = _predictions(system, "gender")
+        predictions.setdefault(system.features, []).append(utterances)
+    return audit_labels(predictions)
 
 
 def _told(picks: pd.DataFrame) -> str:

@@ -108,7 +108,7 @@ def test_metrics_hold_the_headlines_scores_by_level(predictions, params, task):
     evaluate(params, task)
     told = metrics_of(task)
     levels = ["chunk", "utterance", "speaker"] if task == "gender" else ["chunk", "utterance"]
-    assert list(told) == [*levels, "counts"]
+    assert list(told) == [*levels, "counts"] + ["suspects"] * (task == "gender")
     assert told["counts"] == {
         "speakers": SPEAKERS,
         "utterances": SPEAKERS * CHAPTERS * UTTERANCES,
@@ -282,6 +282,44 @@ def test_the_same_predictions_give_the_same_bytes(predictions, params):
         written = [Path("metrics/gender.json"), *sorted(Path("plots/gender").iterdir())]
         outputs.append([path.read_bytes() for path in written])
     assert outputs[0] == outputs[1]
+
+
+def write_sure_predictions(wrong=()):
+    """Have every system but the baseline tell all genders, but for the speakers in ``wrong``."""
+    for folder in Path("data/predictions/gender").iterdir():
+        for level in ("chunks", "utterances"):
+            path = folder / f"{level}.parquet"
+            table = pd.read_parquet(path)
+            number = pd.factorize(table["speaker_id"])[0]
+            of_label = np.where(table["speaker_id"].isin(wrong), 0.05, 0.9 + 0.01 * number)
+            women = np.where(table["label"] == "F", of_label, 1 - of_label)
+            if "dummy" in folder.name:
+                women = 0.45
+            table.assign(p_F=women, p_M=1 - women).to_parquet(path, index=False)
+
+
+def test_speakers_whose_label_no_system_believes_are_named_as_suspects(predictions, params):
+    write_sure_predictions(wrong=["103"])
+    line = evaluate(params, "gender")
+    audit = plot_of("gender", "suspects")
+    assert audit.loc[audit["suspect"], "speaker_id"].tolist() == [103]
+    assert len(audit) == SPEAKERS
+    # The naive baseline is not among them.
+    assert set(audit["systems"]) == {4}
+    assert metrics_of("gender")["suspects"] == 1
+    assert line.endswith("; look at the labels of 103: suspects, not verdicts")
+
+
+def test_where_all_labels_are_believed_there_are_no_suspects(predictions, params):
+    write_sure_predictions()
+    assert "suspects" not in evaluate(params, "gender")
+    assert metrics_of("gender")["suspects"] == 0
+    assert not plot_of("gender", "suspects")["suspect"].any()
+
+
+def test_with_only_the_naive_baseline_nobody_is_suspected(predictions, params):
+    evaluate(params.model_copy(update={"model": "dummy", "models": ["dummy"]}), "gender")
+    assert metrics_of("gender")["suspects"] == 0
 
 
 def test_missing_predictions_are_named_with_the_command_that_makes_them(predictions, params):
