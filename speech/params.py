@@ -263,6 +263,12 @@ class Evaluate(Block):
     resamples: int = Field(ge=100, le=100_000)
 
 
+class LearningCurve(Block):
+    """What more training speakers would buy."""
+
+    draws: int = Field(ge=1, le=100)
+
+
 class Clusters(Block):
     """The unsupervised look at both feature spaces."""
 
@@ -327,6 +333,7 @@ class Params(Block):
     mlp: Mlp
     cnn: Cnn
     evaluate: Evaluate
+    learning_curve: LearningCurve
     clusters: Clusters
     parallel: Parallel
 

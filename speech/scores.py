@@ -235,12 +235,39 @@ def score_table(table: pd.DataFrame, task: Task, *, resamples: int, seed: int) -
 def accuracy_by(
     table: pd.DataFrame, groups: pd.Series, task: Task, *, resamples: int, seed: int
 ) -> pd.DataFrame:
-    """Score each part of a table of predictions, with a 95 % percentile interval over speakers.
+    """Score each part of a table of predictions.
+
+    Parameters
+    ----------
+    table, groups, task, resamples, seed
+        As in `average_by`.
+
+    Returns
+    -------
+    DataFrame
+        As `average_by` gives it; the value is the accuracy.
+    """
+    correct = judge(table)["correct"]
+    return average_by(table, correct, groups, task, resamples=resamples, seed=seed)
+
+
+def average_by(
+    table: pd.DataFrame,
+    values: pd.Series,
+    groups: pd.Series,
+    task: Task,
+    *,
+    resamples: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Average over each part of a table, with a 95 % percentile interval over speakers.
 
     Parameters
     ----------
     table
         Predictions.
+    values
+        What to average, by the table's index.
     groups
         The part that each row belongs to, by the table's index; rows without one are left out.
     task
@@ -251,8 +278,7 @@ def accuracy_by(
     Returns
     -------
     DataFrame
-        One row per part, sorted: ``group``, ``rows``, ``speakers``, ``value``, ``low``, ``high``;
-        the value is the accuracy.
+        One row per part, sorted: ``group``, ``rows``, ``speakers``, ``value``, ``low``, ``high``.
 
     Raises
     ------
@@ -263,16 +289,16 @@ def accuracy_by(
     codes, names = pd.factorize(groups.loc[table.index], sort=True)
     grouped, shape = codes >= 0, (len(names), len(rows.names))
     pairs = codes[grouped] * shape[1] + rows.speakers[grouped]
-    correct = (rows.predicted == rows.labels)[grouped]
+    own = values.loc[table.index].to_numpy(np.float64)[grouped]
     counts = np.bincount(pairs, minlength=shape[0] * shape[1]).reshape(shape)
-    hits = np.bincount(pairs, correct, minlength=shape[0] * shape[1]).reshape(shape)
+    sums = np.bincount(pairs, own, minlength=shape[0] * shape[1]).reshape(shape)
     weights = _speaker_weights(rows, task, resamples, seed)
     totals = counts @ weights.T
-    values = np.divide(
-        hits @ weights.T, totals, out=np.full(totals.shape, np.nan), where=totals > 0
+    averages = np.divide(
+        sums @ weights.T, totals, out=np.full(totals.shape, np.nan), where=totals > 0
     )
     sizes = {"rows": counts.sum(axis=1), "speakers": (counts > 0).sum(axis=1)}
-    return pd.DataFrame({"group": names} | sizes | _with_intervals(values))
+    return pd.DataFrame({"group": names} | sizes | _with_intervals(averages))
 
 
 def judge(table: pd.DataFrame) -> pd.DataFrame:

@@ -25,6 +25,7 @@ STAGES = [
     *(f"fit_with_pitch@{model}" for model in MODELS),
     *(f"evaluate@{task}" for task in TASKS),
     *(f"reduce_and_cluster@{features}" for features in FEATURES),
+    "learning_curve",
 ]
 
 
@@ -99,7 +100,16 @@ def leaves(tree, path=""):
 
 @pytest.mark.parametrize(
     "name",
-    ["corpus", "split", "mfcc", "clusters_mfcc", "clusters_wav2vec2", "gender", "speaker"],
+    [
+        "corpus",
+        "split",
+        "mfcc",
+        "clusters_mfcc",
+        "clusters_wav2vec2",
+        "gender",
+        "speaker",
+        "learning_curve",
+    ],
 )
 def test_no_metric_is_infinite_or_no_number(finished, name):
     numbers = [value for _, value in leaves(metrics(finished, name)) if isinstance(value, float)]

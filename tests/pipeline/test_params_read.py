@@ -64,6 +64,7 @@ INSTANCES = [
     "fit_with_pitch@svm",
     "evaluate@gender",
     "evaluate@speaker",
+    "learning_curve",
     "reduce_and_cluster@mfcc",
     "reduce_and_cluster@wav2vec2",
 ]
