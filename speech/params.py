@@ -269,6 +269,12 @@ class LearningCurve(Block):
     draws: int = Field(ge=1, le=100)
 
 
+class Verification(Block):
+    """Whether two utterances are of one voice."""
+
+    trials: int = Field(ge=1, le=10_000)
+
+
 class Clusters(Block):
     """The unsupervised look at both feature spaces."""
 
@@ -334,6 +340,7 @@ class Params(Block):
     cnn: Cnn
     evaluate: Evaluate
     learning_curve: LearningCurve
+    verification: Verification
     clusters: Clusters
     parallel: Parallel
 

@@ -5,14 +5,14 @@ import pandas as pd
 
 from speech.cross_validation import label_examples
 from speech.examples import load_examples
+from speech.params import Features, Params
+from speech.results import write_metrics, write_plot
+from speech.tables import read_folds, read_parquet
 from speech.training_speakers import (
     last_doubling,
     predict_with_fewer_speakers,
     score_speaker_counts,
 )
-from speech.params import Features, Params
-from speech.results import write_metrics, write_plot
-from speech.tables import read_folds, read_parquet
 from stages.console import bar, run_stage
 from stages.paths import FEATURES, FOLDS, METRICS, PLOTS, UTTERANCES
 

@@ -26,6 +26,7 @@ STAGES = [
     *(f"evaluate@{task}" for task in TASKS),
     *(f"reduce_and_cluster@{features}" for features in FEATURES),
     "learning_curve",
+    "verify_speakers",
 ]
 
 

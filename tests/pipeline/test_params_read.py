@@ -65,6 +65,7 @@ INSTANCES = [
     "evaluate@gender",
     "evaluate@speaker",
     "learning_curve",
+    "verify_speakers",
     "reduce_and_cluster@mfcc",
     "reduce_and_cluster@wav2vec2",
 ]
