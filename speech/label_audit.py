@@ -19,12 +19,14 @@ References
    in dataset labels", Journal of Artificial Intelligence Research 70, 2021.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.stats import median_abs_deviation, norm
 
+from speech.features.pitch import UNVOICED
 from speech.scores import SMALLEST_PROBABILITY, judge, speaker_level
 
 Kind = str
@@ -85,6 +87,24 @@ def audit_labels(
     if pitch is not None:
         audit["median_f0_hz"] = pitch
     return audit.sort_values("label_probability", kind="stable").reset_index()
+
+
+def median_pitch(contours: Iterable[NDArray[np.float32]]) -> float:
+    """Give the median of the voiced frames of several utterances.
+
+    Parameters
+    ----------
+    contours
+        Each of shape (frames, 2), as `speech.features.pitch.pitch` gives it.
+
+    Returns
+    -------
+    float
+        In Hz; NaN where nothing is voiced.
+    """
+    frames = np.concatenate([contour[:, 0] for contour in contours])
+    voiced = frames[frames > UNVOICED]
+    return float(2 ** np.median(voiced)) if len(voiced) else np.nan
 
 
 _EVIDENCE = ["label_probability", "margin", "utterances_against", "against"]

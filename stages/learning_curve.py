@@ -42,9 +42,9 @@ def learning_curve(params: Params) -> str:
         f"[{100 * told['doubling_low']:+.1f}, {100 * told['doubling_high']:+.1f}] with {features}"
         for features, told in metrics.items()
     ]
-    speakers = metrics[features]["speakers"]
-    return f"up to {speakers} training speakers; the last doubling of them bought " + " and ".join(
-        bought
+    return (
+        f"up to {most['speakers']:.0f} training speakers; the last doubling of them bought "
+        f"{', '.join(bought[:-1])} and {bought[-1]}"
     )
 
 

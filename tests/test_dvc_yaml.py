@@ -13,7 +13,7 @@ import pytest
 import yaml
 from dvc_render import VegaRenderer, vega_templates
 
-from speech.params import Params, WithoutPitch
+from speech.params import Features, Params, WithoutPitch
 from stages import paths
 
 ROOT = Path(__file__).parents[1]
@@ -53,6 +53,13 @@ NO_RESULT = {
 }
 OWN_BLOCK = {"${item.model}", "inputs.${item.features}", "inputs.mfcc"}
 """Whole blocks, allowed where each instance of a stage has one of its own."""
+
+KINDS = {
+    "fit_with_pitch": ["mfcc_pitch"],
+    "learning_curve": get_args(Features),
+    "verify_speakers": get_args(Features),
+}
+"""Of features that a stage works on, where they are not those without pitch."""
 
 BEHIND_LINKS = {
     "DOWNLOADS",
@@ -263,7 +270,7 @@ def test_a_stage_names_the_paths_that_its_script_uses(name):
     }
     used = {path for constant, path in CONSTANTS.items() if constant in imported}
     if "FEATURES" in imported:
-        kinds = ["mfcc_pitch"] if name == "fit_with_pitch" else get_args(WithoutPitch)
+        kinds = KINDS.get(name, get_args(WithoutPitch))
         used |= {folder.as_posix() for kind in kinds for folder in paths.FEATURES[kind]}
     listed = {
         path

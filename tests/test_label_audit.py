@@ -9,7 +9,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from speech.label_audit import IMPROBABLE, audit_labels
+from speech.label_audit import IMPROBABLE, audit_labels, median_pitch
 
 SPEAKERS, UTTERANCES, DIMENSIONS = 40, 10, 10
 CLASSIFIERS = [make_pipeline(StandardScaler(), LogisticRegression(C=0.1)), GaussianNB()]
@@ -135,3 +135,9 @@ def test_pitch_is_shown_where_it_is_known_and_has_no_vote():
     assert np.isnan(shown.loc["2", "median_f0_hz"])
     without = audit_labels({"mfcc": [table]}).set_index("speaker_id")
     pd.testing.assert_frame_equal(shown.drop(columns="median_f0_hz"), without)
+
+
+def test_the_median_pitch_is_that_of_all_voiced_frames():
+    contours = [np.log2([[100, 2], [200, 2]]), np.array([[0, 0], [np.log2(210), 1]])]
+    assert median_pitch(contours) == pytest.approx(200)
+    assert np.isnan(median_pitch([np.zeros((3, 2))]))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import save_file
 
 from speech.errors import UserError
 from speech.params import FEATURES_OF, HeadlineFeatures, load_params
@@ -50,6 +51,10 @@ def predictions(tmp_path, monkeypatch):
     corpus.assign(path="x.flac", seconds=4.0, sample_rate=16_000).to_parquet(
         "data/utterances.parquet", index=False
     )
+    Path("data/pitch").mkdir()
+    for speaker in corpus["speaker_id"].unique():
+        contour = np.log2([[2.0 * int(speaker), 2]] * 5).astype(np.float32)
+        save_file({"u/pitch": contour}, f"data/pitch/{speaker}.safetensors")
     random = np.random.default_rng(0)
     systems = itertools.product(TASKS, ("mfcc", "mfcc_pitch", "wav2vec2"), enumerate(MODELS))
     for task, features, (skill, model) in systems:
@@ -172,7 +177,8 @@ def test_confusion_and_speakers_tell_the_headlines_utterances(predictions, param
 def test_reliability_covers_every_system_and_gives_the_headlines_error(predictions, params, task):
     evaluate(params, task)
     bins = plot_of(task, "reliability")
-    assert len(bins.drop_duplicates(["model", "features", "level"])) == 2 * 2 * len(MODELS)
+    kinds = len(FEATURES_OF[task])
+    assert len(bins.drop_duplicates(["model", "features", "level"])) == 2 * kinds * len(MODELS)
     headline = "svm · mfcc" if task == "gender" else "svm · wav2vec2"
     own = bins[(bins["system"] == headline) & (bins["level"] == "utterance")]
     assert own["rows"].sum() == SPEAKERS * CHAPTERS * UTTERANCES
@@ -222,8 +228,8 @@ def test_the_best_model_is_picked_from_all_on_the_headline_features(predictions,
     features = "mfcc" if task == "gender" else "wav2vec2"
     assert json.loads(Path(f"models/{task}-headline.json").read_text()) == {
         "task": task,
-        "features": features,
         "model": "mlp",
+        "features": features,
         "folder": f"models/{task}-{features}-mlp",
     }
     models = plot_of(task, "models")
@@ -305,7 +311,8 @@ def test_speakers_whose_label_no_system_believes_are_named_as_suspects(predictio
     assert audit.loc[audit["suspect"], "speaker_id"].tolist() == [103]
     assert len(audit) == SPEAKERS
     # The naive baseline is not among them.
-    assert set(audit["systems"]) == {4}
+    assert set(audit["systems"]) == {6}
+    assert audit["median_f0_hz"].tolist() == (2.0 * audit["speaker_id"]).tolist()
     assert metrics_of("gender")["suspects"] == 1
     assert line.endswith("; look at the labels of 103: suspects, not verdicts")
 

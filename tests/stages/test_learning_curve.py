@@ -38,7 +38,7 @@ def inputs(tmp_path, monkeypatch):
         assert form == "pooled"
         random = np.random.default_rng(0)
         sign = np.where(utterances["gender"] == "F", 1.0, -1.0)[:, None]
-        distance = 3.0 if features == "mfcc" else 0.0
+        distance = 3.0 if "mfcc" in features else 0.0
         vectors = distance * sign + random.normal(size=(len(utterances), 4))
         columns = ["utterance_id", "speaker_id", "chapter_id"]
         return Examples(utterances[columns].assign(chunk=0), vectors.astype(np.float32))
@@ -55,7 +55,7 @@ def test_each_kind_of_features_has_a_curve_and_its_end_in_the_metrics(inputs, sm
     stage.learning_curve(small)
     curves = pd.read_csv(PLOTS / "learning_curve.csv")
     told = json.loads((METRICS / "learning_curve.json").read_text())
-    assert set(curves["features"]) == set(told) == {"mfcc", "wav2vec2"}
+    assert set(curves["features"]) == set(told) == {"mfcc", "mfcc_pitch", "wav2vec2"}
     for features, curve in curves.groupby("features"):
         assert curve["speakers"].tolist() == [2, 4, 8]
         assert told[features]["speakers"] == 8
@@ -68,7 +68,7 @@ def test_each_kind_of_features_has_a_curve_and_its_end_in_the_metrics(inputs, sm
 def test_the_closing_line_says_what_more_speakers_bought(inputs, small):
     points = r"[+-]\d+\.\d points \[[+-]\d+\.\d, [+-]\d+\.\d\]"
     assert re.fullmatch(
-        f"up to 8 training speakers; the last doubling of them bought {points} with mfcc "
-        f"and {points} with wav2vec2",
+        f"up to 8 training speakers; the last doubling of them bought {points} with mfcc, "
+        f"{points} with mfcc_pitch and {points} with wav2vec2",
         stage.learning_curve(small),
     )

@@ -40,7 +40,7 @@ def inputs(tmp_path, monkeypatch):
         assert form == "pooled"
         random = np.random.default_rng(1)
         own = voices[utterances["speaker_id"].astype(int)]
-        heard = 4.0 if features == "mfcc" else 0.0
+        heard = 4.0 if "mfcc" in features else 0.0
         vectors = heard * own + random.normal(size=own.shape)
         columns = ["utterance_id", "speaker_id", "chapter_id"]
         # In another order than asked for: utterances are found by name.
@@ -58,8 +58,8 @@ def small(make_params):
 def test_each_kind_of_features_has_its_equal_error_rate_and_curve(inputs, small):
     stage.verify_speakers(small)
     told = json.loads((METRICS / "verification.json").read_text())
-    assert list(told) == ["mfcc", "wav2vec2", "counts"]
-    for features in ("mfcc", "wav2vec2"):
+    assert list(told) == ["mfcc", "mfcc_pitch", "wav2vec2", "counts"]
+    for features in ("mfcc", "mfcc_pitch", "wav2vec2"):
         own = told[features]
         assert 0 <= own["eer_low"] <= own["eer"] <= own["eer_high"] <= 1
     # The one tells voices apart, the other is noise.
@@ -78,8 +78,8 @@ def test_each_kind_of_features_has_its_equal_error_rate_and_curve(inputs, small)
 def test_the_closing_line_says_the_rates_and_what_was_tried(inputs, small):
     rate = r"\d+\.\d % \[\d+\.\d, \d+\.\d\]"
     assert re.fullmatch(
-        f"equal error rate {rate} with mfcc, {rate} with wav2vec2; 99 target trials across "
-        r"chapters of 11 unheard voices, \d+ impostor trials of 12",
+        f"equal error rate {rate} with mfcc, {rate} with mfcc_pitch, {rate} with wav2vec2; "
+        r"99 target trials across chapters of 11 unheard voices, \d+ impostor trials of 12",
         stage.verify_speakers(small),
     )
 
