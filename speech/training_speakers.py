@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from speech.classifiers.protocol import Labelled
-from speech.classifiers.registry import build_classifier
+from speech.classifiers.registry import build_classifier, classifier_class
 from speech.parallel import Progress, silent, spread
 from speech.params import ModelName, Params
 from speech.predictions import PROBABILITY, utterance_level
@@ -66,7 +66,9 @@ def predict_with_fewer_speakers(
         _predict_fold, chunks=chunks, data=data, speakers=speakers, sizes=sizes, params=params
     )
     numbers = sorted(speakers["fold"].unique())
-    return pd.concat(spread(predict, numbers, params.parallel.jobs, progress), ignore_index=True)
+    workers = classifier_class(MODEL).workers
+    tables = spread(predict, numbers, params.parallel.jobs, progress, workers)
+    return pd.concat(tables, ignore_index=True)
 
 
 def score_speaker_counts(predictions: pd.DataFrame, *, resamples: int, seed: int) -> pd.DataFrame:
