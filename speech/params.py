@@ -15,6 +15,9 @@ Task = Literal["gender", "speaker"]
 Features = Literal["mfcc", "mfcc_pitch", "wav2vec2"]
 WithoutPitch = Literal["mfcc", "wav2vec2"]
 ModelName = Literal["dummy", "logistic", "svm", "mlp", "cnn"]
+BEST = "best"
+"""The value of ``model`` that stands for whichever the other folds' predictions favour."""
+
 FEATURES_OF: dict[Task, tuple[Features, ...]] = {
     "gender": get_args(Features),
     "speaker": get_args(WithoutPitch),
@@ -274,6 +277,18 @@ class Probe(Block):
     inner_folds: int = Field(ge=2, le=20)
 
 
+class LearningCurve(Block):
+    """What more training speakers would buy."""
+
+    draws: int = Field(ge=1, le=100)
+
+
+class Verification(Block):
+    """Whether two utterances are of one voice."""
+
+    trials: int = Field(ge=1, le=10_000)
+
+
 class Clusters(Block):
     """The unsupervised look at both feature spaces."""
 
@@ -314,7 +329,7 @@ class Params(Block):
     corpus_sha256: dict[Subset, Sha256]
     keep_archives: bool
     encoder: str = Field(min_length=1)
-    model: ModelName
+    model: Literal[ModelName, "best"]
     models: list[ModelName] = Field(min_length=1)
     headline_features: HeadlineFeatures
     seed: int = Field(ge=0, lt=2**32)
@@ -340,6 +355,8 @@ class Params(Block):
     evaluate: Evaluate
     audit_split: AuditSplit
     probe: Probe
+    learning_curve: LearningCurve
+    verification: Verification
     clusters: Clusters
     parallel: Parallel
 
@@ -353,7 +370,7 @@ class Params(Block):
 
     @model_validator(mode="after")
     def _headline_is_fitted(self) -> Self:
-        if self.model not in self.models:
+        if self.model not in [*self.models, BEST]:
             raise ValueError(
                 f"model ({self.model}) must be among models ({', '.join(self.models)}); "
                 "change one of them"

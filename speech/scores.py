@@ -222,19 +222,108 @@ def score_table(table: pd.DataFrame, task: Task, *, resamples: int, seed: int) -
     rows = _Rows(table)
     if task == "speaker" and not np.array_equal(rows.speaker_labels, np.arange(len(rows.classes))):
         raise ValueError("in the speaker task every class must be one speaker, and its label")
-    strata = rows.speaker_labels if task == "gender" else np.zeros_like(rows.speaker_labels)
-    drawn = draw_speakers(strata, resamples, seed)
-    # The first row is the table itself: point values and resamples come from one formula.
-    weights = np.vstack([np.ones(drawn.shape[1], dtype=drawn.dtype), drawn]).astype(np.float64)
+    weights = _speaker_weights(rows, task, resamples, seed)
 
     averages = _row_averages(rows, weights)
     averages |= (
         _gender_averages(rows, weights) if task == "gender" else _class_averages(rows, weights)
     )
     values = np.stack([averages[score] for score in SCORES])
-    tail = (100 - COVERAGE) / 2
-    low, high = np.percentile(values[:, 1:], [tail, 100 - tail], axis=1)
-    return pd.DataFrame({"score": SCORES, "value": values[:, 0], "low": low, "high": high})
+    return pd.DataFrame({"score": SCORES} | _with_intervals(values))
+
+
+def accuracy_by(
+    table: pd.DataFrame, groups: pd.Series, task: Task, *, resamples: int, seed: int
+) -> pd.DataFrame:
+    """Score each part of a table of predictions.
+
+    Parameters
+    ----------
+    table, groups, task, resamples, seed
+        As in `average_by`.
+
+    Returns
+    -------
+    DataFrame
+        As `average_by` gives it; the value is the accuracy.
+    """
+    correct = judge(table)["correct"]
+    return average_by(table, correct, groups, task, resamples=resamples, seed=seed)
+
+
+def average_by(
+    table: pd.DataFrame,
+    values: pd.Series,
+    groups: pd.Series,
+    task: Task,
+    *,
+    resamples: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Average over each part of a table, with a 95 % percentile interval over speakers.
+
+    Parameters
+    ----------
+    table
+        Predictions.
+    values
+        What to average, by the table's index.
+    groups
+        The part that each row belongs to, by the table's index; rows without one are left out.
+    task
+        How speakers are resampled; see the head of this module.
+    resamples, seed
+        Of the bootstrap. A resample that drew no speaker of a part says nothing about that part.
+
+    Returns
+    -------
+    DataFrame
+        One row per part, sorted: ``group``, ``rows``, ``speakers``, ``value``, ``low``, ``high``.
+
+    Raises
+    ------
+    ValueError
+        As `score_table`.
+    """
+    rows = _Rows(table)
+    codes, names = pd.factorize(groups.loc[table.index], sort=True)
+    grouped, shape = codes >= 0, (len(names), len(rows.names))
+    pairs = codes[grouped] * shape[1] + rows.speakers[grouped]
+    own = values.loc[table.index].to_numpy(np.float64)[grouped]
+    counts = np.bincount(pairs, minlength=shape[0] * shape[1]).reshape(shape)
+    sums = np.bincount(pairs, own, minlength=shape[0] * shape[1]).reshape(shape)
+    weights = _speaker_weights(rows, task, resamples, seed)
+    totals = counts @ weights.T
+    averages = np.divide(
+        sums @ weights.T, totals, out=np.full(totals.shape, np.nan), where=totals > 0
+    )
+    sizes = {"rows": counts.sum(axis=1), "speakers": (counts > 0).sum(axis=1)}
+    return pd.DataFrame({"group": names} | sizes | _with_intervals(averages))
+
+
+def judge(table: pd.DataFrame) -> pd.DataFrame:
+    """Judge each prediction.
+
+    Parameters
+    ----------
+    table
+        Predictions.
+
+    Returns
+    -------
+    DataFrame
+        The table with ``correct``, and ``true_probability``, that of the true class.
+
+    Raises
+    ------
+    ValueError
+        As `score_table`.
+    """
+    rows = _Rows(table)
+    return table.assign(
+        correct=rows.predicted == rows.labels,
+        true_probability=rows.probabilities[np.arange(len(table)), rows.labels],
+    )
 
 
 def speaker_table(
@@ -263,8 +352,8 @@ def speaker_table(
     KeyError
         If a speaker is not in the corpus.
     """
-    by_utterance = _judged(utterances).groupby("speaker_id", sort=True)
-    by_chunk = _judged(chunks).groupby("speaker_id", sort=True)
+    by_utterance = judge(utterances).groupby("speaker_id", sort=True)
+    by_chunk = judge(chunks).groupby("speaker_id", sort=True)
     genders = corpus.drop_duplicates("speaker_id").set_index("speaker_id")["gender"]
     speakers = list(by_utterance.groups)
     table = pd.DataFrame(
@@ -282,6 +371,23 @@ def speaker_table(
     if task == "gender":
         table["predicted"] = predicted_classes(speaker_level(utterances))
     return table
+
+
+def _speaker_weights(rows: "_Rows", task: Task, resamples: int, seed: int) -> NDArray[np.float64]:
+    """Say how often each speaker counts, as is and in every resample: [1 + resamples, speakers].
+
+    The first row is the table itself: point values and resamples come from one formula.
+    """
+    strata = rows.speaker_labels if task == "gender" else np.zeros_like(rows.speaker_labels)
+    drawn = draw_speakers(strata, resamples, seed)
+    return np.vstack([np.ones(drawn.shape[1], dtype=drawn.dtype), drawn]).astype(np.float64)
+
+
+def _with_intervals(values: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Make columns of point values (first) and resamples (the rest): [things, 1 + resamples]."""
+    tail = (100 - COVERAGE) / 2
+    low, high = np.nanpercentile(values[:, 1:], [tail, 100 - tail], axis=1)
+    return {"value": values[:, 0], "low": low, "high": high}
 
 
 class _Rows:
@@ -407,12 +513,3 @@ def _one_against_rest(rows: _Rows) -> NDArray[np.float64]:
     own = np.bincount(rows.labels, minlength=len(rows.classes)).astype(np.float64)
     own_ranks = np.array([ranks[rows.labels == k, k].sum() for k in range(len(rows.classes))])
     return (own_ranks - own * (own + 1) / 2) / (own * (len(rows.labels) - own))
-
-
-def _judged(table: pd.DataFrame) -> pd.DataFrame:
-    """Add to each row whether it is ``correct`` and its ``true_probability``."""
-    rows = _Rows(table)
-    return table.assign(
-        correct=rows.predicted == rows.labels,
-        true_probability=rows.probabilities[np.arange(len(table)), rows.labels],
-    )

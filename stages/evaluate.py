@@ -7,14 +7,21 @@ from typing import NamedTuple, get_args
 
 import pandas as pd
 
+from speech.calibration import expected_calibration_error, reliability
 from speech.errors import UserError
-from speech.params import FEATURES_OF, Features, ModelName, Params, Task
+from speech.features.store import read_speaker, speaker_file
+from speech.files import write_json
+from speech.label_audit import audit_labels, median_pitch
+from speech.model_choice import ALL_FOLDS, pick_models, picked_model, predictions_as_picked
+from speech.params import BEST, FEATURES_OF, Features, ModelName, Params, Task
 from speech.results import write_metrics, write_plot
-from speech.scores import predicted_classes, score_levels, speaker_table
+from speech.scores import accuracy_by, predicted_classes, score_levels, speaker_table
+from speech.speech_length import accuracy_by_length
 from speech.tables import read_parquet
 from stages.console import bar, run_stage
-from stages.paths import METRICS, PLOTS, PREDICTIONS, UTTERANCES
+from stages.paths import METRICS, MODELS, PITCH, PLOTS, PREDICTIONS, UTTERANCES
 
+ECE = "expected_calibration_error"
 CURVES = ["system", "fold", "epoch", "part", "loss", "accuracy"]
 
 
@@ -32,44 +39,83 @@ class System(NamedTuple):
         return PREDICTIONS / task / f"{self.features}-{self.model}"
 
 
+class Compared(NamedTuple):
+    """What all systems are compared by."""
+
+    scores: pd.DataFrame
+    reliability: pd.DataFrame
+
+
+class Headline(NamedTuple):
+    """The predictions that are scored in full, and by whom each fold's were made."""
+
+    chunks: pd.DataFrame
+    utterances: pd.DataFrame
+    picks: pd.DataFrame
+
+
 def evaluate(params: Params, task: Task) -> str:
     """Score one task."""
     systems = [System(model, f) for f in FEATURES_OF[task] for model in params.models]
-    headline = System(params.model, getattr(params.headline_features, task))
     corpus = read_parquet(UTTERANCES)
     for system in systems:
         _require_predictions(system, task)
 
+    resampling = {"resamples": params.evaluate.resamples, "seed": params.seed}
     shown = bar("system")(systems, len(systems))
-    scored = pd.concat([_score(system, task, params) for system in shown])
-    scores = scored[scored["system"] == str(headline)].drop(columns=["system", "model", "features"])
-    chunks, utterances = _predictions(headline, task)
-    counts = {
+    compared = [_score(system, task, resampling) for system in shown]
+    features = getattr(params.headline_features, task)
+    candidates = params.models if params.model == BEST else [params.model]
+    headline = _headline([System(model, features) for model in candidates], task)
+    chunks, utterances, picks = headline
+
+    scores = score_levels(chunks, utterances, task, **resampling)
+    genders = _by_gender(headline, corpus, task, resampling)
+    plots = {
+        "scores": scores,
+        "models": pd.concat([of_system.scores for of_system in compared]),
+        "picked": picks,
+        "reliability": pd.concat([of_system.reliability for of_system in compared]),
+        "by_length": accuracy_by_length(chunks, params.chunks, task, **resampling),
+        "genders": genders,
+        "confusion": utterances[["utterance_id"]].assign(
+            actual=utterances["label"], predicted=predicted_classes(utterances)
+        ),
+        "speakers": speaker_table(chunks, utterances, corpus, task),
+        "curves": _learning_curves(systems, task),
+    }
+    metrics = _metrics(scores)
+    bins = reliability(utterances, task, **resampling)
+    metrics["utterance"][ECE] = expected_calibration_error(bins)
+    by_utterance = genders[genders["level"] == "utterance"].set_index("gender")["value"]
+    metrics["utterance"] |= {f"accuracy_{gender}": value for gender, value in by_utterance.items()}
+    metrics["counts"] = {
         "speakers": utterances["speaker_id"].nunique(),
         "utterances": len(utterances),
         "chunks": len(chunks),
     }
-    confusion = utterances[["utterance_id"]].assign(
-        actual=utterances["label"], predicted=predicted_classes(utterances)
-    )
+    remarks = [_told(picks)] if params.model == BEST else []
+    remarks.append(f"{len(systems)} systems compared")
+    if task == "gender":
+        plots["suspects"] = audit = _audit(systems, corpus)
+        suspects = audit.loc[audit["suspect"], "speaker_id"]
+        metrics["suspects"] = len(suspects)
+        if len(suspects):
+            named = ", ".join(suspects)
+            remarks.append(f"look at the labels of {named}: suspects, not verdicts")
 
-    write_metrics(METRICS / f"{task}.json", _metrics(scores) | {"counts": counts})
-    plots = {
-        "scores": scores,
-        "models": scored,
-        "confusion": confusion,
-        "speakers": speaker_table(chunks, utterances, corpus, task),
-        "curves": _learning_curves(systems, task),
-    }
+    write_metrics(METRICS / f"{task}.json", metrics)
     for name, table in plots.items():
         write_plot(PLOTS / task / f"{name}.csv", table)
+    _point_to(System(picked_model(picks), features), task)
 
-    accuracy = scores.set_index(["level", "score"]).loc[("utterance", "accuracy")]
-    value, low, high = 100 * accuracy
+    accuracy, low, high = (
+        100 * metrics["utterance"][f"accuracy{end}"] for end in ("", "_low", "_high")
+    )
     unheard = {"gender": "unheard voices", "speaker": "voices in unheard chapters"}[task]
     return (
-        f"utterance accuracy {value:.1f} % [{low:.1f}, {high:.1f}] for {headline} "
-        f"on {counts['speakers']} {unheard}; {len(systems)} systems compared"
+        f"utterance accuracy {accuracy:.1f} % [{low:.1f}, {high:.1f}] for {params.model} · "
+        f"{features} on {metrics['counts']['speakers']} {unheard}; {'; '.join(remarks)}"
     )
 
 
@@ -85,12 +131,75 @@ def _predictions(system: System, task: Task) -> tuple[pd.DataFrame, pd.DataFrame
     return read_parquet(folder / "chunks.parquet"), read_parquet(folder / "utterances.parquet")
 
 
-def _score(system: System, task: Task, params: Params) -> pd.DataFrame:
-    scores = score_levels(
-        *_predictions(system, task), task, resamples=params.evaluate.resamples, seed=params.seed
+def _headline(candidates: list[System], task: Task) -> Headline:
+    """Pick for each fold among the candidates; of a single one, nothing is left to pick."""
+    by_chunk, by_utterance = {}, {}
+    for system in candidates:
+        by_chunk[system.model], by_utterance[system.model] = _predictions(system, task)
+    picks = pick_models(by_utterance)
+    return Headline(
+        predictions_as_picked(by_chunk, picks), predictions_as_picked(by_utterance, picks), picks
     )
+
+
+def _point_to(system: System, task: Task) -> None:
+    """Say where the headline model lies."""
+    folder = MODELS / f"{task}-{system.features}-{system.model}"
+    pointer = {"task": task, **system._asdict(), "folder": folder.as_posix()}
+    write_json(MODELS / f"{task}-headline.json", pointer)
+
+
+def _score(system: System, task: Task, resampling: dict[str, int]) -> Compared:
+    tables = dict(zip(("chunk", "utterance"), _predictions(system, task), strict=True))
     names = {"system": str(system), "model": system.model, "features": system.features}
-    return pd.concat([pd.DataFrame(names, index=scores.index), scores], axis=1)
+    bins = []
+    for level, table in tables.items():
+        own = reliability(table, task, **resampling)
+        error = expected_calibration_error(own)
+        bins.append(_named(own, names | {"level": level, ECE: error}))
+    scores = score_levels(*tables.values(), task, **resampling)
+    return Compared(_named(scores, names), pd.concat(bins))
+
+
+def _named(table: pd.DataFrame, names: dict[str, str | float]) -> pd.DataFrame:
+    return pd.concat([pd.DataFrame(names, index=table.index), table], axis=1)
+
+
+def _by_gender(
+    headline: Headline, corpus: pd.DataFrame, task: Task, resampling: dict[str, int]
+) -> pd.DataFrame:
+    """Score women and men apart; voices without a gender on record belong to neither."""
+    genders = corpus.set_index("utterance_id")["gender"]
+    tables = []
+    for level, table in (("chunk", headline.chunks), ("utterance", headline.utterances)):
+        own = accuracy_by(table, table["utterance_id"].map(genders), task, **resampling)
+        tables.append(own.rename(columns={"group": "gender"}).assign(level=level))
+    columns = ["level", "gender", "rows", "speakers", "value", "low", "high"]
+    return pd.concat(tables)[columns]
+
+
+def _audit(systems: list[System], corpus: pd.DataFrame) -> pd.DataFrame:
+    # The naive baseline hears nothing, so it has no evidence to give.
+    listening = [system for system in systems if system.model != "dummy"] or systems
+    predictions: dict[str, list[pd.DataFrame]] = {}
+    for system in listening:
+        _, utterances = _predictions(system, "gender")
+        predictions.setdefault(system.features, []).append(utterances)
+    pitch = {
+        speaker: median_pitch(read_speaker(speaker_file(PITCH, speaker)).values())
+        for speaker in corpus["speaker_id"].unique()
+    }
+    return audit_labels(predictions, pd.Series(pitch))
+
+
+def _told(picks: pd.DataFrame) -> str:
+    """Say which models were picked, the most frequent first."""
+    by_fold = picks[picks["picked"] & (picks["fold"] != ALL_FOLDS)]
+    counts = [f"{model} in {folds}" for model, folds in by_fold["model"].value_counts().items()]
+    return (
+        f"picked without the fold it is scored on: {', '.join(counts)} of {len(by_fold)} folds, "
+        f"to keep: {picked_model(picks)}"
+    )
 
 
 def _metrics(scores: pd.DataFrame) -> dict[str, dict[str, float]]:

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from dvc_render import VegaRenderer, vega_templates
 
-from speech.params import Params, WithoutPitch
+from speech.params import Features, Params, WithoutPitch
 from stages import paths
 
 ROOT = Path(__file__).parents[1]
@@ -53,6 +53,14 @@ NO_RESULT = {
 }
 OWN_BLOCK = {"${item.model}", "inputs.${item.features}", "inputs.mfcc", "${audit_split.model}"}
 """Whole blocks, allowed where each instance of a stage, or each value of a key, has its own."""
+
+KINDS = {
+    "audit_split": get_args(Features),
+    "fit_with_pitch": ["mfcc_pitch"],
+    "learning_curve": get_args(Features),
+    "verify_speakers": get_args(Features),
+}
+"""Of features that a stage works on, where they are not those without pitch."""
 
 BEHIND_LINKS = {
     "DOWNLOADS",
@@ -272,8 +280,7 @@ def test_a_stage_names_the_paths_that_its_script_uses(name):
     }
     used = {path for constant, path in CONSTANTS.items() if constant in imported}
     if "FEATURES" in imported:
-        of_stage = {"fit_with_pitch": ["mfcc_pitch"], "audit_split": list(paths.FEATURES)}
-        kinds = of_stage.get(name, get_args(WithoutPitch))
+        kinds = KINDS.get(name, get_args(WithoutPitch))
         used |= {folder.as_posix() for kind in kinds for folder in paths.FEATURES[kind]}
     listed = {
         path
@@ -318,12 +325,8 @@ def test_every_chain_starts_with_the_check_of_the_params():
 
 
 @pytest.mark.parametrize("name", PIPELINE["artifacts"])
-def test_every_artifact_is_a_model_that_fit_writes_for_any_headline(name):
-    path = PIPELINE["artifacts"][name]["path"]
-    for model, features in itertools.product(PARAMS["models"], ("mfcc", "wav2vec2")):
-        filled = path.replace("${model}", model)
-        filled = re.sub(r"\$\{headline_features\.\w+\}", features, filled)
-        assert filled in ALL_OUTS
+def test_every_artifact_is_written_whatever_the_headline(name):
+    assert PIPELINE["artifacts"][name]["path"] in ALL_OUTS
     assert PIPELINE["artifacts"][name]["desc"]
 
 

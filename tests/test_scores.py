@@ -10,6 +10,7 @@ from sklearn import metrics
 from speech.scores import (
     SCORES,
     SMALLEST_PROBABILITY,
+    accuracy_by,
     classes_of,
     draw_speakers,
     predicted_classes,
@@ -344,3 +345,35 @@ def test_impossible_predictions_are_refused(spoil, complaint):
 def test_a_speaker_task_whose_classes_are_not_its_speakers_is_refused():
     with pytest.raises(ValueError, match="every class must be one speaker"):
         score_table(made_up("gender"), "speaker", resamples=100, seed=0)
+
+
+# Parts of a table
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_one_part_that_is_the_whole_has_the_wholes_accuracy_and_interval(task):
+    table = made_up(task)
+    whole = score_table(table, task, resamples=200, seed=0).set_index("score").loc["accuracy"]
+    parts = accuracy_by(table, pd.Series("all", table.index), task, resamples=200, seed=0)
+    assert parts["rows"].tolist() == [len(table)]
+    assert parts["speakers"].tolist() == [table["speaker_id"].nunique()]
+    assert parts.loc[0, ["value", "low", "high"]].tolist() == pytest.approx(whole.tolist())
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_each_part_is_scored_by_its_own_rows_and_rows_without_a_part_by_none(task):
+    table = made_up(task).sample(frac=1, random_state=0)
+    groups = table["chapter_id"].str[-1].where(np.arange(len(table)) % 5 > 0)
+    parts = accuracy_by(table, groups, task, resamples=200, seed=0).set_index("group")
+    right = predicted_classes(table) == table["label"]
+    assert list(parts.index) == ["0", "1"]
+    for name, part in parts.iterrows():
+        assert part["rows"] == (groups == name).sum()
+        assert part["value"] == pytest.approx(right[groups == name].mean())
+
+
+def test_a_part_of_one_speaker_has_an_interval_from_the_resamples_that_drew_the_speaker():
+    table = made_up("gender")
+    first = table["speaker_id"] == table["speaker_id"].iloc[0]
+    parts = accuracy_by(table, first, "gender", resamples=200, seed=0).set_index("group")
+    assert parts.loc[True, "low"] == parts.loc[True, "value"] == parts.loc[True, "high"]

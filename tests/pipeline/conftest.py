@@ -32,6 +32,7 @@ TINY = {
     "folds.speaker": 2,
     "analysis.resamples": 100,
     "evaluate.resamples": 100,
+    "learning_curve.draws": 1,
     "mlp.hidden": [16],
     "mlp.epochs": 2,
     "cnn.channels": [8, 8],

@@ -26,11 +26,13 @@ STAGES = [
     *(f"evaluate@{task}" for task in TASKS),
     *("audit_split", "probe_layers"),
     *(f"reduce_and_cluster@{features}" for features in FEATURES),
+    "learning_curve",
+    "verify_speakers",
 ]
 
 METRICS = [
     *("corpus", "split", "mfcc", "clusters_mfcc", "clusters_wav2vec2"),
-    *("gender", "speaker", "split_audit", "layers"),
+    *("gender", "speaker", "split_audit", "layers", "learning_curve", "verification"),
 ]
 
 
@@ -283,14 +285,20 @@ def test_every_plot_has_the_columns_it_is_drawn_from(finished):
             assert named - made - {"rev"} <= set(table.columns), about["template"]
 
 
-def test_artifacts_are_folders_that_were_written(finished):
-    content = yaml.safe_load((finished.root / "dvc.yaml").read_text("utf-8"))
+def headline_folder(project, task):
+    """Follow an artifact to the model it names."""
+    content = yaml.safe_load((project.root / "dvc.yaml").read_text("utf-8"))
+    pointer = project.root / content["artifacts"][f"{task}-classifier"]["path"]
+    return Path(json.loads(pointer.read_text("utf-8"))["folder"])
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_artifacts_lead_to_the_headline_model(finished, task):
     params = yaml.safe_load((finished.root / "params.yaml").read_text("utf-8"))
-    for task in TASKS:
-        path = content["artifacts"][f"{task}-classifier"]["path"]
-        path = path.replace("${model}", params["model"])
-        path = path.replace(f"${{headline_features.{task}}}", params["headline_features"][task])
-        assert (finished.root / path / "model.json").is_file()
+    folder = headline_folder(finished, task)
+    features = params["headline_features"][task]
+    assert folder == Path(f"models/{task}-{features}-{params['model']}")
+    assert (finished.root / folder / "model.json").is_file()
 
 
 def test_how_the_work_is_spread_reruns_nothing_but_the_check(project):
@@ -314,3 +322,15 @@ def test_another_headline_model_is_evaluated_without_a_refit(project):
         assert "utterance.log_loss" in changes
         assert all(set(change) == {"old", "new", "diff"} for change in changes.values())
     assert "utterance.log_loss" in project.dvc("metrics", "diff").out
+
+
+def test_the_best_model_is_picked_without_a_refit(project):
+    project.set(model="best")
+    told = project.dvc("repro")
+    assert sorted(told.stages_run) == ["check_params", "evaluate@gender", "evaluate@speaker"]
+    for task in TASKS:
+        picks = pd.read_csv(project.root / f"plots/{task}/picked.csv")
+        kept = picks[(picks["fold"] == "all") & picks["picked"]]["model"].item()
+        assert kept in MODELS
+        assert headline_folder(project, task).name.endswith(f"-{kept}")
+        assert (project.root / headline_folder(project, task) / "model.json").is_file()

@@ -67,6 +67,8 @@ INSTANCES = [
     "probe_layers",
     "evaluate@gender",
     "evaluate@speaker",
+    "learning_curve",
+    "verify_speakers",
     "reduce_and_cluster@mfcc",
     "reduce_and_cluster@wav2vec2",
 ]

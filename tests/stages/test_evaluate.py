@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import save_file
 
 from speech.errors import UserError
 from speech.params import FEATURES_OF, HeadlineFeatures, load_params
@@ -16,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 TASKS = ["gender", "speaker"]
 MODELS = ["dummy", "svm", "mlp"]
 SPEAKERS, CHAPTERS, UTTERANCES, CHUNKS = 6, 2, 3, 2
+FOLDS = 2
 
 
 @pytest.fixture
@@ -49,13 +51,18 @@ def predictions(tmp_path, monkeypatch):
     corpus.assign(path="x.flac", seconds=4.0, sample_rate=16_000).to_parquet(
         "data/utterances.parquet", index=False
     )
+    Path("data/pitch").mkdir()
+    for speaker in corpus["speaker_id"].unique():
+        contour = np.log2([[2.0 * int(speaker), 2]] * 5).astype(np.float32)
+        save_file({"u/pitch": contour}, f"data/pitch/{speaker}.safetensors")
     random = np.random.default_rng(0)
     systems = itertools.product(TASKS, ("mfcc", "mfcc_pitch", "wav2vec2"), enumerate(MODELS))
     for task, features, (skill, model) in systems:
         folder = Path("data/predictions") / task / f"{features}-{model}"
         folder.mkdir(parents=True)
         label = corpus["gender" if task == "gender" else "speaker_id"]
-        rows = corpus.drop(columns="gender").assign(fold=0, label=label)
+        fold = corpus["speaker_id"].astype(int) // 2 if task == "gender" else corpus["chapter_id"]
+        rows = corpus.drop(columns="gender").assign(fold=fold.astype(int) % FOLDS, label=label)
         rows = rows.loc[np.repeat(rows.index, CHUNKS)].reset_index(drop=True)
         names = sorted(label.unique())
         evidence = random.normal(size=(len(rows), len(names)))
@@ -63,7 +70,8 @@ def predictions(tmp_path, monkeypatch):
         weight = np.exp(evidence)
         columns = [f"p_{name}" for name in names]
         rows[columns] = weight / weight.sum(axis=1, keepdims=True)
-        rows.assign(chunk=0, start_seconds=0.0, end_seconds=2.0).to_parquet(
+        chunk = np.tile(np.arange(CHUNKS), len(corpus))
+        rows.assign(chunk=chunk, start_seconds=2.0 * chunk, end_seconds=2.0 * chunk + 2).to_parquet(
             folder / "chunks.parquet", index=False
         )
         keys = ["utterance_id", "speaker_id", "chapter_id", "fold", "label"]
@@ -105,7 +113,7 @@ def test_metrics_hold_the_headlines_scores_by_level(predictions, params, task):
     evaluate(params, task)
     told = metrics_of(task)
     levels = ["chunk", "utterance", "speaker"] if task == "gender" else ["chunk", "utterance"]
-    assert list(told) == [*levels, "counts"]
+    assert list(told) == [*levels, "counts"] + ["suspects"] * (task == "gender")
     assert told["counts"] == {
         "speakers": SPEAKERS,
         "utterances": SPEAKERS * CHAPTERS * UTTERANCES,
@@ -130,6 +138,8 @@ def test_another_headline_changes_the_values_and_no_path(predictions, params, ta
     }
     evaluate(params.model_copy(update=other), task)
     after = metrics_of(task)
+    pointed = json.loads(Path(f"models/{task}-headline.json").read_text())
+    assert pointed["folder"] == f"models/{task}-{pointed['features']}-dummy"
     assert list(leaves(after)) == list(leaves(before))
     assert after["utterance"]["accuracy"] != before["utterance"]["accuracy"]
     assert sorted(predictions.rglob("*.*")) == files
@@ -161,6 +171,81 @@ def test_confusion_and_speakers_tell_the_headlines_utterances(predictions, param
     speakers = plot_of(task, "speakers")
     assert len(speakers) == SPEAKERS
     assert speakers["utterance_accuracy"].mean() == pytest.approx(accuracy, abs=1e-5)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_reliability_covers_every_system_and_gives_the_headlines_error(predictions, params, task):
+    evaluate(params, task)
+    bins = plot_of(task, "reliability")
+    kinds = len(FEATURES_OF[task])
+    assert len(bins.drop_duplicates(["model", "features", "level"])) == 2 * kinds * len(MODELS)
+    headline = "svm · mfcc" if task == "gender" else "svm · wav2vec2"
+    own = bins[(bins["system"] == headline) & (bins["level"] == "utterance")]
+    assert own["rows"].sum() == SPEAKERS * CHAPTERS * UTTERANCES
+    error = np.average((own["value"] - own["confidence"]).abs(), weights=own["rows"])
+    told = metrics_of(task)["utterance"]["expected_calibration_error"]
+    assert told == pytest.approx(error, abs=1e-5)
+    assert set(own["expected_calibration_error"]) == {told}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_accuracy_by_length_ends_at_the_chunks_and_at_the_utterances(predictions, params, task):
+    evaluate(params, task)
+    lengths = plot_of(task, "by_length").set_index("length")
+    assert list(lengths.index) == ["2 s", "4 s", "utterance"]
+    told = metrics_of(task)
+    assert lengths.loc["2 s", "value"] == told["chunk"]["accuracy"]
+    for whole in ("4 s", "utterance"):
+        assert lengths.loc[whole, "value"] == told["utterance"]["accuracy"]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_women_and_men_are_scored_apart(predictions, params, task):
+    evaluate(params, task)
+    genders = plot_of(task, "genders").set_index(["level", "gender"])
+    speakers = plot_of(task, "speakers").groupby("gender")
+    told = metrics_of(task)["utterance"]
+    for gender in "FM":
+        own = genders.loc[("utterance", gender)]
+        assert own["speakers"] == SPEAKERS / 2
+        assert own["low"] <= own["value"] <= own["high"]
+        assert told[f"accuracy_{gender}"] == own["value"]
+        # All have equally many utterances and chunks.
+        by_speaker = speakers.get_group(gender)
+        assert own["value"] == pytest.approx(by_speaker["utterance_accuracy"].mean(), abs=1e-5)
+        chunk = genders.loc[("chunk", gender), "value"]
+        assert chunk == pytest.approx(by_speaker["chunk_accuracy"].mean(), abs=1e-5)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_best_model_is_picked_from_all_on_the_headline_features(predictions, params, task):
+    line = evaluate(params.model_copy(update={"model": "best"}), task)
+    picks = plot_of(task, "picked")
+    assert set(picks["model"]) == set(MODELS)
+    assert set(picks["fold"]) == {"all", *map(str, range(FOLDS))}
+    # The one made up with the most skill.
+    assert picks.loc[picks["picked"], "model"].tolist() == ["mlp"] * (FOLDS + 1)
+    features = "mfcc" if task == "gender" else "wav2vec2"
+    assert json.loads(Path(f"models/{task}-headline.json").read_text()) == {
+        "task": task,
+        "model": "mlp",
+        "features": features,
+        "folder": f"models/{task}-{features}-mlp",
+    }
+    models = plot_of(task, "models")
+    own = models[models["system"] == f"mlp · {features}"]
+    own = own.drop(columns=["system", "model", "features"]).reset_index(drop=True)
+    pd.testing.assert_frame_equal(own, plot_of(task, "scores"))
+    assert f"for best · {features} on" in line
+    assert "picked without the fold it is scored on: mlp in 2 of 2 folds, to keep: mlp" in line
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_headline_with_a_name_is_all_there_is_to_pick_from(predictions, params, task):
+    evaluate(params, task)
+    picks = plot_of(task, "picked")
+    assert set(picks["model"]) == {"svm"}
+    assert picks["picked"].all()
 
 
 def test_curves_hold_both_parts_of_every_network_and_of_nothing_else(predictions, params):
@@ -203,6 +288,45 @@ def test_the_same_predictions_give_the_same_bytes(predictions, params):
         written = [Path("metrics/gender.json"), *sorted(Path("plots/gender").iterdir())]
         outputs.append([path.read_bytes() for path in written])
     assert outputs[0] == outputs[1]
+
+
+def write_sure_predictions(wrong=()):
+    """Have every system but the baseline tell all genders, but for the speakers in ``wrong``."""
+    for folder in Path("data/predictions/gender").iterdir():
+        for level in ("chunks", "utterances"):
+            path = folder / f"{level}.parquet"
+            table = pd.read_parquet(path)
+            number = pd.factorize(table["speaker_id"])[0]
+            of_label = np.where(table["speaker_id"].isin(wrong), 0.05, 0.9 + 0.01 * number)
+            women = np.where(table["label"] == "F", of_label, 1 - of_label)
+            if "dummy" in folder.name:
+                women = 0.45
+            table.assign(p_F=women, p_M=1 - women).to_parquet(path, index=False)
+
+
+def test_speakers_whose_label_no_system_believes_are_named_as_suspects(predictions, params):
+    write_sure_predictions(wrong=["103"])
+    line = evaluate(params, "gender")
+    audit = plot_of("gender", "suspects")
+    assert audit.loc[audit["suspect"], "speaker_id"].tolist() == [103]
+    assert len(audit) == SPEAKERS
+    # The naive baseline is not among them.
+    assert set(audit["systems"]) == {6}
+    assert audit["median_f0_hz"].tolist() == (2.0 * audit["speaker_id"]).tolist()
+    assert metrics_of("gender")["suspects"] == 1
+    assert line.endswith("; look at the labels of 103: suspects, not verdicts")
+
+
+def test_where_all_labels_are_believed_there_are_no_suspects(predictions, params):
+    write_sure_predictions()
+    assert "suspects" not in evaluate(params, "gender")
+    assert metrics_of("gender")["suspects"] == 0
+    assert not plot_of("gender", "suspects")["suspect"].any()
+
+
+def test_with_only_the_naive_baseline_nobody_is_suspected(predictions, params):
+    evaluate(params.model_copy(update={"model": "dummy", "models": ["dummy"]}), "gender")
+    assert metrics_of("gender")["suspects"] == 0
 
 
 def test_missing_predictions_are_named_with_the_command_that_makes_them(predictions, params):

@@ -1,0 +1,108 @@
+"""Choosing among models by their out-of-fold predictions, without a test score voting on itself.
+
+What is tested on a fold is the model that did best on all *other* folds. The scores of the models
+so picked, each on the fold that had no say in its pick, are those of the whole procedure "fit
+several, keep the best" on unheard voices; the best model's own score would be flattered by having
+been the best on the very data it is quoted for [1]_. The model to keep is picked by all folds.
+
+References
+----------
+.. [1] Cawley, G. C. and Talbot, N. L. C., "On over-fitting in model selection and subsequent
+   selection bias in performance evaluation", Journal of Machine Learning Research 11, 2010.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from speech.params import ModelName
+from speech.scores import SMALLEST_PROBABILITY, judge
+
+ALL_FOLDS = "all"
+"""In the place of a fold: the pick by all of them."""
+
+
+def pick_models(predictions: Mapping[ModelName, pd.DataFrame]) -> pd.DataFrame:
+    """Pick a model for each fold by its predictions on the others, and one by all folds.
+
+    Parameters
+    ----------
+    predictions
+        Each model's out-of-fold predictions of the same utterances, with ``fold``.
+
+    Returns
+    -------
+    DataFrame
+        One row per fold (and `ALL_FOLDS`) and model: ``fold``, ``model``, its ``log_loss`` and
+        ``accuracy`` on the other folds (on all), and whether it is ``picked``: the lowest log
+        loss, of equal ones the highest accuracy, of equal ones the first.
+    """
+    judged = {model: _judge(table) for model, table in predictions.items()}
+    folds = sorted(set(next(iter(judged.values()))["fold"]))
+    return pd.concat([_compare(judged, fold) for fold in [*folds, ALL_FOLDS]], ignore_index=True)
+
+
+def picked_model(picks: pd.DataFrame, fold: int | str = ALL_FOLDS) -> ModelName:
+    """Name the model picked for a fold.
+
+    Parameters
+    ----------
+    picks
+        As `pick_models` gives them.
+    fold
+        Which fold; by itself, the pick by all.
+
+    Returns
+    -------
+    str
+        The model.
+    """
+    return picks.loc[picks["picked"] & (picks["fold"] == fold), "model"].item()
+
+
+def predictions_as_picked(
+    predictions: Mapping[ModelName, pd.DataFrame], picks: pd.DataFrame
+) -> pd.DataFrame:
+    """Take each fold's predictions from the model that was picked without that fold.
+
+    Parameters
+    ----------
+    predictions
+        Each model's out-of-fold predictions with ``fold``: the same rows, in the same order.
+    picks
+        As `pick_models` gives them.
+
+    Returns
+    -------
+    DataFrame
+        Predictions, in that order.
+    """
+    parts = [
+        table[table["fold"] == fold]
+        for fold in picks.loc[picks["fold"] != ALL_FOLDS, "fold"].unique()
+        for table in [predictions[picked_model(picks, fold)]]
+    ]
+    return pd.concat(parts).sort_index()
+
+
+def _judge(table: pd.DataFrame) -> pd.DataFrame:
+    judged = judge(table)
+    probability = np.maximum(judged["true_probability"], SMALLEST_PROBABILITY)
+    return judged.assign(loss=-np.log(probability))
+
+
+def _compare(judged: Mapping[ModelName, pd.DataFrame], fold: int | str) -> pd.DataFrame:
+    voters = {model: table[table["fold"] != fold] for model, table in judged.items()}
+    compared = pd.DataFrame(
+        {
+            "fold": fold,
+            "model": list(voters),
+            "log_loss": [table["loss"].mean() for table in voters.values()],
+            "accuracy": [table["correct"].mean() for table in voters.values()],
+        }
+    )
+    # To nine digits, because sums of equal losses differ in their last bits.
+    rank = pd.DataFrame({"loss": compared["log_loss"].round(9), "error": -compared["accuracy"]})
+    first = rank.sort_values(["loss", "error"], kind="stable").index[0]
+    return compared.assign(picked=compared.index == first)
