@@ -4,7 +4,6 @@ OpenSLR resource 12, https://www.openslr.org/12.
 """
 
 import json
-import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
@@ -17,6 +16,7 @@ from speech.disk import require_space, writing
 from speech.download import NotThereError, download, sha256_of
 from speech.errors import UserError
 from speech.files import replacing_folder, write_json
+from speech.links import link_or_copy
 from speech.params import Subset
 from speech.progress import Watch, unwatched
 from speech.unpack import unpack
@@ -216,7 +216,7 @@ def _together(home: Path, wanted: Mapping[Subset, str]) -> Path:
                 for file in _files(root / subset):
                     link = folder / ROOT / file.relative_to(root)
                     link.parent.mkdir(parents=True, exist_ok=True)
-                    os.link(file, link)
+                    link_or_copy(file, link)
             # The official tables are all the same one.
             tables = [(root / SPEAKERS_FILE).read_bytes().splitlines() for root in roots.values()]
             lines = dict.fromkeys(chain.from_iterable(tables))
