@@ -355,15 +355,16 @@ def _check_weights(folder: Path, report: dict[str, Any]) -> None:
         for key in report["unexpected_keys"]
         if not key.removeprefix("wav2vec2.").startswith(heads)
     )
-    for kind, keys in (
-        ("lacks", missing),
-        ("has other shapes for", mismatched),
-        ("does not know", left_over),
+    for problem, keys in (
+        ("are missing", missing),
+        ("are of another shape", mismatched),
+        ("do not belong", left_over),
     ):
         if keys:
             raise UserError(
-                f"encoder: {folder} {kind} {len(keys)} weight(s) of the architecture its "
-                f"config.json describes, such as {keys[0]}; download the checkpoint again."
+                f"encoder: {folder} has weights that are not those of its config.json "
+                f"({len(keys)} {problem}, such as {keys[0]}); download the checkpoint again, or "
+                "choose another."
             )
 
 
