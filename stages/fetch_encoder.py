@@ -4,7 +4,7 @@ from pathlib import Path
 
 from speech.errors import UserError
 from speech.features.hub import fetch_hub_model, parse_hub_model
-from speech.features.wav2vec2 import check_encoder_folder, make_sample_encoder
+from speech.features.wav2vec2 import CHOICES, check_encoder_folder, make_sample_encoder
 from speech.files import replacing_folder
 from speech.links import point
 from speech.params import SAMPLE, Params
@@ -42,11 +42,7 @@ def _is_path(name: str) -> bool:
 def _own(name: str) -> Path:
     folder = Path(name)
     if not folder.is_dir():
-        raise UserError(
-            f"encoder: there is no folder {folder}; set encoder in params.yaml to `sample`, to a "
-            "folder with a wav2vec 2.0 checkpoint in Hugging Face format, or to <id>@<commit> of "
-            "one on the hub."
-        )
+        raise UserError(f"encoder: there is no folder {name}; {CHOICES}.")
     return folder
 
 

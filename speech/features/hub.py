@@ -31,6 +31,7 @@ from huggingface_hub.utils import logging
 from speech.disk import writing
 from speech.errors import UserError
 from speech.features.wav2vec2 import (
+    CHOICES,
     CONFIG,
     PREPROCESSOR,
     SHARDS,
@@ -96,9 +97,7 @@ def parse_hub_model(name: str) -> HubModel:
     match = _NAME.fullmatch(name)
     if not match:
         raise UserError(
-            f"encoder: {name} is neither a folder nor a model of the Hugging Face hub; set encoder "
-            "in params.yaml to `sample`, to a folder with a wav2vec 2.0 checkpoint in Hugging Face "
-            "format, or to <id>@<commit> of one on the hub."
+            f"encoder: {name} is neither a folder nor a model of the Hugging Face hub; {CHOICES}."
         )
     model_id, revision = match["id"], match["revision"] or None
     for known in _KNOWN:
