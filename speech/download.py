@@ -174,8 +174,8 @@ def _receive(
             if failures == TRIES:
                 raise UserError(
                     f"{_public(url)}: {error}, {TRIES} times in a row; check the network and the "
-                    "proxy, or name a mirror in corpus_mirror, and run again to go on with the "
-                    f"{part.length:,} bytes that are there."
+                    "proxy, or name a mirror in corpus_mirror, and run again "
+                    f"({part.length:,} bytes have come and are kept)."
                 ) from None
             wait(_pause(failures, error.after))
 
@@ -202,7 +202,8 @@ def _ask_for_rest(session: requests.Session, url: str, part: _Part, progress: By
         raise _TransientError(f"no connection ({_innermost(error)})") from None
     except requests.RequestException as error:
         raise UserError(
-            f"{_public(url)}: cannot be asked for ({type(error).__name__}); mend corpus_mirror."
+            f"{_public(url)}: cannot be asked for ({_reason(error)}); mend corpus_mirror, or the "
+            "variable that names the proxy."
         ) from None
     with response:
         _heed_status(url, response, part)
@@ -280,6 +281,11 @@ def _innermost(error: BaseException) -> Any:
     return getattr(error, "strerror", None) or type(error).__name__
 
 
-def _public(url: str) -> str:
-    """Write a URL without the name and password it may hold."""
-    return re.sub("//[^/]*@", "//", url, count=1)
+def _reason(error: Exception) -> str:
+    """Take the first sentence of what a library says."""
+    return _public(str(error)).partition(". ")[0].rstrip(".") or type(error).__name__
+
+
+def _public(text: str) -> str:
+    """Write a URL, or what holds one, without the name and password it may hold."""
+    return re.sub("//[^/]*@", "//", text, count=1)

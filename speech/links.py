@@ -1,5 +1,6 @@
-"""Point to a file or folder where it lies, instead of copying it."""
+"""Files and folders used where they lie, instead of copied."""
 
+import shutil
 from pathlib import Path
 
 from speech.errors import UserError
@@ -27,3 +28,21 @@ def point(link: Path, target: Path) -> None:
     unfinished.unlink(missing_ok=True)
     unfinished.symlink_to(target.resolve())
     unfinished.replace(link)
+
+
+def link_or_copy(file: Path, target: Path) -> None:
+    """Give a file a second name, by a hard link where the file system has them.
+
+    Unlike a symbolic link, it outlives the first name.
+
+    Parameters
+    ----------
+    file
+        The file itself, no link to it.
+    target
+        The name, which must not be taken; its folder must be there.
+    """
+    try:
+        target.hardlink_to(file)
+    except OSError:
+        shutil.copyfile(file, target)

@@ -1,13 +1,21 @@
 """params.yaml as typed, checked values: every key, every bound, in one place."""
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from speech.errors import UserError
 
@@ -46,6 +54,8 @@ SAMPLE_RATE = 16_000
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Place = Annotated[str, Field(min_length=1), AfterValidator(os.path.expanduser)]
+"""A path, or a name of something that is none; ``~`` is the user's home, as in a shell."""
 
 
 def _samples(seconds: float) -> int:
@@ -324,19 +334,17 @@ class HeadlineFeatures(Block):
 class Params(Block):
     """Everything in params.yaml."""
 
-    corpus: Annotated[list[Subset], Field(min_length=1)] | Annotated[str, Field(min_length=1)]
-    corpus_mirror: str | None = Field(min_length=1)
+    corpus: Annotated[list[Subset], Field(min_length=1)] | Place
+    corpus_mirror: Place | None
     corpus_sha256: dict[Subset, Sha256]
     keep_archives: bool
-    encoder: str = Field(min_length=1)
+    encoder: Place
     model: Literal[ModelName, "best"]
     models: list[ModelName] = Field(min_length=1)
     headline_features: HeadlineFeatures
     seed: int = Field(ge=0, lt=2**32)
     subset: CorpusSubset
-    gender_overrides: (
-        dict[str | int, Literal["F", "M"]] | Annotated[str, Field(min_length=1)] | None
-    )
+    gender_overrides: dict[str | int, Literal["F", "M"]] | Place | None
     sample_corpus: SampleCorpus
     sample_encoder: SampleEncoder
     index: Index
@@ -435,7 +443,7 @@ def load_params(path: Path) -> Params:
     try:
         return Params.model_validate(content, strict=True)
     except ValidationError as error:
-        raise UserError(f"{path}: {_first_complaint(error)}.") from None
+        raise UserError(f"{path}: {_first_complaint(error, content)}.") from None
 
 
 class _Loader(yaml.SafeLoader):
@@ -472,11 +480,11 @@ _ALLOWED = {
 """What the value should be, by pydantic's type of error and in the words of its context."""
 
 
-def _first_complaint(error: ValidationError) -> str:
+def _first_complaint(error: ValidationError, content: Mapping[str, Any]) -> str:
     """Say the first thing wrong as one sentence with the key, the value and what is allowed."""
     complaints = error.errors()
     first = complaints[0]
-    key, value = _key(first["loc"]), _shown(first["input"])
+    key, value = _key(first["loc"], content), _shown(first["input"])
     match first["type"]:
         case "extra_forbidden" | "invalid_key":
             allowed = ", ".join(_block_at(first["loc"][:-1]).model_fields)
@@ -489,21 +497,32 @@ def _first_complaint(error: ValidationError) -> str:
     allowed = " or ".join(
         _ALLOWED.get(complaint["type"], complaint["msg"]).format_map(_plain(complaint))
         for complaint in complaints
-        if _key(complaint["loc"]) == key
+        if _key(complaint["loc"], content) == key
     )
+    if first["loc"][-1] == "[key]":
+        return f"unknown key {key}; the keys allowed there are {allowed}"
     return f"{key} is {value}, but should be {allowed}; change it"
 
 
-def _key(location: Sequence[int | str]) -> str:
+def _key(location: Sequence[int | str], content: Mapping[str, Any]) -> str:
     """Write a location as params.yaml has it: ``wav2vec2.layers[1]``.
 
-    Below a block pydantic adds names of its own for the kinds that a value may be of.
+    Below a block pydantic adds names of its own for the kinds that a value may be of; they are
+    not in the content.
     """
     depth = 0
     while depth < len(location) and _is_block(location[:depth]):
         depth += 1
-    indices = [f"[{part}]" for part in location[depth:] if isinstance(part, int)]
-    return ".".join(map(str, location[:depth])) + "".join(indices)
+    key = ".".join(map(str, location[:depth]))
+    value: Any = content
+    for part in location[:depth]:
+        value = value.get(part)
+    for part in location[depth:]:
+        if isinstance(value, list) and isinstance(part, int):
+            key, value = f"{key}[{part}]", value[part]
+        elif isinstance(value, dict) and part in value:
+            key, value = f"{key}.{part}", value[part]
+    return key
 
 
 def _block_at(location: Sequence[int | str]) -> type[BaseModel]:

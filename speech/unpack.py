@@ -19,6 +19,16 @@ PADDING = 1 << 20
 LONGEST_NAME = 1024
 """Characters of a path: what macOS takes, the strictest of the usual systems."""
 
+_DAMAGED = (
+    EOFError,
+    gzip.BadGzipFile,
+    tarfile.TarError,
+    zlib.error,
+    # tarfile lets these out as they come: numbers that are none, and header upon header.
+    ValueError,
+    RecursionError,
+)
+
 
 class _RefusedError(Exception):
     """An archive that no corpus comes in, and why."""
@@ -74,7 +84,7 @@ def _unpack(archive: Path, folder: Path, progress: ByteProgress) -> None:
             while rest := bounded.read(PADDING):
                 if rest.strip(b"\0"):
                     raise tarfile.ReadError("more after the end")
-    except (EOFError, gzip.BadGzipFile, tarfile.TarError, zlib.error):
+    except _DAMAGED:
         raise _RefusedError("is cut short or damaged") from None
 
 

@@ -35,9 +35,9 @@ def fetch_corpus(params: Params) -> str:
     DVC hashes what the links point to, so it notices at the next run when a file there was
     added, changed or removed, although all is read where it lies.
     """
+    overrides = _overrides(params.gender_overrides)  # before anything is downloaded
     location = _location(params)
     _check_breadth(location.audio.resolve())
-    overrides = _overrides(params.gender_overrides)
     point(CORPUS_AUDIO, location.audio)
     point(CORPUS_LABELS, location.labels)
     point(GENDER_OVERRIDES, overrides)

@@ -1,11 +1,11 @@
 """Have a wav2vec 2.0 checkpoint at hand: make the sample, fetch one, or point to a folder."""
 
-import shutil
 from pathlib import Path
 
 from speech.errors import UserError
 from speech.features.hub import fetch_hub_model, parse_hub_model
-from speech.features.wav2vec2 import check_encoder_folder, make_sample_encoder
+from speech.features.wav2vec2 import CHOICES, check_encoder_folder, make_sample_encoder
+from speech.files import replacing_folder
 from speech.links import point
 from speech.params import SAMPLE, Params
 from stages.console import run_stage
@@ -29,8 +29,8 @@ def fetch_encoder(params: Params) -> str:
 
 
 def _sample(params: Params) -> Path:
-    shutil.rmtree(SAMPLE_ENCODER, ignore_errors=True)
-    make_sample_encoder(SAMPLE_ENCODER, params.sample_encoder, params.seed)
+    with replacing_folder(SAMPLE_ENCODER) as folder:
+        make_sample_encoder(folder, params.sample_encoder, params.seed)
     return SAMPLE_ENCODER
 
 
@@ -40,13 +40,9 @@ def _is_path(name: str) -> bool:
 
 
 def _own(name: str) -> Path:
-    folder = Path(name).expanduser()
+    folder = Path(name)
     if not folder.is_dir():
-        raise UserError(
-            f"encoder: the folder {folder} does not exist; set encoder in params.yaml to `sample`, "
-            "to a folder with a wav2vec 2.0 checkpoint in Hugging Face format, or to <id>@<commit> "
-            "of one on the hub."
-        )
+        raise UserError(f"encoder: there is no folder {name}; {CHOICES}.")
     return folder
 
 

@@ -1,9 +1,11 @@
 """The user's folder is pointed to, never copied, and never overwritten."""
 
+import os
+
 import pytest
 
 from speech.errors import UserError
-from speech.links import point
+from speech.links import link_or_copy, point
 
 
 @pytest.fixture
@@ -68,3 +70,22 @@ def test_what_is_no_link_is_never_replaced(tmp_path, target, kind):
         point(link, target)
     assert not link.is_symlink()
     assert (link / "only copy.flac").exists() if kind == "folder" else link.read_text()
+
+
+def test_a_second_name_takes_no_room_and_outlives_the_first(tmp_path, target):
+    file, name = target / "a.flac", tmp_path / "b.flac"
+    link_or_copy(file, name)
+    assert name.samefile(file)
+    file.unlink()
+    assert name.read_text() == "sound"
+
+
+def test_where_the_file_system_has_no_hard_links_the_content_is_copied(
+    tmp_path, target, monkeypatch
+):
+    def none_here(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", none_here)
+    link_or_copy(target / "a.flac", tmp_path / "b.flac")
+    assert (tmp_path / "b.flac").read_text() == "sound"

@@ -211,13 +211,13 @@ def test_a_subset_named_twice_is_refused(complaint_about):
 @pytest.mark.parametrize("value", ["76f8", "Z" * 64, "A" * 64])
 def test_a_checksum_that_is_none_is_quoted_with_what_it_should_be(complaint_about, value):
     said = complaint_about("corpus_sha256", {"dev-clean": value})
-    assert said.startswith(f'corpus_sha256 is "{value[:50]}')
+    assert said.startswith(f'corpus_sha256.dev-clean is "{value[:50]}')
     assert said.endswith(", but should be 64 hexadecimal digits in small letters; change it.")
 
 
 def test_a_checksum_for_no_subset_is_told_which_there_are(complaint_about):
     said = complaint_about("corpus_sha256", {"dev-cleen": "0" * 64})
-    assert said.startswith("corpus_sha256 is \"dev-cleen\", but should be 'dev-clean', 'dev-other'")
+    assert said.startswith("unknown key corpus_sha256.dev-cleen; the keys allowed there are 'dev-c")
 
 
 def test_a_missing_file_is_named_with_where_to_run():
@@ -292,8 +292,14 @@ def test_every_kind_of_allowed_value_is_taken(make_params, key, value):
     assert found == value
 
 
+@pytest.mark.parametrize("key", ["corpus", "corpus_mirror", "encoder", "gender_overrides"])
+def test_a_tilde_is_the_users_home_wherever_a_path_may_stand(make_params, monkeypatch, key):
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert getattr(make_params(**{key: "~/mine"}), key) == "/home/ann/mine"
+
+
 @pytest.mark.parametrize("gender", ["unknown", "f", None])
 def test_an_override_that_is_neither_f_nor_m_is_refused(complaint_about, gender):
     message = complaint_about("gender_overrides", {7976: gender})
-    assert message.startswith("gender_overrides")
+    assert message.startswith("gender_overrides.7976 is ")
     assert "should be 'F' or 'M'" in message

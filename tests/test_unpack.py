@@ -155,6 +155,33 @@ def test_a_tar_cut_short_before_it_was_compressed_is_refused(refused, end):
     assert refused(gzip.compress(plain[:end])) == "is cut short or damaged"
 
 
+def extended(**records):
+    """Make an extended header of exactly these records, which `tarfile` would not write."""
+    content = b""
+    for key, value in records.items():
+        record = f" {key.replace('_', '.')}={value}\n".encode()
+        length = len(record) + 2
+        content += str(length + (length > 99)).encode() + record
+    header = tarfile.TarInfo("header")
+    header.type, header.size = tarfile.XHDTYPE, len(content)
+    return header.tobuf() + content.ljust(tarfile.BLOCKSIZE, b"\0")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        extended(GNU_sparse_map="one,two"),
+        extended(GNU_sparse_size="much"),
+        extended(GNU_sparse_major=1, GNU_sparse_minor=0),
+        2000 * extended(comment="header upon header"),
+    ],
+    ids=["map", "size", "version", "depth"],
+)
+def test_extended_headers_that_tarfile_stumbles_over_are_refused(refused, headers):
+    plain = gzip.decompress(packed(*GOOD))
+    assert refused(gzip.compress(headers + plain)) == "is cut short or damaged"
+
+
 # --- hostile ------------------------------------------------------------------------------------
 
 

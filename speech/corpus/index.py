@@ -13,6 +13,7 @@ from speech.audio import AudioFacts, decoder_digest, digest_of, inspect_audio
 from speech.corpus.listing import Listing, Misnamed, Recording
 from speech.corpus.subset import choose_subset
 from speech.errors import UserError
+from speech.genders import GENDERS
 from speech.parallel import Progress, silent, spread
 from speech.params import CorpusSubset
 
@@ -146,8 +147,7 @@ def describe_corpus(index: CorpusIndex) -> dict[str, Any]:
     """Count what a corpus holds, for metrics/corpus.json."""
     utterances = index.utterances
     by_gender = {
-        name: _counts(utterances[utterances["gender"] == code])
-        for name, code in (("female", "F"), ("male", "M"))
+        name: _counts(utterances[utterances["gender"] == code]) for code, name in GENDERS.items()
     }
     reasons = index.rejected["reason"].str.split(" (", n=1, regex=False).str[0]
     wholly = index.rejected["left_out_of"] == BOTH_TASKS

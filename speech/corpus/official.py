@@ -4,7 +4,6 @@ OpenSLR resource 12, https://www.openslr.org/12.
 """
 
 import json
-import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
@@ -17,6 +16,7 @@ from speech.disk import require_space, writing
 from speech.download import NotThereError, download, sha256_of
 from speech.errors import UserError
 from speech.files import replacing_folder, write_json
+from speech.links import link_or_copy
 from speech.params import Subset
 from speech.progress import Watch, unwatched
 from speech.unpack import unpack
@@ -111,8 +111,8 @@ def fetch_subsets(
         the disk has too little room, which is looked at before anything is fetched.
     """
     wanted = {
-        subset: checksums.get(subset, official.sha256)
-        for subset, official in ARCHIVES.items()
+        subset: checksums.get(subset, archive.sha256)
+        for subset, archive in ARCHIVES.items()
         if subset in subsets
     }
     missing = [subset for subset in wanted if not _is_whole(home / subset, [wanted[subset]])]
@@ -120,8 +120,8 @@ def fetch_subsets(
         mirror = mirror or OPENSLR
         remote = re.match("https?://", mirror, re.IGNORECASE) is not None
         store = archives if remote else _mirror_folder(mirror)
-        room = [_room(subset, store) for subset in missing if subset not in checksums]
-        require_space(home, sum(room))
+        official = [subset for subset in missing if subset not in checksums]
+        require_space(home, _room(official, store, keep))
         for subset in missing:
             archive = store / _name(subset)
             if remote:
@@ -146,12 +146,17 @@ def _name(subset: Subset) -> str:
     return f"{subset}.tar.gz"
 
 
-def _room(subset: Subset, store: Path) -> float:
-    """Say how many bytes will be written until an official archive is here and unpacked."""
-    size = ARCHIVES[subset].size
+def _room(subsets: Collection[Subset], store: Path, keep: bool) -> float:
+    """Say how many bytes official archives take until all of them are here and unpacked."""
+    unpacked = sum(UNPACKED * ARCHIVES[subset].size for subset in subsets)
+    coming = [max(0, ARCHIVES[subset].size - _arrived(subset, store)) for subset in subsets]
+    # Archives that are not kept lie there one at a time.
+    return unpacked + (sum(coming) if keep else max(coming, default=0))
+
+
+def _arrived(subset: Subset, store: Path) -> int:
     here = (store / _name(subset), store / f"{_name(subset)}.part")
-    arrived = sum(file.stat().st_size for file in here if file.is_file())
-    return UNPACKED * size + max(0, size - arrived)
+    return sum(file.stat().st_size for file in here if file.is_file())
 
 
 # --- archives ---------------------------------------------------------------------------------
@@ -216,7 +221,7 @@ def _together(home: Path, wanted: Mapping[Subset, str]) -> Path:
                 for file in _files(root / subset):
                     link = folder / ROOT / file.relative_to(root)
                     link.parent.mkdir(parents=True, exist_ok=True)
-                    os.link(file, link)
+                    link_or_copy(file, link)
             # The official tables are all the same one.
             tables = [(root / SPEAKERS_FILE).read_bytes().splitlines() for root in roots.values()]
             lines = dict.fromkeys(chain.from_iterable(tables))

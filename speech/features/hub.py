@@ -4,7 +4,6 @@ import errno
 import hashlib
 import os
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,8 +28,10 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import logging
 
+from speech.disk import writing
 from speech.errors import UserError
 from speech.features.wav2vec2 import (
+    CHOICES,
     CONFIG,
     PREPROCESSOR,
     SHARDS,
@@ -38,6 +39,8 @@ from speech.features.wav2vec2 import (
     check_architecture,
     shards_of,
 )
+from speech.files import replacing_folder
+from speech.links import link_or_copy
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -94,9 +97,7 @@ def parse_hub_model(name: str) -> HubModel:
     match = _NAME.fullmatch(name)
     if not match:
         raise UserError(
-            f"encoder: {name} is neither a folder nor a model of the Hugging Face hub; set encoder "
-            "in params.yaml to `sample`, to a folder with a wav2vec 2.0 checkpoint in Hugging Face "
-            "format, or to <id>@<commit> of one on the hub."
+            f"encoder: {name} is neither a folder nor a model of the Hugging Face hub; {CHOICES}."
         )
     model_id, revision = match["id"], match["revision"] or None
     for known in _KNOWN:
@@ -133,18 +134,10 @@ def fetch_hub_model(model: HubModel, folder: Path) -> None:
     files = {CONFIG: config, **_weights(model)}
     if preprocessor := _optional(model, PREPROCESSOR):
         files[PREPROCESSOR] = preprocessor
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    for name, file in files.items():
-        _link_or_copy(file.resolve(), folder / name)
-
-
-def _link_or_copy(file: Path, target: Path) -> None:
-    # No symbolic link: it would break when the cache is emptied, and DVC with it.
-    try:
-        target.hardlink_to(file)
-    except OSError:  # the cache lies on another file system
-        shutil.copyfile(file, target)
+    with writing(folder), replacing_folder(folder) as unfinished:
+        for name, file in files.items():
+            # No symbolic link: it would break when the cache is emptied, and DVC with it.
+            link_or_copy(file.resolve(), unfinished / name)
 
 
 def _weights(model: HubModel) -> dict[str, Path]:

@@ -30,6 +30,12 @@ SHARDS = "model.safetensors.index.json"
 WEIGHTS = ("model.safetensors", SHARDS, "pytorch_model.bin")
 """In the order of preference: safetensors hold nothing that could be run."""
 
+CHOICES = (
+    "set encoder in params.yaml to `sample`, to a folder with a wav2vec 2.0 checkpoint in Hugging "
+    "Face format, or to <id>@<commit> of one on the hub"
+)
+"""What a user whose encoder is none of these is told."""
+
 _POOLED, _SEQUENCE = "pooled", "sequence"
 
 
@@ -63,11 +69,7 @@ def check_encoder_folder(folder: Path) -> None:
         If a file is missing or the checkpoint is of another architecture.
     """
     if not (folder / CONFIG).is_file():
-        raise UserError(
-            f"encoder: {folder} has no {CONFIG}; set encoder in params.yaml to `sample`, to a "
-            "folder with a wav2vec 2.0 checkpoint in Hugging Face format, or to <id>@<commit> of "
-            "one on the hub."
-        )
+        raise UserError(f"encoder: {folder} has no {CONFIG}; {CHOICES}.")
     check_architecture(folder / CONFIG, folder)
     weights = [name for name in WEIGHTS if (folder / name).is_file()]
     if not weights:
@@ -355,15 +357,16 @@ def _check_weights(folder: Path, report: dict[str, Any]) -> None:
         for key in report["unexpected_keys"]
         if not key.removeprefix("wav2vec2.").startswith(heads)
     )
-    for kind, keys in (
-        ("lacks", missing),
-        ("has other shapes for", mismatched),
-        ("does not know", left_over),
+    for problem, keys in (
+        ("are missing", missing),
+        ("are of another shape", mismatched),
+        ("do not belong", left_over),
     ):
         if keys:
             raise UserError(
-                f"encoder: {folder} {kind} {len(keys)} weight(s) of the architecture its "
-                f"config.json describes, such as {keys[0]}; download the checkpoint again."
+                f"encoder: {folder} has weights that are not those of its config.json "
+                f"({len(keys)} {problem}, such as {keys[0]}); download the checkpoint again, or "
+                "choose another."
             )
 
 

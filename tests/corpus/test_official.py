@@ -294,15 +294,24 @@ def test_too_little_room_is_told_before_anything_is_asked_for(library, monkeypat
         library.fetch("dev-clean", checksums={})
     sentence(caught)
     with pytest.raises(UserError, match=r"1,437\.6 MB are needed"):
-        library.fetch("dev-clean", "test-clean", checksums={})
+        library.fetch("dev-clean", "test-clean", checksums={}, keep=True)
     assert library.asked() == []
+
+
+def test_of_archives_that_are_not_kept_only_the_largest_needs_room(library, monkeypatch):
+    free = shutil.disk_usage("/")._replace(free=700_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda *_: free)
+    with pytest.raises(UserError, match=r"1,099\.7 MB are needed"):
+        library.fetch("dev-clean", "test-clean", checksums={})
 
 
 def test_what_has_arrived_already_needs_no_room_again(library, monkeypatch):
     library.archives.mkdir()
     with (library.archives / "dev-clean.tar.gz.part").open("wb") as file:
         file.truncate(300_000_000)
-    assert official._room("dev-clean", library.archives) == pytest.approx(409.6e6, rel=0.001)
+    assert official._room(["dev-clean"], library.archives, keep=False) == pytest.approx(
+        409.6e6, rel=0.001
+    )
 
 
 # --- several subsets ----------------------------------------------------------------------------

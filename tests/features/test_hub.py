@@ -215,6 +215,22 @@ def test_a_cache_on_another_file_system_is_copied_from(hub, checkpoint, folder, 
     assert (folder / SAFE).read_bytes() == (checkpoint / SAFE).read_bytes()
 
 
+def test_an_encoder_that_finds_no_room_leaves_the_earlier_one_whole(
+    hub, checkpoint, folder, monkeypatch
+):
+    def no_room(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    hub.publish(MODEL.id, checkpoint)
+    fetch_hub_model(MODEL, folder)
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    monkeypatch.setattr(os, "link", no_room)
+    monkeypatch.setattr(shutil, "copyfile", no_room)
+    with pytest.raises(UserError, match=r"cannot be written \(No space left on device\)"):
+        fetch_hub_model(MODEL, folder)
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+
+
 def test_each_commit_has_its_own_files(hub, checkpoint, published, folder):
     other = published()
     (other / SAFE).write_bytes(b"other weights")

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -294,3 +295,15 @@ def folder_corpus(tmp_path, voice, write_audio):
         return root
 
     return make
+
+
+@pytest.fixture
+def dev_clean_archive(tmp_path, folder_corpus):
+    """Pack the small corpus as dev-clean.tar.gz is packed."""
+    source = folder_corpus()
+    (source / "small").rename(source / "dev-clean")
+    archive = tmp_path / "archives" / "dev-clean.tar.gz"
+    archive.parent.mkdir()
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(source, "LibriSpeech")
+    return archive

@@ -1,22 +1,16 @@
 """A subset of LibriSpeech through DVC: fetched at the first run, and never again."""
 
 import hashlib
-import io
-import tarfile
 
 import pytest
 
 
 @pytest.fixture
-def library(mirror, bare, folder_corpus):
+def library(mirror, bare, dev_clean_archive):
     """Offer eight voices as dev-clean on a server, and tell the project of it."""
-    source = folder_corpus()
-    (source / "small").rename(source / "dev-clean")
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        tar.add(source, "LibriSpeech")
-    mirror.put("dev-clean.tar.gz", buffer.getvalue())
-    bare.set(corpus_sha256={"dev-clean": hashlib.sha256(buffer.getvalue()).hexdigest()})
+    content = dev_clean_archive.read_bytes()
+    mirror.put(dev_clean_archive.name, content)
+    bare.set(corpus_sha256={"dev-clean": hashlib.sha256(content).hexdigest()})
     bare.commit("An archive of our own")
     return bare
 

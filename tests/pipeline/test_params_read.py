@@ -4,6 +4,7 @@ A key that is read but not named leaves stale results behind; one that is named 
 the user wait for nothing.
 """
 
+import hashlib
 import importlib
 import re
 from functools import partial
@@ -14,8 +15,8 @@ import yaml
 
 from speech.params import Block, load_params
 
-NO_RESULT = {"parallel.jobs", "wav2vec2.batch_size"}
-"""Speed and memory only."""
+NO_RESULT = {"parallel.jobs", "wav2vec2.batch_size", "corpus_mirror", "keep_archives"}
+"""Speed and memory, or where the same bytes come from and stay."""
 
 FUNCTIONS = {"index_corpus": "build_index"}
 """A stage's function has its script's name, unless that is taken by what it calls."""
@@ -80,8 +81,21 @@ def test_every_stage_is_watched():
     assert set(STAGES) - watched == {"check_params"}
 
 
+@pytest.fixture
+def ways(dev_clean_archive, monkeypatch):
+    """Give the settings besides those of the sample by which a stage reads other params."""
+    monkeypatch.delenv("CORPUS_MIRROR", raising=False)
+    sha256 = hashlib.sha256(dev_clean_archive.read_bytes()).hexdigest()
+    library = {
+        "corpus": "dev-clean",
+        "corpus_mirror": str(dev_clean_archive.parent),
+        "corpus_sha256": {"dev-clean": sha256},
+    }
+    return {"fetch_corpus": [library]}
+
+
 @pytest.mark.parametrize("instance", INSTANCES)
-def test_the_params_named_are_the_params_read(project, monkeypatch, instance):
+def test_the_params_named_are_the_params_read(project, monkeypatch, ways, instance):
     monkeypatch.chdir(project.root)
     name, _, item = instance.partition("@")
     chosen = dict(zip(STAGES[name]["matrix"], item.split("-"), strict=True)) if item else {}
@@ -92,9 +106,10 @@ def test_the_params_named_are_the_params_read(project, monkeypatch, instance):
             file.unlink()
     read: set[str] = set()
     more = {"task": "gender", "features": "mfcc_pitch"} if name == "fit_with_pitch" else {}
-    partial(getattr(module, FUNCTIONS.get(script, script)), **chosen, **more)(
-        Watched(load_params(project.root / "params.yaml"), read)
-    )
+    run = partial(getattr(module, FUNCTIONS.get(script, script)), **chosen, **more)
+    for settings in [{}, *ways.get(name, [])]:
+        project.set(**settings)
+        run(Watched(load_params(project.root / "params.yaml"), read))
 
     named, deps = STAGES[name].get("params", []), STAGES[name]["deps"]
     for key, value in chosen.items():

@@ -118,6 +118,14 @@ def test_a_name_that_is_nothing_is_told_which_there_are(here, make_params):
         assert name in str(caught.value)
 
 
+def test_overrides_that_are_not_there_are_told_before_anything_is_downloaded(
+    here, mirror, settings, make_params
+):
+    with pytest.raises(UserError, match=r"^gender_overrides: known\.csv is no file"):
+        fetch_corpus(make_params(**settings, gender_overrides="known.csv"))
+    assert mirror.log == []
+
+
 def start(here, program="from stages.fetch_corpus import *; run_stage(fetch_corpus)"):
     return subprocess.Popen(
         [sys.executable, "-c", f"import sys; sys.argv = ['fetch_corpus']; {program}"],

@@ -55,7 +55,7 @@ def test_a_folder_that_exists_is_used_where_it_lies(make_params, root, asked_of_
 def test_what_is_written_as_a_folder_is_never_looked_for_on_the_hub(
     make_params, asked_of_hub, name
 ):
-    with pytest.raises(UserError, match=r"^encoder: the folder .* does not exist; set encoder"):
+    with pytest.raises(UserError, match=r"^encoder: there is no folder [^~]*encoder; set encoder"):
         fetch_encoder(make_params(encoder=name))
     assert asked_of_hub == []
     assert not ENCODER.exists()
