@@ -16,7 +16,7 @@ WHOLE = "utterance"
 def accuracy_by_length(
     chunks: pd.DataFrame, settings: Chunks, task: Task, *, resamples: int, seed: int
 ) -> pd.DataFrame:
-    """Score the averaged predictions of one, two, four and eight consecutive chunks.
+    """Score the joined predictions of one, two, four and eight consecutive chunks.
 
     Utterances are cut into runs of chunks from their start; a run counts only if it is whole, so
     that each is of exactly its length: what a last chunk that reaches back would hear twice is
@@ -56,7 +56,7 @@ def accuracy_by_length(
 
 
 def _runs(chunks: pd.DataFrame, settings: Chunks, length: int) -> pd.DataFrame:
-    # The run is a part of the utterance's name, for the average to be over it.
+    # The run is a part of the utterance's name, for its chunks to be joined.
     names = chunks["utterance_id"] + "/" + (chunks["chunk"] // length).astype(str)
     by_run = chunks.groupby(names, sort=False)
     heard = by_run["end_seconds"].transform("max") - by_run["start_seconds"].transform("min")

@@ -1,4 +1,4 @@
-"""Accuracy by seconds of speech: which chunks make a run, and what their average is worth."""
+"""Accuracy by seconds of speech: which chunks make a run, and what they are worth together."""
 
 import numpy as np
 import pandas as pd
@@ -70,7 +70,7 @@ def test_overlapping_chunks_are_as_long_as_they_reach():
     assert list(table.index) == ["2 s", "3 s", "5 s", "9 s", "utterance"]
 
 
-def test_a_run_is_right_if_the_mean_of_its_chunks_is():
+def test_a_run_is_right_if_its_chunks_joined_are():
     table = by_length(predictions([8.0], lambda *_: np.array([0.9, 0.4, 0.3, 0.2])))
     assert table.loc["2 s", "value"] == 0.25
     assert table.loc["4 s", "value"] == 0.5

@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 
 from speech.errors import UserError
 from speech.params import FEATURES_OF, HeadlineFeatures, load_params
+from speech.predictions import utterance_level
 from stages.evaluate import evaluate
 
 ROOT = Path(__file__).parents[2]
@@ -74,10 +75,7 @@ def predictions(tmp_path, monkeypatch):
         rows.assign(chunk=chunk, start_seconds=2.0 * chunk, end_seconds=2.0 * chunk + 2).to_parquet(
             folder / "chunks.parquet", index=False
         )
-        keys = ["utterance_id", "speaker_id", "chapter_id", "fold", "label"]
-        rows.groupby(keys)[columns].mean().reset_index().to_parquet(
-            folder / "utterances.parquet", index=False
-        )
+        utterance_level(rows).to_parquet(folder / "utterances.parquet", index=False)
         if model != "dummy":
             curves = pd.DataFrame(
                 {
