@@ -122,8 +122,7 @@ def evaluate(params: Params, task: Task) -> str:
 def _require_predictions(system: System, task: Task) -> None:
     folder = system.folder(task)
     if not all((folder / f"{level}.parquet").is_file() for level in ("chunks", "utterances")):
-        name = f"{task}-{system.features}-{system.model}"
-        raise UserError(f"{folder}: holds no predictions; run `dvc repro fit@{name}` to make them.")
+        raise UserError(f"{folder}: holds no predictions; run `dvc repro` to make them.")
 
 
 def _predictions(system: System, task: Task) -> tuple[pd.DataFrame, pd.DataFrame]:
