@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,17 @@ if TYPE_CHECKING:
 _DESCRIPTION, _WEIGHTS = "network.json", "weights.safetensors"
 _STD_FLOOR = 1e-6
 _PREDICTION_BATCH = 512
+
+
+class _Shared(NamedTuple):
+    """A compiled network, its variables (weights, moments, states of its seeds), their values."""
+
+    network: "keras.Model"
+    variables: list[Any]
+    values: list[NDArray[Any]]
+
+
+_SHARED: dict[tuple, _Shared] = {}
 
 
 class Network(ABC):
@@ -66,21 +77,13 @@ class Network(ABC):
         weigh equally, however many examples they have. The weights of the best epoch are kept.
         """
         keras = _keras()
-        keras.utils.set_random_seed(self._seed)
         self.classes = sorted(set(training.labels.tolist()))
         axes = tuple(range(training.inputs.ndim - 1))
         self._mean = training.inputs.mean(axis=axes, dtype=np.float64).astype(np.float32)
         std = training.inputs.std(axis=axes, dtype=np.float64).astype(np.float32)
         self._std = np.maximum(std, _STD_FLOOR)
         self._shape = training.inputs.shape[1:]
-        self._network = self._build()
-        self._network.compile(
-            optimizer=keras.optimizers.AdamW(
-                self._settings.learning_rate, weight_decay=self._settings.weight_decay
-            ),
-            loss="sparse_categorical_crossentropy",
-            metrics=["accuracy"],
-        )
+        network = self._untrained()
         callbacks = []
         stops_early = self._epochs is None and validation is not None
         if stops_early:
@@ -90,7 +93,7 @@ class Network(ABC):
                 )
             )
         targets = self._targets(training.labels)
-        history = self._network.fit(
+        history = network.fit(
             self._standardise(training.inputs),
             targets,
             sample_weight=_balanced_weights(targets),
@@ -104,6 +107,7 @@ class Network(ABC):
             callbacks=callbacks,
             verbose=0,
         ).history
+        self._weights = network.get_weights()
         self.curves = _curves(history)
         self.best_epochs = (
             int(np.argmin(history["val_loss"])) + 1 if stops_early else len(self.curves)
@@ -112,7 +116,7 @@ class Network(ABC):
 
     def predict_proba(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the probability of each class, shape (examples, classes)."""
-        return self._network.predict(
+        return self._with_weights().predict(
             self._standardise(inputs), batch_size=_PREDICTION_BATCH, verbose=0
         )
 
@@ -126,7 +130,7 @@ class Network(ABC):
             "settings": self._settings.model_dump(),
         }
         (folder / _DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", "utf-8")
-        weights = {f"{number:03d}": w for number, w in enumerate(self._network.get_weights())}
+        weights = {f"{number:03d}": w for number, w in enumerate(self._weights)}
         save_file({"mean": self._mean, "std": self._std, **weights}, folder / _WEIGHTS)
 
     @classmethod
@@ -145,13 +149,47 @@ class Network(ABC):
             network.classes = description["classes"]
             network._shape = tuple(description["shape"])
             network._mean, network._std = weights.pop("mean"), weights.pop("std")
-            network._network = network._build()
-            network._network.set_weights([weights[name] for name in sorted(weights)])
+            network._weights = [weights[name] for name in sorted(weights)]
+            network._with_weights()
         except (OSError, KeyError, ValueError, TypeError, SafetensorError):
             raise UserError(
                 f"{folder}: no network of this project, or damaged; run `dvc repro` to fit it."
             ) from None
         return network
+
+    def _untrained(self) -> "keras.Model":
+        """Return the network as it was built, whatever it has been trained on since."""
+        shared = self._shared()
+        for variable, value in zip(shared.variables, shared.values, strict=True):
+            variable.assign(value)
+        _keras().utils.set_random_seed(self._seed)
+        return shared.network
+
+    def _with_weights(self) -> "keras.Model":
+        """Return the network with what this classifier has learnt."""
+        network = self._shared().network
+        network.set_weights(self._weights)
+        return network
+
+    def _shared(self) -> "_Shared":
+        """Build and compile the network, once per process for all folds.
+
+        TensorFlow spends more time on tracing a small network than on training it.
+        """
+        key = (type(self), self._settings.model_dump_json(), self._shape, len(self.classes))
+        key += (self._seed,)
+        if key not in _SHARED:
+            keras = _keras()
+            keras.utils.set_random_seed(self._seed)
+            network = self._build()
+            optimizer = keras.optimizers.AdamW(
+                self._settings.learning_rate, weight_decay=self._settings.weight_decay
+            )
+            optimizer.build(network.trainable_variables)
+            network.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+            variables = [*network.variables, *optimizer.variables]
+            _SHARED[key] = _Shared(network, variables, [v.numpy() for v in variables])
+        return _SHARED[key]
 
     @abstractmethod
     def _build(self) -> "keras.Model":
