@@ -350,4 +350,6 @@ def test_the_same_genders_are_predicted_well_when_voices_leak(model, params):
     def careless(table, utterances, seed):
         return np.random.default_rng(seed).integers(4, size=len(table))
 
-    assert accuracy_with_drawn_genders(model, params, 3, careless) > 0.9
+    # What is shipped is regularised for real speech; here the voices are to be learnt by heart.
+    keen = params.model_copy(update={"logistic": params.logistic.model_copy(update={"C": 0.1})})
+    assert accuracy_with_drawn_genders(model, keen, 3, careless) > 0.9

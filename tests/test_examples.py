@@ -59,11 +59,14 @@ def store(folder, params, utterances):
     """Make features up, stored as the extraction stages store them: in two folders."""
     random = np.random.default_rng(0)
     for speaker, own in utterances.groupby("speaker_id"):
-        mfcc, wav2vec2 = {}, {}
+        mfcc, pitch, wav2vec2 = {}, {}, {}
         for row in own.itertuples():
             name = row.utterance_id
             frames = frame_count(row.samples, params.mfcc)
             mfcc[name] = random.normal(size=(frames, COLUMNS)).astype(np.float32)
+            # Whatever rises tells which frames a chunk got.
+            log_pitch = 7 + np.arange(frames) / 1000
+            pitch[f"{name}/pitch"] = np.column_stack([log_pitch, log_pitch / 10]).astype(np.float32)
             bounds = chunk_bounds(row.samples, params.chunks)
             states = (min(row.samples, 32_000) - 400) // 320 + 1
             wav2vec2[f"{name}/pooled"] = random.normal(
@@ -72,7 +75,7 @@ def store(folder, params, utterances):
             wav2vec2[f"{name}/sequence"] = random.normal(
                 size=(len(bounds), -(-states // 4), HIDDEN)
             ).astype(np.float16)
-        for kind, tensors in (("mfcc", mfcc), ("wav2vec2", wav2vec2)):
+        for kind, tensors in (("mfcc", mfcc), ("pitch", pitch), ("wav2vec2", wav2vec2)):
             write_speaker(speaker_file(folder / kind, speaker), tensors, Recipe("s", {}))
     return folder
 
@@ -129,7 +132,7 @@ def test_the_table_tells_the_chunk_grid_sorted_by_utterance(
     chunks = params.chunks.model_copy(update={"tail": tail})
     params = params.model_copy(update={"chunks": chunks})
     folder = store(tmp_path, params, utterances) / features
-    examples = load_examples(folder, features, utterances, params, form)
+    examples = load_examples([folder], features, utterances, params, form)
     expected = [
         (name, number, start / 16_000, stop / 16_000)
         for name in SAMPLES
@@ -158,6 +161,21 @@ def test_mfcc_pooled_is_the_statistics_of_the_very_frames(load, params):
         mfcc_statistics(chunk, COEFFICIENTS, params.inputs.mfcc) for chunk in frames.inputs[whole]
     ]
     np.testing.assert_allclose(pooled.inputs[whole], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_pitch_comes_after_the_mfcc_of_the_same_frames(load, stored, params, utterances):
+    folders = [stored / "mfcc", stored / "pitch"]
+    for form, width in (("pooled", 5), ("frames", 2)):
+        alone = load("mfcc", form)
+        both = load_examples(folders, "mfcc_pitch", utterances, params, form)
+        np.testing.assert_array_equal(both.inputs[..., :-width], alone.inputs)
+        pd.testing.assert_frame_equal(both.table, alone.table)
+    pitch = rows_of(both, "10-1-0001")[1, :, -2]
+    np.testing.assert_allclose(pitch, 7 + np.arange(200, 398) / 1000, rtol=1e-6)
+    pooled = load_examples(folders, "mfcc_pitch", utterances, params, "pooled")
+    median, share = rows_of(pooled, "10-1-0001")[1, [-4, -1]]
+    assert median == pytest.approx(np.median(pitch), rel=1e-6)
+    assert share == 1
 
 
 def test_a_short_utterances_frames_are_repeated_not_padded(load, tensor):
@@ -260,14 +278,14 @@ def test_the_chosen_layer_is_found_among_the_kept_ones(
 def test_the_order_of_the_utterances_changes_nothing(load, stored, params, utterances):
     for features in ("mfcc", "wav2vec2"):
         examples = load(features, "pooled")
-        turned = load_examples(stored / features, features, utterances[::-1], params, "pooled")
+        turned = load_examples([stored / features], features, utterances[::-1], params, "pooled")
         np.testing.assert_array_equal(examples.inputs, turned.inputs)
         pd.testing.assert_frame_equal(examples.table, turned.table)
 
 
 def test_some_utterances_of_a_speaker_are_loaded_alone(stored, params, utterances, load):
     chosen = utterances[utterances["utterance_id"] == "10-1-0001"]
-    alone = load_examples(stored / "mfcc", "mfcc", chosen, params, "frames")
+    alone = load_examples([stored / "mfcc"], "mfcc", chosen, params, "frames")
     np.testing.assert_array_equal(alone.inputs, rows_of(load("mfcc", "frames"), "10-1-0001"))
 
 
@@ -305,9 +323,10 @@ def test_every_chunk_has_its_own_frames_on_any_grid(
         [("1-1-1", "1", "1", samples)],
         columns=["utterance_id", "speaker_id", "chapter_id", "samples"],
     )
-    examples = load_examples(folder, "mfcc", utterance, params, "frames")
+    examples = load_examples([folder], "mfcc", utterance, params, "frames")
+    # Not the first column, whose level is taken away.
     for (start, stop), chunk in zip(
-        chunk_bounds(samples, params.chunks), examples.inputs[:, :, 0], strict=True
+        chunk_bounds(samples, params.chunks), examples.inputs[:, :, 1], strict=True
     ):
         assert len(chunk) == frame_count(stop - start, params.mfcc)
         assert (np.diff(chunk) == step).all()

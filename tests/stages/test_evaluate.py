@@ -329,6 +329,6 @@ def test_with_only_the_naive_baseline_nobody_is_suspected(predictions, params):
 
 def test_missing_predictions_are_named_with_the_command_that_makes_them(predictions, params):
     absent = params.model_copy(update={"models": [*MODELS, "cnn"]})
-    with pytest.raises(UserError, match=r"data/predictions/gender/mfcc-cnn.*gender-mfcc-cnn"):
+    with pytest.raises(UserError, match=r"data/predictions/gender/mfcc-cnn.*dvc repro"):
         evaluate(absent, "gender")
     assert not Path("metrics").exists()
