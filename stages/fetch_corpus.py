@@ -25,6 +25,9 @@ from stages.paths import (
     SAMPLE_CORPUS,
 )
 
+Overrides = Mapping[str | int, str] | str | None
+"""As params.yaml has them: by speaker, as the path of a table, or none."""
+
 MIRROR = "CORPUS_MIRROR"
 """Environment variable that goes before the param corpus_mirror."""
 
@@ -35,12 +38,12 @@ def fetch_corpus(params: Params) -> str:
     DVC hashes what the links point to, so it notices at the next run when a file there was
     added, changed or removed, although all is read where it lies.
     """
-    overrides = _overrides(params.gender_overrides)  # before anything is downloaded
+    _check_overrides(params.gender_overrides)  # before anything is downloaded
     location = _location(params)
     _check_breadth(location.audio.resolve())
     point(CORPUS_AUDIO, location.audio)
     point(CORPUS_LABELS, location.labels)
-    point(GENDER_OVERRIDES, overrides)
+    point(GENDER_OVERRIDES, _overrides(params.gender_overrides))
     return f"data/corpus is {location.audio}"
 
 
@@ -87,14 +90,17 @@ def _check_breadth(audio: Path) -> None:
             )
 
 
-def _overrides(given: Mapping[str | int, str] | str | None) -> Path:
+def _check_overrides(given: Overrides) -> None:
+    if isinstance(given, str) and not Path(given).is_file():
+        raise UserError(
+            f"gender_overrides: {given} is no file; set it to a CSV with the columns "
+            f"{', '.join(COLUMNS)}, or to null."
+        )
+
+
+def _overrides(given: Overrides) -> Path:
     """Name the table of overrides; what stands in params.yaml itself is written to one."""
     if isinstance(given, str):
-        if not Path(given).is_file():
-            raise UserError(
-                f"gender_overrides: {given} is no file; set it to a CSV with the columns "
-                f"{', '.join(COLUMNS)}, or to null."
-            )
         return Path(given)
     rows = [(speaker, gender, "as params.yaml says") for speaker, gender in (given or {}).items()]
     write_csv(INLINE_OVERRIDES, pd.DataFrame(rows, columns=COLUMNS))
