@@ -20,7 +20,7 @@ from speech.examples import Examples
 from speech.folds import hold_out_speakers, hold_out_utterances
 from speech.parallel import Progress, silent, spread
 from speech.params import ModelName, Params, Task
-from speech.predictions import PROBABILITY
+from speech.predictions import with_probabilities
 
 _LABEL = {"gender": "gender", "speaker": "speaker_id"}
 _GROUP = {"gender": "speaker_id", "speaker": "utterance_id"}
@@ -81,6 +81,12 @@ def label_examples(examples: Examples, utterances: pd.DataFrame, task: Task) -> 
     )
 
 
+def folds_of(examples: Examples, utterances: pd.DataFrame) -> NDArray[np.int64]:
+    """Look up the fold of each example, shape (examples,); `utterances` has utterance_id, fold."""
+    fold_of = utterances.set_index("utterance_id")["fold"]
+    return examples.table["utterance_id"].map(fold_of).to_numpy(dtype=np.int64)
+
+
 def cross_validate(
     model: ModelName,
     task: Task,
@@ -120,16 +126,9 @@ def cross_validate(
     for number, result in zip(numbers, results, strict=True):
         probabilities[folds == number] = result.probabilities
         curves.extend({"fold": number, **row} for row in result.curves)
-    columns = [PROBABILITY + name for name in classes]
-    chunks = pd.concat(
-        [
-            table.reset_index(drop=True).assign(fold=folds, label=data.labels),
-            pd.DataFrame(probabilities, columns=columns),
-        ],
-        axis=1,
-    )
+    judged = table.assign(fold=folds, label=data.labels)
     return OutOfFold(
-        chunks,
+        with_probabilities(judged, classes, probabilities),
         pd.DataFrame(
             curves,
             columns=[

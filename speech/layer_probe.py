@@ -29,7 +29,7 @@ from speech.features.store import read_speaker, speaker_file
 from speech.folds import Unit, deal_units, name_units
 from speech.parallel import Progress, silent, spread
 from speech.params import Params, Probe, Task
-from speech.predictions import PROBABILITY, utterance_level
+from speech.predictions import utterance_level, with_probabilities
 from speech.scores import predicted_classes, score_levels
 
 _WHOLE: dict[Task, list[Unit]] = {
@@ -219,9 +219,7 @@ def probe_layer(
         probabilities[tested] = _head(settings).fit(heard, known).predict_proba(states[tested])
         inner = inner_folds(task, table[~tested], settings.inner_folds, seed)
         validation[fold] = _validate(heard, known, inner, settings)
-    columns = [PROBABILITY + name for name in classes]
-    predictions = table.reset_index(drop=True).join(pd.DataFrame(probabilities, columns=columns))
-    return ProbedLayer(predictions, validation)
+    return ProbedLayer(with_probabilities(table, classes, probabilities), validation)
 
 
 def inner_folds(task: Task, training: pd.DataFrame, folds: int, seed: int) -> NDArray[np.int64]:

@@ -4,11 +4,42 @@ One row per chunk, utterance or speaker: its ``speaker_id``, its true class ``la
 ``p_<class>`` per class, in the order of the classes.
 """
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 PROBABILITY = "p_"
 """What the names of the probability columns begin with."""
+
+
+def columns_of(classes: Iterable[str]) -> list[str]:
+    """Name the probability columns of some classes, in their order."""
+    return [PROBABILITY + name for name in classes]
+
+
+def with_probabilities(
+    table: pd.DataFrame, classes: Sequence[str], probabilities: NDArray[np.floating]
+) -> pd.DataFrame:
+    """Put the probabilities that a classifier gives beside what it was asked about.
+
+    Parameters
+    ----------
+    table
+        One row per example.
+    classes
+        What the classifier tells apart, in its order.
+    probabilities
+        Shape (examples, classes).
+
+    Returns
+    -------
+    DataFrame
+        The table, its rows numbered anew, with one more column per class.
+    """
+    columns = pd.DataFrame(probabilities, columns=columns_of(classes))
+    return table.reset_index(drop=True).join(columns)
 
 
 _SMALLEST = 1e-6
@@ -51,7 +82,7 @@ def utterance_level(chunks: pd.DataFrame) -> pd.DataFrame:
         One row per utterance, in the order of the chunks, without the chunk columns.
     """
     keys = ["utterance_id", "speaker_id", "chapter_id", "fold", "label"]
-    columns = [PROBABILITY + name for name in classes_of(chunks)]
+    columns = columns_of(classes_of(chunks))
     logarithms = chunks[keys].assign(**np.log(chunks[columns].clip(lower=_SMALLEST)))
     joined = logarithms.groupby(keys, sort=False, as_index=False)[columns].mean()
     weights = np.exp(joined[columns])

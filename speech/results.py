@@ -39,6 +39,11 @@ def write_plot(path: Path, table: pd.DataFrame) -> None:
     write_text(path, table.to_csv(index=False, float_format=f"%.{_DIGITS}g", lineterminator="\n"))
 
 
+def with_names(table: pd.DataFrame, names: Mapping[str, str | float]) -> pd.DataFrame:
+    """Put columns that say what a table is of, the same in every row, before its own."""
+    return pd.concat([pd.DataFrame(names, index=table.index), table], axis=1)
+
+
 def _rounded(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _rounded(part) for name, part in value.items()}

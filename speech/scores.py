@@ -42,7 +42,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from speech.params import Task
-from speech.predictions import PROBABILITY, classes_of
+from speech.predictions import classes_of, columns_of, with_probabilities
 
 Level = Literal["chunk", "utterance", "speaker"]
 
@@ -85,8 +85,7 @@ def probabilities_of(table: pd.DataFrame) -> NDArray[np.float64]:
     ValueError
         If one is negative or not finite, or a row sums to zero.
     """
-    columns = [PROBABILITY + name for name in classes_of(table)]
-    probabilities = table[columns].to_numpy(np.float64)
+    probabilities = table[columns_of(classes_of(table))].to_numpy(np.float64)
     sums = probabilities.sum(axis=1, keepdims=True)
     if not (np.isfinite(probabilities).all() and (probabilities >= 0).all() and (sums > 0).all()):
         raise ValueError("probabilities must be finite, not negative, and not all zero in a row")
@@ -130,9 +129,9 @@ def speaker_level(utterances: pd.DataFrame) -> pd.DataFrame:
     rows = _Rows(utterances)
     sums = np.column_stack([rows.sum_by_speaker(column) for column in rows.probabilities.T])
     means = sums / rows.sum_by_speaker()[:, np.newaxis]
-    columns = {PROBABILITY + name: means[:, k] for k, name in enumerate(rows.classes)}
     labels = np.array(rows.classes, dtype=object)[rows.speaker_labels]
-    return pd.DataFrame({"speaker_id": rows.names, "label": labels, **columns})
+    speakers = pd.DataFrame({"speaker_id": rows.names, "label": labels})
+    return with_probabilities(speakers, rows.classes, means)
 
 
 def draw_speakers(strata: NDArray[np.integer], resamples: int, seed: int) -> NDArray[np.integer]:
@@ -373,6 +372,23 @@ def speaker_table(
     return table
 
 
+def interval_of(resampled: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the percentile interval of resampled values.
+
+    Parameters
+    ----------
+    resampled
+        Shape (..., resamples); those that are NaN do not count.
+
+    Returns
+    -------
+    ndarray of shape (2, ...)
+        Lower and upper ends.
+    """
+    tail = (100 - COVERAGE) / 2
+    return np.nanpercentile(resampled, [tail, 100 - tail], axis=-1)
+
+
 def _speaker_weights(rows: "_Rows", task: Task, resamples: int, seed: int) -> NDArray[np.float64]:
     """Say how often each speaker counts, as is and in every resample: [1 + resamples, speakers].
 
@@ -385,8 +401,7 @@ def _speaker_weights(rows: "_Rows", task: Task, resamples: int, seed: int) -> ND
 
 def _with_intervals(values: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     """Make columns of point values (first) and resamples (the rest): [things, 1 + resamples]."""
-    tail = (100 - COVERAGE) / 2
-    low, high = np.nanpercentile(values[:, 1:], [tail, 100 - tail], axis=1)
+    low, high = interval_of(values[:, 1:])
     return {"value": values[:, 0], "low": low, "high": high}
 
 

@@ -20,7 +20,7 @@ from speech.classifiers.protocol import Labelled
 from speech.classifiers.registry import build_classifier, classifier_class
 from speech.parallel import Progress, silent, spread
 from speech.params import ModelName, Params
-from speech.predictions import PROBABILITY, utterance_level
+from speech.predictions import utterance_level, with_probabilities
 from speech.scores import accuracy_by, average_by, judge
 
 MODEL: ModelName = "logistic"
@@ -143,8 +143,6 @@ def _predict_fold(
             heard = chunks["speaker_id"].isin(drawn).to_numpy()
             classifier = build_classifier(MODEL, params, params.seed).fit(data[heard])
             probabilities = classifier.predict_proba(data.inputs[tested])
-            columns = [PROBABILITY + name for name in classifier.classes]
-            judged = chunks[tested].reset_index(drop=True)
-            judged = judged.join(pd.DataFrame(probabilities, columns=columns))
+            judged = with_probabilities(chunks[tested], classifier.classes, probabilities)
             tables.append(utterance_level(judged).assign(speakers=2 * size, draw=draw))
     return pd.concat(tables)

@@ -23,7 +23,7 @@ from scipy.stats import norm
 from sklearn.preprocessing import StandardScaler, normalize
 
 from speech.errors import UserError
-from speech.scores import COVERAGE, draw_speakers
+from speech.scores import draw_speakers, interval_of
 
 DET_POINTS = 200
 """As many as a drawing can show."""
@@ -216,8 +216,7 @@ def equal_error_interval(
         )
         for times in drawn.astype(np.float64)
     ]
-    tail = (100 - COVERAGE) / 2
-    low, high = np.nanpercentile(rates, [tail, 100 - tail])
+    low, high = interval_of(np.array(rates))
     return float(low), float(high)
 
 

@@ -2,14 +2,13 @@
 
 from typing import get_args
 
-import numpy as np
 import pandas as pd
 
 from speech.classifiers.registry import classifier_class
-from speech.cross_validation import label_examples
+from speech.cross_validation import folds_of, label_examples
 from speech.examples import load_examples
 from speech.params import Params, Task
-from speech.results import write_metrics, write_plot
+from speech.results import with_names, write_metrics, write_plot
 from speech.split_audit import audit, splits_of
 from speech.tables import read_folds, read_parquet
 from stages.console import bar, run_stage
@@ -43,8 +42,7 @@ def _load(params: Params, task: Task) -> tuple:
     folds = read_folds(FOLDS / f"{task}.csv")
     utterances = read_parquet(UTTERANCES).merge(folds, on="utterance_id")
     examples = load_examples(FEATURES[features], features, utterances, params, form)
-    fold_of = folds.set_index("utterance_id")["fold"]
-    careful = examples.table["utterance_id"].map(fold_of).to_numpy(dtype=np.int64)
+    careful = folds_of(examples, utterances)
     return examples.table, label_examples(examples, utterances, task), careful
 
 
@@ -58,7 +56,7 @@ def _named(scores: pd.DataFrame, task: Task, split: str, params: Params) -> pd.D
         # The plot has a panel for each.
         "features": f"{task} from {features}",
     }
-    return pd.concat([pd.DataFrame(names, index=scores.index), scores], axis=1)
+    return with_names(scores, names)
 
 
 def _metrics(scores: pd.DataFrame, task: Task) -> dict[str, dict[str, float]]:

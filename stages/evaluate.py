@@ -3,7 +3,7 @@
 import argparse
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import pandas as pd
 
@@ -14,7 +14,7 @@ from speech.files import write_json
 from speech.label_audit import audit_labels, median_pitch
 from speech.model_choice import ALL_FOLDS, pick_models, picked_model, predictions_as_picked
 from speech.params import BEST, FEATURES_OF, Features, ModelName, Params, Task
-from speech.results import write_metrics, write_plot
+from speech.results import with_names, write_metrics, write_plot
 from speech.scores import accuracy_by, predicted_classes, score_levels, speaker_table
 from speech.speech_length import accuracy_by_length
 from speech.tables import read_parquet
@@ -125,16 +125,16 @@ def _require_predictions(system: System, task: Task) -> None:
         raise UserError(f"{folder}: holds no predictions; run `dvc repro` to make them.")
 
 
-def _predictions(system: System, task: Task) -> tuple[pd.DataFrame, pd.DataFrame]:
-    folder = system.folder(task)
-    return read_parquet(folder / "chunks.parquet"), read_parquet(folder / "utterances.parquet")
+def _read(system: System, task: Task, level: Literal["chunk", "utterance"]) -> pd.DataFrame:
+    return read_parquet(system.folder(task) / f"{level}s.parquet")
 
 
 def _headline(candidates: list[System], task: Task) -> Headline:
     """Pick for each fold among the candidates; of a single one, nothing is left to pick."""
     by_chunk, by_utterance = {}, {}
     for system in candidates:
-        by_chunk[system.model], by_utterance[system.model] = _predictions(system, task)
+        by_chunk[system.model] = _read(system, task, "chunk")
+        by_utterance[system.model] = _read(system, task, "utterance")
     picks = pick_models(by_utterance)
     return Headline(
         predictions_as_picked(by_chunk, picks), predictions_as_picked(by_utterance, picks), picks
@@ -149,19 +149,15 @@ def _point_to(system: System, task: Task) -> None:
 
 
 def _score(system: System, task: Task, resampling: dict[str, int]) -> Compared:
-    tables = dict(zip(("chunk", "utterance"), _predictions(system, task), strict=True))
+    tables = {level: _read(system, task, level) for level in ("chunk", "utterance")}
     names = {"system": str(system), "model": system.model, "features": system.features}
     bins = []
     for level, table in tables.items():
         own = reliability(table, task, **resampling)
         error = expected_calibration_error(own)
-        bins.append(_named(own, names | {"level": level, ECE: error}))
+        bins.append(with_names(own, names | {"level": level, ECE: error}))
     scores = score_levels(*tables.values(), task, **resampling)
-    return Compared(_named(scores, names), pd.concat(bins))
-
-
-def _named(table: pd.DataFrame, names: dict[str, str | float]) -> pd.DataFrame:
-    return pd.concat([pd.DataFrame(names, index=table.index), table], axis=1)
+    return Compared(with_names(scores, names), pd.concat(bins))
 
 
 def _by_gender(
@@ -182,7 +178,7 @@ def _audit(systems: list[System], corpus: pd.DataFrame) -> pd.DataFrame:
     listening = [system for system in systems if system.model != "dummy"] or systems
     predictions: dict[str, list[pd.DataFrame]] = {}
     for system in listening:
-        _, utterances = _predictions(system, "gender")
+        utterances = _read(system, "gender", "utterance")
         predictions.setdefault(system.features, []).append(utterances)
     pitch = {
         speaker: median_pitch(read_speaker(speaker_file(PITCH, speaker)).values())

@@ -4,10 +4,8 @@ import argparse
 from functools import partial
 from typing import get_args
 
-import numpy as np
-
 from speech.classifiers.registry import classifier_class
-from speech.cross_validation import cross_validate, fit_final, label_examples
+from speech.cross_validation import cross_validate, fit_final, folds_of, label_examples
 from speech.examples import load_examples
 from speech.params import Features, ModelName, Params, Task
 from speech.predictions import utterance_level
@@ -18,14 +16,13 @@ from stages.paths import FEATURES, FOLDS, MODELS, PREDICTIONS, UTTERANCES
 
 def fit(params: Params, task: Task, features: Features, model: ModelName) -> str:
     """Write out-of-fold predictions and the final model."""
-    folds = read_folds(FOLDS / f"{task}.csv")
-    utterances = read_parquet(UTTERANCES).merge(folds, on="utterance_id")
+    dealt = read_folds(FOLDS / f"{task}.csv")
+    utterances = read_parquet(UTTERANCES).merge(dealt, on="utterance_id")
     form = classifier_class(model).form
     examples = load_examples(FEATURES[features], features, utterances, params, form)
     data = label_examples(examples, utterances, task)
-    fold_of = utterances.set_index("utterance_id")["fold"]
-    fold = examples.table["utterance_id"].map(fold_of).to_numpy(dtype=np.int64)
-    result = cross_validate(model, task, examples.table, data, fold, params, bar("fold"))
+    folds = folds_of(examples, utterances)
+    result = cross_validate(model, task, examples.table, data, folds, params, bar("fold"))
 
     folder = PREDICTIONS / task / f"{features}-{model}"
     write_parquet(folder / "chunks.parquet", result.chunks)
@@ -38,7 +35,7 @@ def fit(params: Params, task: Task, features: Features, model: ModelName) -> str
     fit_final(model, data, params, saved, card, result.epochs, bar("final fit"))
     return (
         f"{model} for {task} on {features}: {len(by_utterance):,} utterances predicted out of fold "
-        f"in {len(set(fold.tolist()))} folds, final model in {saved}"
+        f"in {len(set(folds.tolist()))} folds, final model in {saved}"
     )
 
 

@@ -1,9 +1,8 @@
 """See what more training speakers would buy: gender accuracy by the number of voices heard."""
 
-import numpy as np
 import pandas as pd
 
-from speech.cross_validation import label_examples
+from speech.cross_validation import folds_of, label_examples
 from speech.examples import load_examples
 from speech.params import Features, Params
 from speech.results import write_metrics, write_plot
@@ -50,11 +49,10 @@ def learning_curve(params: Params) -> str:
 
 def _predict(features: Features, utterances: pd.DataFrame, params: Params) -> pd.DataFrame:
     examples = load_examples(FEATURES[features], features, utterances, params, "pooled")
-    fold_of = utterances.set_index("utterance_id")["fold"]
     return predict_with_fewer_speakers(
         examples.table,
         label_examples(examples, utterances, "gender"),
-        examples.table["utterance_id"].map(fold_of).to_numpy(dtype=np.int64),
+        folds_of(examples, utterances),
         params,
         bar("fold"),
     )
