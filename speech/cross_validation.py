@@ -1,19 +1,21 @@
 """Out-of-fold predictions: every chunk is judged by a model that never heard its voice or session.
 
 For gender the folds hold whole speakers, for the speaker task whole chapters. Scalers,
-calibration and early stopping see training data only; a network's validation part is taken from
-the training speakers (gender) or training utterances (speaker).
+temperatures and early stopping see training data only; a network's validation part is taken from
+the training speakers (gender) or training utterances (speaker: whole chapters would be too much to
+lose).
 """
 
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from speech.classifiers.calibrated import HeldOut
 from speech.classifiers.protocol import Labelled
 from speech.classifiers.registry import build_classifier, classifier_class, save_classifier
 from speech.examples import Examples
@@ -23,9 +25,12 @@ from speech.params import ModelName, Params, Task
 from speech.predictions import with_probabilities
 
 _LABEL = {"gender": "gender", "speaker": "speaker_id"}
-_GROUP = {"gender": "speaker_id", "speaker": "utterance_id"}
+_STOPS_ON = {
+    "gender": ("sessions", hold_out_speakers),
+    "speaker": ("utterances", hold_out_utterances),
+}
 _SESSION = {"gender": "speaker_id", "speaker": "chapter_id"}
-_HOLD_OUT = {"gender": hold_out_speakers, "speaker": hold_out_utterances}
+"""What is unheard in every test."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +47,17 @@ class OutOfFold:
     epochs
         How long a network should train on all data: the median over folds of the epochs that
         were best; 0 for other classifiers.
+    temperature
+        At which a model fitted on all data should answer: the geometric mean over folds.
+    calibrated_on
+        What the folds' temperatures were learnt from; if not the same in all, the lesser.
     """
 
     chunks: pd.DataFrame
     curves: pd.DataFrame
     epochs: int
+    temperature: float
+    calibrated_on: HeldOut
 
 
 @dataclass(frozen=True)
@@ -54,10 +65,12 @@ class _FoldResult:
     probabilities: NDArray[np.float32]
     curves: list[dict[str, float]]
     best_epochs: int
+    temperature: float
+    calibrated_on: HeldOut
 
 
 def label_examples(examples: Examples, utterances: pd.DataFrame, task: Task) -> Labelled:
-    """Attach a task's labels and groups to examples.
+    """Attach a task's labels and sessions to examples.
 
     Parameters
     ----------
@@ -76,7 +89,7 @@ def label_examples(examples: Examples, utterances: pd.DataFrame, task: Task) -> 
     return Labelled(
         examples.inputs,
         columns[_LABEL[task]].to_numpy(dtype=str),
-        columns[_GROUP[task]].to_numpy(dtype=str),
+        columns["utterance_id"].to_numpy(dtype=str),
         columns[_SESSION[task]].to_numpy(dtype=str),
     )
 
@@ -141,6 +154,8 @@ def cross_validate(
             ],
         ),
         int(np.median([result.best_epochs for result in results])),
+        float(np.exp(np.mean([np.log(result.temperature) for result in results]))),
+        max((result.calibrated_on for result in results), key=get_args(HeldOut).index),
     )
 
 
@@ -151,6 +166,7 @@ def fit_final(
     folder: Path,
     card: dict[str, Any],
     epochs: int,
+    temperature: float,
     progress: Progress = silent,
 ) -> None:
     """Fit a classifier on everything and save it.
@@ -169,10 +185,20 @@ def fit_final(
         What is to be known about the model.
     epochs
         How long a network trains: nothing is left to stop early on.
+    temperature
+        Of its probabilities: nothing is left to learn it from.
     progress
         Shown over this one fit.
     """
-    job = partial(_fit_on_all, data=data, params=params, folder=folder, card=card, epochs=epochs)
+    job = partial(
+        _fit_on_all,
+        data=data,
+        params=params,
+        folder=folder,
+        card=card,
+        epochs=epochs,
+        temperature=temperature,
+    )
     # Through the same workers as the folds, where the heavy imports have been made already.
     workers = classifier_class(model).workers
     spread(job, [model], params.parallel.jobs, progress, workers)
@@ -189,8 +215,9 @@ def _fit_fold(
     training, tested = data[folds != number], data[folds == number]
     validation = None
     if classifier_class(model).stops_early:
-        held_out = _HOLD_OUT[task](
-            training.groups.tolist(),
+        units, hold_out = _STOPS_ON[task]
+        held_out = hold_out(
+            getattr(training, units).tolist(),
             training.labels.tolist(),
             getattr(params, model).validation_fraction,
             params.seed,
@@ -200,7 +227,13 @@ def _fit_fold(
             training, validation = training[~held_out], training[held_out]
     classifier = build_classifier(model, params, params.seed).fit(training, validation)
     probabilities = classifier.predict_proba(tested.inputs)
-    return _FoldResult(probabilities, classifier.curves, classifier.best_epochs)
+    return _FoldResult(
+        probabilities,
+        classifier.curves,
+        classifier.best_epochs,
+        classifier.temperature,
+        classifier.calibrated_on,
+    )
 
 
 def _fit_on_all(
@@ -210,6 +243,8 @@ def _fit_on_all(
     folder: Path,
     card: dict[str, Any],
     epochs: int,
+    temperature: float,
 ) -> None:
-    classifier = build_classifier(model, params, params.seed, epochs or None).fit(data)
+    classifier = build_classifier(model, params, params.seed, epochs or None, temperature)
+    classifier.fit(data)
     save_classifier(folder, classifier, card)

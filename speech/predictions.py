@@ -42,7 +42,7 @@ def with_probabilities(
     return table.reset_index(drop=True).join(columns)
 
 
-_SMALLEST = 1e-6
+SMALLEST = 1e-6
 """What a chunk's probability counts as at least: no 2 seconds are proof against all others."""
 
 
@@ -83,7 +83,7 @@ def utterance_level(chunks: pd.DataFrame) -> pd.DataFrame:
     """
     keys = ["utterance_id", "speaker_id", "chapter_id", "fold", "label"]
     columns = columns_of(classes_of(chunks))
-    logarithms = chunks[keys].assign(**np.log(chunks[columns].clip(lower=_SMALLEST)))
+    logarithms = chunks[keys].assign(**np.log(chunks[columns].clip(lower=SMALLEST)))
     joined = logarithms.groupby(keys, sort=False, as_index=False)[columns].mean()
     weights = np.exp(joined[columns])
     joined[columns] = weights.div(weights.sum(axis=1), axis=0)

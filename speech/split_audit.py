@@ -79,7 +79,7 @@ def audit(
     folds = careful_folds
     if split != CAREFUL[task]:
         units = name_units(table, WHOLE[split])
-        data = replace(data, groups=units, sessions=units)
+        data = replace(data, utterances=units, sessions=units)
         folds = deal_units(units, data.labels, len(np.unique(careful_folds)), params.seed)
     chunks = cross_validate(model, task, table, data, folds, params).chunks
     # The chunks of an utterance are averaged even if they were judged in different folds.

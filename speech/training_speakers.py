@@ -141,7 +141,9 @@ def _predict_fold(
             random = np.random.default_rng([params.seed, fold, size, draw])
             drawn = by_gender.sample(size, random_state=random)
             heard = chunks["speaker_id"].isin(drawn).to_numpy()
-            classifier = build_classifier(MODEL, params, params.seed).fit(data[heard])
+            # Which answer is the likeliest does not depend on the temperature.
+            classifier = build_classifier(MODEL, params, params.seed, temperature=1.0)
+            classifier.fit(data[heard])
             probabilities = classifier.predict_proba(data.inputs[tested])
             judged = with_probabilities(chunks[tested], classifier.classes, probabilities)
             tables.append(utterance_level(judged).assign(speakers=2 * size, draw=draw))

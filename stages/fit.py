@@ -4,6 +4,7 @@ import argparse
 from functools import partial
 from typing import get_args
 
+from speech.classifiers.calibrated import HeldOut
 from speech.classifiers.registry import classifier_class
 from speech.cross_validation import cross_validate, fit_final, folds_of, label_examples
 from speech.examples import load_examples
@@ -32,11 +33,22 @@ def fit(params: Params, task: Task, features: Features, model: ModelName) -> str
 
     saved = MODELS / f"{task}-{features}-{model}"
     card = {"model": model, "task": task, "features": features, "seed": params.seed}
-    fit_final(model, data, params, saved, card, result.epochs, bar("final fit"))
+    card |= {"calibrated_on": result.calibrated_on}
+    fit_final(model, data, params, saved, card, result.epochs, result.temperature, bar("final fit"))
     return (
         f"{model} for {task} on {features}: {len(by_utterance):,} utterances predicted out of fold "
-        f"in {len(set(folds.tolist()))} folds, final model in {saved}"
+        f"in {len(set(folds.tolist()))} folds{_doubted(result.calibrated_on, model)}, "
+        f"final model in {saved}"
     )
+
+
+def _doubted(calibrated_on: HeldOut, model: ModelName) -> str:
+    """Say so where probabilities are surer of themselves than unheard sessions would allow."""
+    if calibrated_on == "sessions" or not classifier_class(model).calibration_fits:
+        return ""
+    if calibrated_on == "utterances":
+        return " (no one has two sessions in training, so probabilities come out too sure)"
+    return " (too little to calibrate on, so probabilities mean little)"
 
 
 def _arguments() -> argparse.Namespace:

@@ -71,6 +71,7 @@ class Spy:
 
     form = "pooled"
     stops_early = False
+    calibration_fits = 0
     workers = "threads"
     seen: list
 
@@ -162,17 +163,17 @@ def test_every_chunk_is_predicted_once_and_gets_its_own_answer(spied, task):
         assert (result.chunks[name] == table[name]).all()
 
 
-def test_labels_are_the_gender_or_the_speaker_and_groups_what_is_set_aside():
+def test_labels_are_the_gender_or_the_speaker_and_sessions_what_is_unheard_in_tests():
     utterances = corpus(4)
     examples = cut(utterances.sample(frac=1, random_state=0))
     own = examples.table.merge(utterances, on="utterance_id", suffixes=("", "_of"))
     gender = label_examples(examples, utterances, "gender")
     assert (gender.labels == own["gender"]).all()
-    assert (gender.groups == own["speaker_id"]).all()
+    assert (gender.utterances == own["utterance_id"]).all()
     assert (gender.sessions == own["speaker_id"]).all()
     speaker = label_examples(examples, utterances, "speaker")
     assert (speaker.labels == own["speaker_id"]).all()
-    assert (speaker.groups == own["utterance_id"]).all()
+    assert (speaker.utterances == own["utterance_id"]).all()
     assert (speaker.sessions == own["chapter_id"]).all()
 
 
@@ -203,7 +204,7 @@ def voices(model, utterances, seed=0, dimensions=DIMENSIONS):
 def test_what_a_model_learnt_does_not_depend_on_what_it_is_tested_on(
     model, task, params, monkeypatch
 ):
-    """Scalers, calibration and stopping see training data only: test data may be anything."""
+    """Scalers, temperatures and stopping see training data only: test data may be anything."""
     utterances = corpus(8)
     examples = voices(model, utterances)
     data = label_examples(examples, utterances, task)
@@ -212,18 +213,18 @@ def test_what_a_model_learnt_does_not_depend_on_what_it_is_tested_on(
     probe = data.inputs[::5].copy()
     learnt = []
 
-    class Probed(classifier_class(model)):
+    class Probed(registry.Calibrated):
         def fit(self, training, validation=None):
             super().fit(training, validation)
             learnt.append(self.predict_proba(probe))
             return self
 
-    monkeypatch.setitem(registry._CLASSES, model, Probed)
+    monkeypatch.setattr(registry, "Calibrated", Probed)
     cross_validate(model, task, examples.table, data, folds, params)
     inputs, labels = data.inputs.copy(), data.labels.copy()
     inputs[folds == 0] = 1e3 * inputs[folds == 0] + 7e4
     labels[folds == 0] = labels[folds == 0][::-1]
-    spoilt = Labelled(inputs, labels, data.groups, data.sessions)
+    spoilt = Labelled(inputs, labels, data.utterances, data.sessions)
     cross_validate(model, task, examples.table, spoilt, folds, params)
 
     first, second, first_again, second_again = learnt
@@ -304,13 +305,49 @@ def test_the_final_model_knows_every_class_and_is_fitted_on_everything(model, pa
     examples = voices(model, utterances)
     data = label_examples(examples, utterances, "speaker")
     card = {"model": model, "task": "speaker", "features": "mfcc", "seed": params.seed}
-    fit_final(model, data, params, tmp_path / "model", card, epochs=15)
+    fit_final(model, data, params, tmp_path / "model", card, epochs=15, temperature=0.7)
     loaded, read = load_classifier(tmp_path / "model")
+    assert loaded.temperature == 0.7
     assert loaded.classes == read["classes"] == sorted(set(data.labels))
     assert card.items() <= read.items()
     chosen = np.array(loaded.classes)[loaded.predict_proba(data.inputs).argmax(axis=1)]
     if model in ("logistic", "svm"):
         assert (chosen == data.labels).mean() > 0.95
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_temperatures_are_learnt_from_unheard_sessions_and_the_final_one_is_their_mean(
+    task, params, monkeypatch
+):
+    learnt = []
+
+    class Noted(registry.Calibrated):
+        def fit(self, training, validation=None):
+            super().fit(training, validation)
+            learnt.append(self.temperature)
+            return self
+
+    monkeypatch.setattr(registry, "Calibrated", Noted)
+    utterances = corpus(8)
+    examples = voices("logistic", utterances)
+    data = label_examples(examples, utterances, task)
+    folds = folds_of(examples.table, utterances, task, params)
+    result = cross_validate("logistic", task, examples.table, data, folds, params)
+    assert result.calibrated_on == "sessions"
+    assert len(learnt) == len(set(folds))
+    assert result.temperature == pytest.approx(np.prod(learnt) ** (1 / len(learnt)))
+
+
+def test_speakers_of_two_chapters_can_be_calibrated_on_heard_sessions_only_and_it_is_told(params):
+    """In training each has one chapter, which cannot be heard and left out at once."""
+    utterances = corpus(8)
+    utterances = utterances[~utterances["chapter_id"].str.endswith("2")].reset_index(drop=True)
+    examples = voices("logistic", utterances)
+    data = label_examples(examples, utterances, "speaker")
+    two = params.model_copy(update={"folds": params.folds.model_copy(update={"speaker": 2})})
+    folds = folds_of(examples.table, utterances, "speaker", two)
+    result = cross_validate("logistic", "speaker", examples.table, data, folds, two)
+    assert result.calibrated_on == "utterances"
 
 
 # --- a leak would be heard --------------------------------------------------------------------

@@ -138,6 +138,7 @@ class Spy:
     """A classifier that learns nothing and remembers what it was to learn from."""
 
     form, workers = "pooled", "threads"
+    calibration_fits = 0
     seen: list
 
     def __init__(self, *_):

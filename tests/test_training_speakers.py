@@ -56,8 +56,8 @@ def test_training_draws_hold_both_genders_alike_and_nobody_of_the_tested_fold(sm
     table, data, folds = corpus()
     heard, build = [], training_speakers.build_classifier
 
-    def watched(*arguments):
-        classifier = build(*arguments)
+    def watched(*arguments, **given):
+        classifier = build(*arguments, **given)
         fit = classifier.fit
 
         def remember(training):
@@ -72,8 +72,8 @@ def test_training_draws_hold_both_genders_alike_and_nobody_of_the_tested_fold(sm
     per_fold = len(heard) // FOLDS
     tested = [set(table["speaker_id"][folds == fold]) for fold in range(FOLDS)]
     for number, training in enumerate(heard):
-        assert not set(training.groups) & tested[number // per_fold]
-        drawn = pd.DataFrame({"speaker": training.groups, "label": training.labels})
+        assert not set(training.sessions) & tested[number // per_fold]
+        drawn = pd.DataFrame({"speaker": training.sessions, "label": training.labels})
         counts = drawn.drop_duplicates()["label"].value_counts()
         assert counts["F"] == counts["M"]
         assert (drawn["speaker"].value_counts() == UTTERANCES * CHUNKS).all()

@@ -14,11 +14,6 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from sklearn.base import BaseEstimator
-from sklearn.calibration import (
-    CalibratedClassifierCV,
-    _CalibratedClassifier,
-    _TemperatureScaling,
-)
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
@@ -32,14 +27,11 @@ _TREE, _ARRAYS = "estimator.json", "estimator.safetensors"
 _TYPES: dict[str, type] = {
     kind.__name__: kind
     for kind in (
-        CalibratedClassifierCV,
         DummyClassifier,
         LogisticRegression,
         Pipeline,
         SVC,
         StandardScaler,
-        _CalibratedClassifier,
-        _TemperatureScaling,
     )
 }
 """What a model may be made of; a file cannot name anything else."""

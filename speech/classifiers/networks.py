@@ -58,6 +58,7 @@ class Network(ABC):
 
     form: Form
     stops_early = True
+    calibration_fits = 1
     workers = "processes"
     """TensorFlow's random state is one for the whole process."""
     _settings_type: ClassVar[type[Training]]

@@ -20,24 +20,22 @@ class Labelled:
         float32, of shape (examples, dimensions) or (examples, frames, dimensions).
     labels
         Shape (examples,), strings.
-    groups
-        Shape (examples,): set aside only as a whole to stop early on (speakers for gender,
-        utterances for speakers).
+    utterances
+        Shape (examples,): what answers are given about.
     sessions
-        Shape (examples,): set aside only as a whole to calibrate on, where a label has at least
-        two (speakers for gender, chapters for speakers). Whole chapters would be too much to
-        lose for early stopping, but calibration learns from all data in turn.
+        Shape (examples,): what is unheard in every test (speakers for gender, chapters for
+        speakers), named once among those of a label.
     """
 
     inputs: NDArray[np.float32]
     labels: NDArray[np.str_]
-    groups: NDArray[np.str_]
+    utterances: NDArray[np.str_]
     sessions: NDArray[np.str_]
 
     def __getitem__(self, chosen: NDArray[Any]) -> "Labelled":
         """Return the chosen examples, by boolean mask or positions."""
         return Labelled(
-            self.inputs[chosen], self.labels[chosen], self.groups[chosen], self.sessions[chosen]
+            self.inputs[chosen], self.labels[chosen], self.utterances[chosen], self.sessions[chosen]
         )
 
 
@@ -50,6 +48,9 @@ class Classifier(Protocol):
         Which form of inputs it takes.
     stops_early
         Whether it needs validation data to know when to stop.
+    calibration_fits
+        How many more fits a temperature is worth, each without another third of the sessions;
+        0 if it needs none.
     workers
         What several fits at once must be spread over.
     classes
@@ -63,6 +64,7 @@ class Classifier(Protocol):
 
     form: Form
     stops_early: bool
+    calibration_fits: int
     workers: Literal["processes", "threads"]
     classes: list[str]
     curves: list[dict[str, float]]

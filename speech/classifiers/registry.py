@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any, get_args
 
+from speech.classifiers.calibrated import Calibrated
 from speech.classifiers.classical import DummyBaseline, LogisticModel, SvmModel
 from speech.classifiers.networks import CnnModel, MlpModel
 from speech.classifiers.protocol import Classifier
@@ -21,7 +22,7 @@ _CLASSES: dict[str, Any] = {
 assert set(_CLASSES) == set(get_args(ModelName))
 
 _CARD = "model.json"
-_FORMAT = 2
+_FORMAT = 3
 
 
 def classifier_class(name: ModelName) -> type[Classifier]:
@@ -30,8 +31,12 @@ def classifier_class(name: ModelName) -> type[Classifier]:
 
 
 def build_classifier(
-    name: ModelName, params: Params, seed: int, epochs: int | None = None
-) -> Classifier:
+    name: ModelName,
+    params: Params,
+    seed: int,
+    epochs: int | None = None,
+    temperature: float | None = None,
+) -> Calibrated:
     """Build an unfitted classifier.
 
     Parameters
@@ -44,15 +49,19 @@ def build_classifier(
         Of everything random in it.
     epochs
         For networks: train exactly that long.
+    temperature
+        Of its probabilities; None to learn it from held-out sessions.
     """
     chosen = _CLASSES[name]
     settings = getattr(params, name)
-    if chosen.stops_early:
-        return chosen(settings, seed, epochs)
-    return chosen(settings, seed)
+
+    def build(epochs: int | None) -> Classifier:
+        return chosen(settings, seed, epochs) if chosen.stops_early else chosen(settings, seed)
+
+    return Calibrated(build, seed, epochs, temperature)
 
 
-def save_classifier(folder: Path, classifier: Classifier, card: dict[str, Any]) -> None:
+def save_classifier(folder: Path, classifier: Calibrated, card: dict[str, Any]) -> None:
     """Write a classifier and what is to be known about it.
 
     Parameters
@@ -72,12 +81,12 @@ def save_classifier(folder: Path, classifier: Classifier, card: dict[str, Any]) 
     (folder / _CARD).write_text(text + "\n", "utf-8")
 
 
-def load_classifier(folder: Path) -> tuple[Classifier, dict[str, Any]]:
+def load_classifier(folder: Path) -> tuple[Calibrated, dict[str, Any]]:
     """Read what `save_classifier` wrote.
 
     Returns
     -------
-    Classifier
+    Calibrated
         Ready to predict.
     dict
         Its card.
@@ -102,7 +111,7 @@ def load_classifier(folder: Path) -> tuple[Classifier, dict[str, Any]]:
             f"{folder}: its files are not those that the model was saved with; copy it anew, or "
             "run `dvc repro` to fit it."
         )
-    return _CLASSES[card["model"]].load(folder), card
+    return Calibrated.load(folder, _CLASSES[card["model"]]), card
 
 
 def _digests(folder: Path) -> dict[str, str]:

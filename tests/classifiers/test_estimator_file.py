@@ -8,7 +8,6 @@ import sys
 
 import numpy as np
 import pytest
-from sklearn.calibration import CalibratedClassifierCV
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -23,9 +22,6 @@ KINDS = {
     "dummy": DummyClassifier(strategy="stratified", random_state=3),
     "logistic": make_pipeline(StandardScaler(), LogisticRegression(C=0.5)),
     "svm": make_pipeline(StandardScaler(), SVC(gamma="scale", class_weight="balanced")),
-    "calibrated": CalibratedClassifierCV(
-        make_pipeline(StandardScaler(), SVC()), method="temperature", cv=3, ensemble=False
-    ),
 }
 
 

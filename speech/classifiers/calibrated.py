@@ -1,0 +1,184 @@
+"""Any classifier, with a temperature learnt on held-out training sessions.
+
+What a classifier says of the data that it learnt from is too sure, and so is what it says of
+another utterance of a session that it heard. So the temperature is learnt from answers about whole
+sessions of the training data that the answering classifier never heard: those of validation data,
+if they are whole sessions, else those of further fits that leave sessions out. Only labels with two
+or more sessions can have one left out; the others do not vote. If no label has two, whole
+utterances must do, and `Calibrated.calibrated_on` says so.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from speech.classifiers.protocol import Classifier, Labelled
+from speech.classifiers.temperature import at_temperature, fit_temperature
+from speech.errors import UserError
+from speech.examples import Form
+
+HeldOut = Literal["sessions", "utterances", "nothing"]
+
+_FILE = "temperature.json"
+_PARTS = 3
+
+
+class Calibrated:
+    """A classifier and its temperature, under `speech.classifiers.protocol.Classifier`.
+
+    Parameters
+    ----------
+    build
+        Makes an unfitted classifier; for networks, of so many epochs.
+    seed
+        Of the draw of sessions that are left out.
+    epochs
+        For networks: train exactly that long.
+    temperature
+        To be taken; None to learn it.
+
+    Attributes
+    ----------
+    temperature
+        Above 1, the classifier by itself is too sure; below 1, not sure enough.
+    calibrated_on
+        What the temperature was learnt from: unheard ``sessions``, unheard ``utterances`` of
+        sessions that were heard, or ``nothing``, which is a temperature that was given, or of 1.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[int | None], Classifier],
+        seed: int,
+        epochs: int | None = None,
+        temperature: float | None = None,
+    ) -> None:
+        self._build = build
+        self._seed = seed
+        self._given = temperature
+        self._classifier = build(epochs)
+        self.temperature = temperature or 1.0
+        self.calibrated_on: HeldOut = "nothing"
+
+    @property
+    def form(self) -> Form:
+        """Which form of inputs it takes."""
+        return self._classifier.form
+
+    @property
+    def classes(self) -> list[str]:
+        """The labels, sorted."""
+        return self._classifier.classes
+
+    @property
+    def curves(self) -> list[dict[str, float]]:
+        """Learning curves of the classifier that answers, not of those that leave sessions out."""
+        return self._classifier.curves
+
+    @property
+    def best_epochs(self) -> int:
+        """Epochs after which validation loss was lowest; 0 if it is not trained in epochs."""
+        return self._classifier.best_epochs
+
+    def fit(self, training: Labelled, validation: Labelled | None = None) -> Self:
+        """Learn from all training data, and the temperature from held-out sessions."""
+        self._classifier.fit(training, validation)
+        if self._given is None:
+            self._learn_temperature(training, validation)
+        return self
+
+    def predict_proba(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the probability of each class, shape (examples, classes)."""
+        return at_temperature(self._classifier.predict_proba(inputs), self.temperature)
+
+    def save(self, folder: Path) -> None:
+        """Write the classifier, and the temperature beside it."""
+        self._classifier.save(folder)
+        text = json.dumps({"temperature": self.temperature})
+        (folder / _FILE).write_text(text + "\n", "utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, classifier_class: type[Classifier]) -> Self:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        UserError
+            If a file is missing or damaged.
+        """
+        try:
+            temperature = float(json.loads((folder / _FILE).read_text("utf-8"))["temperature"])
+        except (OSError, KeyError, TypeError, ValueError):
+            raise UserError(
+                f"{folder}: its temperature is missing or damaged; run `dvc repro` to fit it."
+            ) from None
+        loaded = classifier_class.load(folder)
+        return cls(lambda _: loaded, seed=0, temperature=temperature)
+
+    def _learn_temperature(self, training: Labelled, validation: Labelled | None) -> None:
+        fits = self._classifier.calibration_fits
+        if not fits:
+            return
+        if validation is not None and not np.isin(_sessions(validation), _sessions(training)).any():
+            held_out, answers = [validation], [self._classifier.predict_proba(validation.inputs)]
+            self.calibrated_on = "sessions"
+        else:
+            parts, self.calibrated_on = held_out_parts(training, self._seed)
+            if self.calibrated_on == "nothing":
+                return
+            held_out, answers = [], []
+            for part in range(fits):
+                out = parts == part
+                if out.any():
+                    other = self._build(self.best_epochs or None).fit(training[~out])
+                    held_out.append(training[out])
+                    answers.append(other.predict_proba(training.inputs[out]))
+        labels = np.concatenate([part.labels for part in held_out])
+        utterances = np.concatenate([part.utterances for part in held_out])
+        targets = np.searchsorted(np.asarray(self.classes), labels)
+        self.temperature = fit_temperature(np.concatenate(answers), targets, utterances)
+
+
+def held_out_parts(training: Labelled, seed: int) -> tuple[NDArray[np.int64], HeldOut]:
+    """Deal the sessions of every label that has two or more to three parts.
+
+    Parameters
+    ----------
+    training
+        Examples.
+    seed
+        Of the draw.
+
+    Returns
+    -------
+    parts : ndarray of shape (examples,)
+        0 to 2; -1 for what can but be learnt from. A session is in one part, and every label has
+        something outside of each part. Part 0 holds a session of every label that is in any.
+    units : str
+        What was dealt: ``sessions``; ``utterances`` if no label has two sessions; ``nothing`` if
+        none has two utterances.
+    """
+    kinds: list[tuple[HeldOut, NDArray[np.str_]]] = [
+        ("sessions", training.sessions),
+        ("utterances", training.utterances),
+    ]
+    for kind, names in kinds:
+        table = pd.DataFrame({"label": training.labels, "unit": names})
+        units = table.drop_duplicates().sort_values(["label", "unit"])
+        units = units[units.groupby("label")["unit"].transform("size") > 1]
+        if len(units):
+            # A session's name need be unique among its label's only.
+            shuffled = units.sample(frac=1, random_state=seed)
+            dealt = shuffled.assign(part=shuffled.groupby("label").cumcount() % _PARTS)
+            parts = table.merge(dealt, on=["label", "unit"], how="left")["part"]
+            return parts.fillna(-1).to_numpy(np.int64), kind
+    return np.full(len(training.labels), -1), "nothing"
+
+
+def _sessions(data: Labelled) -> NDArray[np.str_]:
+    return np.char.add(np.char.add(data.labels, "/"), data.sessions)
