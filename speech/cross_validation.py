@@ -6,6 +6,7 @@ the training speakers (gender) or training utterances (speaker: whole chapters w
 lose).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -108,6 +109,7 @@ def cross_validate(
     folds: NDArray[np.int64],
     params: Params,
     progress: Progress = silent,
+    tuned: Mapping[int, Params] | None = None,
 ) -> OutOfFold:
     """Judge every chunk by a model that was fitted without its fold.
 
@@ -122,14 +124,18 @@ def cross_validate(
     data
         The examples with labels.
     folds
-        Fold of each example, shape (examples,).
+        Fold of each example, shape (examples,); -1 for one that is learnt from and never judged.
     params
         Hyperparameters, validation fraction, seed and jobs.
     progress
         Shown over folds.
+    tuned
+        The params of folds that have hyperparameters of their own.
     """
-    numbers = sorted(set(folds.tolist()))
-    fit_one = partial(_fit_fold, model=model, task=task, data=data, folds=folds, params=params)
+    judged = folds >= 0
+    numbers = sorted(set(folds[judged].tolist()))
+    params_of = dict.fromkeys(numbers, params) | dict(tuned or {})
+    fit_one = partial(_fit_fold, model=model, task=task, data=data, folds=folds, params=params_of)
     workers = classifier_class(model).workers
     results = spread(fit_one, numbers, params.parallel.jobs, progress, workers)
 
@@ -139,9 +145,9 @@ def cross_validate(
     for number, result in zip(numbers, results, strict=True):
         probabilities[folds == number] = result.probabilities
         curves.extend({"fold": number, **row} for row in result.curves)
-    judged = table.assign(fold=folds, label=data.labels)
+    asked = table.assign(fold=folds, label=data.labels)
     return OutOfFold(
-        with_probabilities(judged, classes, probabilities),
+        with_probabilities(asked[judged], classes, probabilities[judged]),
         pd.DataFrame(
             curves,
             columns=[
@@ -210,8 +216,9 @@ def _fit_fold(
     task: Task,
     data: Labelled,
     folds: NDArray[np.int64],
-    params: Params,
+    params: Mapping[int, Params],
 ) -> _FoldResult:
+    own = params[number]
     training, tested = data[folds != number], data[folds == number]
     validation = None
     if classifier_class(model).stops_early:
@@ -219,13 +226,13 @@ def _fit_fold(
         held_out = hold_out(
             getattr(training, units).tolist(),
             training.labels.tolist(),
-            getattr(params, model).validation_fraction,
-            params.seed,
+            getattr(own, model).validation_fraction,
+            own.seed,
         )
         # With one utterance per speaker there is nothing to hold out, and nothing stops early.
         if held_out.any():
             training, validation = training[~held_out], training[held_out]
-    classifier = build_classifier(model, params, params.seed).fit(training, validation)
+    classifier = build_classifier(model, own, own.seed).fit(training, validation)
     probabilities = classifier.predict_proba(tested.inputs)
     return _FoldResult(
         probabilities,

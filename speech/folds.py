@@ -14,6 +14,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from speech.errors import UserError
 from speech.genders import GENDERS
+from speech.params import Task
 
 Unit = Literal["chunk", "utterance", "chapter", "speaker"]
 
@@ -23,6 +24,12 @@ _KNOWN_BY: dict[Unit, list[str]] = {
     "chapter": ["speaker_id", "chapter_id"],
     "speaker": ["speaker_id"],
 }
+
+_WHOLE: dict[Task, list[Unit]] = {
+    "gender": ["speaker"],
+    "speaker": ["chapter", "utterance", "chunk"],
+}
+"""What inner folds keep whole: the first of which some label has two or more."""
 
 _MIN_TRAINING_SPEAKERS = 2
 """Per gender: networks stop early on one voice of each gender and learn from another."""
@@ -205,6 +212,36 @@ def deal_units(
     dealt = shuffled.sort_values("label", kind="stable")["unit"]
     fold_of = pd.Series(np.arange(len(dealt)) % folds, index=dealt)
     return fold_of.loc[list(units)].to_numpy(np.int64)
+
+
+def inner_folds(task: Task, training: pd.DataFrame, folds: int, seed: int) -> NDArray[np.int64]:
+    """Deal the chunks of a training part to inner folds, on which a choice is made.
+
+    For gender whole speakers are dealt; for speaker whole chapters. Who has a single one can but
+    be learnt from. Where nobody has two chapters, whole utterances are dealt.
+
+    Parameters
+    ----------
+    task
+        Which.
+    training
+        utterance_id, speaker_id, chapter_id, chunk and label, one row per chunk.
+    folds, seed
+        As in `deal_units`.
+
+    Returns
+    -------
+    ndarray of shape (chunks,)
+        The inner fold of each; -1 for the only unit of a label, which can but be learnt from.
+    """
+    labels = training["label"].to_numpy(dtype=str)
+    for unit in _WHOLE[task]:
+        units = name_units(training, unit)
+        counts = pd.Series(units).groupby(labels).nunique()
+        alone = counts.loc[labels].to_numpy() == 1
+        if not alone.all():
+            break
+    return np.where(alone, -1, deal_units(units, labels, folds, seed))
 
 
 def _draw(table: pd.DataFrame, unit: str, fraction: float, seed: int) -> list[str]:

@@ -26,17 +26,11 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from speech.features.store import read_speaker, speaker_file
-from speech.folds import Unit, deal_units, name_units
+from speech.folds import inner_folds
 from speech.parallel import Progress, silent, spread
 from speech.params import Params, Probe, Task
 from speech.predictions import utterance_level, with_probabilities
 from speech.scores import predicted_classes, score_levels
-
-_WHOLE: dict[Task, list[Unit]] = {
-    "gender": ["speaker"],
-    "speaker": ["chapter", "utterance", "chunk"],
-}
-"""What inner folds keep whole: the first of which a label has two or more in the training part."""
 
 ALL_FOLDS = "all"
 
@@ -220,39 +214,6 @@ def probe_layer(
         inner = inner_folds(task, table[~tested], settings.inner_folds, seed)
         validation[fold] = _validate(heard, known, inner, settings)
     return ProbedLayer(with_probabilities(table, classes, probabilities), validation)
-
-
-def inner_folds(task: Task, training: pd.DataFrame, folds: int, seed: int) -> NDArray[np.int64]:
-    """Deal the chunks of a training part to inner folds.
-
-    For gender whole speakers are dealt; for speaker whole chapters, or whole utterances of a
-    speaker with a single chapter to learn from.
-
-    Parameters
-    ----------
-    task
-        Which.
-    training
-        utterance_id, speaker_id, chapter_id, chunk and label, one row per chunk.
-    folds, seed
-        As in `speech.folds.deal_units`.
-
-    Returns
-    -------
-    ndarray of shape (chunks,)
-        The inner fold of each; -1 for the only unit of a label, which can but be learnt from.
-    """
-    labels = training["label"].to_numpy(dtype=str)
-    units = np.empty(len(training), dtype=object)
-    alone = np.zeros(len(training), dtype=bool)
-    for label in np.unique(labels):
-        own = labels == label
-        for unit in _WHOLE[task]:
-            units[own] = name_units(training[own], unit)
-            alone[own] = len(set(units[own])) == 1
-            if not alone[own].any():
-                break
-    return np.where(alone, -1, deal_units(units, labels, folds, seed))
 
 
 def _probe_stored(

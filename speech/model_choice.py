@@ -11,13 +11,14 @@ References
    selection bias in performance evaluation", Journal of Machine Learning Research 11, 2010.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 import numpy as np
 import pandas as pd
 
 from speech.params import ModelName
-from speech.scores import SMALLEST_PROBABILITY, judge
+from speech.predictions import classes_of
+from speech.scores import SMALLEST_PROBABILITY, predicted_classes, probabilities_of
 
 ALL_FOLDS = "all"
 """In the place of a fold: the pick by all of them."""
@@ -38,9 +39,9 @@ def pick_models(predictions: Mapping[ModelName, pd.DataFrame]) -> pd.DataFrame:
         ``accuracy`` on the other folds (on all), and whether it is ``picked``: the lowest log
         loss, of equal ones the highest accuracy, of equal ones the first.
     """
-    judged = {model: _judge(table) for model, table in predictions.items()}
-    folds = sorted(set(next(iter(judged.values()))["fold"]))
-    return pd.concat([_compare(judged, fold) for fold in [*folds, ALL_FOLDS]], ignore_index=True)
+    folds = sorted(set(next(iter(predictions.values()))["fold"]))
+    compared = [_compare(predictions, fold) for fold in [*folds, ALL_FOLDS]]
+    return pd.concat(compared, ignore_index=True)
 
 
 def picked_model(picks: pd.DataFrame, fold: int | str = ALL_FOLDS) -> ModelName:
@@ -86,23 +87,39 @@ def predictions_as_picked(
     return pd.concat(parts).sort_index()
 
 
-def _judge(table: pd.DataFrame) -> pd.DataFrame:
-    judged = judge(table)
-    probability = np.maximum(judged["true_probability"], SMALLEST_PROBABILITY)
-    return judged.assign(loss=-np.log(probability))
+def mean_scores(table: pd.DataFrame) -> dict[str, float]:
+    """Give what candidates are compared by: the ``log_loss`` and ``accuracy`` of predictions."""
+    probabilities, labels = probabilities_of(table), table["label"].to_numpy()
+    # Some classes may have no row: there are voices that can but be learnt from.
+    of_truth = (probabilities * (labels[:, None] == np.array(classes_of(table)))).sum(axis=1)
+    return {
+        "log_loss": -np.log(np.maximum(of_truth, SMALLEST_PROBABILITY)).mean(),
+        "accuracy": (predicted_classes(table) == labels).mean(),
+    }
 
 
-def _compare(judged: Mapping[ModelName, pd.DataFrame], fold: int | str) -> pd.DataFrame:
-    voters = {model: table[table["fold"] != fold] for model, table in judged.items()}
-    compared = pd.DataFrame(
-        {
-            "fold": fold,
-            "model": list(voters),
-            "log_loss": [table["loss"].mean() for table in voters.values()],
-            "accuracy": [table["correct"].mean() for table in voters.values()],
-        }
-    )
+def best_of(compared: pd.DataFrame) -> Hashable:
+    """Name the best row: the lowest log loss, of equal ones the highest accuracy, then the first.
+
+    Parameters
+    ----------
+    compared
+        One row per candidate, with ``log_loss`` and ``accuracy``.
+
+    Returns
+    -------
+    object
+        The row's index.
+    """
     # To nine digits, because sums of equal losses differ in their last bits.
     rank = pd.DataFrame({"loss": compared["log_loss"].round(9), "error": -compared["accuracy"]})
-    first = rank.sort_values(["loss", "error"], kind="stable").index[0]
-    return compared.assign(picked=compared.index == first)
+    return rank.sort_values(["loss", "error"], kind="stable").index[0]
+
+
+def _compare(predictions: Mapping[ModelName, pd.DataFrame], fold: int | str) -> pd.DataFrame:
+    rows = [
+        {"fold": fold, "model": model, **mean_scores(table[table["fold"] != fold])}
+        for model, table in predictions.items()
+    ]
+    compared = pd.DataFrame(rows)
+    return compared.assign(picked=compared.index == best_of(compared))

@@ -267,6 +267,28 @@ class Cnn(Training):
     kernel: int = Field(ge=1, le=31)
 
 
+Values = dict[str, Annotated[list[Any], Field(min_length=1)]]
+"""Of hyperparameters by name: those to be tried."""
+
+
+class SearchSpace(Block):
+    """Which values of each model's hyperparameters are tried; the others stay as they are."""
+
+    dummy: Values
+    logistic: Values
+    svm: Values
+    mlp: Values
+    cnn: Values
+
+
+class Tuning(Block):
+    """How hyperparameters are searched for when ``tune`` is true."""
+
+    budget: int = Field(ge=2)
+    inner_folds: int = Field(ge=2, le=20)
+    space: SearchSpace
+
+
 class Evaluate(Block):
     """How uncertain a score is said to be."""
 
@@ -342,6 +364,7 @@ class Params(Block):
     model: Literal[ModelName, "best"]
     models: list[ModelName] = Field(min_length=1)
     headline_features: HeadlineFeatures
+    tune: bool
     seed: int = Field(ge=0, lt=2**32)
     subset: CorpusSubset
     gender_overrides: dict[str | int, Literal["F", "M"]] | Place | None
@@ -360,6 +383,7 @@ class Params(Block):
     svm: Svm
     mlp: Mlp
     cnn: Cnn
+    tuning: Tuning
     evaluate: Evaluate
     audit_split: AuditSplit
     probe: Probe
@@ -387,6 +411,25 @@ class Params(Block):
             raise ValueError(
                 f"models ({', '.join(self.models)}) must not repeat a name; remove the second"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _search_space_is_allowed(self) -> Self:
+        for model in get_args(ModelName):
+            block = getattr(self, model)
+            for name, values in getattr(self.tuning.space, model).items():
+                key = f"tuning.space.{model}.{name}"
+                if name not in type(block).model_fields:
+                    allowed = ", ".join(type(block).model_fields)
+                    raise ValueError(f"unknown key {key}; the keys allowed there are {allowed}")
+                for number, value in enumerate(values):
+                    try:
+                        type(block).model_validate(block.model_dump() | {name: value}, strict=True)
+                    except ValidationError as error:
+                        raise ValueError(
+                            f"{key}[{number}] is {_shown(value)}, but should be "
+                            f"{_allowed(error.errors())}; change it"
+                        ) from None
         return self
 
     @model_validator(mode="after")
@@ -493,15 +536,18 @@ def _first_complaint(error: ValidationError, content: Mapping[str, Any]) -> str:
             return f"the key {key} is missing; restore it from git or set it"
         case "value_error":
             return str(first["ctx"]["error"])
-    # A value that may be of several kinds brings one complaint for each.
-    allowed = " or ".join(
-        _ALLOWED.get(complaint["type"], complaint["msg"]).format_map(_plain(complaint))
-        for complaint in complaints
-        if _key(complaint["loc"], content) == key
-    )
+    allowed = _allowed([one for one in complaints if _key(one["loc"], content) == key])
     if first["loc"][-1] == "[key]":
         return f"unknown key {key}; the keys allowed there are {allowed}"
     return f"{key} is {value}, but should be {allowed}; change it"
+
+
+def _allowed(complaints: Sequence[Mapping[str, Any]]) -> str:
+    """Say what is allowed; a value that may be of several kinds brings one complaint for each."""
+    return " or ".join(
+        _ALLOWED.get(complaint["type"], complaint["msg"]).format_map(_plain(complaint))
+        for complaint in complaints
+    )
 
 
 def _key(location: Sequence[int | str], content: Mapping[str, Any]) -> str:

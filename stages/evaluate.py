@@ -22,6 +22,7 @@ from stages.console import bar, run_stage
 from stages.paths import METRICS, MODELS, PITCH, PLOTS, PREDICTIONS, UTTERANCES
 
 ECE = "expected_calibration_error"
+TRIED = ["fold", "settings", "log_loss", "accuracy", "chosen"]
 CURVES = ["system", "fold", "epoch", "part", "loss", "accuracy"]
 
 
@@ -83,6 +84,7 @@ def evaluate(params: Params, task: Task) -> str:
         ),
         "speakers": speaker_table(chunks, utterances, corpus, task),
         "curves": _learning_curves(systems, task),
+        "tuning": _searches(systems, task),
     }
     metrics = _metrics(scores)
     bins = reliability(utterances, task, **resampling)
@@ -211,20 +213,34 @@ def _metrics(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
 def _learning_curves(systems: list[System], task: Task) -> pd.DataFrame:
     """Gather the curves of the systems that have any; without networks there is only a header."""
     gathered: list[pd.DataFrame] = []
-    for system in systems:
-        path = system.folder(task) / "curves.csv"
-        curves = pd.read_csv(path) if path.is_file() else pd.DataFrame()
-        # An empty table has no types, and would take the numbers' from the others.
-        if not curves.empty:
-            validation = {
-                "loss": curves["validation_loss"],
-                "accuracy": curves["validation_accuracy"],
-            }
-            gathered += [
-                curves.assign(system=str(system), part="training")[CURVES],
-                curves.assign(system=str(system), part="validation", **validation)[CURVES],
-            ]
+    for curves in _left_by_fits(systems, task, "curves"):
+        validation = {
+            "loss": curves["validation_loss"],
+            "accuracy": curves["validation_accuracy"],
+        }
+        gathered += [
+            curves.assign(part="training")[CURVES],
+            curves.assign(part="validation", **validation)[CURVES],
+        ]
     return pd.concat(gathered) if gathered else pd.DataFrame(columns=CURVES)
+
+
+def _searches(systems: list[System], task: Task) -> pd.DataFrame:
+    """Gather what was tried for each system; where nothing was tuned there is only a header."""
+    gathered = _left_by_fits(systems, task, "tuning")
+    return pd.concat(gathered) if gathered else pd.DataFrame(columns=["system", *TRIED])
+
+
+def _left_by_fits(systems: list[System], task: Task, name: str) -> list[pd.DataFrame]:
+    """Read the tables of one name, each with its ``system``; those without rows are left out."""
+    tables = []
+    for system in systems:
+        path = system.folder(task) / f"{name}.csv"
+        table = pd.read_csv(path) if path.is_file() else pd.DataFrame()
+        # An empty table has no types, and would take the numbers' from the others.
+        if not table.empty:
+            tables.append(with_names(table, {"system": str(system)}))
+    return tables
 
 
 if __name__ == "__main__":

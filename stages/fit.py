@@ -8,9 +8,11 @@ from speech.classifiers.calibrated import HeldOut
 from speech.classifiers.registry import classifier_class
 from speech.cross_validation import cross_validate, fit_final, folds_of, label_examples
 from speech.examples import load_examples
+from speech.model_choice import ALL_FOLDS
 from speech.params import Features, ModelName, Params, Task
 from speech.predictions import utterance_level
 from speech.tables import read_folds, read_parquet, write_csv, write_parquet
+from speech.tuning import Tuned, tune, untuned
 from stages.console import bar, run_stage
 from stages.paths import FEATURES, FOLDS, MODELS, PREDICTIONS, UTTERANCES
 
@@ -23,22 +25,26 @@ def fit(params: Params, task: Task, features: Features, model: ModelName) -> str
     examples = load_examples(FEATURES[features], features, utterances, params, form)
     data = label_examples(examples, utterances, task)
     folds = folds_of(examples, utterances)
-    result = cross_validate(model, task, examples.table, data, folds, params, bar("fold"))
+    given = (model, task, examples.table, data, folds, params)
+    tuned = tune(*given, bar("candidate")) if params.tune else untuned(params)
+    result = cross_validate(*given, bar("fold"), tuned.of_fold)
 
     folder = PREDICTIONS / task / f"{features}-{model}"
     write_parquet(folder / "chunks.parquet", result.chunks)
     by_utterance = utterance_level(result.chunks)
     write_parquet(folder / "utterances.parquet", by_utterance)
     write_csv(folder / "curves.csv", result.curves)
+    write_csv(folder / "tuning.csv", tuned.tried)
 
     saved = MODELS / f"{task}-{features}-{model}"
     card = {"model": model, "task": task, "features": features, "seed": params.seed}
     card |= {"calibrated_on": result.calibrated_on}
-    fit_final(model, data, params, saved, card, result.epochs, result.temperature, bar("final fit"))
+    epochs = tuned.epochs or result.epochs
+    fit_final(model, data, tuned.final, saved, card, epochs, result.temperature, bar("final fit"))
     return (
         f"{model} for {task} on {features}: {len(by_utterance):,} utterances predicted out of fold "
         f"in {len(set(folds.tolist()))} folds{_doubted(result.calibrated_on, model)}, "
-        f"final model in {saved}"
+        f"final model in {saved}{_found(tuned)}"
     )
 
 
@@ -49,6 +55,18 @@ def _doubted(calibrated_on: HeldOut, model: ModelName) -> str:
     if calibrated_on == "utterances":
         return " (no one has two sessions in training, so probabilities come out too sure)"
     return " (too little to calibrate on, so probabilities mean little)"
+
+
+def _found(tuned: Tuned) -> str:
+    """Say what was chosen, as `dvc exp run` takes it."""
+    if tuned.tried.empty:
+        return ""
+    chosen = tuned.tried.loc[tuned.tried["chosen"], ["fold", "settings"]]
+    kept = chosen.loc[chosen["fold"] == ALL_FOLDS, "settings"].item()
+    folds = chosen["fold"] != ALL_FOLDS
+    agreeing = (chosen.loc[folds, "settings"] == kept).sum()
+    options = " ".join(f"-S {setting}" for setting in kept.split())
+    return f"; tuned: {options}, chosen by all data and in {agreeing} of {folds.sum()} folds"
 
 
 def _arguments() -> argparse.Namespace:

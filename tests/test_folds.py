@@ -19,6 +19,7 @@ from speech.folds import (
     gender_folds,
     hold_out_speakers,
     hold_out_utterances,
+    inner_folds,
     name_units,
     single_chapter_speakers,
     speaker_folds,
@@ -339,3 +340,53 @@ def test_chapters_of_one_name_are_told_apart_by_their_speaker():
     )
     counts = {unit: len(set(name_units(chunks, unit))) for unit in UNITS}
     assert counts == {"chunk": 3, "utterance": 2, "chapter": 2, "speaker": 2}
+
+
+# --- folds of a training part, on which a choice is made ---------------------------------------
+
+
+@st.composite
+def training_parts(draw):
+    """Draw speakers' chapters, of utterances of a few chunks each: some have a single one."""
+    counts = st.lists(st.lists(st.integers(1, 3), min_size=1, max_size=3), min_size=1, max_size=3)
+    rows = [
+        (f"{speaker}-{chapter}-{number}", str(speaker), str(chapter), chunk)
+        for speaker, chapters in enumerate(draw(st.lists(counts, min_size=4, max_size=8)))
+        for chapter, utterances in enumerate(chapters)
+        for number, chunks in enumerate(utterances)
+        for chunk in range(chunks)
+    ]
+    table = pd.DataFrame(rows, columns=["utterance_id", "speaker_id", "chapter_id", "chunk"])
+    return table.sample(frac=1, random_state=0)
+
+
+@given(training=training_parts(), folds=st.integers(2, 5))
+def test_no_voice_straddles_the_inner_folds_of_gender(training, folds):
+    training["label"] = np.where(training["speaker_id"].astype(int) % 2, "F", "M")
+    training["fold"] = inner_folds("gender", training, folds, seed=0)
+    assert training.groupby("speaker_id")["fold"].nunique().eq(1).all()
+    assert (training["fold"] >= 0).all()
+    for _, own in training.groupby("label"):
+        assert len(set(own["fold"])) > 1
+
+
+@given(training=training_parts(), folds=st.integers(2, 5))
+def test_no_session_straddles_the_inner_folds_of_speakers_as_long_as_anyone_has_two(
+    training, folds
+):
+    """Who has one session only would be validated on what is heard: they are learnt from."""
+    training["label"] = training["speaker_id"]
+    training["fold"] = inner_folds("speaker", training, folds, seed=0)
+    units = {
+        unit: pd.Series(name_units(training, unit), training.index)
+        for unit in ("chapter", "utterance", "chunk")
+    }
+    counts = {unit: of.groupby(training["speaker_id"]).nunique() for unit, of in units.items()}
+    whole = next((unit for unit in units if counts[unit].max() > 1), "chunk")
+    assert training.groupby(units[whole])["fold"].nunique().eq(1).all()
+    for speaker, own in training.groupby("speaker_id"):
+        if counts[whole][speaker] == 1:
+            assert (own["fold"] == -1).all()
+        else:
+            assert (own["fold"] >= 0).all()
+            assert len(set(own["fold"])) > 1

@@ -3,15 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from speech.errors import UserError
 from speech.features.store import Recipe, speaker_file, write_speaker
-from speech.folds import gender_folds, name_units, speaker_folds
+from speech.folds import gender_folds, speaker_folds
 from speech.layer_probe import (
     ALL_FOLDS,
-    inner_folds,
     kept_layers,
     load_layers,
     probe_layer,
@@ -212,51 +209,6 @@ def test_the_same_seed_gives_the_same_to_the_last_bit_however_it_is_spread(
         told.append(probe_task(stored, dealt(corpus, task, params), task, range(4), params))
     for part in ("layers", "chosen", "nested"):
         pd.testing.assert_frame_equal(*(getattr(one, part) for one in told), check_exact=True)
-
-
-# --- inner folds ------------------------------------------------------------------------------
-
-
-@st.composite
-def training_parts(draw):
-    """Draw speakers' chapters, of utterances of a few chunks each: some have a single one."""
-    counts = st.lists(st.lists(st.integers(1, 3), min_size=1, max_size=3), min_size=1, max_size=3)
-    rows = [
-        (f"{speaker}-{chapter}-{number}", str(speaker), str(chapter), chunk)
-        for speaker, chapters in enumerate(draw(st.lists(counts, min_size=4, max_size=8)))
-        for chapter, utterances in enumerate(chapters)
-        for number, chunks in enumerate(utterances)
-        for chunk in range(chunks)
-    ]
-    table = pd.DataFrame(rows, columns=["utterance_id", "speaker_id", "chapter_id", "chunk"])
-    return table.sample(frac=1, random_state=0)
-
-
-@given(training=training_parts(), folds=st.integers(2, 5))
-def test_no_voice_straddles_the_inner_folds_of_gender(training, folds):
-    training["label"] = np.where(training["speaker_id"].astype(int) % 2, "F", "M")
-    training["fold"] = inner_folds("gender", training, folds, seed=0)
-    assert training.groupby("speaker_id")["fold"].nunique().eq(1).all()
-    assert (training["fold"] >= 0).all()
-    for _, own in training.groupby("label"):
-        assert len(set(own["fold"])) > 1
-
-
-@given(training=training_parts(), folds=st.integers(2, 5))
-def test_no_session_straddles_the_inner_folds_of_speakers_who_have_two(training, folds):
-    training["label"] = training["speaker_id"]
-    training["fold"] = inner_folds("speaker", training, folds, seed=0)
-    for _, own in training.groupby("speaker_id"):
-        unit = next(
-            (unit for unit in ("chapter", "utterance") if len(set(name_units(own, unit))) > 1),
-            "chunk",
-        )
-        assert own.groupby(name_units(own, unit))["fold"].nunique().eq(1).all()
-        if len(own) == 1:
-            assert (own["fold"] == -1).all()
-        else:
-            assert len(set(own["fold"])) > 1
-            assert (own["fold"] >= 0).all()
 
 
 def test_where_nothing_can_be_validated_the_validation_is_no_number():

@@ -220,6 +220,35 @@ def test_a_checksum_for_no_subset_is_told_which_there_are(complaint_about):
     assert said.startswith("unknown key corpus_sha256.dev-cleen; the keys allowed there are 'dev-c")
 
 
+@pytest.mark.parametrize(
+    ("model", "space", "said"),
+    [
+        ("svm", {"C": [1.0, 0]}, "tuning.space.svm.C[1] is 0, but should be above 0; change it."),
+        (
+            "svm",
+            {"gamma": ["scale", "wide"]},
+            "tuning.space.svm.gamma[1] is \"wide\", but should be a number or 'scale' or 'auto'; "
+            "change it.",
+        ),
+        (
+            "mlp",
+            {"hidden": [64]},
+            "tuning.space.mlp.hidden[0] is 64, but should be a list; change it.",
+        ),
+        (
+            "logistic",
+            {"c": [1.0]},
+            "unknown key tuning.space.logistic.c; the keys allowed there are C, max_iter.",
+        ),
+        ("cnn", {"kernel": []}, "tuning.space.cnn.kernel is [], but should be a list at least 1 "),
+        ("cnn", {"kernel": 3}, "tuning.space.cnn.kernel is 3, but should be a list; change it."),
+        ("cnn", 3, "tuning.space.cnn is 3, but should be a block of keys; change it."),
+    ],
+)
+def test_only_what_a_model_allows_can_be_searched_for(complaint_about, model, space, said):
+    assert complaint_about(f"tuning.space.{model}", space).startswith(said)
+
+
 def test_a_missing_file_is_named_with_where_to_run():
     with pytest.raises(UserError, match=r"nowhere/params\.yaml: no such file; run from the root"):
         load_params(Path("nowhere/params.yaml"))

@@ -41,6 +41,9 @@ class Watched:
         self._read.add(f"{self._prefix}{name}")
         return value
 
+    def model_copy(self, update):
+        return Watched(self._block.model_copy(update=update), self._read, self._prefix)
+
     def model_dump(self):
         self._read |= {f"{self._prefix}{name}" for name in type(self._block).model_fields}
         return self._block.model_dump()
@@ -91,7 +94,8 @@ def ways(dev_clean_archive, monkeypatch):
         "corpus_mirror": str(dev_clean_archive.parent),
         "corpus_sha256": {"dev-clean": sha256},
     }
-    return {"fetch_corpus": [library]}
+    searched = {"tune": True, "tuning.budget": 2, "tuning.inner_folds": 2}
+    return {"fetch_corpus": [library], "fit": [searched]}
 
 
 @pytest.mark.parametrize("instance", INSTANCES)
