@@ -202,7 +202,8 @@ def test_where_there_is_nothing_to_search_nothing_changes(searching, model):
 
 def test_without_anything_to_judge_candidates_by_the_error_says_so(searching):
     chunks, data, _ = corpus("speaker")
-    first = ((chunks["chunk"] == 0) & chunks["utterance_id"].str.endswith("-0")).to_numpy()
+    single = chunks["utterance_id"].str.fullmatch(r"\d+-[01]-0") & (chunks["chunk"] == 0)
+    first = single.to_numpy()
     folds = deal_units(chunks["chapter_id"], data.labels, 2, 0)[first]
     with pytest.raises(UserError, match=r"^tune is true, but no speaker has two chunks"):
         tune("svm", "speaker", chunks[first], data[first], folds, searching())

@@ -257,6 +257,23 @@ def test_curves_hold_both_parts_of_every_network_and_of_nothing_else(predictions
     assert first.loc[("validation", 2), "accuracy"] == 0.7
 
 
+def test_what_was_tried_is_gathered_from_all_that_was_tuned(predictions, params):
+    tried = "fold,settings,log_loss,accuracy,chosen\n"
+    rows = "0,svm.C=3.0,0.5,0.8,False\nall,svm.C=9.0,0.25,0.9,True\n"
+    for name, text in (("mfcc-dummy", tried), ("mfcc-svm", tried + rows)):
+        (predictions / f"data/predictions/gender/{name}/tuning.csv").write_text(text)
+    evaluate(params, "gender")
+    text = Path("plots/gender/tuning.csv").read_text()
+    in_lines = [f"svm · mfcc,{row}" for row in rows.splitlines()]
+    assert text.splitlines() == [f"system,{tried.strip()}", *in_lines]
+
+
+def test_without_tuning_there_is_only_a_header(predictions, params):
+    evaluate(params, "gender")
+    text = Path("plots/gender/tuning.csv").read_text()
+    assert text == "system,fold,settings,log_loss,accuracy,chosen\n"
+
+
 def test_without_networks_curves_hold_only_their_header(predictions, params):
     evaluate(params.model_copy(update={"models": ["dummy", "svm"]}), "gender")
     text = Path("plots/gender/curves.csv").read_text()
