@@ -111,13 +111,16 @@ def mfcc_statistics(
         ``mean``: of each static coefficient; that of a delta is next to nothing by construction.
         ``std``: of every column. ``correlation``: between each two of the first static
         coefficients, which tells how a voice moves between its sounds, whatever the microphone
-        adds to all of them; 0 for a coefficient that does not move.
+        adds to all of them; 0 for a coefficient that does not move. ``delta_correlation``: between
+        the first deltas of the same coefficients.
     """
-    static = frames[:, :coefficients]
+    static, deltas = frames[:, :coefficients], frames[:, coefficients : 2 * coefficients]
+    correlated = min(settings.correlated, coefficients)
     statistics = {
         "mean": lambda: static.mean(axis=0),
         "std": lambda: frames.std(axis=0),
-        "correlation": lambda: _correlations(static[:, : settings.correlated]),
+        "correlation": lambda: _correlations(static[:, :correlated]),
+        "delta_correlation": lambda: _correlations(deltas[:, :correlated]),
     }
     return np.concatenate([statistics[name]() for name in settings.statistics])
 

@@ -22,7 +22,7 @@ from speech.errors import UserError
 Task = Literal["gender", "speaker"]
 Features = Literal["mfcc", "mfcc_pitch", "wav2vec2"]
 WithoutPitch = Literal["mfcc", "wav2vec2"]
-ModelName = Literal["dummy", "logistic", "svm", "mlp", "cnn"]
+ModelName = Literal["dummy", "logistic", "svm", "lda", "mlp", "cnn"]
 BEST = "best"
 """The value of ``model`` that stands for whichever the other folds' predictions favour."""
 
@@ -33,7 +33,7 @@ FEATURES_OF: dict[Task, tuple[Features, ...]] = {
 """What each task is tried on. Pitch tells women from men; among speakers it added nothing."""
 
 Normalisation = Literal["none", "level", "utterance_mean", "utterance"]
-Statistic = Literal["mean", "std", "correlation"]
+Statistic = Literal["mean", "std", "correlation", "delta_correlation"]
 Subset = Literal[
     "dev-clean",
     "dev-other",
@@ -242,6 +242,12 @@ class Svm(Block):
     gamma: Positive | Literal["scale", "auto"]
 
 
+class Lda(Block):
+    """Linear discriminant analysis."""
+
+    shrinkage: Annotated[float, Field(ge=0, le=1)] | Literal["auto"]
+
+
 class Training(Block):
     """What both networks need to be trained."""
 
@@ -277,6 +283,7 @@ class SearchSpace(Block):
     dummy: Values
     logistic: Values
     svm: Values
+    lda: Values
     mlp: Values
     cnn: Values
 
@@ -381,6 +388,7 @@ class Params(Block):
     dummy: Dummy
     logistic: Logistic
     svm: Svm
+    lda: Lda
     mlp: Mlp
     cnn: Cnn
     tuning: Tuning
@@ -430,6 +438,15 @@ class Params(Block):
                             f"{key}[{number}] is {_shown(value)}, but should be "
                             f"{_allowed(error.errors())}; change it"
                         ) from None
+        return self
+
+    @model_validator(mode="after")
+    def _deltas_are_computed(self) -> Self:
+        if "delta_correlation" in self.inputs.mfcc.statistics and self.mfcc.delta_orders == 0:
+            raise ValueError(
+                "inputs.mfcc.statistics has delta_correlation, but mfcc.delta_orders is 0; "
+                "change one of them"
+            )
         return self
 
     @model_validator(mode="after")

@@ -196,7 +196,7 @@ def voices(model, utterances, seed=0, dimensions=DIMENSIONS):
 @pytest.mark.parametrize(
     ("model", "task"),
     [
-        *[(model, task) for model in ("dummy", "logistic", "svm") for task in TASKS],
+        *[(model, task) for model in ("dummy", "logistic", "svm", "lda") for task in TASKS],
         ("mlp", "gender"),
         ("cnn", "speaker"),
     ],
@@ -311,7 +311,7 @@ def test_the_final_model_knows_every_class_and_is_fitted_on_everything(model, pa
     assert loaded.classes == read["classes"] == sorted(set(data.labels))
     assert card.items() <= read.items()
     chosen = np.array(loaded.classes)[loaded.predict_proba(data.inputs).argmax(axis=1)]
-    if model in ("logistic", "svm"):
+    if model in ("logistic", "svm", "lda"):
         assert (chosen == data.labels).mean() > 0.95
 
 
@@ -371,7 +371,7 @@ def accuracy_with_drawn_genders(model, params, draws, folds_for):
     return float(np.mean(accuracies))
 
 
-@pytest.mark.parametrize("model", ["logistic", "svm"])
+@pytest.mark.parametrize("model", ["logistic", "svm", "lda"])
 def test_genders_drawn_by_lot_cannot_be_predicted_of_unheard_voices(model, params):
     def careful(table, utterances, seed):
         folds = gender_folds(utterances, params.folds.gender, seed).set_index("utterance_id")

@@ -249,7 +249,7 @@ def test_params_yaml_has_every_key_of_the_schema():
                 yield f"{prefix}{key}"
 
     # What a mapping may hold is the user's choice.
-    mappings = {"tuning.space.logistic", "tuning.space.svm", "tuning.space.mlp", "tuning.space.cnn"}
+    mappings = {f"tuning.space.{model}" for model in ("logistic", "svm", "lda", "mlp", "cnn")}
     held = {key for key in KEYS if key.rpartition(".")[0] in mappings}
     assert set(keys(Params)) == KEYS - held | mappings
 

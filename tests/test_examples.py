@@ -226,6 +226,13 @@ def test_correlations_are_those_of_numpy():
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+def test_delta_correlations_are_those_of_the_same_coefficients_deltas():
+    frames = np.random.default_rng(0).normal(size=(198, 15))
+    expected = np.corrcoef(frames[:, 5:9].T)[np.triu_indices(4, 1)]
+    found = statistics(frames, 5, "delta_correlation", correlated=4)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 def test_correlations_do_not_see_the_microphone():
     """What a microphone adds to every frame, and a gain on a coefficient, make no difference."""
     frames = np.random.default_rng(0).normal(size=(198, 4))
@@ -239,6 +246,7 @@ def test_correlations_do_not_see_the_microphone():
 
 def test_no_more_coefficients_are_correlated_than_there_are():
     assert len(statistics(np.eye(5), 3, "correlation", correlated=9)) == 3
+    assert len(statistics(np.eye(6), 3, "delta_correlation", correlated=9)) == 3
 
 
 @pytest.mark.parametrize("form", FORMS)

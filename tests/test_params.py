@@ -129,7 +129,7 @@ def test_a_value_of_the_wrong_type_is_quoted_with_the_right_one(complaint_about,
         ("corpus_mirror", "", "at least one character"),
         ("keep_archives", "yes", "true or false"),
         ("chunks.tail", "pad", "'overlap' or 'drop'"),
-        ("model", "forest", "'dummy', 'logistic', 'svm', 'mlp', 'cnn' or 'best'"),
+        ("model", "forest", "'dummy', 'logistic', 'svm', 'lda', 'mlp', 'cnn' or 'best'"),
         ("subset.speakers_per_gender", 0, "at least 1"),
         ("subset.chapters_at_least", 0, "at least 1"),
         ("subset.minutes_per_speaker", 0, "above 0"),
@@ -181,7 +181,12 @@ def test_a_long_value_is_cut(complaint_about):
         ("mfcc.coefficients", 41, "mfcc.coefficients (41) cannot exceed mfcc.filters (40)"),
         ("mfcc.fft", 256, "mfcc.fft (256) must cover mfcc.window_seconds (400 samples)"),
         ("mfcc.low_hz", 6000, "mfcc.low_hz (6000) must be below mfcc.high_hz (6000)"),
-        ("models", ["mlp", "cnn"], "model (logistic) must be among models (mlp, cnn)"),
+        (
+            "mfcc.delta_orders",
+            0,
+            "inputs.mfcc.statistics has delta_correlation, but mfcc.delta_orders is 0",
+        ),
+        ("models", ["mlp", "cnn"], "model (lda) must be among models (mlp, cnn)"),
         (
             "wav2vec2.layers",
             [0, 6],
@@ -198,9 +203,7 @@ def test_the_best_model_need_not_be_named(make_params):
 
 
 def test_a_model_named_twice_is_refused(complaint_about):
-    assert "models (logistic, logistic) must not repeat a name" in complaint_about(
-        "models", ["logistic", "logistic"]
-    )
+    assert "models (lda, lda) must not repeat a name" in complaint_about("models", ["lda", "lda"])
 
 
 def test_a_subset_named_twice_is_refused(complaint_about):

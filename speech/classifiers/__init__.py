@@ -1,1 +1,1 @@
-"""Five classifiers under one protocol."""
+"""Six classifiers under one protocol."""

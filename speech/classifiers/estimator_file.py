@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from sklearn.base import BaseEstimator
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
@@ -28,6 +29,7 @@ _TYPES: dict[str, type] = {
     kind.__name__: kind
     for kind in (
         DummyClassifier,
+        LinearDiscriminantAnalysis,
         LogisticRegression,
         Pipeline,
         SVC,

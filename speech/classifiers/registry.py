@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from speech.classifiers.calibrated import Calibrated
-from speech.classifiers.classical import DummyBaseline, LogisticModel, SvmModel
+from speech.classifiers.classical import DummyBaseline, LdaModel, LogisticModel, SvmModel
 from speech.classifiers.networks import CnnModel, MlpModel
 from speech.classifiers.protocol import Classifier
 from speech.errors import UserError
@@ -16,6 +16,7 @@ _CLASSES: dict[str, Any] = {
     "dummy": DummyBaseline,
     "logistic": LogisticModel,
     "svm": SvmModel,
+    "lda": LdaModel,
     "mlp": MlpModel,
     "cnn": CnnModel,
 }

@@ -168,7 +168,7 @@ def test_a_temperature_that_is_given_is_taken_and_nothing_more_is_fitted():
     assert (system.temperature, seen) == (2.5, [])
 
 
-@pytest.mark.parametrize("model", ["logistic", "svm", "mlp"])
+@pytest.mark.parametrize("model", ["logistic", "svm", "lda", "mlp"])
 def test_a_temperature_learnt_on_unheard_sessions_is_truer_of_other_unheard_sessions(
     model, make_params
 ):

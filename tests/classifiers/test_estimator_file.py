@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -21,6 +22,9 @@ from speech.errors import UserError
 KINDS = {
     "dummy": DummyClassifier(strategy="stratified", random_state=3),
     "logistic": make_pipeline(StandardScaler(), LogisticRegression(C=0.5)),
+    "lda": make_pipeline(
+        StandardScaler(), LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.3)
+    ),
     "svm": make_pipeline(StandardScaler(), SVC(gamma="scale", class_weight="balanced")),
 }
 

@@ -1,4 +1,4 @@
-"""What all five classifiers promise, on small made-up voices."""
+"""What all classifiers promise, on small made-up voices."""
 
 import json
 import multiprocessing

@@ -9,15 +9,15 @@ import pytest
 
 @pytest.fixture(scope="module")
 def heard(dev_clean_20, new_project, tmp_path_factory):
-    """Run index, split, MFCC and logistic regression for gender on real recordings."""
+    """Run index, split, MFCC and linear discriminant analysis for gender on real recordings."""
     project = new_project(tmp_path_factory.mktemp("real") / "project")
     project.set(
         corpus=str(dev_clean_20),
-        models=["logistic"],
-        model="logistic",
+        models=["lda"],
+        model="lda",
         **{"folds.gender": 5, "folds.speaker": 3, "parallel.jobs": -1, "evaluate.resamples": 1000},
     )
-    return project, project.dvc("repro", "fit@gender-mfcc-logistic")
+    return project, project.dvc("repro", "fit@gender-mfcc-lda")
 
 
 def metrics(project, name):
@@ -42,7 +42,7 @@ def test_the_corpus_is_what_it_is_known_to_be(heard):
 
 def test_the_gender_of_unheard_voices_is_told_from_their_mfcc(heard):
     project, _ = heard
-    folder = project.root / "data/predictions/gender/mfcc-logistic"
+    folder = project.root / "data/predictions/gender/mfcc-lda"
     utterances = pd.read_parquet(folder / "utterances.parquet")
     assert len(utterances) == 1313
     assert len(utterances[["speaker_id", "fold"]].drop_duplicates()) == 20
