@@ -1,8 +1,8 @@
 """How accuracy on unheard voices grows with the number of voices heard in training (gender).
 
-For each fold, a linear discriminant analysis learns from a few of the other folds' speakers,
-equally many women and men, and is tested on the fold; several draws of each number are averaged.
-The rise of the curve at its end says what more speakers would buy [1]_.
+For each fold, a logistic regression learns from a few of the other folds' speakers, equally many
+women and men, and is tested on the fold; several draws of each number are averaged. The rise of
+the curve at its end says what more speakers would buy [1]_.
 
 References
 ----------
@@ -23,7 +23,7 @@ from speech.params import ModelName, Params
 from speech.predictions import utterance_level, with_probabilities
 from speech.scores import accuracy_by, average_by, judge
 
-MODEL: ModelName = "lda"
+MODEL: ModelName = "logistic"
 """Quick to fit, and with nothing to stop early: a draw may hold one speaker of each gender."""
 
 
@@ -45,7 +45,7 @@ def predict_with_fewer_speakers(
     folds
         Fold of each example, shape (examples,).
     params
-        `learning_curve`, `lda`, `seed` and `parallel` count.
+        `learning_curve`, `logistic`, `seed` and `parallel` count.
     progress
         Shown over folds.
 

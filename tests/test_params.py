@@ -186,7 +186,7 @@ def test_a_long_value_is_cut(complaint_about):
             0,
             "inputs.mfcc.statistics has delta_correlation, but mfcc.delta_orders is 0",
         ),
-        ("models", ["mlp", "cnn"], "model (lda) must be among models (mlp, cnn)"),
+        ("models", ["mlp", "cnn"], "model (logistic) must be among models (mlp, cnn)"),
         (
             "wav2vec2.layers",
             [0, 6],
@@ -203,7 +203,9 @@ def test_the_best_model_need_not_be_named(make_params):
 
 
 def test_a_model_named_twice_is_refused(complaint_about):
-    assert "models (lda, lda) must not repeat a name" in complaint_about("models", ["lda", "lda"])
+    assert "models (logistic, logistic) must not repeat a name" in complaint_about(
+        "models", ["logistic", "logistic"]
+    )
 
 
 def test_a_subset_named_twice_is_refused(complaint_about):

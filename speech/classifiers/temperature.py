@@ -25,7 +25,8 @@ def fit_temperature(
 
     Utterances, not chunks, are what answers are given about: the mean of its chunks' logarithms
     (`speech.predictions.utterance_level`), where chunks that agree make sure. Truest is the lowest
-    log loss.
+    Brier score, the mean square of what is missing: a session that is taken for another as a whole
+    weighs as much as it is long, where by the log loss it would make all others doubtful.
 
     Parameters
     ----------
@@ -43,7 +44,7 @@ def fit_temperature(
 
     Notes
     -----
-    Where every answer is right, no certainty is too much for the plain log loss. So the true
+    Where every answer is right, no certainty is too much for the plain score. So the true
     class's target is (n + 1) / (n + 2) for n utterances, by Laplace's rule of succession, as in
     Platt (1999), "Probabilistic outputs for support vector machines".
     """
@@ -57,7 +58,7 @@ def fit_temperature(
         tempered = log_softmax(logarithms / np.exp(log_temperature), axis=1)
         heard = pd.DataFrame(np.maximum(tempered, np.log(SMALLEST)))
         joined = log_softmax(heard.groupby(members).mean().to_numpy(), axis=1)
-        return -float((wanted * joined).sum(axis=1).mean())
+        return float(np.square(np.exp(joined) - wanted).sum(axis=1).mean())
 
     bounds = (np.log(_COLDEST), np.log(_HOTTEST))
     return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
