@@ -41,6 +41,7 @@ def fetch_corpus(params: Params) -> str:
     _check_overrides(params.gender_overrides)  # before anything is downloaded
     location = _location(params)
     _check_breadth(location.audio.resolve())
+    _check_readable(location.audio)
     point(CORPUS_AUDIO, location.audio)
     point(CORPUS_LABELS, location.labels)
     point(GENDER_OVERRIDES, _overrides(params.gender_overrides))
@@ -88,6 +89,17 @@ def _check_breadth(audio: Path) -> None:
                 f"corpus: all its recordings together lie in no deeper folder than {audio}, which "
                 f"also holds {inner}; put them under one folder of their own."
             )
+
+
+def _check_readable(audio: Path) -> None:
+    """Refuse what DVC, which reads every file there, would wait for or give a bare errno for."""
+    for folder, _, names in os.walk(audio):
+        for file in (Path(folder) / name for name in names):
+            if not (os.path.isfile(file) and os.access(file, os.R_OK)):  # noqa: PTH113
+                raise UserError(
+                    f"corpus: {file} is a link to nothing or no file that can be read; remove it "
+                    "or mend it, because DVC reads everything in that folder."
+                )
 
 
 def _check_overrides(given: Overrides) -> None:

@@ -183,7 +183,13 @@ def _require(archive: Path, sha256: str, watch: Watch) -> None:
     """Insist on an archive in the user's own folder, which is never written to."""
     if not archive.is_file():
         raise UserError(f"{archive}: no such file; put it there, or change corpus_mirror.")
-    found = _checksum(archive, watch)
+    try:
+        found = _checksum(archive, watch)
+    except OSError as error:
+        raise UserError(
+            f"{archive}: cannot be read ({error.strerror}); mend its access rights, or change "
+            "corpus_mirror."
+        ) from None
     if found != sha256:
         raise UserError(
             f"{archive}: has the SHA-256 {found} instead of {sha256}; get it again, or set "

@@ -284,6 +284,17 @@ def test_what_can_be_no_mirror_is_named(library, named):
     sentence(caught)
 
 
+def test_an_archive_in_a_folder_that_cannot_be_read_is_named(library, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "dev-clean.tar.gz").touch()
+    monkeypatch.setattr(official, "sha256_of", refuse)
+    with pytest.raises(UserError, match=r"dev-clean\.tar\.gz: cannot be read \(Perm") as caught:
+        library.fetch("dev-clean", mirror=str(tmp_path))
+    sentence(caught)
+
+
 # --- the disk -----------------------------------------------------------------------------------
 
 

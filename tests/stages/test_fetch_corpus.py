@@ -118,6 +118,24 @@ def test_a_name_that_is_nothing_is_told_which_there_are(here, make_params):
         assert name in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["lost.wav", ".#speakers.csv"])  # the latter as Emacs leaves them
+def test_a_link_to_nothing_is_named_before_dvc_stops_at_it(here, make_params, name):
+    (here / "mine/ann").mkdir(parents=True)
+    (here / "mine/speakers.csv").write_text("speaker_id,gender\nann,F\n")
+    (here / "mine/ann" / name).symlink_to("nowhere")
+    with pytest.raises(UserError, match=rf"^corpus: mine/ann/{name} is a link to nothing"):
+        fetch_corpus(make_params(corpus="mine"))
+    assert not Path("data/corpus").exists()
+
+
+def test_a_pipe_among_the_recordings_is_named_before_dvc_waits_for_it(here, make_params):
+    (here / "mine/ann").mkdir(parents=True)
+    (here / "mine/speakers.csv").write_text("speaker_id,gender\nann,F\n")
+    os.mkfifo(here / "mine/ann/1.wav")
+    with pytest.raises(UserError, match=r"^corpus: mine/ann/1\.wav is .* no file that can be read"):
+        fetch_corpus(make_params(corpus="mine"))
+
+
 def test_overrides_that_are_not_there_are_told_before_anything_is_downloaded(
     here, mirror, settings, make_params
 ):
