@@ -325,6 +325,20 @@ def test_another_headline_model_is_evaluated_without_a_refit(project):
     assert "utterance.log_loss" in project.dvc("metrics", "diff").out
 
 
+def test_tuning_says_what_it_chose_and_keeps_what_was_tried(project):
+    project.set(tune=True, **{"tuning.budget": 3})
+    told = project.dvc("repro", "fit@speaker-mfcc-svm")
+    assert told.stages_run == ["check_params", "fit@speaker-mfcc-svm"]
+    found = re.search(
+        r"; tuned: -S svm\.C=(\S+) -S svm\.gamma=(\S+), chosen by all data and in [012] of 2 folds",
+        told.closing_line("fit"),
+    )
+    tried = pd.read_csv(project.root / "data/predictions/speaker/mfcc-svm/tuning.csv")
+    assert tried.groupby("fold").size().to_dict() == {"0": 3, "1": 3, "all": 3}
+    kept = tried.loc[tried["chosen"] & (tried["fold"] == "all"), "settings"].item()
+    assert kept == "svm.C={} svm.gamma={}".format(*found.groups())
+
+
 def test_the_best_model_is_picked_without_a_refit(project):
     project.set(model="best")
     told = project.dvc("repro")
