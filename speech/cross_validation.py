@@ -92,6 +92,7 @@ def label_examples(examples: Examples, utterances: pd.DataFrame, task: Task) -> 
         columns[_LABEL[task]].to_numpy(dtype=str),
         columns["utterance_id"].to_numpy(dtype=str),
         columns[_SESSION[task]].to_numpy(dtype=str),
+        examples.copies,
     )
 
 
@@ -232,7 +233,8 @@ def _fit_fold(
         # With one utterance per speaker there is nothing to hold out, and nothing stops early.
         if held_out.any():
             training, validation = training[~held_out], training[held_out]
-    classifier = build_classifier(model, own, own.seed).fit(training, validation)
+    classifier = build_classifier(model, own, own.seed)
+    classifier.fit(training.with_copies(), validation)
     probabilities = classifier.predict_proba(tested.inputs)
     return _FoldResult(
         probabilities,
@@ -253,5 +255,5 @@ def _fit_on_all(
     temperature: float,
 ) -> None:
     classifier = build_classifier(model, params, params.seed, epochs or None, temperature)
-    classifier.fit(data)
+    classifier.fit(data.with_copies())
     save_classifier(folder, classifier, card)

@@ -1,7 +1,7 @@
 """Features as classifiers see them: one example per chunk, pooled or as a sequence of frames."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from speech.augmentation import vary
 from speech.chunks import chunk_bounds
 from speech.features.mfcc import frame_count
 from speech.features.normalise import normalise
@@ -36,10 +37,13 @@ class Examples:
         end_seconds.
     inputs
         float32, of shape (chunks, dimensions) if pooled, (chunks, frames, dimensions) if not.
+    copies
+        The same under other conditions, to be learnt from: each of the shape of `inputs`.
     """
 
     table: pd.DataFrame
     inputs: NDArray[np.float32]
+    copies: tuple[NDArray[np.float32], ...] = ()
 
 
 def load_examples(
@@ -48,6 +52,8 @@ def load_examples(
     utterances: pd.DataFrame,
     params: Params,
     form: Form,
+    *,
+    copies: bool = False,
 ) -> Examples:
     """Load the chunks of some utterances.
 
@@ -67,12 +73,34 @@ def load_examples(
         `chunks`, `mfcc`, `wav2vec2` and `inputs` count.
     form
         ``pooled`` for one vector per chunk, ``frames`` for a sequence.
+    copies
+        Whether to load the copies to be learnt from as well; there are such of pooled MFCC only.
 
     Returns
     -------
     chunks : Examples
         Sorted by speaker, chapter, utterance and chunk.
     """
+    chunks = _load(folders, features, utterances, params, form)
+    # Frames would take as much memory again; wav2vec 2.0 would have to hear the sound anew.
+    if not copies or features == "wav2vec2" or form == "frames":
+        return chunks
+    varied = [
+        _load(folders, features, utterances, params, form, copy).inputs
+        for copy in range(params.inputs.mfcc.augmentation.copies)
+    ]
+    return replace(chunks, copies=tuple(varied))
+
+
+def _load(
+    folders: Sequence[Path],
+    features: Features,
+    utterances: pd.DataFrame,
+    params: Params,
+    form: Form,
+    copy: int | None = None,
+) -> Examples:
+    """Load chunks; of a copy that has a number, under the conditions drawn for it."""
     reader = _READERS[features, form]
     rows: list[dict[str, Any]] = []
     inputs: list[NDArray[np.float32]] = []
@@ -82,6 +110,12 @@ def load_examples(
         for folder in folders:
             tensors |= read_speaker(speaker_file(folder, str(speaker)))
         for utterance in own.itertuples(index=False):
+            if copy is not None:
+                name = utterance.utterance_id
+                # By its name, so that it is heard the same whatever else is in the corpus.
+                random = np.random.default_rng([params.seed, copy, *name.encode()])
+                augmentation = params.inputs.mfcc.augmentation
+                tensors[name] = vary(tensors[name], params.mfcc, augmentation, random)
             bounds = chunk_bounds(utterance.samples, params.chunks)
             inputs.extend(reader(tensors, utterance.utterance_id, bounds, params))
             rows.extend(_chunk_rows(utterance, bounds))

@@ -193,12 +193,23 @@ class Wav2vec2(Block):
     batch_size: int = Field(ge=1, le=256)
 
 
+class Augmentation(Block):
+    """Copies of training utterances, heard under other conditions."""
+
+    copies: int = Field(ge=0, le=20)
+    room: float = Field(ge=0, le=1)
+    noise: float = Field(ge=0, le=1)
+    snr_db: list[float] = Field(min_length=2, max_length=2)
+    narrow: float = Field(ge=0, le=1)
+
+
 class MfccInput(Block):
     """How classifiers see the MFCC."""
 
     normalisation: Normalisation
     statistics: list[Statistic] = Field(min_length=1)
     correlated: int = Field(ge=2)
+    augmentation: Augmentation
 
 
 class Wav2vec2Input(Block):

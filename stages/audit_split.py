@@ -41,7 +41,7 @@ def _load(params: Params, task: Task) -> tuple:
     form = classifier_class(params.audit_split.model).form
     folds = read_folds(FOLDS / f"{task}.csv")
     utterances = read_parquet(UTTERANCES).merge(folds, on="utterance_id")
-    examples = load_examples(FEATURES[features], features, utterances, params, form)
+    examples = load_examples(FEATURES[features], features, utterances, params, form, copies=True)
     careful = folds_of(examples, utterances)
     return examples.table, label_examples(examples, utterances, task), careful
 

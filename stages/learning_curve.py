@@ -48,7 +48,9 @@ def learning_curve(params: Params) -> str:
 
 
 def _predict(features: Features, utterances: pd.DataFrame, params: Params) -> pd.DataFrame:
-    examples = load_examples(FEATURES[features], features, utterances, params, "pooled")
+    examples = load_examples(
+        FEATURES[features], features, utterances, params, "pooled", copies=True
+    )
     return predict_with_fewer_speakers(
         examples.table,
         label_examples(examples, utterances, "gender"),

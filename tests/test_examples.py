@@ -201,7 +201,7 @@ def test_a_short_utterances_statistics_are_those_of_its_own_frames(load, tensor,
 
 
 def statistics(frames, coefficients, *names, correlated=2):
-    settings = MfccInput(normalisation="none", statistics=list(names), correlated=correlated)
+    settings = MfccInput.model_construct(statistics=list(names), correlated=correlated)
     return mfcc_statistics(np.asarray(frames, dtype=np.float32), coefficients, settings)
 
 

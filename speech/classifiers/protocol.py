@@ -25,17 +25,37 @@ class Labelled:
     sessions
         Shape (examples,): what is unheard in every test (speakers for gender, chapters for
         speakers), named once among those of a label.
+    copies
+        The inputs under other conditions, to be learnt from as well; each of the shape of
+        ``inputs``.
     """
 
     inputs: NDArray[np.float32]
     labels: NDArray[np.str_]
     utterances: NDArray[np.str_]
     sessions: NDArray[np.str_]
+    copies: tuple[NDArray[np.float32], ...] = ()
 
     def __getitem__(self, chosen: NDArray[Any]) -> "Labelled":
         """Return the chosen examples, by boolean mask or positions."""
         return Labelled(
-            self.inputs[chosen], self.labels[chosen], self.utterances[chosen], self.sessions[chosen]
+            self.inputs[chosen],
+            self.labels[chosen],
+            self.utterances[chosen],
+            self.sessions[chosen],
+            tuple(copy[chosen] for copy in self.copies),
+        )
+
+    def with_copies(self) -> "Labelled":
+        """Return the examples followed by their copies, which are examples then."""
+        if not self.copies:
+            return self
+        times = 1 + len(self.copies)
+        return Labelled(
+            np.concatenate([self.inputs, *self.copies]),
+            np.tile(self.labels, times),
+            np.tile(self.utterances, times),
+            np.tile(self.sessions, times),
         )
 
 

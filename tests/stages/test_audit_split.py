@@ -51,7 +51,8 @@ def asked(tmp_path, monkeypatch, params):
     sound = {key: random.normal(size=30) for key, _ in corpus.groupby(["speaker_id", "chapter_id"])}
     calls = []
 
-    def load_examples(folder, features, utterances, params, form):
+    def load_examples(folder, features, utterances, params, form, *, copies):
+        assert copies
         calls.append((folder, features, form))
         table = utterances.loc[np.repeat(utterances.index, CHUNKS)].reset_index(drop=True)
         table = table.assign(chunk=np.tile(range(CHUNKS), len(utterances)))

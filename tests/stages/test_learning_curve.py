@@ -34,7 +34,7 @@ def inputs(tmp_path, monkeypatch):
     dealt = table[["utterance_id"]].assign(fold=number // 2 % 3)
     dealt.to_csv(FOLDS / "gender.csv", index=False)
 
-    def load(folder, features, utterances, params, form):
+    def load(folder, features, utterances, params, form, *, copies):
         assert form == "pooled"
         random = np.random.default_rng(0)
         sign = np.where(utterances["gender"] == "F", 1.0, -1.0)[:, None]
