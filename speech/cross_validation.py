@@ -234,7 +234,7 @@ def _fit_fold(
         if held_out.any():
             training, validation = training[~held_out], training[held_out]
     classifier = build_classifier(model, own, own.seed)
-    classifier.fit(training.with_copies(), validation)
+    classifier.fit(training, validation)
     probabilities = classifier.predict_proba(tested.inputs)
     return _FoldResult(
         probabilities,
@@ -255,5 +255,5 @@ def _fit_on_all(
     temperature: float,
 ) -> None:
     classifier = build_classifier(model, params, params.seed, epochs or None, temperature)
-    classifier.fit(data.with_copies())
+    classifier.fit(data)
     save_classifier(folder, classifier, card)

@@ -143,7 +143,7 @@ def _predict_fold(
             heard = chunks["speaker_id"].isin(drawn).to_numpy()
             # Which answer is the likeliest does not depend on the temperature.
             classifier = build_classifier(MODEL, params, params.seed, temperature=1.0)
-            classifier.fit(data[heard].with_copies())
+            classifier.fit(data[heard])
             probabilities = classifier.predict_proba(data.inputs[tested])
             judged = with_probabilities(chunks[tested], classifier.classes, probabilities)
             tables.append(utterance_level(judged).assign(speakers=2 * size, draw=draw))

@@ -86,8 +86,11 @@ class Calibrated:
         return self._classifier.best_epochs
 
     def fit(self, training: Labelled, validation: Labelled | None = None) -> Self:
-        """Learn from all training data, and the temperature from held-out sessions."""
-        self._classifier.fit(training, validation)
+        """Learn from all training data and its copies, the temperature from held-out sessions.
+
+        Copies have no say in the temperature: it is to fit recordings as they are.
+        """
+        self._classifier.fit(training.with_copies(), validation)
         if self._given is None:
             self._learn_temperature(training, validation)
         return self
@@ -135,7 +138,7 @@ class Calibrated:
             for part in range(fits):
                 out = parts == part
                 if out.any():
-                    other = self._build(self.best_epochs or None).fit(training[~out])
+                    other = self._build(self.best_epochs or None).fit(training[~out].with_copies())
                     held_out.append(training[out])
                     answers.append(other.predict_proba(training.inputs[out]))
         labels = np.concatenate([part.labels for part in held_out])
