@@ -1,0 +1,160 @@
+"""The section that doubts: splits, layers, labels, number of speakers, verification."""
+
+import pandas as pd
+from scipy.stats import norm
+
+from speech.report import charts, wording
+from speech.report.page import Block, Column, Figure, Section, Table
+from speech.report.run import Run
+
+MOST_SUSPECTS = 20
+PROBITS = [0.001, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8]
+
+
+def section(run: Run) -> Section:
+    """Doubt the scores."""
+    return Section(
+        "Audit",
+        [
+            _splits(run.plot("split_audit")),
+            *_layers(run.plot("layers"), run.metrics("layers")),
+            *_labels(run.plot("gender/suspects")),
+            _growth(run.plot("learning_curve")),
+            _verification(run.plot("det"), run.metrics("verification")),
+        ],
+    )
+
+
+def _splits(table: pd.DataFrame) -> Figure:
+    own = table.query("level == 'utterance' and score == 'accuracy'")
+    rows = own.assign(name=own["split"], group=own["features"])
+    names = {name: wording.SPLITS.get(name, name) for name in rows["name"].unique()}
+    order = [name for name in wording.SPLITS if name in names]
+    names = {name: names[name] for name in [*order, *(set(names) - set(order))]}
+    groups = {group: _task_from(group) for group in rows["group"].unique()}
+    drawn = charts.dots_with_intervals(
+        rows, names, groups, charts.axis("utterances right", **charts.WHOLE_SHARE)
+    )
+    return Figure(
+        "What leakage would have claimed",
+        "One classifier, the same chunks, split carelessly and carefully; with 95 % intervals. "
+        "The lowest row of a task is the pipeline's own split.",
+        *drawn,
+    )
+
+
+def _task_from(group: str) -> str:
+    task, _, features = group.partition(" from ")
+    return f"{task} from {wording.features(features)}"
+
+
+def _layers(table: pd.DataFrame, metrics: dict) -> list[Block]:
+    traces = []
+    shown = table[table["level"] == "utterance"]
+    for number, (task, own) in enumerate(shown.groupby("task", sort=True), 1):
+        colour = f"@{number}"
+        told = f"{task}, layer %{{x}}: %{{y:.1%}}<extra></extra>"
+        traces += charts.band(own, "layer", colour)
+        x, y = charts.values(own["layer"]), charts.values(own["value"])
+        more = {"mode": "lines+markers", "hovertemplate": told}
+        traces.append(charts.line(x, y, task, colour, **more))
+    layout = {
+        "xaxis": charts.axis("hidden state (0: before the first layer)", tickformat="d"),
+        "yaxis": charts.axis("utterances right", **charts.WHOLE_SHARE),
+    }
+    told = [
+        f"For {task}, layer {own['layer']} is chosen inside the training parts; choosing gives "
+        f"{_interval(own)}, the layer in use ({own['layer_in_use']}) "
+        f"{wording.percent(own['accuracy_in_use'])}."
+        for task, own in metrics.items()
+    ]
+    says = "By a linear head on each hidden state of wav2vec 2.0; dotted: 95 % intervals."
+    return [Figure("What each layer knows", says, traces, layout), *told]
+
+
+def _interval(scores: dict[str, float]) -> str:
+    return wording.interval(*(scores[f"accuracy{end}"] for end in ("", "_low", "_high")))
+
+
+def _labels(table: pd.DataFrame) -> list[Block]:
+    suspects = table.loc[table["suspect"], "speaker_id"].tolist()
+    told = "No speaker's label is doubted by every kind of features."
+    if suspects:
+        told = (
+            f"Look at the labels of {wording.listed(suspects)}: every kind of features contradicts "
+            "them. Suspects to listen to, not verdicts."
+        )
+    share = {"show": wording.percent, "numeric": True}
+    columns = {
+        "speaker_id": Column("Speaker"),
+        "label": Column("On record"),
+        "label_probability": Column("Probability of the label", **share),
+        "utterances_against": Column("Utterances against", **share),
+        "systems_against": Column("Systems against", wording.count, numeric=True),
+        "systems": Column("Systems", wording.count, numeric=True),
+        "median_f0_hz": Column("Median pitch, Hz", wording.count, numeric=True),
+    }
+    shown = {name: column for name, column in columns.items() if name in table.columns}
+    first = table.head(MOST_SUSPECTS)
+    caption = f"Labels, the {len(first)} most doubtful of {len(table)}"
+    return [told, Table(caption, first, shown, folded=True)]
+
+
+def _growth(table: pd.DataFrame) -> Figure:
+    traces = []
+    for number, (kind, own) in enumerate(table.groupby("features", sort=False), 1):
+        colour, called = f"@{number}", wording.features(kind)
+        told = f"{called}, %{{x}} speakers: %{{y:.1%}}<extra></extra>"
+        traces += charts.band(own, "speakers", colour)
+        x, y = charts.values(own["speakers"]), charts.values(own["value"])
+        more = {"mode": "lines+markers", "hovertemplate": told}
+        more["marker"] = {"symbol": charts.SYMBOLS[(number - 1) % len(charts.SYMBOLS)], "size": 8}
+        traces.append(charts.line(x, y, called, colour, **more))
+    counts = sorted(table["speakers"].unique().tolist())
+    ticks = {"type": "log", "tickvals": counts, "ticktext": [str(one) for one in counts]}
+    layout = {
+        "xaxis": charts.axis("training speakers", **ticks),
+        "yaxis": charts.axis("utterances right", **charts.PERCENT),
+    }
+    return Figure(
+        "What more training speakers would buy",
+        "Gender of unheard voices by logistic regression; dotted: 95 % intervals.",
+        traces,
+        layout,
+    )
+
+
+def _verification(table: pd.DataFrame, metrics: dict) -> Figure:
+    # The ends of the normal deviates that are drawn.
+    low, high = norm.ppf(PROBITS[0]), norm.ppf(PROBITS[-1])
+    traces = [charts.diagonal(low, high, "equal errors")]
+    for number, (kind, own) in enumerate(table.groupby("features", sort=False), 1):
+        rates = metrics[kind]
+        called = (
+            f"{wording.features(kind)}: "
+            f"{wording.interval(rates['eer'], rates['eer_low'], rates['eer_high'])}"
+        )
+        told = [
+            f"{wording.features(kind)}: false alarms {row.false_alarm:.1%}, misses {row.miss:.1%}"
+            for row in own.itertuples()
+        ]
+        x = charts.values(own["false_alarm_probit"])
+        y = charts.values(own["miss_probit"])
+        more = {"hovertext": told, "hovertemplate": "%{hovertext}<extra></extra>"}
+        more["line"] = {"dash": charts.DASHES[(number - 1) % len(charts.DASHES)]}
+        traces.append(charts.line(x, y, called, f"@{number}", **more))
+    ticks = {"tickvals": [round(float(norm.ppf(share)), 4) for share in PROBITS]}
+    ticks |= {"ticktext": [f"{share:.1%}".replace(".0%", "%") for share in PROBITS]}
+    ticks |= {"range": [round(float(low), 4), round(float(high), 4)], "zeroline": False}
+    layout = {
+        "xaxis": charts.axis("false alarms", **ticks),
+        "yaxis": charts.axis("misses", **ticks),
+    }
+    return Figure(
+        "One voice or two",
+        "Trials of unheard voices, two utterances each, of different chapters. The legend has the "
+        "equal error rates with 95 % intervals, where the curves cross the dotted line.",
+        traces,
+        layout,
+        height=460,
+    )

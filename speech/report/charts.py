@@ -1,0 +1,163 @@
+"""The kinds of drawings on the page, each from a table: plain data for plotly.js."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from speech.report.page import Attributes
+
+PERCENT: Attributes = {"tickformat": ".0%"}
+WHOLE_SHARE: Attributes = {**PERCENT, "range": [0, 1.02], "dtick": 0.2}
+DASHES = ("solid", "dash", "dot", "dashdot")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up")
+
+MOST_ON_AN_AXIS = 60
+"""Names beyond which an axis with one place for each cannot be read."""
+
+
+def axis(title: str, **more: Any) -> Attributes:
+    """Make an axis with a title."""
+    return {"title": {"text": title}, **more}
+
+
+def values(column: pd.Series) -> list[Any]:
+    """Give the values of a column as JSON has them: what is not known is null."""
+    return [None if pd.isna(value) else value for value in column.tolist()]
+
+
+def dots_with_intervals(
+    table: pd.DataFrame, names: Mapping[str, str], groups: Mapping[str, str], x: Attributes
+) -> tuple[list[Attributes], Attributes, int]:
+    """Put names on the vertical axis and, beside each other, a dot with its interval per group.
+
+    Parameters
+    ----------
+    table
+        With ``name``, ``group``, ``value``, ``low``, ``high``.
+    names, groups
+        What is drawn, from top to bottom, and how it is called.
+    x
+        The horizontal axis.
+
+    Returns
+    -------
+    traces, layout, height
+    """
+    traces = []
+    for number, (group, called) in enumerate(groups.items()):
+        own = table[table["group"] == group].set_index("name")
+        own = own.loc[[name for name in names if name in own.index]]
+        shift = 0.6 * ((number + 0.5) / len(groups) - 0.5)
+        places = [list(names).index(name) + shift for name in own.index]
+        told = [
+            f"{names[name]}, {called}: {row.value:.1%} [{row.low:.1%}, {row.high:.1%}]"
+            for name, row in zip(own.index, own.itertuples(), strict=True)
+        ]
+        trace = {"type": "scatter", "mode": "markers", "x": values(own["value"]), "y": places}
+        trace |= {"name": called, "text": told, "hovertemplate": "%{text}<extra></extra>"}
+        trace["marker"] = {"color": f"@{number + 1}", "size": 9}
+        trace["marker"]["symbol"] = SYMBOLS[number % len(SYMBOLS)]
+        trace["error_x"] = error_bars(own, f"@{number + 1}")
+        traces.append(trace)
+    ticks = {"tickvals": list(range(len(names))), "ticktext": list(names.values())}
+    y = {**ticks, "range": [len(names) - 0.5, -0.5], "showgrid": False, "zeroline": False}
+    layout = {"xaxis": x, "yaxis": y, "showlegend": len(groups) > 1}
+    return traces, layout, 90 + len(names) * max(26, 17 * len(groups))
+
+
+def error_bars(table: pd.DataFrame, colour: str) -> Attributes:
+    """Draw from ``low`` to ``high`` around ``value``."""
+    above, below = table["high"] - table["value"], table["value"] - table["low"]
+    bars = {"type": "data", "symmetric": False, "width": 3, "thickness": 1.5, "color": colour}
+    return bars | {"array": _short(above), "arrayminus": _short(below)}
+
+
+def bars(
+    table: pd.DataFrame, name: str, x: Attributes, y: Attributes, show: str = ".1%"
+) -> tuple[list[Attributes], Attributes]:
+    """Draw a bar with its interval for each row, in the order of the table.
+
+    Parameters
+    ----------
+    table
+        With ``value``, ``low``, ``high`` and the column of names.
+    name
+        That column.
+    x, y
+        The axes.
+    show
+        How a value is written where a reader points.
+    """
+    told = [
+        f"{row[name]}: {row['value']:{show}} [{row['low']:{show}}, {row['high']:{show}}]"
+        for _, row in table.iterrows()
+    ]
+    trace = {"type": "bar", "x": table[name].astype(str).tolist(), "y": values(table["value"])}
+    trace |= {"marker": {"color": "@1"}, "error_y": error_bars(table, "@ink")}
+    trace |= {"hovertext": told, "hovertemplate": "%{hovertext}<extra></extra>"}
+    return [trace], {"xaxis": {"type": "category", "tickangle": -60, **x}, "yaxis": y}
+
+
+def line(x: Sequence[Any], y: Sequence[Any], name: str, colour: str, **more: Any) -> Attributes:
+    """Draw a line with a name."""
+    trace = {"type": "scatter", "mode": "lines", "x": list(x), "y": list(y), "name": name}
+    style = {"color": colour, "width": 2} | more.pop("line", {})
+    return trace | {"line": style} | more
+
+
+def band(table: pd.DataFrame, x: str, colour: str, **more: Any) -> list[Attributes]:
+    """Shade between ``low`` and ``high``, as two lines without names."""
+    silent = {"type": "scatter", "mode": "lines", "hoverinfo": "skip", "showlegend": False}
+    silent |= {"x": values(table[x]), "line": {"width": 0.5, "dash": "dot", "color": colour}}
+    return [{**silent, "y": values(table[end]), **more} for end in ("low", "high")]
+
+
+def diagonal(start: float, end: float, name: str, dash: str = "dot") -> Attributes:
+    """Draw the line where both axes are equal."""
+    style = {"color": "@soft", "width": 1, "dash": dash}
+    return {
+        **line([start, end], [start, end], name, "@soft"),
+        "line": style,
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
+
+
+def histogram(
+    numbers: Sequence[float], x: Attributes, y: Attributes, **bins: float
+) -> tuple[list[Attributes], Attributes]:
+    """Count how often values fall into steps of equal width."""
+    trace: Attributes = {"type": "histogram", "x": list(numbers), "marker": {"color": "@1"}}
+    trace["marker"]["line"] = {"color": "@page", "width": 1}
+    if bins:
+        trace["xbins"] = bins
+    return [trace], {"xaxis": x, "yaxis": y}
+
+
+def confusion(table: pd.DataFrame, classes: Sequence[str]) -> tuple[list[Attributes], Attributes]:
+    """Shade how often each actual class was taken for each other, as a share of its row.
+
+    Parameters
+    ----------
+    table
+        One row per prediction: ``actual``, ``predicted``.
+    classes
+        In the order of the axes.
+    """
+    counts = pd.crosstab(table["actual"], table["predicted"])
+    counts = counts.reindex(index=classes, columns=classes, fill_value=0)
+    shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0).round(4)
+    trace = {"type": "heatmap", "z": shares.to_numpy().tolist(), "x": list(classes)}
+    trace |= {"y": list(classes), "customdata": counts.to_numpy().tolist(), "zmin": 0, "zmax": 1}
+    trace |= {"colorscale": [[0, "@panel"], [1, "@1"]], "xgap": 1, "ygap": 1}
+    trace["hovertemplate"] = "%{y} taken for %{x}: %{customdata} (%{z:.0%})<extra></extra>"
+    trace["colorbar"] = {"tickformat": ".0%", "thickness": 10, "outlinewidth": 0, "len": 0.9}
+    x, y = (axis(title, type="category", showgrid=False) for title in ("predicted", "actual"))
+    # Names that look like numbers are names; of many, every one is still wanted.
+    every = {"tickmode": "linear", "dtick": 1, "tickfont": {"size": 10 if len(classes) > 8 else 13}}
+    return [trace], {"xaxis": {**x, **every}, "yaxis": {**y, **every, "autorange": "reversed"}}
+
+
+def _short(numbers: pd.Series) -> list[Any]:
+    return values(numbers.clip(lower=0).round(6))

@@ -1,0 +1,96 @@
+"""What was run, and where it ends: settings, versions, digest of the results, limits."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from html import escape
+from importlib.metadata import version
+from typing import Any
+
+import pandas as pd
+
+from speech.report.answer import Settings, corpus_name, encoder_name
+from speech.report.page import Column, Html, Section, Table
+from speech.report.run import Run
+
+PACKAGES = ("numpy", "scipy", "scikit-learn", "pandas", "torch", "transformers", "tensorflow")
+PACKAGES += ("keras", "praat-parselmouth", "soundfile", "dvc", "plotly")
+
+LIMITS = (
+    "Gender here is a label: the F or M on record. It is not an identity.",
+    "Scores hold for voices and rooms like those of this corpus. Other languages, accents, ages, "
+    "microphones and noise were not tested.",
+    "A speaker is told from the speakers of this corpus only; a stranger is given one of their "
+    "names.",
+    "Intervals resample whole speakers. With few speakers they are wide, and still a little too "
+    "narrow.",
+    "Choices such as filters and learning rates were made on real speech by cross-validation; "
+    "where that speech is scored here too, its scores are slightly flattered.",
+)
+
+
+def limits() -> Section:
+    """Say what the scores do not tell."""
+    items = "".join(f"<li>{escape(limit)}</li>" for limit in LIMITS)
+    return Section("Limits", [Html(f"<ul>{items}</ul>")])
+
+
+def what_was_run(run: Run, settings: Settings, revision: str | None) -> Section:
+    """Record the run.
+
+    Parameters
+    ----------
+    run
+        The run.
+    settings
+        Its params.
+    revision
+        The commit, where the page may name it.
+    """
+    corpus = run.metrics("corpus")
+    facts = {
+        "Corpus": f"{corpus_name(settings)}; {corpus['speakers']} speakers, "
+        f"{corpus['minutes']:,.0f} minutes",
+        "Encoder": encoder_name(settings),
+        "Results": f"SHA-256 {digest(run)[:16]} over all metrics",
+        "Revision": revision or "the commit whose metrics these are; a page that is itself a "
+        "result cannot name the commit that will hold it. `python stages/report.py --to FILE` "
+        "writes a copy that does.",
+        "Python": platform.python_version(),
+        "Packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
+    }
+    return Section("What was run", [definitions(facts), settings_table({"value": settings})])
+
+
+METRICS = ("corpus", "split", "mfcc", "clusters_mfcc", "clusters_wav2vec2", "gender", "speaker")
+METRICS += ("split_audit", "layers", "learning_curve", "verification")
+"""All that the stages write."""
+
+
+def digest(run: Run) -> str:
+    """Compute a digest of all metrics, by which a run is known again."""
+    everything = {name: run.metrics(name) for name in METRICS}
+    return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
+
+
+def definitions(facts: Mapping[str, str]) -> Html:
+    """List names and what they stand for."""
+    pairs = (f"<dt>{escape(name)}</dt><dd>{escape(fact)}</dd>" for name, fact in facts.items())
+    return Html(f"<dl>{''.join(pairs)}</dl>")
+
+
+def settings_table(columns: Mapping[str, Settings], caption: str = "Settings") -> Table:
+    """List settings, one row per key and one column per run."""
+    keys = list(dict.fromkeys(key for settings in columns.values() for key in settings))
+    frame = pd.DataFrame({"key": keys})
+    for name, settings in columns.items():
+        frame[name] = [_shown(settings[key]) if key in settings else "–" for key in keys]
+    headings = {"key": Column("Key in params.yaml")} | {name: Column(name) for name in columns}
+    return Table(caption, frame, headings, folded=True)
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False).strip('"')
+
+

@@ -1,0 +1,84 @@
+"""How the page says numbers and names: percent with intervals, models, features, splits."""
+
+import math
+from collections.abc import Iterable
+
+MODELS = {
+    "dummy": "naive baseline",
+    "logistic": "logistic regression",
+    "svm": "support vector machine",
+    "mlp": "multilayer perceptron",
+    "cnn": "convolutional network",
+    "best": "the best model of the other folds",
+}
+SHORT_MODELS = {"dummy": "baseline", "logistic": "logistic", "svm": "SVM", "mlp": "MLP"}
+SHORT_MODELS |= {"cnn": "CNN"}
+FEATURES = {"mfcc": "MFCC", "mfcc_pitch": "MFCC + pitch", "wav2vec2": "wav2vec 2.0"}
+GENDERS = {"F": "women", "M": "men"}
+SPLITS = {
+    "random-chunk": "chunks at random",
+    "random-utterance": "utterances at random",
+    "chapter-disjoint": "chapters apart",
+    "speaker-disjoint": "speakers apart",
+}
+UNKNOWN = "–"
+
+
+def model(name: str) -> str:
+    """Name a model in full."""
+    return MODELS.get(name, name)
+
+
+def short_model(name: str) -> str:
+    """Name a model on an axis."""
+    return SHORT_MODELS.get(name, name)
+
+
+def features(name: str) -> str:
+    """Name a kind of features."""
+    return FEATURES.get(name, name)
+
+
+def system(name: str) -> str:
+    """Name a model with its features, which the tables write ``model · features``."""
+    of_model, _, of_features = name.partition(" · ")
+    return f"{short_model(of_model)} · {features(of_features)}"
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """Write a number; one that is not defined is a dash."""
+    if value is None or math.isnan(value):
+        return UNKNOWN
+    return f"{value:,.{digits}f}".replace("-", "−")
+
+
+def count(value: float) -> str:
+    """Write a whole number."""
+    return number(value, 0)
+
+
+def percent(value: float | None) -> str:
+    """Write a share as percent: 97.1 %."""
+    return number(value, 1) if _missing(value) else f"{number(100 * value, 1)} %"
+
+
+def interval(value: float | None, low: float | None, high: float | None) -> str:
+    """Write a share with its interval: 97.1 % [94.6, 99.2]."""
+    if _missing(value) or _missing(low) or _missing(high):
+        return percent(value)
+    return f"{percent(value)} [{number(100 * low, 1)}, {number(100 * high, 1)}]"
+
+
+def plural(value: int, one: str, many: str | None = None) -> str:
+    """Count things: 1 speaker, 2 speakers."""
+    return f"{count(value)} {one if value == 1 else many or one + 's'}"
+
+
+def listed(parts: Iterable[str]) -> str:
+    """Join words as a sentence does: a, b and c."""
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _missing(value: float | None) -> bool:
+    return value is None or math.isnan(value)
