@@ -43,7 +43,8 @@ def roc_points(table: pd.DataFrame, task: Task) -> pd.DataFrame:
     # Beyond the highest score nothing is claimed: the convention of an infinite threshold is none
     # that JSON or a plot could show.
     curve = pd.DataFrame(dict(zip(columns, (false, true, thresholds.clip(max=1)), strict=True)))
-    # Evenly along the curve, whose steps are now wide, now high.
-    travelled = np.linspace(0, 2, ROC_POINTS)
-    kept = np.unique(np.searchsorted(false + true, travelled).clip(max=len(curve) - 1))
-    return curve.iloc[kept].reset_index(drop=True)
+    # Evenly along the curve, whose steps are now wide, now high; with the point before each, so
+    # that a long step keeps its corner.
+    travelled = np.linspace(0, 2, ROC_POINTS // 2)
+    after = np.searchsorted(false + true, travelled).clip(1, len(curve) - 1)
+    return curve.iloc[np.unique([after - 1, after])].reset_index(drop=True)

@@ -105,10 +105,11 @@ class Browser:
         self._call("Input.dispatchKeyEvent", type="keyDown", **event)
         self._call("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
 
-    def picture(self) -> bytes:
-        """Take a picture of the whole page, as PNG."""
+    def picture(self, top: int = 0, height: int | None = None) -> bytes:
+        """Take a picture of the page, or of a strip of it, as PNG."""
         size = self._call("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
+        tall = height or size["height"] - top
+        clip = {"x": 0, "y": top, "width": size["width"], "height": tall, "scale": 1}
         taken = self._call("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)
         return base64.b64decode(taken["data"])
 
@@ -163,7 +164,8 @@ def main() -> None:
     parser.add_argument("page", type=Path)
     parser.add_argument("picture", type=Path, help="a .png, or a .pdf as it would be printed")
     parser.add_argument("--width", type=int, default=1280)
-    parser.add_argument("--height", type=int, help="of the picture, from the top; default: all")
+    parser.add_argument("--top", type=int, default=0, help="where the picture begins")
+    parser.add_argument("--height", type=int, help="of the picture; default: to the end")
     parser.add_argument("--dark", action="store_true")
     parser.add_argument("--ready", default="true", help="expression that tells when it is drawn")
     arguments = parser.parse_args()
@@ -174,8 +176,9 @@ def main() -> None:
     try:
         browser.open(arguments.page, arguments.width, dark=arguments.dark)
         browser.wait_until(arguments.ready)
-        is_pdf = arguments.picture.suffix == ".pdf"
-        arguments.picture.write_bytes(browser.pdf() if is_pdf else browser.picture())
+        printed = arguments.picture.suffix == ".pdf"
+        picture = browser.pdf() if printed else browser.picture(arguments.top, arguments.height)
+        arguments.picture.write_bytes(picture)
         print("\n".join(browser.errors))
     finally:
         browser.close()

@@ -61,7 +61,9 @@ def warnings(settings: Settings) -> list[Block]:
             "about a pre-trained one."
         )
     lines = "<br>".join(escape(line) for line in told)
-    return [Html(f'<p class="banner" role="note"><strong>Note.</strong> {lines}</p>')] if told else []
+    return (
+        [Html(f'<p class="banner" role="note"><strong>Note.</strong> {lines}</p>')] if told else []
+    )
 
 
 def _gender(run: Run, settings: Settings) -> str:

@@ -59,7 +59,7 @@ def _layers(table: pd.DataFrame, metrics: dict) -> list[Block]:
         more = {"mode": "lines+markers", "hovertemplate": told}
         traces.append(charts.line(x, y, task, colour, **more))
     layout = {
-        "xaxis": charts.axis("hidden state (0: before the first layer)", tickformat="d"),
+        "xaxis": charts.axis("hidden state", tickformat="d"),
         "yaxis": charts.axis("utterances right", **charts.WHOLE_SHARE),
     }
     told = [
@@ -68,7 +68,7 @@ def _layers(table: pd.DataFrame, metrics: dict) -> list[Block]:
         f"{wording.percent(own['accuracy_in_use'])}."
         for task, own in metrics.items()
     ]
-    says = "By a linear head on each hidden state of wav2vec 2.0; dotted: 95 % intervals."
+    says = "By a linear head on each hidden state of wav2vec 2.0 (0: before the first layer); dotted: 95 % intervals."
     return [Figure("What each layer knows", says, traces, layout), *told]
 
 
@@ -145,7 +145,8 @@ def _verification(table: pd.DataFrame, metrics: dict) -> Figure:
         traces.append(charts.line(x, y, called, f"@{number}", **more))
     ticks = {"tickvals": [round(float(norm.ppf(share)), 4) for share in PROBITS]}
     ticks |= {"ticktext": [f"{share:.1%}".replace(".0%", "%") for share in PROBITS]}
-    ticks |= {"range": [round(float(low), 4), round(float(high), 4)], "zeroline": False}
+    ticks |= {"range": [round(float(low), 4) - 0.02, round(float(high), 4) + 0.02]}
+    ticks |= {"zeroline": False}
     layout = {
         "xaxis": charts.axis("false alarms", **ticks),
         "yaxis": charts.axis("misses", **ticks),
@@ -156,5 +157,6 @@ def _verification(table: pd.DataFrame, metrics: dict) -> Figure:
         "equal error rates with 95 % intervals, where the curves cross the dotted line.",
         traces,
         layout,
-        height=460,
+        height=480,
+        square=True,
     )

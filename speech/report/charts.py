@@ -12,6 +12,11 @@ WHOLE_SHARE: Attributes = {**PERCENT, "range": [0, 1.02], "dtick": 0.2}
 DASHES = ("solid", "dash", "dot", "dashdot")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up")
 
+GENDER_COLOURS = {"F": "@2", "M": "@1"}
+
+FEW = 8
+"""Classes whose confusions are written out as numbers."""
+
 MOST_ON_AN_AXIS = 60
 """Names beyond which an axis with one place for each cannot be read."""
 
@@ -21,13 +26,22 @@ def axis(title: str, **more: Any) -> Attributes:
     return {"title": {"text": title}, **more}
 
 
+def names_axis(title: str, names: Sequence[Any], **more: Any) -> Attributes:
+    """Make an axis of names, which the page's script thins out where there is no room."""
+    return axis(title, type="category", tickangle=-60, names=len(names)) | more
+
+
 def values(column: pd.Series) -> list[Any]:
     """Give the values of a column as JSON has them: what is not known is null."""
     return [None if pd.isna(value) else value for value in column.tolist()]
 
 
 def dots_with_intervals(
-    table: pd.DataFrame, names: Mapping[str, str], groups: Mapping[str, str], x: Attributes
+    table: pd.DataFrame,
+    names: Mapping[str, str],
+    groups: Mapping[str, str],
+    x: Attributes,
+    colours: Mapping[str, str] | None = None,
 ) -> tuple[list[Attributes], Attributes, int]:
     """Put names on the vertical axis and, beside each other, a dot with its interval per group.
 
@@ -39,6 +53,8 @@ def dots_with_intervals(
         What is drawn, from top to bottom, and how it is called.
     x
         The horizontal axis.
+    colours
+        Of the groups, where the order of the palette is not meant.
 
     Returns
     -------
@@ -48,6 +64,7 @@ def dots_with_intervals(
     for number, (group, called) in enumerate(groups.items()):
         own = table[table["group"] == group].set_index("name")
         own = own.loc[[name for name in names if name in own.index]]
+        colour = (colours or {}).get(group, f"@{number + 1}")
         shift = 0.6 * ((number + 0.5) / len(groups) - 0.5)
         places = [list(names).index(name) + shift for name in own.index]
         told = [
@@ -56,9 +73,9 @@ def dots_with_intervals(
         ]
         trace = {"type": "scatter", "mode": "markers", "x": values(own["value"]), "y": places}
         trace |= {"name": called, "text": told, "hovertemplate": "%{text}<extra></extra>"}
-        trace["marker"] = {"color": f"@{number + 1}", "size": 9}
+        trace["marker"] = {"color": colour, "size": 9}
         trace["marker"]["symbol"] = SYMBOLS[number % len(SYMBOLS)]
-        trace["error_x"] = error_bars(own, f"@{number + 1}")
+        trace["error_x"] = error_bars(own, colour)
         traces.append(trace)
     ticks = {"tickvals": list(range(len(names))), "ticktext": list(names.values())}
     y = {**ticks, "range": [len(names) - 0.5, -0.5], "showgrid": False, "zeroline": False}
@@ -96,7 +113,7 @@ def bars(
     trace = {"type": "bar", "x": table[name].astype(str).tolist(), "y": values(table["value"])}
     trace |= {"marker": {"color": "@1"}, "error_y": error_bars(table, "@ink")}
     trace |= {"hovertext": told, "hovertemplate": "%{hovertext}<extra></extra>"}
-    return [trace], {"xaxis": {"type": "category", "tickangle": -60, **x}, "yaxis": y}
+    return [trace], {"xaxis": x, "yaxis": y}
 
 
 def line(x: Sequence[Any], y: Sequence[Any], name: str, colour: str, **more: Any) -> Attributes:
@@ -153,10 +170,14 @@ def confusion(table: pd.DataFrame, classes: Sequence[str]) -> tuple[list[Attribu
     trace |= {"colorscale": [[0, "@panel"], [1, "@1"]], "xgap": 1, "ygap": 1}
     trace["hovertemplate"] = "%{y} taken for %{x}: %{customdata} (%{z:.0%})<extra></extra>"
     trace["colorbar"] = {"tickformat": ".0%", "thickness": 10, "outlinewidth": 0, "len": 0.9}
-    x, y = (axis(title, type="category", showgrid=False) for title in ("predicted", "actual"))
-    # Names that look like numbers are names; of many, every one is still wanted.
-    every = {"tickmode": "linear", "dtick": 1, "tickfont": {"size": 10 if len(classes) > 8 else 13}}
-    return [trace], {"xaxis": {**x, **every}, "yaxis": {**y, **every, "autorange": "reversed"}}
+    style = {"showgrid": False, "tickfont": {"size": 10 if len(classes) > FEW else 13}}
+    x = names_axis("predicted", classes, **style)
+    y = names_axis("actual", classes, **style, tickangle=0, autorange="reversed")
+    if len(classes) <= FEW:
+        trace |= {"text": counts.to_numpy().tolist(), "texttemplate": "%{text}"}
+        trace["textfont"] = {"size": 15}
+        x["tickangle"] = 0
+    return [trace], {"xaxis": x, "yaxis": y}
 
 
 def _short(numbers: pd.Series) -> list[Any]:

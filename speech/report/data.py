@@ -72,16 +72,16 @@ def _minutes(speakers: pd.DataFrame) -> Figure:
         return Figure(title, says, *counted)
     ordered = speakers.sort_values("minutes", ascending=False)
     traces = []
-    for number, (gender, called) in enumerate({**wording.GENDERS, "–": "not on record"}.items(), 1):
+    for gender, called in {**wording.GENDERS, wording.UNKNOWN: "not on record"}.items():
         own = ordered[ordered["gender"] == gender]
         if len(own):
             trace = {"type": "bar", "x": own["speaker"].tolist(), "name": called}
-            trace |= {"y": own["minutes"].round(3).tolist(), "marker": {"color": f"@{number}"}}
+            trace |= {"y": own["minutes"].round(3).tolist(), "marker": {}}
+            trace["marker"]["color"] = charts.GENDER_COLOURS.get(gender, "@8")
             trace["hovertemplate"] = "speaker %{x}: %{y:.1f} minutes<extra></extra>"
             traces.append(trace)
-    x = charts.axis("speaker", type="category", tickangle=-60)
-    x |= {"categoryorder": "array", "categoryarray": ordered["speaker"].tolist()}
-    x |= {"tickmode": "linear", "dtick": 1}
+    names = ordered["speaker"].tolist()
+    x = charts.names_axis("speaker", names, categoryorder="array", categoryarray=names)
     return Figure(title, says, traces, {"xaxis": x, "yaxis": y, "barmode": "stack"})
 
 
@@ -103,4 +103,6 @@ def _rejected(run: Run) -> list[Block]:
     if rejected.empty:
         return ["Every audio file could be used."]
     columns = {name: Column(name.replace("_", " ").capitalize()) for name in rejected.columns}
-    return [Table(f"{len(rejected):,} files that could not be used", rejected, columns, folded=True)]
+    return [
+        Table(f"{len(rejected):,} files that could not be used", rejected, columns, folded=True)
+    ]

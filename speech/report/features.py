@@ -8,13 +8,11 @@ from speech.report.run import Run
 
 NORMALISATIONS = {
     "none": "none",
-    "utterance_mean": "mean of the utterance",
-    "utterance": "mean and variance of the utterance",
-    "standard": "standard, over training frames",
-    "robust": "robust, over training frames",
+    "utterance_mean": "own mean",
+    "utterance": "own mean, variance",
+    "standard": "standard",
+    "robust": "robust",
 }
-DRAWN_FIRST = 6
-"""Coefficients among which a reader chooses, those first that differ most between genders."""
 
 
 def section(run: Run) -> Section:
@@ -43,7 +41,7 @@ def _effects(effects: pd.DataFrame) -> Figure:
     drawn = charts.bars(
         effects,
         "coefficient",
-        charts.axis("coefficient", tickmode="linear", dtick=1),
+        charts.names_axis("coefficient", effects),
         charts.axis("Cohen's d (women − men)"),
         show=".2f",
     )
@@ -58,7 +56,7 @@ def _correlation(correlation: pd.DataFrame) -> Figure:
     drawn = charts.bars(
         correlation,
         "coefficient",
-        charts.axis("coefficient", tickmode="linear", dtick=1),
+        charts.names_axis("coefficient", correlation),
         charts.axis("point-biserial r", range=[-1.02, 1.02]),
         show=".2f",
     )
@@ -79,12 +77,13 @@ def _densities(density: pd.DataFrame, effects: pd.DataFrame) -> Figure:
         for number, (gender, curve) in enumerate(own.groupby("gender", sort=True)):
             called = wording.GENDERS.get(gender, gender)
             more = {"line": {"dash": charts.DASHES[number]}}
+            colour = charts.GENDER_COLOURS.get(gender, "@8")
             more["hovertemplate"] = f"{called}, {coefficient} = %{{x:.3g}}<extra></extra>"
             # A picture needs no more.
             points = curve.iloc[::2]
             x = [float(f"{value:.4g}") for value in points["value"]]
             y = [float(f"{value:.3g}") for value in points["density"]]
-            traces.append(charts.line(x, y, called, f"@{number + 1}", **more))
+            traces.append(charts.line(x, y, called, colour, **more))
     layout = {
         "xaxis": charts.axis("value of the coefficient"),
         "yaxis": charts.axis("density", showticklabels=False, rangemode="tozero"),
@@ -100,18 +99,18 @@ def _densities(density: pd.DataFrame, effects: pd.DataFrame) -> Figure:
 
 
 def _normalisations(table: pd.DataFrame) -> Figure:
-    names = {name: called for name, called in NORMALISATIONS.items()}
     inputs = {True: "inputs standardised", False: "inputs as they are"}
     rows = table.assign(
         name=table["normalisation"], group=table["standardised"], value=table["accuracy"]
     )
     drawn = charts.dots_with_intervals(
-        rows, names, inputs, charts.axis("utterances right", **charts.WHOLE_SHARE)
+        rows, NORMALISATIONS, inputs, charts.axis("utterances right", **charts.WHOLE_SHARE)
     )
     return Figure(
         "Gender accuracy by normalisation of the frames",
         "A logistic regression on four moments of each coefficient, on unheard voices, with 95 % "
-        "intervals. Frames normalised per utterance lose what tells the genders apart.",
+        "intervals. Frames are normalised by the utterance's own mean (and variance), or by the "
+        "mean and variance (standard) or quartiles (robust) of all training frames.",
         *drawn,
     )
 
@@ -140,7 +139,7 @@ def _distances(table: pd.DataFrame) -> Figure:
     trace["hovertemplate"] = "%{y}: %{x:.1f}<extra></extra>"
     layout = {
         "xaxis": charts.axis("robust Mahalanobis distance", rangemode="tozero"),
-        "yaxis": {"type": "category", "autorange": "reversed", "tickmode": "linear", "dtick": 1},
+        "yaxis": charts.names_axis("", most, tickangle=0, autorange="reversed"),
     }
     says = "How far an utterance's mean coefficients lie from the others of its session."
     return Figure("Outliers", says, [trace], layout, height=90 + 20 * len(most))

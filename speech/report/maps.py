@@ -45,7 +45,10 @@ def feature_map(table: pd.DataFrame, features: str, points_available: int) -> Fi
         sample = f" A sample of {wording.count(points_available)}, every speaker in proportion."
     points = {
         "views": {
-            called: {"x": views[name]["x"].round(3).tolist(), "y": views[name]["y"].round(3).tolist()}
+            called: {
+                "x": views[name]["x"].round(3).tolist(),
+                "y": views[name]["y"].round(3).tolist(),
+            }
             for name, called in VIEWS.items()
             if name in views
         },
@@ -66,7 +69,7 @@ def feature_map(table: pd.DataFrame, features: str, points_available: int) -> Fi
 
 def _bare() -> Attributes:
     # The axes of a map have no units.
-    return {name: {"showticklabels": False, "zeroline": False} for name in ("xaxis", "yaxis")}
+    return {name: {"visible": False} for name in ("xaxis", "yaxis")}
 
 
 def _groups(names: Sequence[str]) -> dict[str, Any]:

@@ -22,19 +22,28 @@ function coloured(part, colour) {
   return part;
 }
 
-function inPageStyle(layout, colour) {
+// As many names on an axis as there is room for: of the others, a reader learns by pointing.
+const NAME_WIDTH = 15;
+
+function inPageStyle(layout, colour, width) {
   const ink = colour("ink"), soft = colour("soft"), line = colour("line");
   const own = coloured(layout, colour);
   for (const name of Object.keys(own).filter((key) => /^[xy]axis/.test(key))) {
     own[name] = { gridcolor: line, zerolinecolor: line, linecolor: soft, tickcolor: soft,
       automargin: true, fixedrange: true, ...own[name] };
+    const { names } = own[name];
+    if (names) {
+      const room = name[0] === "x" ? width - 60 : Infinity;
+      Object.assign(own[name], { tickmode: "linear", dtick: Math.ceil((names * NAME_WIDTH) / room) });
+      delete own[name].names;
+    }
   }
   return {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", dragmode: false,
     font: { family: "system-ui, sans-serif", size: 13, color: ink },
     margin: { l: 8, r: 12, t: 8, b: 8 },
     hoverlabel: { bgcolor: colour("panel"), bordercolor: soft, font: { color: ink }, align: "left" },
-    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
+    legend: { orientation: "h", traceorder: "normal", x: 0, y: 1.02, yanchor: "bottom" },
     ...own,
   };
 }
@@ -46,7 +55,7 @@ function draw(place) {
   if (points) shown = mapTraces(place, points, colour);
   else shown = coloured(choices ? chosenTraces(place, traces, choices) : traces, colour);
   const config = { displayModeBar: false, responsive: true, doubleClick: "reset" };
-  return Plotly.react(place, shown, inPageStyle(layout, colour), config);
+  return Plotly.react(place, shown, inPageStyle(layout, colour, place.clientWidth), config);
 }
 
 // --- choices ---------------------------------------------------------------------------------

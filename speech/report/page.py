@@ -33,6 +33,8 @@ class Figure:
         As plotly.js takes them.
     height
         In CSS pixels.
+    square
+        Whether both axes mean the same kind of thing, and it should not be drawn wide.
     choices
         Traces among which a reader chooses, by the title of the choice and its names: only those
         of the chosen name are drawn, of the first one at first.
@@ -45,6 +47,7 @@ class Figure:
     traces: Sequence[Attributes]
     layout: Attributes
     height: int = 340
+    square: bool = False
     choices: Mapping[str, Mapping[str, Sequence[int]]] | None = None
     points: Mapping[str, Any] | None = None
 
@@ -168,8 +171,9 @@ def _block(block: Block, figures: list[Figure], level: int) -> str:
 
 def _figure(figure: Figure, place: int, level: int) -> str:
     label = escape(f"{figure.title}. {figure.says}", quote=True)
+    shape = ' class="square"' if figure.square else ""
     return (
-        f'<figure><figcaption><h{level} class="title">{escape(figure.title)}</h{level}>'
+        f'<figure{shape}><figcaption><h{level} class="title">{escape(figure.title)}</h{level}>'
         f"<p>{escape(figure.says)}</p></figcaption>"
         f'<div class="controls"></div>'
         f'<div class="plot" role="img" aria-label="{label}" data-figure="{place}" '

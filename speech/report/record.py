@@ -54,7 +54,8 @@ def what_was_run(run: Run, settings: Settings, revision: str | None) -> Section:
         f"{corpus['minutes']:,.0f} minutes",
         "Encoder": encoder_name(settings),
         "Results": f"SHA-256 {digest(run)[:16]} over all metrics",
-        "Revision": revision or "the commit whose metrics these are; a page that is itself a "
+        "Revision": revision
+        or "the commit whose metrics these are; a page that is itself a "
         "result cannot name the commit that will hold it. `python stages/report.py --to FILE` "
         "writes a copy that does.",
         "Python": platform.python_version(),
@@ -92,5 +93,3 @@ def settings_table(columns: Mapping[str, Settings], caption: str = "Settings") -
 
 def _shown(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False).strip('"')
-
-

@@ -1,5 +1,7 @@
 """The sections on both tasks: every model, the headline in full, every speaker."""
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from speech.params import Task
@@ -31,8 +33,8 @@ def section(run: Run, task: Task, settings: Settings) -> Section:
             models_figure({"": run.plot(f"{task}/models")}, task),
             _all_scores(run.plot(f"{task}/models")),
             *_confusion(run.plot(f"{task}/confusion"), task),
-            _roc(run.plot(f"{task}/roc"), task),
-            _reliability(run.plot(f"{task}/reliability")),
+            _roc(run.plot(f"{task}/roc"), task, features),
+            _reliability(run.plot(f"{task}/reliability"), f"{settings['model']} · {features}"),
             _by_length(run.plot(f"{task}/by_length")),
             _by_gender(run.plot(f"{task}/genders")),
             *_speakers(run.plot(f"{task}/speakers"), task),
@@ -99,7 +101,9 @@ def _all_scores(models: pd.DataFrame) -> Table:
 def _confusion(table: pd.DataFrame, task: Task) -> list[Block]:
     classes = sorted(set(table["actual"]) | set(table["predicted"]), key=lambda n: (len(n), n))
     right = (table["actual"] == table["predicted"]).sum()
-    says = f"{right:,} of {len(table):,} utterances are right. Each row adds up to all of its class."
+    says = (
+        f"{right:,} of {len(table):,} utterances are right. Each row adds up to all of its class."
+    )
     wrong = table[table["actual"] != table["predicted"]]
     pairs = wrong.groupby(["actual", "predicted"]).size().rename("times").reset_index()
     pairs = pairs.sort_values(["times", "actual", "predicted"], ascending=[False, True, True])
@@ -118,26 +122,26 @@ def _confusion(table: pd.DataFrame, task: Task) -> list[Block]:
         return [f"{says} A matrix of {len(classes)} classes would not be legible.", *listed]
     drawn = charts.confusion(table, classes)
     height = 260 if task == "gender" else max(320, 110 + 20 * len(classes))
-    return [Figure(f"Who is taken for whom, {task}", says, *drawn, height=height), *listed]
+    square = len(classes) <= charts.FEW
+    figure = Figure(f"Who is taken for whom, {task}", says, *drawn, height=height, square=square)
+    return [figure, *listed]
 
 
-def _of_systems(table: pd.DataFrame) -> dict[str, list[str]]:
-    """List the systems of each kind of features."""
-    pairs = table[["features", "system"]].drop_duplicates()
-    return {name: own["system"].tolist() for name, own in pairs.groupby("features", sort=False)}
+def _with_first(names: Iterable[str], first: str) -> list[str]:
+    """Put one name before the others."""
+    return sorted(names, key=lambda name: name != first)
 
 
-def _roc(table: pd.DataFrame, task: Task) -> Figure:
+def _roc(table: pd.DataFrame, task: Task, features: str) -> Figure:
     claim = {
         "gender": "“this is a woman”, at every threshold of the probability",
         "speaker": "“this is speaker X”, for every utterance and speaker, at every threshold",
     }[task]
     traces, choices = [charts.diagonal(0, 1, "chance")], {}
-    for kind, systems in _of_systems(table).items():
-        choices[wording.features(kind)] = [0, *range(len(traces), len(traces) + len(systems))]
-        for number, name in enumerate(systems):
-            own = table[table["system"] == name]
-            model = own["model"].iloc[0]
+    for kind in _with_first(table["features"].unique(), features):
+        by_model = table[table["features"] == kind].groupby("model", sort=False)
+        choices[wording.features(kind)] = [0, *range(len(traces), len(traces) + len(by_model))]
+        for number, (model, own) in enumerate(by_model):
             traces.append(
                 charts.line(
                     own["false_positive"].round(4),
@@ -153,15 +157,22 @@ def _roc(table: pd.DataFrame, task: Task) -> Figure:
         "xaxis": charts.axis("wrongly claimed", **charts.PERCENT, range=[-0.01, 1.01]),
         "yaxis": charts.axis("found", **charts.PERCENT, range=[-0.01, 1.02]),
     }
-    says = f"What share of true cases is found, against what share is wrongly claimed: {claim}."
-    chosen = {"Features": choices}
-    return Figure(f"ROC curves, {task}", says, traces, layout, height=400, choices=chosen)
+    return Figure(
+        f"ROC curves, {task}",
+        f"What share of true cases is found, against what share is wrongly claimed: {claim}. All "
+        "folds together, so a model whose probabilities drift between folds falls below chance.",
+        traces,
+        layout,
+        height=420,
+        square=True,
+        choices={"Features": choices},
+    )
 
 
-def _reliability(table: pd.DataFrame) -> Figure:
+def _reliability(table: pd.DataFrame, headline: str) -> Figure:
     own = table[table["level"] == "utterance"]
     traces, choices = [charts.diagonal(0, 1, "calibrated")], {}
-    for name in own["system"].unique():
+    for name in _with_first(own["system"].unique(), headline):
         bins = own[own["system"] == name]
         error = bins["expected_calibration_error"].iloc[0]
         choices[wording.system(name)] = [0, len(traces)]
@@ -187,13 +198,14 @@ def _reliability(table: pd.DataFrame) -> Figure:
         "bars: 95 % intervals over speakers.",
         traces,
         layout,
-        height=400,
+        height=420,
+        square=True,
         choices={"Model": choices},
     )
 
 
 def _by_length(table: pd.DataFrame) -> Figure:
-    drawn = charts.bars(table, "length", charts.axis("speech heard", tickangle=0), _share())
+    drawn = charts.bars(table, "length", charts.axis("speech heard", type="category"), _share())
     says = "Runs of that many seconds, with 95 % intervals over speakers; the last is whole ones."
     return Figure("Accuracy by seconds of speech", says, *drawn, height=300)
 
@@ -202,9 +214,8 @@ def _by_gender(table: pd.DataFrame) -> Figure:
     rows = table.assign(name=table["level"], group=table["gender"])
     names = {name: f"{name}s" for name in rows["name"].unique()}
     groups = {name: wording.GENDERS.get(name, name) for name in rows["group"].unique()}
-    drawn = charts.dots_with_intervals(
-        rows, names, groups, charts.axis("right", **charts.WHOLE_SHARE)
-    )
+    x = charts.axis("right", **charts.WHOLE_SHARE)
+    drawn = charts.dots_with_intervals(rows, names, groups, x, charts.GENDER_COLOURS)
     return Figure("Women and men apart", "With 95 % intervals over speakers.", *drawn)
 
 
@@ -242,8 +253,7 @@ def _speakers(table: pd.DataFrame, task: Task) -> list[Block]:
     trace = {"type": "bar", "x": worst["speaker_id"].tolist(), "marker": {"color": "@1"}}
     trace |= {"y": worst["utterance_accuracy"].round(4).tolist()}
     trace["hovertemplate"] = "speaker %{x}: %{y:.1%}<extra></extra>"
-    x = charts.axis("speaker", type="category", tickangle=-60, tickmode="linear", dtick=1)
-    layout = {"xaxis": x, "yaxis": _share()}
+    layout = {"xaxis": charts.names_axis("speaker", worst), "yaxis": _share()}
     return [Figure(title, says, [trace], layout, height=300), listed]
 
 
