@@ -11,6 +11,9 @@ from speech.params import Params
 from stages.console import run_stage
 from stages.paths import PLOTS
 
+VEGA_LITE = "5.21"
+"""What DVC's own templates and those in .dvc/plots are written for."""
+
 FRAME = """<!doctype html>
 <html lang="en">
 <head>
@@ -24,6 +27,15 @@ body > div { margin: 2rem 0; overflow-x: auto; }
 table { border-spacing: 15px; }
 </style>
 <script>%s</script>
+<script>
+const draw = vegaEmbed;
+vegaEmbed = (place, spec) => {
+  if (Object.keys(spec).length) return draw(place, spec);
+  const note = document.createElement("p");
+  note.textContent = `Nothing to draw for ${place.slice(1)}: its table has no rows.`;
+  document.querySelector(place).append(note);
+};
+</script>
 </head>
 <body>
 <h1>Plots</h1>
@@ -31,13 +43,14 @@ table { border-spacing: 15px; }
 </body>
 </html>
 """
-"""`{plot_divs}` is DVC's."""
+"""`{plot_divs}` is DVC's. Of a table without rows, such as outliers where there are none, DVC makes an
+empty drawing."""
 
 
 def bundle_vega(params: Params) -> str:  # noqa: ARG001
     """Write the frame."""
     path = PLOTS / "frame.html"
-    frame = FRAME % vl_convert.javascript_bundle()
+    frame = FRAME % vl_convert.javascript_bundle(vl_version=VEGA_LITE)
     write_text(path, frame)
     return f"{path}, {len(frame) / 1e6:.1f} MB, in which `dvc plots show` draws without a network"
 

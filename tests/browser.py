@@ -147,10 +147,10 @@ class Browser:
                 details = told["exceptionDetails"]
                 error = details.get("exception", {}).get("description", details["text"])
                 self.errors.append(error)
-            case "Runtime.consoleAPICalled" if told["type"] in ("error", "warning", "assert"):
+            case "Runtime.consoleAPICalled" if told["type"] in ("error", "assert"):
                 values = [str(one.get("value", one.get("description"))) for one in told["args"]]
                 self.errors.append(" ".join(values))
-            case "Log.entryAdded" if told["entry"]["level"] in ("error", "warning"):
+            case "Log.entryAdded" if told["entry"]["level"] == "error":
                 self.errors.append(told["entry"]["text"])
             case "Network.loadingFailed" if not told.get("canceled"):
                 self.errors.append(f"failed request: {told['errorText']}")
