@@ -23,7 +23,8 @@ FRAME = """<!doctype html>
 <style>
 body { margin: 0 auto; max-width: 74rem; padding: 1rem; background: #fff; color: #222;
   font: 1rem/1.5 system-ui, sans-serif; }
-body > div { margin: 2rem 0; overflow-x: auto; }
+/* Drawings have a width of their own: on a phone each scrolls by itself. */
+body > div { display: block !important; margin: 2rem 0; overflow-x: auto; }
 table { border-spacing: 15px; }
 </style>
 <script>%s</script>
@@ -43,8 +44,8 @@ vegaEmbed = (place, spec) => {
 </body>
 </html>
 """
-"""`{plot_divs}` is DVC's. Of a table without rows, such as outliers where there are none, DVC makes an
-empty drawing."""
+"""`{plot_divs}` is DVC's. Of a table without rows, such as outliers where there are none, DVC
+makes an empty drawing."""
 
 
 def bundle_vega(params: Params) -> str:  # noqa: ARG001

@@ -6,31 +6,45 @@ from pathlib import Path
 from typing import Any
 
 from speech.files import write_text
-from speech.params import Block, Params
+from speech.params import Params
+from speech.report.comparison import comparison
 from speech.report.run import Run
 from speech.report.whole import flattened, report
 from stages.console import run_stage
-from stages.paths import METRICS, PLOTS, REJECTED, UTTERANCES
+from stages.paths import PLOTS
+from stages.revisions import revision_here, run_at
 
 SETTINGS = (
     *("corpus", "subset", "encoder", "model", "models", "headline_features", "seed"),
     *("chunks", "folds", "mfcc", "pitch", "inputs", "analysis", "evaluate"),
     *("dummy", "logistic", "svm", "mlp", "cnn"),
-    *("audit_split", "probe", "learning_curve", "verification", "clusters"),
+    *("audit_split", "probe", "learning_curve", "verification", "clusters", "report"),
 )
 """Keys and blocks of params.yaml that the page lists."""
 
 
-def write_report(params: Params) -> str:
-    """Write the page of what lies in the working tree."""
-    page = report(Run(_read), _settings(params))
-    path = PLOTS / "report.html"
+def write_report(params: Params, against: str | None = None, to: Path | None = None) -> str:
+    """Write the page of what lies in the working tree, or one that compares it.
+
+    Parameters
+    ----------
+    params
+        The params.
+    against
+        Another revision.
+    to
+        Where a copy goes that is not the pipeline's own, and may say which commit it is of.
+    """
+    here = Run(lambda path: Path(path).read_bytes())
+    if against:
+        runs = {against: run_at(against), revision_here(): here}
+        path, page = to or PLOTS / "comparison.html", comparison(runs)
+    elif to:
+        path, page = to, report(here, _settings(params), revision_here())
+    else:
+        path, page = PLOTS / "report.html", report(here, _settings(params))
     write_text(path, page)
     return f"{path}, {len(page.encode()) / 1e6:.1f} MB, opens in any browser without a network"
-
-
-def _read(path: str) -> bytes:
-    return Path(path).read_bytes()
 
 
 def _settings(params: Params) -> dict[str, Any]:
@@ -43,4 +57,8 @@ def _settings(params: Params) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run_stage(write_report)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--against", metavar="REVISION", help="compare with a branch or commit")
+    parser.add_argument("--to", metavar="FILE", type=Path, help="a copy that names its commit")
+    arguments = parser.parse_args()
+    run_stage(partial(write_report, **vars(arguments)))

@@ -179,7 +179,8 @@ def main() -> None:
         printed = arguments.picture.suffix == ".pdf"
         picture = browser.pdf() if printed else browser.picture(arguments.top, arguments.height)
         arguments.picture.write_bytes(picture)
-        print("\n".join(browser.errors))
+        if browser.errors:
+            raise SystemExit("\n".join(browser.errors))
     finally:
         browser.close()
 

@@ -4,21 +4,30 @@ import pandas as pd
 from scipy.stats import norm
 
 from speech.report import charts, wording
-from speech.report.page import Block, Column, Figure, Section, Table
+from speech.report.listening import clips
+from speech.report.page import Block, Column, Figure, Html, Section, Table
 from speech.report.run import Run
 
 MOST_SUSPECTS = 20
 PROBITS = [0.001, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8]
 
 
-def section(run: Run) -> Section:
-    """Doubt the scores."""
+def section(run: Run, *, audio: bool) -> Section:
+    """Doubt the scores.
+
+    Parameters
+    ----------
+    run
+        The run.
+    audio
+        Whether those whose labels are most doubtful can be heard.
+    """
     return Section(
         "Audit",
         [
             _splits(run.plot("split_audit")),
             *_layers(run.plot("layers"), run.metrics("layers")),
-            *_labels(run.plot("gender/suspects")),
+            *_labels(run, audio=audio),
             _growth(run.plot("learning_curve")),
             _verification(run.plot("det"), run.metrics("verification")),
         ],
@@ -68,7 +77,10 @@ def _layers(table: pd.DataFrame, metrics: dict) -> list[Block]:
         f"{wording.percent(own['accuracy_in_use'])}."
         for task, own in metrics.items()
     ]
-    says = "By a linear head on each hidden state of wav2vec 2.0 (0: before the first layer); dotted: 95 % intervals."
+    says = (
+        "By a linear head on each hidden state of wav2vec 2.0 (0: before the first layer); dotted: "
+        "95 % intervals."
+    )
     return [Figure("What each layer knows", says, traces, layout), *told]
 
 
@@ -76,7 +88,8 @@ def _interval(scores: dict[str, float]) -> str:
     return wording.interval(*(scores[f"accuracy{end}"] for end in ("", "_low", "_high")))
 
 
-def _labels(table: pd.DataFrame) -> list[Block]:
+def _labels(run: Run, *, audio: bool) -> list[Block]:
+    table = run.plot("gender/suspects")
     suspects = table.loc[table["suspect"], "speaker_id"].tolist()
     told = "No speaker's label is doubted by every kind of features."
     if suspects:
@@ -96,6 +109,9 @@ def _labels(table: pd.DataFrame) -> list[Block]:
     }
     shown = {name: column for name, column in columns.items() if name in table.columns}
     first = table.head(MOST_SUSPECTS)
+    if audio:
+        first = first.assign(clip=first["speaker_id"].map(clips(run, first["speaker_id"].tolist())))
+        shown["clip"] = Column("Listen", Html)
     caption = f"Labels, the {len(first)} most doubtful of {len(table)}"
     return [told, Table(caption, first, shown, folded=True)]
 

@@ -17,7 +17,9 @@ ALGORITHMS = {
     "one_cluster": "all in one cluster",
     "truth": "true labels",
 }
-LABELS = ("speaker", "chapter", "gender")
+DRAWN = {"kmeans": "k-means", "agglomerative": "Ward", "hdbscan": "HDBSCAN"}
+DRAWN |= {"kmeans_2": "k-means, 2", "agglomerative_2": "Ward, 2"}
+"""The first two with as many clusters as there are speakers, the last two with two."""
 
 
 def section(run: Run) -> Section:
@@ -44,13 +46,12 @@ def section(run: Run) -> Section:
 
 def _agreement(tables: dict[str, pd.DataFrame]) -> Figure:
     both = pd.concat([table.assign(kind=kind) for kind, table in tables.items()])
-    drawn = ["kmeans", "agglomerative", "hdbscan"]
-    rand = both[(both["score"] == "ari") & both["algorithm"].isin(drawn)]
+    rand = both[(both["score"] == "ari") & both["algorithm"].isin(DRAWN)]
     traces = []
     for number, kind in enumerate(tables, 1):
         own = rand[rand["kind"] == kind]
         x = [
-            own["algorithm"].map(lambda name: maps.CLUSTERINGS[name]).tolist(),
+            own["algorithm"].map(DRAWN).tolist(),
             own["label"].tolist(),
         ]
         # Algorithms within labels: what a cluster agrees with is the question.
@@ -60,7 +61,10 @@ def _agreement(tables: dict[str, pd.DataFrame]) -> Figure:
         traces.append(trace)
     layout = {"xaxis": {"type": "multicategory", "tickangle": -60}, "barmode": "group"}
     layout["yaxis"] = charts.axis("adjusted Rand index")
-    says = "Adjusted Rand index: 1 where clusters and labels are the same partition, 0 by chance."
+    says = (
+        "Adjusted Rand index: 1 where clusters and labels are the same partition, 0 by chance. "
+        "k-means and Ward's method are given the number of speakers, or 2; HDBSCAN finds a number."
+    )
     return Figure("What clusters agree with", says, traces, layout, height=380)
 
 

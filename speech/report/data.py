@@ -89,8 +89,7 @@ def _lengths(utterances: pd.DataFrame) -> Figure:
     seconds = utterances["seconds"]
     says = f"Median {seconds.median():.1f} s, the longest {seconds.max():.1f} s."
     # Counted here: a large corpus has more utterances than a page should carry.
-    edges = pd.cut(seconds, 40) if seconds.nunique() > 1 else pd.cut(seconds, 1)
-    counts = edges.value_counts(sort=False)
+    counts = pd.cut(seconds, 40).value_counts(sort=False)
     middles = [round((step.left + step.right) / 2, 3) for step in counts.index]
     trace = {"type": "bar", "x": middles, "y": counts.tolist(), "marker": {"color": "@1"}}
     trace["hovertemplate"] = "about %{x:.1f} s: %{y} utterances<extra></extra>"

@@ -42,7 +42,7 @@ def _effects(effects: pd.DataFrame) -> Figure:
         effects,
         "coefficient",
         charts.names_axis("coefficient", effects),
-        charts.axis("Cohen's d (women − men)"),
+        charts.axis("Cohen's d, women to men"),
         show=".2f",
     )
     return Figure(

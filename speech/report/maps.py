@@ -73,7 +73,7 @@ def _bare() -> Attributes:
 
 
 def _groups(names: Sequence[str]) -> dict[str, Any]:
-    """Number the groups that points belong to; noise is -1."""
+    """Give every group a number; noise is -1."""
     known = sorted({name for name in names if name != NOISE}, key=lambda name: (len(name), name))
     place = {name: number for number, name in enumerate(known)} | {NOISE: -1}
     return {"of": [place[name] for name in names], "names": known}

@@ -194,9 +194,9 @@ def _table(table: Table) -> str:
             for value, column, kind in zip(values, table.columns.values(), kinds, strict=True)
         )
         rows.append(f"<tr>{cells}</tr>")
-    caption = escape(table.caption)
+    caption = escape(table.caption, quote=True)
     inner = (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(table.caption, True)}">'
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{caption}">'
         f"<table><caption>{caption}</caption><thead><tr>{heads}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )

@@ -13,9 +13,15 @@ import pandas as pd
 from speech.report.answer import Settings, corpus_name, encoder_name
 from speech.report.page import Column, Html, Section, Table
 from speech.report.run import Run
+from speech.report.wording import UNKNOWN
 
 PACKAGES = ("numpy", "scipy", "scikit-learn", "pandas", "torch", "transformers", "tensorflow")
 PACKAGES += ("keras", "praat-parselmouth", "soundfile", "dvc", "plotly")
+
+NO_REVISION = (
+    "the commit that holds these metrics. The digest of this page is a part of that commit, so the "
+    "page cannot name it; a copy made by python stages/report.py --to FILE does."
+)
 
 LIMITS = (
     "Gender here is a label: the F or M on record. It is not an identity.",
@@ -54,14 +60,14 @@ def what_was_run(run: Run, settings: Settings, revision: str | None) -> Section:
         f"{corpus['minutes']:,.0f} minutes",
         "Encoder": encoder_name(settings),
         "Results": f"SHA-256 {digest(run)[:16]} over all metrics",
-        "Revision": revision
-        or "the commit whose metrics these are; a page that is itself a "
-        "result cannot name the commit that will hold it. `python stages/report.py --to FILE` "
-        "writes a copy that does.",
+        "Revision": revision or NO_REVISION,
         "Python": platform.python_version(),
         "Packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
     }
-    return Section("What was run", [definitions(facts), settings_table({"value": settings})])
+    return Section(
+        "What was run",
+        [definitions(facts), settings_table({"Value": settings}, "Settings, as in params.yaml")],
+    )
 
 
 METRICS = ("corpus", "split", "mfcc", "clusters_mfcc", "clusters_wav2vec2", "gender", "speaker")
@@ -81,14 +87,16 @@ def definitions(facts: Mapping[str, str]) -> Html:
     return Html(f"<dl>{''.join(pairs)}</dl>")
 
 
-def settings_table(columns: Mapping[str, Settings], caption: str = "Settings") -> Table:
+def settings_table(
+    columns: Mapping[str, Settings], caption: str = "Settings", *, folded: bool = True
+) -> Table:
     """List settings, one row per key and one column per run."""
     keys = list(dict.fromkeys(key for settings in columns.values() for key in settings))
     frame = pd.DataFrame({"key": keys})
     for name, settings in columns.items():
-        frame[name] = [_shown(settings[key]) if key in settings else "–" for key in keys]
-    headings = {"key": Column("Key in params.yaml")} | {name: Column(name) for name in columns}
-    return Table(caption, frame, headings, folded=True)
+        frame[name] = [_shown(settings[key]) if key in settings else UNKNOWN for key in keys]
+    headings = {"key": Column("Key")} | {name: Column(name) for name in columns}
+    return Table(caption, frame, headings, folded=folded)
 
 
 def _shown(value: Any) -> str:

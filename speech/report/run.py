@@ -21,16 +21,32 @@ class Run:
 
     Parameters
     ----------
-    read
+    open
         Gives the bytes of a file by its path from the root of the repository, and raises
         `FileNotFoundError` where it is not.
+    remedy
+        What to do about a file that is not there.
     """
 
-    read: Callable[[str], bytes]
+    open: Callable[[str], bytes]
+    remedy: str = "run `dvc repro` to make it"
+
+    def read(self, path: str) -> bytes:
+        """Read a file.
+
+        Raises
+        ------
+        UserError
+            If it is not there.
+        """
+        try:
+            return self.open(path)
+        except FileNotFoundError:
+            raise UserError(f"{path}: no such file; {self.remedy}.") from None
 
     def metrics(self, name: str) -> dict[str, Any]:
         """Read ``metrics/<name>.json``."""
-        return json.loads(self._bytes(f"metrics/{name}.json"))
+        return json.loads(self.read(f"metrics/{name}.json"))
 
     def plot(self, name: str) -> pd.DataFrame:
         """Read ``plots/<name>.csv``, names as text."""
@@ -38,7 +54,7 @@ class Run:
 
     def utterances(self) -> pd.DataFrame:
         """Read the corpus's table, one row per usable utterance."""
-        return pd.read_parquet(io.BytesIO(self._bytes("data/utterances.parquet")))
+        return pd.read_parquet(io.BytesIO(self.read("data/utterances.parquet")))
 
     def rejected(self) -> pd.DataFrame:
         """Read the table of files that could not be used, and why."""
@@ -46,14 +62,8 @@ class Run:
 
     def settings(self) -> dict[str, Any]:
         """Read params.yaml, nested as it is."""
-        return yaml.safe_load(self._bytes("params.yaml"))
+        return yaml.safe_load(self.read("params.yaml"))
 
     def _csv(self, path: str) -> pd.DataFrame:
         names = dict.fromkeys(NAMES, str)
-        return pd.read_csv(io.BytesIO(self._bytes(path)), converters=names)
-
-    def _bytes(self, path: str) -> bytes:
-        try:
-            return self.read(path)
-        except FileNotFoundError:
-            raise UserError(f"{path}: no such file; run `dvc repro` to make it.") from None
+        return pd.read_csv(io.BytesIO(self.read(path)), converters=names)

@@ -34,7 +34,7 @@ def report(run: Run, settings: Settings, revision: str | None = None) -> str:
             scores.section(run, "gender", settings),
             scores.section(run, "speaker", settings),
             clusters.section(run),
-            audit.section(run),
+            audit.section(run, audio=settings["report.audio"]),
             record.limits(),
             record.what_was_run(run, settings, revision),
         ],

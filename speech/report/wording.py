@@ -21,7 +21,8 @@ SPLITS = {
     "chapter-disjoint": "chapters apart",
     "speaker-disjoint": "speakers apart",
 }
-UNKNOWN = "–"
+UNKNOWN = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
 
 
 def model(name: str) -> str:
@@ -49,7 +50,13 @@ def number(value: float | None, digits: int = 2) -> str:
     """Write a number; one that is not defined is a dash."""
     if value is None or math.isnan(value):
         return UNKNOWN
-    return f"{value:,.{digits}f}".replace("-", "−")
+    return f"{value:,.{digits}f}".replace("-", MINUS)
+
+
+def signed(value: float | None, digits: int) -> str:
+    """Write a change with its sign: +2.1."""
+    shown = number(value, digits)
+    return f"+{shown}" if value is not None and value > 0 else shown
 
 
 def count(value: float) -> str:
