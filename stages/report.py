@@ -37,7 +37,7 @@ def write_report(params: Params, against: str | None = None, to: Path | None = N
     """
     here = Run(lambda path: Path(path).read_bytes())
     if against:
-        runs = {against: run_at(against), revision_here(): here}
+        runs = {against: run_at(against), f"here ({revision_here()})": here}
         path, page = to or PLOTS / "comparison.html", comparison(runs)
     elif to:
         path, page = to, report(here, _settings(params), revision_here())

@@ -13,10 +13,10 @@ from speech.report.run import Run
 
 def revision_here() -> str:
     """Name the commit that is checked out, and say whether tracked files have changed since."""
-    commit = _git("rev-parse", "--short=12", "HEAD")
+    commit = _git("rev-parse", "--short", "HEAD")
     if not commit:
         return "not a git repository"
-    return f"{commit} and changes" if _git("status", "--short", "-uno") else commit
+    return f"{commit} + changes" if _git("status", "--short", "-uno") else commit
 
 
 def run_at(revision: str) -> Run:
