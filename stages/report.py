@@ -8,11 +8,13 @@ from typing import Any
 from speech.files import write_text
 from speech.params import Params
 from speech.report.comparison import comparison
-from speech.report.run import Run
+from speech.report.run import Places, Run
 from speech.report.whole import flattened, report
 from stages.console import run_stage
-from stages.paths import PLOTS
+from stages.paths import CORPUS_AUDIO, METRICS, PARAMS, PLOTS, REJECTED, UTTERANCES
 from stages.revisions import revision_here, run_at
+
+PLACES = Places(PARAMS, UTTERANCES, REJECTED, CORPUS_AUDIO, METRICS, PLOTS)
 
 SETTINGS = (
     *("corpus", "subset", "encoder", "model", "models", "headline_features", "seed"),
@@ -35,9 +37,9 @@ def write_report(params: Params, against: str | None = None, to: Path | None = N
     to
         Where a copy goes that is not the pipeline's own, and may say which commit it is of.
     """
-    here = Run(lambda path: Path(path).read_bytes())
+    here = Run(Path.read_bytes, PLACES)
     if against:
-        runs = {against: run_at(against), f"here ({revision_here()})": here}
+        runs = {against: run_at(against, PLACES), f"here ({revision_here()})": here}
         path, page = to or PLOTS / "comparison.html", comparison(runs)
     elif to:
         path, page = to, report(here, _settings(params), revision_here())

@@ -1,6 +1,7 @@
 """Results of other revisions than the working tree's: metrics from git, tables from DVC's cache."""
 
 import subprocess
+from pathlib import Path
 
 from dvc.api import DVCFileSystem
 from dvc.exceptions import DvcException
@@ -8,7 +9,7 @@ from dvc_data.index import DataIndexDirError
 from scmrepo.exceptions import SCMError
 
 from speech.errors import UserError
-from speech.report.run import Run
+from speech.report.run import Places, Run
 
 
 def revision_here() -> str:
@@ -19,8 +20,15 @@ def revision_here() -> str:
     return f"{commit} + changes" if _git("status", "--short", "-uno") else commit
 
 
-def run_at(revision: str) -> Run:
+def run_at(revision: str, places: Places) -> Run:
     """Give what the run of another revision left.
+
+    Parameters
+    ----------
+    revision
+        A branch, a tag or a commit.
+    places
+        Where everything lies.
 
     Raises
     ------
@@ -35,13 +43,13 @@ def run_at(revision: str) -> Run:
             f"--against {revision}: git knows no such revision; name a branch, a tag or a commit."
         ) from None
 
-    def read(path: str) -> bytes:
+    def read(path: Path) -> bytes:
         try:
-            return files.read_bytes(path)
+            return files.read_bytes(path.as_posix())
         except DataIndexDirError:
             raise FileNotFoundError(path) from None
 
-    return Run(read, f"check out {revision} and run `dvc repro` there")
+    return Run(read, places, f"check out {revision} and run `dvc repro` there")
 
 
 def _git(*arguments: str) -> str:

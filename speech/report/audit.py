@@ -68,7 +68,7 @@ def _layers(table: pd.DataFrame, metrics: dict) -> list[Block]:
         more = {"mode": "lines+markers", "hovertemplate": told}
         traces.append(charts.line(x, y, task, colour, **more))
     layout = {
-        "xaxis": charts.axis("hidden state", tickformat="d"),
+        "xaxis": charts.whole_numbers("hidden state", table["layer"].max()),
         "yaxis": charts.axis("utterances right", **charts.WHOLE_SHARE),
     }
     told = [

@@ -26,6 +26,11 @@ def axis(title: str, **more: Any) -> Attributes:
     return {"title": {"text": title}, **more}
 
 
+def whole_numbers(title: str, largest: int) -> Attributes:
+    """Make an axis that has no ticks between whole numbers."""
+    return axis(title, dtick=max(1, round(largest / 6)))
+
+
 def names_axis(title: str, names: Sequence[Any], **more: Any) -> Attributes:
     """Make an axis of names, which the page's script thins out where there is no room."""
     return axis(title, type="category", tickangle=-60, names=len(names)) | more

@@ -30,10 +30,7 @@ def clips(run: Run, speakers: list[str]) -> dict[str, Html]:
     """
     utterances = run.utterances().sort_values("utterance_id")
     first = utterances.drop_duplicates("speaker_id").set_index("speaker_id")["path"]
-    return {
-        speaker: _player(run.read(f"data/corpus/audio/{first[speaker]}"), speaker)
-        for speaker in speakers
-    }
+    return {speaker: _player(run.recording(first[speaker]), speaker) for speaker in speakers}
 
 
 def _player(recording: bytes, speaker: str) -> Html:

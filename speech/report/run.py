@@ -4,7 +4,8 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pandas as pd
 import yaml
@@ -15,6 +16,17 @@ NAMES = ("utterance_id", "speaker_id", "chapter_id", "actual", "predicted", "lab
 """Columns that hold names, though they may look like numbers or like nothing at all (NA)."""
 
 
+class Places(NamedTuple):
+    """Where the stages leave what the page tells, from the root of the repository."""
+
+    params: Path
+    utterances: Path
+    rejected: Path
+    audio: Path
+    metrics: Path
+    plots: Path
+
+
 @dataclass(frozen=True)
 class Run:
     """What a run left, wherever it lies.
@@ -22,16 +34,18 @@ class Run:
     Parameters
     ----------
     open
-        Gives the bytes of a file by its path from the root of the repository, and raises
-        `FileNotFoundError` where it is not.
+        Gives the bytes of a file, and raises `FileNotFoundError` where it is not.
+    places
+        Where everything lies.
     remedy
         What to do about a file that is not there.
     """
 
-    open: Callable[[str], bytes]
+    open: Callable[[Path], bytes]
+    places: Places
     remedy: str = "run `dvc repro` to make it"
 
-    def read(self, path: str) -> bytes:
+    def read(self, path: Path) -> bytes:
         """Read a file.
 
         Raises
@@ -45,25 +59,29 @@ class Run:
             raise UserError(f"{path}: no such file; {self.remedy}.") from None
 
     def metrics(self, name: str) -> dict[str, Any]:
-        """Read ``metrics/<name>.json``."""
-        return json.loads(self.read(f"metrics/{name}.json"))
+        """Read the metrics of that name."""
+        return json.loads(self.read(self.places.metrics / f"{name}.json"))
 
     def plot(self, name: str) -> pd.DataFrame:
-        """Read ``plots/<name>.csv``, names as text."""
-        return self._csv(f"plots/{name}.csv")
+        """Read the table of a plot, names as text."""
+        return self._csv(self.places.plots / f"{name}.csv")
+
+    def recording(self, path: str) -> bytes:
+        """Read a recording by its path in the table of utterances."""
+        return self.read(self.places.audio / path)
 
     def utterances(self) -> pd.DataFrame:
         """Read the corpus's table, one row per usable utterance."""
-        return pd.read_parquet(io.BytesIO(self.read("data/utterances.parquet")))
+        return pd.read_parquet(io.BytesIO(self.read(self.places.utterances)))
 
     def rejected(self) -> pd.DataFrame:
         """Read the table of files that could not be used, and why."""
-        return self._csv("data/rejected.csv")
+        return self._csv(self.places.rejected)
 
     def settings(self) -> dict[str, Any]:
-        """Read params.yaml, nested as it is."""
-        return yaml.safe_load(self.read("params.yaml"))
+        """Read the params, nested as they are."""
+        return yaml.safe_load(self.read(self.places.params))
 
-    def _csv(self, path: str) -> pd.DataFrame:
+    def _csv(self, path: Path) -> pd.DataFrame:
         names = dict.fromkeys(NAMES, str)
         return pd.read_csv(io.BytesIO(self.read(path)), converters=names)

@@ -116,7 +116,9 @@ def _confusion(table: pd.DataFrame, task: Task) -> list[Block]:
             "predicted": Column("Taken for"),
             "times": Column("Utterances", wording.count, numeric=True),
         }
-        caption = f"The {len(most)} most frequent of {wording.plural(len(pairs), 'confusion')}"
+        caption = wording.plural(len(pairs), "confusion")
+        if len(most) < len(pairs):
+            caption = f"The {len(most)} most frequent of {caption}"
         listed = [Table(caption, most, columns, folded=len(classes) <= MOST_CLASSES)]
     if len(classes) > MOST_CLASSES:
         return [f"{says} A matrix of {len(classes)} classes would not be legible.", *listed]
@@ -278,7 +280,7 @@ def _training(table: pd.DataFrame) -> list[Block]:
             traces.append(charts.line(x, y, part, parts.get(part, "@3"), **more))
         choices[wording.system(name)] = list(range(start, len(traces)))
     layout = {
-        "xaxis": charts.axis("epoch", tickformat="d"),
+        "xaxis": charts.whole_numbers("epoch", table["epoch"].max()),
         "yaxis": charts.axis("loss", rangemode="tozero"),
     }
     return [

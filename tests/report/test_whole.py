@@ -14,17 +14,18 @@ from speech.report.comparison import comparison
 from speech.report.run import Run
 from speech.report.whole import flattened, report
 from speech.report.wording import MINUS
+from stages.report import PLACES
 
 SIZES = [3, 24, 500]
 
 
 def run_of(files):
     def read(path):
-        if path not in files:
+        if path.as_posix() not in files:
             raise FileNotFoundError(path)
-        return files[path]
+        return files[path.as_posix()]
 
-    return Run(read)
+    return Run(read, PLACES)
 
 
 def page_of(speakers, revision=None, **settings):
