@@ -1,4 +1,4 @@
-"""What people look at: the page of the run and DVC's plots, opened in a browser without a network."""
+"""What people look at: the run's page and DVC's plots, in a browser without a network."""
 
 import json
 import re
@@ -73,7 +73,8 @@ def test_the_keyboard_reaches_every_control(browser, finished):
 
 def test_a_map_is_coloured_by_what_a_reader_chooses(browser, finished):
     open_report(browser, finished)
-    colours = "[...new Set([...place.querySelectorAll('.points path')].map((dot) => dot.style.fill))].length"
+    dots = "[...place.querySelectorAll('.points path')]"
+    colours = f"new Set({dots}.map((dot) => dot.style.fill)).size"
     browser.run(
         "window.place = [...document.querySelectorAll('.plot')].find((plot) => "
         "plot.parentElement.querySelector('.key')); "
@@ -87,8 +88,8 @@ def test_a_map_is_coloured_by_what_a_reader_chooses(browser, finished):
     assert browser.run("choose('gender').getAttribute('aria-pressed')") == "false"
     # Eight speakers: seven colours, then other shapes.
     assert browser.run(colours) == 7
-    dots = browser.run("place.querySelectorAll('.points path').length")
-    assert dots == json.loads((finished.root / "metrics/clusters_mfcc.json").read_text())["points"]
+    metrics = json.loads((finished.root / "metrics/clusters_mfcc.json").read_text("utf-8"))
+    assert browser.run(f"{dots}.length") == metrics["points"]
 
 
 def test_a_table_is_sorted_by_the_column_that_is_pressed(browser, finished):
