@@ -5,6 +5,8 @@ const figures = JSON.parse(document.getElementById("figures").textContent);
 const places = [...document.querySelectorAll(".plot")];
 const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "x", "star", "pentagon", "cross"];
 const COLOURS = 8;
+const paper = matchMedia("print");
+const PAPER_WIDTH = 680;
 const IN_THE_KEY = 8;
 
 function colours() {
@@ -44,6 +46,7 @@ function inPageStyle(layout, colour, width) {
     margin: { l: 8, r: 12, t: 8, b: 8 },
     hoverlabel: { bgcolor: colour("panel"), bordercolor: soft, font: { color: ink }, align: "left" },
     legend: { orientation: "h", traceorder: "normal", x: 0, y: 1.02, yanchor: "bottom" },
+    ...(paper.matches ? { width } : {}),
     ...own,
   };
 }
@@ -54,8 +57,9 @@ function draw(place) {
   let shown;
   if (points) shown = mapTraces(place, points, colour);
   else shown = coloured(choices ? chosenTraces(place, traces, choices) : traces, colour);
+  const width = paper.matches ? Math.min(place.clientWidth, PAPER_WIDTH) : place.clientWidth;
   const config = { displayModeBar: false, responsive: true, doubleClick: "reset" };
-  return Plotly.react(place, shown, inPageStyle(layout, colour, place.clientWidth), config);
+  return Plotly.react(place, shown, inPageStyle(layout, colour, width), config);
 }
 
 // --- choices ---------------------------------------------------------------------------------
@@ -227,7 +231,4 @@ for (const place of places) {
 })(0);
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
-matchMedia("print").addEventListener("change", drawAll);
-addEventListener("beforeprint", () => {
-  for (const folded of document.querySelectorAll("details")) folded.open = true;
-});
+paper.addEventListener("change", drawAll);
