@@ -31,7 +31,8 @@ table { border-spacing: 15px; }
 <script>
 const draw = vegaEmbed;
 vegaEmbed = (place, spec) => {
-  if (Object.keys(spec).length) return draw(place, spec);
+  // On a canvas, because maps of thousands of dots are slow as SVG.
+  if (Object.keys(spec).length) return draw(place, spec, { renderer: "canvas" });
   const note = document.createElement("p");
   note.textContent = `Nothing to draw for ${place.slice(1)}: its table has no rows.`;
   document.querySelector(place).append(note);

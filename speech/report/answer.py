@@ -1,6 +1,7 @@
 """The first screen: what was asked, what came out, and how far it can be trusted, in words."""
 
 from html import escape
+from pathlib import PurePath
 from typing import Any
 
 from speech.params import SAMPLE
@@ -38,13 +39,15 @@ def corpus_name(settings: Settings) -> str:
     corpus = settings["corpus"]
     if corpus == SAMPLE:
         return "The synthesised sample corpus"
-    return " and ".join(corpus) if isinstance(corpus, list) else str(corpus).rstrip("/")
+    return " and ".join(corpus) if isinstance(corpus, list) else PurePath(corpus).name
 
 
 def encoder_name(settings: Settings) -> str:
     """Name the encoder."""
     encoder = settings["encoder"]
-    return "the untrained sample encoder" if encoder == SAMPLE else str(encoder)
+    if encoder == SAMPLE:
+        return "the untrained sample encoder"
+    return PurePath(encoder).name if PurePath(encoder).is_absolute() else encoder
 
 
 def warnings(settings: Settings) -> list[Block]:

@@ -1,10 +1,11 @@
 """The kinds of drawings on the page, each from a table: plain data for plotly.js."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from speech.report import wording
 from speech.report.page import Attributes
 
 PERCENT: Attributes = {"tickformat": ".0%"}
@@ -73,7 +74,7 @@ def dots_with_intervals(
         shift = 0.6 * ((number + 0.5) / len(groups) - 0.5)
         places = [list(names).index(name) + shift for name in own.index]
         told = [
-            f"{names[name]}, {called}: {row.value:.1%} [{row.low:.1%}, {row.high:.1%}]"
+            f"{names[name]}, {called}: {wording.interval(row.value, row.low, row.high)}"
             for name, row in zip(own.index, own.itertuples(), strict=True)
         ]
         trace = {"type": "scatter", "mode": "markers", "x": values(own["value"]), "y": places}
@@ -96,7 +97,11 @@ def error_bars(table: pd.DataFrame, colour: str) -> Attributes:
 
 
 def bars(
-    table: pd.DataFrame, name: str, x: Attributes, y: Attributes, show: str = ".1%"
+    table: pd.DataFrame,
+    name: str,
+    x: Attributes,
+    y: Attributes,
+    show: Callable[[float], str] = wording.percent,
 ) -> tuple[list[Attributes], Attributes]:
     """Draw a bar with its interval for each row, in the order of the table.
 
@@ -112,7 +117,7 @@ def bars(
         How a value is written where a reader points.
     """
     told = [
-        f"{row[name]}: {row['value']:{show}} [{row['low']:{show}}, {row['high']:{show}}]"
+        f"{row[name]}: {show(row['value'])} [{show(row['low'])}, {show(row['high'])}]"
         for _, row in table.iterrows()
     ]
     trace = {"type": "bar", "x": table[name].astype(str).tolist(), "y": values(table["value"])}

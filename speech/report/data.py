@@ -102,6 +102,5 @@ def _rejected(run: Run) -> list[Block]:
     if rejected.empty:
         return ["Every audio file could be used."]
     columns = {name: Column(name.replace("_", " ").capitalize()) for name in rejected.columns}
-    return [
-        Table(f"{len(rejected):,} files that could not be used", rejected, columns, folded=True)
-    ]
+    caption = f"{wording.plural(len(rejected), 'file')} left out, of one task or of both"
+    return [Table(caption, rejected, columns, folded=True)]

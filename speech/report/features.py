@@ -43,7 +43,7 @@ def _effects(effects: pd.DataFrame) -> Figure:
         "coefficient",
         charts.names_axis("coefficient", effects),
         charts.axis("Cohen's d, women to men"),
-        show=".2f",
+        show=wording.number,
     )
     return Figure(
         "How far each coefficient separates women from men",
@@ -58,7 +58,7 @@ def _correlation(correlation: pd.DataFrame) -> Figure:
         "coefficient",
         charts.names_axis("coefficient", correlation),
         charts.axis("point-biserial r", range=[-1.02, 1.02]),
-        show=".2f",
+        show=wording.number,
     )
     return Figure(
         "Correlation of each coefficient with gender",

@@ -37,7 +37,8 @@ def feature_map(table: pd.DataFrame, features: str, points_available: int) -> Fi
         },
     }
     about = [
-        f"{row.utterance_id}<br>speaker {row.speaker_id} ({row.gender}), chapter {row.chapter_id}"
+        f"{row.utterance_id}<br>speaker {row.speaker_id} ({wording.name(row.gender)}), "
+        f"chapter {row.chapter_id}"
         for row in first.itertuples()
     ]
     sample = ""

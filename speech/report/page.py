@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from typing import Any, NamedTuple
 
 import pandas as pd
 from plotly.offline import get_plotlyjs
+
+from speech.report import wording
 
 Attributes = dict[str, Any]
 """Of plotly.js: a trace, a layout, or a part of one. A colour may be one of the page's own, which
@@ -56,7 +58,7 @@ class Column(NamedTuple):
     """A column of a table: its heading, and how its values are shown."""
 
     heading: str
-    show: Callable[[Any], str] = str
+    show: Callable[[Any], str] = wording.name
     numeric: bool = False
 
 
@@ -91,7 +93,6 @@ class Section:
 
     title: str
     blocks: Sequence[Block]
-    parts: Sequence["Section"] = field(default=())
 
     @property
     def anchor(self) -> str:
@@ -122,7 +123,7 @@ def page(title: str, lead: Sequence[Block], sections: Sequence[Section]) -> str:
         f"<header><h1>{escape(title)}</h1>{_blocks(lead, figures, 2)}</header>",
         f'<nav aria-label="Sections"><ul>{links}</ul></nav>' if len(sections) > 1 else "",
         "<main>",
-        *(_section(section, figures, 2) for section in sections),
+        *(_section(section, figures) for section in sections),
         "</main>",
     ]
     drawn = [
@@ -134,21 +135,25 @@ def page(title: str, lead: Sequence[Block], sections: Sequence[Section]) -> str:
         first=sections[0].anchor,
         style=_own("page.css"),
         body="\n".join(body),
-        # A closing tag within the data would end the script element.
-        figures=json.dumps(drawn, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/"),
+        figures=_embedded(drawn),
         plotly=get_plotlyjs() if figures else "",
         script=_own("page.js"),
     )
+
+
+def _embedded(data: Any) -> str:
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    # A closing tag within the data would end the script element.
+    return text.replace("</", "<\\/")
 
 
 def _own(name: str) -> str:
     return files(__package__).joinpath(name).read_text("utf-8")
 
 
-def _section(section: Section, figures: list[Figure], level: int) -> str:
-    inner = _blocks(section.blocks, figures, level + 1)
-    inner += "".join(_section(part, figures, level + 1) for part in section.parts)
-    head = f'<h{level} id="{section.anchor}">{escape(section.title)}</h{level}>'
+def _section(section: Section, figures: list[Figure]) -> str:
+    head = f'<h2 id="{section.anchor}">{escape(section.title)}</h2>'
+    inner = _blocks(section.blocks, figures, 3)
     return f'<section aria-labelledby="{section.anchor}">{head}{inner}</section>'
 
 

@@ -179,7 +179,8 @@ def _reliability(table: pd.DataFrame, headline: str) -> Figure:
         error = bins["expected_calibration_error"].iloc[0]
         choices[wording.system(name)] = [0, len(traces)]
         told = [
-            f"says {row.confidence:.1%}, right {row.value:.1%} [{row.low:.1%}, {row.high:.1%}]; "
+            f"says {wording.percent(row.confidence)}, right "
+            f"{wording.interval(row.value, row.low, row.high)}; "
             f"{row.rows:,} utterances"
             for row in bins.itertuples()
         ]

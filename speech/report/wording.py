@@ -2,6 +2,9 @@
 
 import math
 from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
 
 MODELS = {
     "dummy": "naive baseline",
@@ -44,6 +47,11 @@ def system(name: str) -> str:
     """Name a model with its features, which the tables write ``model · features``."""
     of_model, _, of_features = name.partition(" · ")
     return f"{short_model(of_model)} · {features(of_features)}"
+
+
+def name(value: Any) -> str:
+    """Write a name; one that is not on record is a dash."""
+    return UNKNOWN if pd.isna(value) else str(value)
 
 
 def number(value: float | None, digits: int = 2) -> str:

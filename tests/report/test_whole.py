@@ -1,9 +1,11 @@
 """The page of a run: it answers first, reads with 3 speakers and with 500, and is one file."""
 
+import io
 import json
 import re
 from html.parser import HTMLParser
 
+import pandas as pd
 import plotly.graph_objects
 import pytest
 from made_up import files_of_a_run
@@ -192,6 +194,21 @@ def test_names_that_look_like_markup_are_shown_as_they_are():
     page = report(run, flattened(run.settings()))
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+def test_what_is_not_known_is_a_dash_and_never_breaks_the_page():
+    files = files_of_a_run(3)
+    for path, content in files.items():
+        if path.endswith(".csv") and path.startswith("plots"):
+            unknown = {"low", "high", "median_f0_hz"}
+            if path.endswith(("_map.csv", "speaker/speakers.csv")):
+                unknown.add("gender")
+            table = pd.read_csv(io.BytesIO(content), dtype=str)
+            table[list(unknown & set(table.columns))] = ""
+            files[path] = table.to_csv(index=False).encode()
+    run = run_of(files)
+    text = without_scripts(report(run, flattened(run.settings())))
+    assert not re.search(r"\bnan\b", text, re.IGNORECASE)
 
 
 def test_a_missing_table_is_named_with_what_to_do():
