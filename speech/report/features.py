@@ -138,8 +138,8 @@ def _distances(table: pd.DataFrame) -> Figure:
     trace |= {"y": most["utterance_id"].tolist(), "marker": {"color": "@1"}}
     trace["hovertemplate"] = "%{y}: %{x:.1f}<extra></extra>"
     layout = {
-        "xaxis": charts.axis("robust Mahalanobis distance", rangemode="tozero"),
+        "xaxis": charts.axis("distance", rangemode="tozero"),
         "yaxis": charts.names_axis("", most, tickangle=0, autorange="reversed"),
     }
-    says = "How far an utterance's mean coefficients lie from the others of its session."
+    says = "Robust Mahalanobis distance of an utterance from the others of its session."
     return Figure("Outliers", says, [trace], layout, height=90 + 20 * len(most))
