@@ -5,11 +5,11 @@ import itertools
 import json
 import re
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import get_args
 
 import pytest
+import vl_convert
 import yaml
 from dvc_render import VegaRenderer, vega_templates
 
@@ -433,9 +433,6 @@ def test_a_template_is_filled_to_the_last_place(name, plot):
 
 
 @every_plot
-@pytest.mark.skipif(not find_spec("vl_convert"), reason="vl-convert-python is not installed")
 def test_a_filled_template_is_vega_lite(name, plot):
-    import vl_convert
-
     compiled = vl_convert.vegalite_to_vega(filled(name, plot), vl_version="5.21")
     assert compiled["marks"]

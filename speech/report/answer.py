@@ -112,8 +112,7 @@ def _card(title: str, scores: dict[str, float], told: list[str]) -> str:
 
 
 def _ends(scores: dict[str, float]) -> str:
-    low, high = scores["accuracy_low"], scores["accuracy_high"]
-    return f"{wording.number(100 * low, 1)} to {wording.number(100 * high, 1)}"
+    return " to ".join(wording.points(scores[f"accuracy_{end}"]) for end in ("low", "high"))
 
 
 def _with_interval(scores: dict[str, float]) -> str:

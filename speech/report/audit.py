@@ -5,6 +5,7 @@ from scipy.stats import norm
 
 from speech.report import charts, wording
 from speech.report.listening import clips
+from speech.report.numbers import numbers
 from speech.report.page import Block, Column, Figure, Html, Section, Table
 from speech.report.run import Run
 
@@ -25,16 +26,16 @@ def section(run: Run, *, audio: bool) -> Section:
     return Section(
         "Audit",
         [
-            _splits(run.plot("split_audit")),
+            *_splits(run.plot("split_audit")),
             *_layers(run.plot("layers"), run.metrics("layers")),
             *_labels(run, audio=audio),
-            _growth(run.plot("learning_curve")),
+            *_growth(run.plot("learning_curve")),
             _verification(run.plot("det"), run.metrics("verification")),
         ],
     )
 
 
-def _splits(table: pd.DataFrame) -> Figure:
+def _splits(table: pd.DataFrame) -> list[Block]:
     own = table.query("level == 'utterance' and score == 'accuracy'")
     rows = own.assign(name=own["split"], group=own["features"])
     names = {name: wording.SPLITS.get(name, name) for name in rows["name"].unique()}
@@ -44,12 +45,15 @@ def _splits(table: pd.DataFrame) -> Figure:
     drawn = charts.dots_with_intervals(
         rows, names, groups, charts.axis("utterances right", **charts.WHOLE_SHARE)
     )
-    return Figure(
-        "What leakage would have claimed",
+    names_of = {"group": Column("Task", _task_from), "name": Column("Split", names.get)}
+    title = "What leakage would have claimed"
+    figure = Figure(
+        title,
         "One classifier, the same chunks, split carelessly and carefully; with 95 % intervals. "
         "The lowest row of a task is the pipeline's own split.",
         *drawn,
     )
+    return [figure, numbers(title, rows, names_of)]
 
 
 def _task_from(group: str) -> str:
@@ -63,7 +67,7 @@ def _layers(table: pd.DataFrame, metrics: dict) -> list[Block]:
     for number, (task, own) in enumerate(shown.groupby("task", sort=True), 1):
         colour = f"@{number}"
         told = f"{task}, layer %{{x}}: %{{y:.1%}}<extra></extra>"
-        traces += charts.band(own, "layer", colour)
+        traces += charts.interval_ends(own, "layer", colour)
         x, y = charts.values(own["layer"]), charts.values(own["value"])
         more = {"mode": "lines+markers", "hovertemplate": told}
         traces.append(charts.line(x, y, task, colour, **more))
@@ -81,7 +85,9 @@ def _layers(table: pd.DataFrame, metrics: dict) -> list[Block]:
         "By a linear head on each hidden state of wav2vec 2.0 (0: before the first layer); dotted: "
         "95 % intervals."
     )
-    return [Figure("What each layer knows", says, traces, layout), *told]
+    title = "What each layer knows"
+    names = {"task": Column("Task"), "layer": Column("Layer", wording.count, numeric=True)}
+    return [Figure(title, says, traces, layout), numbers(title, shown, names), *told]
 
 
 def _interval(scores: dict[str, float]) -> str:
@@ -116,12 +122,12 @@ def _labels(run: Run, *, audio: bool) -> list[Block]:
     return [told, Table(caption, first, shown, folded=True)]
 
 
-def _growth(table: pd.DataFrame) -> Figure:
+def _growth(table: pd.DataFrame) -> list[Block]:
     traces = []
     for number, (kind, own) in enumerate(table.groupby("features", sort=False), 1):
         colour, called = f"@{number}", wording.features(kind)
         told = f"{called}, %{{x}} speakers: %{{y:.1%}}<extra></extra>"
-        traces += charts.band(own, "speakers", colour)
+        traces += charts.interval_ends(own, "speakers", colour)
         x, y = charts.values(own["speakers"]), charts.values(own["value"])
         more = {"mode": "lines+markers", "hovertemplate": told}
         more["marker"] = {"symbol": charts.SYMBOLS[(number - 1) % len(charts.SYMBOLS)], "size": 8}
@@ -132,12 +138,13 @@ def _growth(table: pd.DataFrame) -> Figure:
         "xaxis": charts.axis("training speakers", **ticks),
         "yaxis": charts.axis("utterances right", **charts.PERCENT),
     }
-    return Figure(
-        "What more training speakers would buy",
-        "Gender of unheard voices by logistic regression; dotted: 95 % intervals.",
-        traces,
-        layout,
-    )
+    title = "What more training speakers would buy"
+    says = "Gender of unheard voices by logistic regression; dotted: 95 % intervals."
+    names = {
+        "features": Column("Features", wording.features),
+        "speakers": Column("Training speakers", wording.count, numeric=True),
+    }
+    return [Figure(title, says, traces, layout), numbers(title, table, names)]
 
 
 def _verification(table: pd.DataFrame, metrics: dict) -> Figure:

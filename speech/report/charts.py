@@ -133,22 +133,17 @@ def line(x: Sequence[Any], y: Sequence[Any], name: str, colour: str, **more: Any
     return trace | {"line": style} | more
 
 
-def band(table: pd.DataFrame, x: str, colour: str, **more: Any) -> list[Attributes]:
-    """Shade between ``low`` and ``high``, as two lines without names."""
+def interval_ends(table: pd.DataFrame, x: str, colour: str) -> list[Attributes]:
+    """Draw ``low`` and ``high`` as two thin lines without names."""
     silent = {"type": "scatter", "mode": "lines", "hoverinfo": "skip", "showlegend": False}
     silent |= {"x": values(table[x]), "line": {"width": 0.5, "dash": "dot", "color": colour}}
-    return [{**silent, "y": values(table[end]), **more} for end in ("low", "high")]
+    return [{**silent, "y": values(table[end])} for end in ("low", "high")]
 
 
-def diagonal(start: float, end: float, name: str, dash: str = "dot") -> Attributes:
-    """Draw the line where both axes are equal."""
-    style = {"color": "@soft", "width": 1, "dash": dash}
-    return {
-        **line([start, end], [start, end], name, "@soft"),
-        "line": style,
-        "hoverinfo": "skip",
-        "showlegend": False,
-    }
+def diagonal(start: float, end: float, name: str) -> Attributes:
+    """Draw the line where both axes are equal, without a place in the legend."""
+    more = {"hoverinfo": "skip", "showlegend": False, "line": {"width": 1, "dash": "dot"}}
+    return line([start, end], [start, end], name, "@soft", **more)
 
 
 def histogram(

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from speech.report import charts, wording
+from speech.report.numbers import numbers
 from speech.report.page import Block, Column, Figure, Section, Table
 from speech.report.run import Run
 
@@ -29,6 +30,12 @@ def section(run: Run) -> Section:
             f"{wording.number(strongest['d'])} [{wording.number(strongest['d_low'])}, "
             f"{wording.number(strongest['d_high'])}].",
             _effects(effects),
+            numbers(
+                "Cohen's d of each coefficient",
+                effects,
+                {"coefficient": Column("Coefficient")},
+                wording.number,
+            ),
             _correlation(run.plot("mfcc/correlation")),
             _densities(run.plot("mfcc/density"), effects),
             _normalisations(run.plot("mfcc/normalisations")),

@@ -7,13 +7,13 @@ import pandas as pd
 from speech.params import Task
 from speech.report import charts, wording
 from speech.report.answer import Settings
+from speech.report.numbers import numbers
 from speech.report.page import Attributes, Block, Column, Figure, Section, Table
 from speech.report.run import Run
 
 TITLES: dict[Task, str] = {"gender": "Gender", "speaker": "Speakers"}
-MOST_CLASSES = 60
-"""Beyond these, a confusion matrix gives way to the pairs most often confused."""
 MOST_PAIRS = 20
+"""Of speakers taken for each other, that are listed."""
 
 
 def section(run: Run, task: Task, settings: Settings) -> Section:
@@ -34,11 +34,13 @@ def section(run: Run, task: Task, settings: Settings) -> Section:
             _all_scores(run.plot(f"{task}/models")),
             *_confusion(run.plot(f"{task}/confusion"), task),
             _roc(run.plot(f"{task}/roc"), task, features),
-            _reliability(run.plot(f"{task}/reliability"), f"{settings['model']} · {features}"),
-            _by_length(run.plot(f"{task}/by_length")),
-            _by_gender(run.plot(f"{task}/genders")),
+            _reliability(
+                run.plot(f"{task}/reliability"), task, f"{settings['model']} · {features}"
+            ),
+            *_by_length(run.plot(f"{task}/by_length"), task),
+            _by_gender(run.plot(f"{task}/genders"), task),
             *_speakers(run.plot(f"{task}/speakers"), task),
-            *_training(run.plot(f"{task}/curves")),
+            *_training(run.plot(f"{task}/curves"), task),
         ],
     )
 
@@ -119,8 +121,8 @@ def _confusion(table: pd.DataFrame, task: Task) -> list[Block]:
         caption = wording.plural(len(pairs), "confusion")
         if len(most) < len(pairs):
             caption = f"The {len(most)} most frequent of {caption}"
-        listed = [Table(caption, most, columns, folded=len(classes) <= MOST_CLASSES)]
-    if len(classes) > MOST_CLASSES:
+        listed = [Table(caption, most, columns, folded=len(classes) <= charts.MOST_ON_AN_AXIS)]
+    if len(classes) > charts.MOST_ON_AN_AXIS:
         return [f"{says} A matrix of {len(classes)} classes would not be legible.", *listed]
     drawn = charts.confusion(table, classes)
     height = 260 if task == "gender" else max(320, 110 + 20 * len(classes))
@@ -162,7 +164,7 @@ def _roc(table: pd.DataFrame, task: Task, features: str) -> Figure:
     return Figure(
         f"ROC curves, {task}",
         f"What share of true cases is found, against what share is wrongly claimed: {claim}. All "
-        "folds together, so a model whose probabilities drift between folds falls below chance.",
+        "folds together, so a model whose probabilities drift between folds can fall below chance.",
         traces,
         layout,
         height=420,
@@ -171,7 +173,7 @@ def _roc(table: pd.DataFrame, task: Task, features: str) -> Figure:
     )
 
 
-def _reliability(table: pd.DataFrame, headline: str) -> Figure:
+def _reliability(table: pd.DataFrame, task: Task, headline: str) -> Figure:
     own = table[table["level"] == "utterance"]
     traces, choices = [charts.diagonal(0, 1, "calibrated")], {}
     for name in _with_first(own["system"].unique(), headline):
@@ -196,7 +198,7 @@ def _reliability(table: pd.DataFrame, headline: str) -> Figure:
         "yaxis": charts.axis("how often right", **charts.PERCENT, range=[0, 1.02]),
     }
     return Figure(
-        "How sure and how right",
+        f"How sure and how right, {task}",
         "On the dotted line, 80 % sure means right in 80 % of cases. Size: how many utterances; "
         "bars: 95 % intervals over speakers.",
         traces,
@@ -207,19 +209,21 @@ def _reliability(table: pd.DataFrame, headline: str) -> Figure:
     )
 
 
-def _by_length(table: pd.DataFrame) -> Figure:
+def _by_length(table: pd.DataFrame, task: Task) -> list[Block]:
     drawn = charts.bars(table, "length", charts.axis("speech heard", type="category"), _share())
     says = "Runs of that many seconds, with 95 % intervals over speakers; the last is whole ones."
-    return Figure("Accuracy by seconds of speech", says, *drawn, height=300)
+    title = f"Accuracy by seconds of speech, {task}"
+    listed = numbers(title, table, {"length": Column("Speech heard")})
+    return [Figure(title, says, *drawn, height=300), listed]
 
 
-def _by_gender(table: pd.DataFrame) -> Figure:
+def _by_gender(table: pd.DataFrame, task: Task) -> Figure:
     rows = table.assign(name=table["level"], group=table["gender"])
     names = {name: f"{name}s" for name in rows["name"].unique()}
     groups = {name: wording.GENDERS.get(name, name) for name in rows["group"].unique()}
     x = charts.axis("right", **charts.WHOLE_SHARE)
     drawn = charts.dots_with_intervals(rows, names, groups, x, charts.GENDER_COLOURS)
-    return Figure("Women and men apart", "With 95 % intervals over speakers.", *drawn)
+    return Figure(f"Women and men apart, {task}", "With 95 % intervals over speakers.", *drawn)
 
 
 def _speakers(table: pd.DataFrame, task: Task) -> list[Block]:
@@ -264,7 +268,7 @@ def _share() -> Attributes:
     return charts.axis("right", **charts.WHOLE_SHARE)
 
 
-def _training(table: pd.DataFrame) -> list[Block]:
+def _training(table: pd.DataFrame, task: Task) -> list[Block]:
     if table.empty:
         return []
     traces, choices = [], {}
@@ -286,7 +290,7 @@ def _training(table: pd.DataFrame) -> list[Block]:
     }
     return [
         Figure(
-            "How the networks learnt",
+            f"How the networks learnt, {task}",
             "One line per fold. Validation is a part of the training data; the best epoch by it "
             "is kept.",
             traces,

@@ -74,14 +74,19 @@ def count(value: float) -> str:
 
 def percent(value: float | None) -> str:
     """Write a share as percent: 97.1 %."""
-    return number(value, 1) if _missing(value) else f"{number(100 * value, 1)} %"
+    return UNKNOWN if _missing(value) else f"{points(value)} %"
+
+
+def points(value: float | None) -> str:
+    """Write a share as percent without the sign: 97.1."""
+    return UNKNOWN if _missing(value) else number(100 * value, 1)
 
 
 def interval(value: float | None, low: float | None, high: float | None) -> str:
     """Write a share with its interval: 97.1 % [94.6, 99.2]."""
     if _missing(value) or _missing(low) or _missing(high):
         return percent(value)
-    return f"{percent(value)} [{number(100 * low, 1)}, {number(100 * high, 1)}]"
+    return f"{percent(value)} [{points(low)}, {points(high)}]"
 
 
 def plural(value: int, one: str, many: str | None = None) -> str:
