@@ -118,7 +118,9 @@ def _labels(run: Run, *, audio: bool) -> list[Block]:
     if audio:
         first = first.assign(clip=first["speaker_id"].map(clips(run, first["speaker_id"].tolist())))
         shown["clip"] = Column("Listen", Html)
-    caption = f"Labels, the {len(first)} most doubtful of {len(table)}"
+    caption = "Labels, the most doubtful first"
+    if len(first) < len(table):
+        caption = f"Labels, the {len(first)} most doubtful of {len(table)}"
     return [told, Table(caption, first, shown, folded=True)]
 
 

@@ -51,11 +51,11 @@ def _remarks(run: Run, corpus: dict) -> list[Block]:
         told.append(f"{left_out} with a single session cannot take part in the speaker task.")
     overrides = corpus["gender_overrides"]
     if overrides:
-        named = wording.listed(f"{one['speaker_id']} to {one['gender']}" for one in overrides)
+        named = wording.listed(f"{one['speaker']} to {one['to']}" for one in overrides)
         told.append(f"Labels overridden by the user: {named}.")
     left_out = corpus["left_out_by_subset"]["speakers"]
     if left_out:
-        told.append(f"{wording.plural(left_out, 'speaker')} left out by `subset` in params.yaml.")
+        told.append(f"{wording.plural(left_out, 'speaker')} left out by the settings of subset.")
     return [" ".join(told)]
 
 

@@ -211,6 +211,34 @@ def test_what_is_not_known_is_a_dash_and_never_breaks_the_page():
     assert not re.search(r"\bnan\b", text, re.IGNORECASE)
 
 
+def test_what_the_user_changed_or_left_out_is_told():
+    files = files_of_a_run(3)
+    corpus = json.loads(files["metrics/corpus.json"])
+    change = {"speaker": "100", "from": "M", "to": "F", "reason": "listened"}
+    corpus |= {"gender_overrides": [change], "left_out_by_subset": {"speakers": 4}}
+    files["metrics/corpus.json"] = json.dumps(corpus).encode()
+    split = json.loads(files["metrics/split.json"])
+    split["speaker"]["speakers_left_out"] = 1
+    files["metrics/split.json"] = json.dumps(split).encode()
+    run = run_of(files)
+    page = report(run, flattened(run.settings()))
+    assert "Labels overridden by the user: 100 to F." in page
+    assert "4 speakers left out by the settings of subset" in page
+    assert "1 speaker with a single session cannot take part" in page
+
+
+def test_suspected_labels_are_named_as_suspects():
+    files = files_of_a_run(3)
+    files["plots/gender/suspects.csv"] = files["plots/gender/suspects.csv"].replace(
+        b"101,M,False", b"101,M,True"
+    )
+    run = run_of(files)
+    page = report(run, flattened(run.settings()))
+    assert "Look at the labels of 101:" in page
+    assert "not verdicts" in page
+    assert "Look at the labels" not in page_of(3)
+
+
 def test_a_missing_table_is_named_with_what_to_do():
     files = files_of_a_run(3)
     del files["plots/det.csv"]
