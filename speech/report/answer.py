@@ -22,10 +22,10 @@ def lead(run: Run, settings: Settings) -> list[Block]:
 def what_was_heard(run: Run, settings: Settings) -> str:
     """Say in a sentence what the run rests on."""
     corpus = run.metrics("corpus")
-    genders = [
-        wording.plural(corpus[name]["speakers"], *words)
-        for name, words in (("female", ("woman", "women")), ("male", ("man", "men")))
-    ]
+    women, men = (corpus[name]["speakers"] for name in ("female", "male"))
+    genders = [wording.plural(women, "woman", "women"), wording.plural(men, "man", "men")]
+    if unknown := corpus["speakers"] - women - men:
+        genders.append(f"{wording.count(unknown)} without a gender on record")
     return (
         f"{corpus_name(settings)}: {wording.plural(corpus['speakers'], 'speaker')} "
         f"({wording.listed(genders)}), {wording.plural(corpus['utterances'], 'utterance')} in "

@@ -6,6 +6,9 @@ from speech.report import charts, wording
 from speech.report.page import Block, Column, Figure, Section, Table
 from speech.report.run import Run
 
+ONE_PER_FILE = "one per file"
+"""How the metrics begin to tell that a corpus names no sessions."""
+
 
 def section(run: Run) -> Section:
     """Describe the corpus."""
@@ -46,6 +49,11 @@ def section(run: Run) -> Section:
 def _remarks(run: Run, corpus: dict) -> list[Block]:
     split = run.metrics("split")
     told = [f"Recording sessions are {corpus['sessions']}."]
+    if corpus["sessions"].startswith(ONE_PER_FILE):
+        told.append(
+            "If files were cut from one recording, its parts are in training and test, and the "
+            "speaker scores come out too good."
+        )
     if split["speaker"]["speakers_left_out"]:
         left_out = wording.plural(split["speaker"]["speakers_left_out"], "speaker")
         told.append(f"{left_out} with a single session cannot take part in the speaker task.")

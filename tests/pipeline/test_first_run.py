@@ -266,6 +266,10 @@ def test_plots_show_writes_a_page_with_every_plot(finished, tmp_path):
     for plot in plots:
         ((name, about),) = plot.items()
         assert name in page
+        ((file, _),) = about["y"].items()
+        if pd.read_csv(finished.root / file).empty:
+            # Such as outliers, of which the tiny corpus has none.
+            continue
         assert json.dumps(about["title"])[1:-1] in page or about["title"] in page
 
 

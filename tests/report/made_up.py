@@ -52,6 +52,8 @@ def files_of_a_run(speakers):
         metrics = json.loads(path.read_text("utf-8"))
         if path.stem == "corpus":
             metrics["speakers"] = speakers
+            metrics["female"]["speakers"] = (speakers + 1) // 2
+            metrics["male"]["speakers"] = speakers // 2
         if path.stem in FEATURES_OF:
             metrics["counts"]["speakers"] = speakers
         files[f"metrics/{path.name}"] = json.dumps(metrics).encode()

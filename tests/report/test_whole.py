@@ -214,6 +214,8 @@ def test_what_is_not_known_is_a_dash_and_never_breaks_the_page():
 def test_what_the_user_changed_or_left_out_is_told():
     files = files_of_a_run(3)
     corpus = json.loads(files["metrics/corpus.json"])
+    corpus |= {"speakers": 3, "sessions": "one per file where none is named (3 of 3 files)"}
+    corpus["female"]["speakers"] = corpus["male"]["speakers"] = 1
     change = {"speaker": "100", "from": "M", "to": "F", "reason": "listened"}
     corpus |= {"gender_overrides": [change], "left_out_by_subset": {"speakers": 4}}
     files["metrics/corpus.json"] = json.dumps(corpus).encode()
@@ -222,6 +224,8 @@ def test_what_the_user_changed_or_left_out_is_told():
     files["metrics/split.json"] = json.dumps(split).encode()
     run = run_of(files)
     page = report(run, flattened(run.settings()))
+    assert "3 speakers (1 woman, 1 man and 1 without a gender on record)" in page
+    assert "speaker scores come out too good" in page
     assert "Labels overridden by the user: 100 to F." in page
     assert "4 speakers left out by the settings of subset" in page
     assert "1 speaker with a single session cannot take part" in page
