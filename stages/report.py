@@ -19,7 +19,7 @@ PLACES = Places(PARAMS, UTTERANCES, REJECTED, CORPUS_AUDIO, METRICS, PLOTS)
 SETTINGS = (
     *("corpus", "subset", "encoder", "model", "models", "headline_features", "seed"),
     *("chunks", "folds", "mfcc", "pitch", "inputs", "analysis", "evaluate"),
-    *("dummy", "logistic", "svm", "mlp", "cnn"),
+    *("dummy", "logistic", "svm", "mlp", "cnn", "tune", "tuning"),
     *("audit_split", "probe", "learning_curve", "verification", "clusters", "report"),
 )
 """Keys and blocks of params.yaml that the page lists."""

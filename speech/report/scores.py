@@ -41,6 +41,7 @@ def section(run: Run, task: Task, settings: Settings) -> Section:
             _by_gender(run.plot(f"{task}/genders"), task),
             *_speakers(run.plot(f"{task}/speakers"), task),
             *_training(run.plot(f"{task}/curves"), task),
+            *_tuning(run.plot(f"{task}/tuning"), task),
         ],
     )
 
@@ -299,3 +300,17 @@ def _training(table: pd.DataFrame, task: Task) -> list[Block]:
             choices={"Network": choices},
         )
     ]
+
+
+def _tuning(table: pd.DataFrame, task: Task) -> list[Block]:
+    if table.empty:
+        return []
+    columns = {
+        "system": Column("Model", wording.system),
+        "fold": Column("Fold"),
+        "settings": Column("Settings"),
+        "log_loss": Column("Log loss", lambda v: wording.number(v, 3), numeric=True),
+        "accuracy": Column("Accuracy", wording.percent, numeric=True),
+    }
+    says = "By cross-validation inside each fold's training part; the scores are those."
+    return [says, Table(f"What tuning chose, {task}", table[table["chosen"]], columns, folded=True)]

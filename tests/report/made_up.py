@@ -172,6 +172,10 @@ def _scores(task, corpus, random):
             random, itertools.product(["chunk", "utterance"], "FM"), "level", "gender"
         ),
         "speakers": by_speaker.assign(predicted="F") if task == "gender" else by_speaker,
+        "tuning": pd.DataFrame(
+            [("svm · mfcc", "0", '{"C": 1.0}', 0.4, 0.9, chosen) for chosen in (True, False)],
+            columns=["system", "fold", "settings", "log_loss", "accuracy", "chosen"],
+        ),
         "curves": pd.DataFrame(curves, columns=["system", "fold", "epoch", "part"]).assign(
             loss=0.5
         ),

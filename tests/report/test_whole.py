@@ -231,6 +231,16 @@ def test_what_the_user_changed_or_left_out_is_told():
     assert "1 speaker with a single session cannot take part" in page
 
 
+def test_what_tuning_chose_is_listed_where_anything_was_tuned():
+    files = files_of_a_run(3)
+    run = run_of(files)
+    assert "What tuning chose, gender" in report(run, flattened(run.settings()))
+    for task in ("gender", "speaker"):
+        path = f"plots/{task}/tuning.csv"
+        files[path] = files[path].splitlines(keepends=True)[0]
+    assert "What tuning chose" not in report(run, flattened(run.settings()))
+
+
 def test_suspected_labels_are_named_as_suspects():
     files = files_of_a_run(3)
     files["plots/gender/suspects.csv"] = files["plots/gender/suspects.csv"].replace(
