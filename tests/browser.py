@@ -35,6 +35,15 @@ def find_browser() -> str | None:
     return next((path for path in map(shutil.which, NAMES) if path), None)
 
 
+DRAWN = "document.documentElement.dataset.drawn !== undefined"
+"""Whether the page of a run has drawn all its figures."""
+
+MARKS = """[...document.querySelectorAll(".plot")].map((plot) => plot.querySelectorAll(
+  ".points path, path.js-line, .bars path, .heatmaplayer image"
+).length)"""
+"""How many dots, lines, bars or fields of colour each figure of such a page has."""
+
+
 class Browser:
     """One window without a network; what goes wrong in it is gathered in `errors`."""
 
@@ -76,7 +85,7 @@ class Browser:
             mobile=width < 600,
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self._call("Emulation.setEmulatedMedia", features=[scheme])
+        self._call("Emulation.setEmulatedMedia", media="screen", features=[scheme])
         self._call("Page.navigate", url=page.resolve().as_uri())
         self.wait_until("document.readyState === 'complete'")
 
@@ -97,6 +106,15 @@ class Browser:
                 raise TimeoutError(f"{condition} does not come true; {self.errors}")
             time.sleep(0.05)
 
+    def fetched(self) -> list[str]:
+        """List what the page asked for besides itself."""
+        return [url for url in self.requests if not url.startswith(("file:", "data:", "blob:"))]
+
+    def overflow(self) -> int:
+        """Say by how many pixels the page is wider than the window."""
+        root = "document.documentElement"
+        return self.run(f"{root}.scrollWidth - {root}.clientWidth")
+
     def press(self, key: str) -> None:
         """Press and release a key, such as Tab or Enter."""
         text = {"Enter": "\r", " ": " "}.get(key)
@@ -112,6 +130,11 @@ class Browser:
         clip = {"x": 0, "y": top, "width": size["width"], "height": tall, "scale": 1}
         taken = self._call("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)
         return base64.b64decode(taken["data"])
+
+    def see_as_printed(self) -> None:
+        """Show the page in the style of paper; its scripts are told as before printing."""
+        dark = {"name": "prefers-color-scheme", "value": "dark"}
+        self._call("Emulation.setEmulatedMedia", media="print", features=[dark])
 
     def pdf(self) -> bytes:
         """Print the page."""

@@ -5,13 +5,9 @@ import re
 
 import pytest
 import yaml
-from browser import Browser
+from browser import DRAWN, MARKS
 
 WIDTHS = [390, 1280]
-DRAWN = "document.documentElement.dataset.drawn"
-MARKS = "path.point, .points path, path.js-line, .bars path, .heatmaplayer image, .trace path"
-
-OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 COLOURED = """[...document.querySelectorAll("canvas")].map((canvas) => {
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   let coloured = 0;
@@ -23,14 +19,9 @@ COLOURED = """[...document.querySelectorAll("canvas")].map((canvas) => {
 })"""
 
 
-def fetched(browser: Browser) -> list[str]:
-    """List what a page asked for besides itself."""
-    return [url for url in browser.requests if not url.startswith(("file:", "data:", "blob:"))]
-
-
 def open_report(browser, finished, width=1280, *, dark=False):
     browser.open(finished.root / "plots/report.html", width, dark=dark)
-    browser.wait_until(f"{DRAWN} !== undefined")
+    browser.wait_until(DRAWN)
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -38,19 +29,23 @@ def open_report(browser, finished, width=1280, *, dark=False):
 def test_the_report_draws_every_figure_and_asks_for_nothing(browser, finished, width, dark):
     open_report(browser, finished, width, dark=dark)
     assert browser.errors == []
-    assert fetched(browser) == []
-    marks = browser.run(
-        '[...document.querySelectorAll(".plot")].map((plot) => '
-        f"plot.querySelectorAll({json.dumps(MARKS)}).length)"
-    )
-    assert browser.run(DRAWN) == str(len(marks))
+    assert browser.fetched() == []
+    marks = browser.run(MARKS)
     assert len(marks) > 20
     assert all(marks), marks
-    assert browser.run(OVERFLOW) <= 0
+    assert browser.overflow() <= 0
 
 
-def test_in_print_the_report_is_drawn_dark_on_light(browser, finished):
+def test_on_paper_every_figure_is_dark_on_white_and_no_wider_than_the_paper(browser, finished):
     open_report(browser, finished, dark=True)
+    texts = "[...document.querySelectorAll('.xtick text')].map((text) => text.style.fill)"
+    assert "rgb(0, 0, 0)" not in browser.run(texts)
+    browser.see_as_printed()
+    browser.wait_until(
+        "[...document.querySelectorAll('.main-svg')].every((one) => one.clientWidth <= 680)"
+    )
+    assert set(browser.run(texts)) == {"rgb(0, 0, 0)"}
+    assert browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert browser.pdf().startswith(b"%PDF")
     assert browser.errors == []
 
@@ -127,14 +122,14 @@ def test_dvcs_page_draws_every_plot_and_asks_for_nothing(browser, finished, dvc_
         f"document.querySelectorAll('canvas').length + {notes}.length >= {len(plots)}"
     )
     assert browser.errors == []
-    assert fetched(browser) == []
+    assert browser.fetched() == []
     # The tiny corpus has no outliers; the page says so instead of showing an empty frame.
     empty = browser.run(notes)
     assert all("has no rows" in note for note in empty)
     drawn = browser.run(COLOURED)
     assert len(drawn) + len(empty) == len(plots)
     assert all(pixels > 50 for pixels in drawn), drawn
-    assert browser.run(OVERFLOW) <= 0
+    assert browser.overflow() <= 0
 
 
 # --- the page as a result ---------------------------------------------------------------------
