@@ -95,7 +95,7 @@ def _speaker(run: Run, settings: Settings) -> str:
         f"{wording.plural(scores['counts']['speakers'], 'speaker')}, in recording sessions never "
         f"heard in training, by {_headline(settings, 'speaker')}.",
         f"Of single {settings['chunks.seconds']:g}-second chunks "
-        f"{_with_interval(scores['chunk'])}.",
+        f"{wording.accuracy(scores['chunk'])}.",
         *_baseline(run, "speaker"),
     ]
     return _card("Which speaker, in an unheard session", scores["utterance"], told)
@@ -113,10 +113,6 @@ def _card(title: str, scores: dict[str, float], told: list[str]) -> str:
 
 def _ends(scores: dict[str, float]) -> str:
     return " to ".join(wording.points(scores[f"accuracy_{end}"]) for end in ("low", "high"))
-
-
-def _with_interval(scores: dict[str, float]) -> str:
-    return wording.interval(*(scores[f"accuracy{end}"] for end in ("", "_low", "_high")))
 
 
 def _headline(settings: Settings, task: str) -> str:

@@ -77,7 +77,7 @@ def _layers(table: pd.DataFrame, metrics: dict) -> list[Block]:
     }
     told = [
         f"For {task}, layer {own['layer']} is chosen inside the training parts; choosing gives "
-        f"{_interval(own)}, the layer in use ({own['layer_in_use']}) "
+        f"{wording.accuracy(own)}, the layer in use ({own['layer_in_use']}) "
         f"{wording.percent(own['accuracy_in_use'])}."
         for task, own in metrics.items()
     ]
@@ -88,10 +88,6 @@ def _layers(table: pd.DataFrame, metrics: dict) -> list[Block]:
     title = "What each layer knows"
     names = {"task": Column("Task"), "layer": Column("Layer", wording.count, numeric=True)}
     return [Figure(title, says, traces, layout), numbers(title, shown, names), *told]
-
-
-def _interval(scores: dict[str, float]) -> str:
-    return wording.interval(*(scores[f"accuracy{end}"] for end in ("", "_low", "_high")))
 
 
 def _labels(run: Run, *, audio: bool) -> list[Block]:

@@ -33,10 +33,7 @@ def comparison(runs: Mapping[str, Run]) -> str:
         [_headline(runs, task) for task in TITLES]
         + ["Intervals are those of each score over speakers, not of the difference."],
         [
-            Section(
-                "Models",
-                [_models(runs, task) for task in TITLES],
-            ),
+            Section("Models", [_models(runs, task) for task in TITLES]),
             Section("Metrics", _metrics(runs)),
             Section("Settings", _settings(runs)),
         ],
@@ -45,10 +42,7 @@ def comparison(runs: Mapping[str, Run]) -> str:
 
 def _headline(runs: Mapping[str, Run], task: str) -> str:
     scores = [run.metrics(task)["utterance"] for run in runs.values()]
-    told = [
-        f"{wording.interval(*(own[f'accuracy{end}'] for end in ('', '_low', '_high')))} ({name})"
-        for name, own in zip(runs, scores, strict=True)
-    ]
+    told = [f"{name} {wording.accuracy(own)}" for name, own in zip(runs, scores, strict=True)]
     change = 100 * (scores[1]["accuracy"] - scores[0]["accuracy"])
     return (
         f"{TITLES[task]}, utterances right: {told[0]}, {told[1]}: "

@@ -18,6 +18,10 @@ from speech.report.wording import UNKNOWN
 PACKAGES = ("numpy", "scipy", "scikit-learn", "pandas", "torch", "transformers", "tensorflow")
 PACKAGES += ("keras", "praat-parselmouth", "soundfile", "dvc", "plotly")
 
+METRICS = ("corpus", "split", "mfcc", "clusters_mfcc", "clusters_wav2vec2", "gender", "speaker")
+METRICS += ("split_audit", "layers", "learning_curve", "verification")
+"""All that the stages write."""
+
 NO_REVISION = (
     "the commit that holds these metrics. The digest of this page is a part of that commit, so the "
     "page cannot name it; a copy made by python stages/report.py --to FILE does."
@@ -68,11 +72,6 @@ def what_was_run(run: Run, settings: Settings, revision: str | None) -> Section:
         "What was run",
         [definitions(facts), settings_table({"Value": settings}, "Settings, as in params.yaml")],
     )
-
-
-METRICS = ("corpus", "split", "mfcc", "clusters_mfcc", "clusters_wav2vec2", "gender", "speaker")
-METRICS += ("split_audit", "layers", "learning_curve", "verification")
-"""All that the stages write."""
 
 
 def digest(run: Run) -> str:

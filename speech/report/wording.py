@@ -1,7 +1,7 @@
 """How the page says numbers and names: percent with intervals, models, features, splits."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -56,9 +56,7 @@ def name(value: Any) -> str:
 
 def number(value: float | None, digits: int = 2) -> str:
     """Write a number; one that is not defined is a dash."""
-    if value is None or math.isnan(value):
-        return UNKNOWN
-    return f"{value:,.{digits}f}".replace("-", MINUS)
+    return UNKNOWN if _missing(value) else f"{value:,.{digits}f}".replace("-", MINUS)
 
 
 def signed(value: float | None, digits: int) -> str:
@@ -87,6 +85,11 @@ def interval(value: float | None, low: float | None, high: float | None) -> str:
     if _missing(value) or _missing(low) or _missing(high):
         return percent(value)
     return f"{percent(value)} [{points(low)}, {points(high)}]"
+
+
+def accuracy(scores: Mapping[str, float]) -> str:
+    """Write the accuracy among some metrics with its interval."""
+    return interval(*(scores[f"accuracy{end}"] for end in ("", "_low", "_high")))
 
 
 def plural(value: int, one: str, many: str | None = None) -> str:
