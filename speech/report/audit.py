@@ -38,9 +38,9 @@ def section(run: Run, *, audio: bool) -> Section:
 def _splits(table: pd.DataFrame) -> list[Block]:
     own = table.query("level == 'utterance' and score == 'accuracy'")
     rows = own.assign(name=own["split"], group=own["features"])
-    names = {name: wording.SPLITS.get(name, name) for name in rows["name"].unique()}
-    order = [name for name in wording.SPLITS if name in names]
-    names = {name: names[name] for name in [*order, *(set(names) - set(order))]}
+    found = rows["name"].unique()
+    careless_first = sorted(found, key=lambda name: [*wording.SPLITS, name].index(name))
+    names = {name: wording.SPLITS.get(name, name) for name in careless_first}
     groups = {group: _task_from(group) for group in rows["group"].unique()}
     drawn = charts.dots_with_intervals(
         rows, names, groups, charts.axis("utterances right", **charts.WHOLE_SHARE)

@@ -106,12 +106,13 @@ def _densities(density: pd.DataFrame, effects: pd.DataFrame) -> Figure:
 
 
 def _normalisations(table: pd.DataFrame) -> Figure:
+    names = {name: NORMALISATIONS.get(name, name) for name in table["normalisation"].unique()}
     inputs = {True: "inputs standardised", False: "inputs as they are"}
     rows = table.assign(
         name=table["normalisation"], group=table["standardised"], value=table["accuracy"]
     )
     drawn = charts.dots_with_intervals(
-        rows, NORMALISATIONS, inputs, charts.axis("utterances right", **charts.WHOLE_SHARE)
+        rows, names, inputs, charts.axis("utterances right", **charts.WHOLE_SHARE)
     )
     return Figure(
         "Gender accuracy by normalisation of the frames",
@@ -148,5 +149,5 @@ def _distances(table: pd.DataFrame) -> Figure:
         "xaxis": charts.axis("distance", rangemode="tozero"),
         "yaxis": charts.names_axis("", most, tickangle=0, autorange="reversed"),
     }
-    says = "Robust Mahalanobis distance of an utterance from the others of its session."
+    says = "How far an utterance lies from the others of its session, the furthest first."
     return Figure("Outliers", says, [trace], layout, height=90 + 20 * len(most))
