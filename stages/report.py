@@ -3,10 +3,10 @@
 import argparse
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from speech.files import write_text
-from speech.params import Params
+from speech.params import ModelName, Params
 from speech.report.comparison import comparison
 from speech.report.run import Places, Run
 from speech.report.whole import flattened, report
@@ -17,10 +17,10 @@ from stages.revisions import revision_here, run_at
 PLACES = Places(PARAMS, UTTERANCES, REJECTED, CORPUS_AUDIO, METRICS, PLOTS)
 
 SETTINGS = (
-    *("corpus", "subset", "encoder", "model", "models", "headline_features", "seed"),
-    *("chunks", "folds", "mfcc", "pitch", "inputs", "analysis", "evaluate"),
-    *("dummy", "logistic", "svm", "mlp", "cnn", "tune", "tuning"),
-    *("audit_split", "probe", "learning_curve", "verification", "clusters", "report"),
+    *("corpus", "gender_overrides", "subset", "sample_corpus", "index", "encoder"),
+    *("sample_encoder", "model", "models", "headline_features", "seed", "chunks", "folds"),
+    *("mfcc", "pitch", "inputs", "analysis", "tune", "tuning", *get_args(ModelName)),
+    *("evaluate", "audit_split", "probe", "learning_curve", "verification", "clusters", "report"),
 )
 """Keys and blocks of params.yaml that the page lists."""
 

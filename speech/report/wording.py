@@ -10,12 +10,13 @@ MODELS = {
     "dummy": "naive baseline",
     "logistic": "logistic regression",
     "svm": "support vector machine",
+    "lda": "linear discriminant analysis",
     "mlp": "multilayer perceptron",
     "cnn": "convolutional network",
     "best": "the best model of the other folds",
 }
-SHORT_MODELS = {"dummy": "baseline", "logistic": "logistic", "svm": "SVM", "mlp": "MLP"}
-SHORT_MODELS |= {"cnn": "CNN"}
+SHORT_MODELS = {"dummy": "baseline", "logistic": "logistic", "svm": "SVM", "lda": "LDA"}
+SHORT_MODELS |= {"mlp": "MLP", "cnn": "CNN"}
 FEATURES = {"mfcc": "MFCC", "mfcc_pitch": "MFCC + pitch", "wav2vec2": "wav2vec 2.0"}
 GENDERS = {"F": "women", "M": "men"}
 SPLITS = {

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 ROOT = Path(__file__).parents[2]
-MODELS = ["dummy", "logistic", "svm", "mlp", "cnn"]
+MODELS = ["dummy", "logistic", "svm", "lda", "mlp", "cnn"]
 FEATURES_OF = {"gender": ["mfcc", "mfcc_pitch", "wav2vec2"], "speaker": ["mfcc", "wav2vec2"]}
 ALGORITHMS = ["kmeans", "agglomerative", "hdbscan", "kmeans_2", "agglomerative_2"]
 UTTERANCES = 6

@@ -1,8 +1,15 @@
 """How the page says numbers and names."""
 
+import re
+from pathlib import Path
+from typing import get_args
+
 import pytest
 
+from speech.params import Features, ModelName
 from speech.report import wording
+
+TEMPLATES = Path(__file__).parents[2] / ".dvc/plots"
 
 
 def test_shares_are_percent_with_their_interval():
@@ -32,3 +39,17 @@ def test_things_are_counted_and_listed_as_in_a_sentence():
 def test_a_model_or_feature_without_a_name_here_keeps_its_own():
     assert wording.system("svm · mfcc_pitch") == "SVM · MFCC + pitch"
     assert wording.system("forest · lpc") == "forest · lpc"
+
+
+def test_every_model_and_feature_has_a_name_a_reader_knows():
+    models = set(get_args(ModelName))
+    assert models <= set(wording.MODELS)
+    assert models == set(wording.SHORT_MODELS)
+    assert set(get_args(Features)) == set(wording.FEATURES)
+
+
+@pytest.mark.parametrize("template", ["intervals", "roc"])
+def test_dvcs_plots_name_every_model_too(template):
+    text = (TEMPLATES / f"{template}.json").read_text("utf-8")
+    (named,) = re.findall(r"\{(dummy: .*?)\}", text)
+    assert set(re.findall(r"(\w+):", named)) == set(get_args(ModelName))
