@@ -11,7 +11,7 @@ from typing import Any
 
 import vl_convert
 
-_SCALE = 1.5
+_SCALE = 1.1
 
 
 def draw(plots: dict[str, Any], names: list[str]) -> bytes:
@@ -33,8 +33,18 @@ def draw(plots: dict[str, Any], names: list[str]) -> bytes:
     for spec in specs:
         # The schema belongs to the outermost specification only.
         spec.pop("$schema", None)
+        _drop_revision(spec)
     side_by_side = {"hconcat": specs, "spacing": 40, "background": "white"}
     return vl_convert.vegalite_to_png(side_by_side, scale=_SCALE)
+
+
+def _drop_revision(part: Any) -> None:
+    """Leave out the legend that names the revision: there is one only."""
+    if isinstance(part, dict):
+        if part.get("field") == "rev" and "scale" in part:
+            part["legend"] = None
+        for inner in part.values():
+            _drop_revision(inner)
 
 
 def main() -> None:

@@ -349,6 +349,12 @@ class Clusters(Block):
     max_points: int = Field(ge=100)
 
 
+class Report(Block):
+    """The page that tells the story."""
+
+    audio: bool
+
+
 class Parallel(Block):
     """How the work is spread; never changes a result."""
 
@@ -409,6 +415,7 @@ class Params(Block):
     learning_curve: LearningCurve
     verification: Verification
     clusters: Clusters
+    report: Report
     parallel: Parallel
 
     @model_validator(mode="after")

@@ -15,6 +15,7 @@ from speech.label_audit import audit_labels, median_pitch
 from speech.model_choice import ALL_FOLDS, pick_models, picked_model, predictions_as_picked
 from speech.params import BEST, FEATURES_OF, Features, ModelName, Params, Task
 from speech.results import with_names, write_metrics, write_plot
+from speech.roc import roc_points
 from speech.scores import accuracy_by, predicted_classes, score_levels, speaker_table
 from speech.speech_length import accuracy_by_length
 from speech.tables import read_parquet
@@ -45,6 +46,7 @@ class Compared(NamedTuple):
 
     scores: pd.DataFrame
     reliability: pd.DataFrame
+    roc: pd.DataFrame
 
 
 class Headline(NamedTuple):
@@ -77,6 +79,7 @@ def evaluate(params: Params, task: Task) -> str:
         "models": pd.concat([of_system.scores for of_system in compared]),
         "picked": picks,
         "reliability": pd.concat([of_system.reliability for of_system in compared]),
+        "roc": pd.concat([of_system.roc for of_system in compared]),
         "by_length": accuracy_by_length(chunks, params.chunks, task, **resampling),
         "genders": genders,
         "confusion": utterances[["utterance_id"]].assign(
@@ -159,7 +162,8 @@ def _score(system: System, task: Task, resampling: dict[str, int]) -> Compared:
         error = expected_calibration_error(own)
         bins.append(with_names(own, names | {"level": level, ECE: error}))
     scores = score_levels(*tables.values(), task, **resampling)
-    return Compared(with_names(scores, names), pd.concat(bins))
+    roc = with_names(roc_points(tables["utterance"], task), names)
+    return Compared(with_names(scores, names), pd.concat(bins), roc)
 
 
 def _by_gender(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from browser import Browser, find_browser
 from hypothesis import settings
 from local_hub import LocalHub
 from local_mirror import Mirror
@@ -79,6 +80,22 @@ def dev_clean_20() -> Path:
             "with 20 speakers of LibriSpeech dev-clean in LibriSpeech layout"
         )
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Start a Chromium without a network; where there is none, its tests skip."""
+    executable = find_browser()
+    if executable is None:
+        pytest.skip("no Chromium here: install one (Debian: apt-get install chromium)")
+    try:
+        window = Browser(executable)
+    except RuntimeError as error:
+        if "CI" in os.environ:
+            raise
+        pytest.skip(f"{executable}: {error}")
+    yield window
+    window.close()
 
 
 @pytest.fixture

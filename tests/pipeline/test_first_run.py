@@ -19,16 +19,16 @@ FITS = [
     for features, model in product(FEATURES_OF[task], MODELS)
 ]
 STAGES = [
-    *("check_params", "fetch_corpus", "index_corpus", "split_by_speaker"),
+    *("check_params", "bundle_vega", "fetch_corpus", "index_corpus", "split_by_speaker"),
     *("extract_mfcc", "analyse_mfcc", "extract_pitch", "fetch_encoder", "extract_wav2vec2"),
     *(f"fit@{name}" for name in FITS if "pitch" not in name),
     *(f"fit_with_pitch@{model}" for model in MODELS),
     *(f"evaluate@{task}" for task in TASKS),
     *("audit_split", "probe_layers"),
     *(f"reduce_and_cluster@{features}" for features in FEATURES),
-    "learning_curve",
-    "verify_speakers",
+    *("learning_curve", "verify_speakers", "report"),
 ]
+REEVALUATED = ["check_params", "evaluate@gender", "evaluate@speaker", "report"]
 
 METRICS = [
     *("corpus", "split", "mfcc", "clusters_mfcc", "clusters_wav2vec2"),
@@ -266,6 +266,10 @@ def test_plots_show_writes_a_page_with_every_plot(finished, tmp_path):
     for plot in plots:
         ((name, about),) = plot.items()
         assert name in page
+        ((file, _),) = about["y"].items()
+        if pd.read_csv(finished.root / file).empty:
+            # Such as outliers, of which the tiny corpus has none.
+            continue
         assert json.dumps(about["title"])[1:-1] in page or about["title"] in page
 
 
@@ -310,7 +314,7 @@ def test_how_the_work_is_spread_reruns_nothing_but_the_check(project):
 def test_another_headline_model_is_evaluated_without_a_refit(project):
     before = {task: metrics(project, task) for task in TASKS}
     told = project.dvc("exp", "run", "--set-param", "model=mlp")
-    assert sorted(told.stages_run) == ["check_params", "evaluate@gender", "evaluate@speaker"]
+    assert sorted(told.stages_run) == REEVALUATED
     for task in TASKS:
         after = metrics(project, task)
         assert [key for key, _ in leaves(after)] == [key for key, _ in leaves(before[task])]
@@ -342,7 +346,7 @@ def test_tuning_says_what_it_chose_and_keeps_what_was_tried(project):
 def test_the_best_model_is_picked_without_a_refit(project):
     project.set(model="best")
     told = project.dvc("repro")
-    assert sorted(told.stages_run) == ["check_params", "evaluate@gender", "evaluate@speaker"]
+    assert sorted(told.stages_run) == REEVALUATED
     for task in TASKS:
         picks = pd.read_csv(project.root / f"plots/{task}/picked.csv")
         kept = picks[(picks["fold"] == "all") & picks["picked"]]["model"].item()

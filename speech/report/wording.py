@@ -1,0 +1,108 @@
+"""How the page says numbers and names: percent with intervals, models, features, splits."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+MODELS = {
+    "dummy": "naive baseline",
+    "logistic": "logistic regression",
+    "svm": "support vector machine",
+    "lda": "linear discriminant analysis",
+    "mlp": "multilayer perceptron",
+    "cnn": "convolutional network",
+    "best": "the best model of the other folds",
+}
+SHORT_MODELS = {"dummy": "baseline", "logistic": "logistic", "svm": "SVM", "lda": "LDA"}
+SHORT_MODELS |= {"mlp": "MLP", "cnn": "CNN"}
+FEATURES = {"mfcc": "MFCC", "mfcc_pitch": "MFCC + pitch", "wav2vec2": "wav2vec 2.0"}
+GENDERS = {"F": "women", "M": "men"}
+SPLITS = {
+    "random-chunk": "chunks at random",
+    "random-utterance": "utterances at random",
+    "chapter-disjoint": "chapters apart",
+    "speaker-disjoint": "speakers apart",
+}
+UNKNOWN = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
+
+
+def model(name: str) -> str:
+    """Name a model in full."""
+    return MODELS.get(name, name)
+
+
+def short_model(name: str) -> str:
+    """Name a model on an axis."""
+    return SHORT_MODELS.get(name, name)
+
+
+def features(name: str) -> str:
+    """Name a kind of features."""
+    return FEATURES.get(name, name)
+
+
+def system(name: str) -> str:
+    """Name a model with its features, which the tables write ``model · features``."""
+    of_model, _, of_features = name.partition(" · ")
+    return f"{short_model(of_model)} · {features(of_features)}"
+
+
+def name(value: Any) -> str:
+    """Write a name; one that is not on record is a dash."""
+    return UNKNOWN if pd.isna(value) else str(value)
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """Write a number; one that is not defined is a dash."""
+    return UNKNOWN if _missing(value) else f"{value:,.{digits}f}".replace("-", MINUS)
+
+
+def signed(value: float | None, digits: int) -> str:
+    """Write a change with its sign: +2.1."""
+    shown = number(value, digits)
+    return f"+{shown}" if value is not None and value > 0 else shown
+
+
+def count(value: float) -> str:
+    """Write a whole number."""
+    return number(value, 0)
+
+
+def percent(value: float | None) -> str:
+    """Write a share as percent: 97.1 %."""
+    return UNKNOWN if _missing(value) else f"{points(value)} %"
+
+
+def points(value: float | None) -> str:
+    """Write a share as percent without the sign: 97.1."""
+    return UNKNOWN if _missing(value) else number(100 * value, 1)
+
+
+def interval(value: float | None, low: float | None, high: float | None) -> str:
+    """Write a share with its interval: 97.1 % [94.6, 99.2]."""
+    if _missing(value) or _missing(low) or _missing(high):
+        return percent(value)
+    return f"{percent(value)} [{points(low)}, {points(high)}]"
+
+
+def accuracy(scores: Mapping[str, float]) -> str:
+    """Write the accuracy among some metrics with its interval."""
+    return interval(*(scores[f"accuracy{end}"] for end in ("", "_low", "_high")))
+
+
+def plural(value: int, one: str, many: str | None = None) -> str:
+    """Count things: 1 speaker, 2 speakers."""
+    return f"{count(value)} {one if value == 1 else many or one + 's'}"
+
+
+def listed(parts: Iterable[str]) -> str:
+    """Join words as a sentence does: a, b and c."""
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _missing(value: float | None) -> bool:
+    return value is None or math.isnan(value)
