@@ -75,7 +75,7 @@ def test_an_unknown_key_two_blocks_deep_is_named(complaint_about):
     message = complaint_about("inputs.mfcc.normalization", "none")
     assert message == (
         "unknown key inputs.mfcc.normalization; the keys allowed there are normalisation, "
-        "statistics, correlated."
+        "statistics, correlated, augmentation."
     )
 
 
