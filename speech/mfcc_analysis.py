@@ -1,4 +1,4 @@
-"""The look at the MFCC before any model: distributions, gender, odd recordings, normalisation.
+"""The look at the MFCC before any model: distributions, gender, normalisation.
 
 Two units must not be confused. *Frames* and *utterances* describe; claims about gender rest on
 *speakers*, because a speaker's utterances are no independent evidence of what women's voices are.
@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
-from sklearn.covariance import LedoitWolf, MinCovDet
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -50,13 +49,6 @@ _CONSTANT = 1e-8
 
 _EXACT_PAIRS = 10_000
 """Women times men; above it the normal approximation of Mann-Whitney's U is as good as exact."""
-
-_SMALLEST_SESSION = 3
-"""Utterances; of fewer, none can be told from the rest."""
-
-_UTTERANCES_PER_DIMENSION = 20
-"""Below it the MCD's distances are no longer chi-square: with 13 coefficients, 29 % of 60 and 8 %
-of 100 Gaussian utterances have p < 0.001, but 0.5 % of 300 and 0.12 % of 1,300."""
 
 
 @dataclass(frozen=True)
@@ -141,27 +133,6 @@ class Summary:
     moments: Floats
     by_gender: Mapping[str, FrameCounts]
     by_fold: Mapping[int, FrameCounts]
-
-
-@dataclass(frozen=True)
-class Outliers:
-    """Utterances that do not fit into their session.
-
-    Attributes
-    ----------
-    table
-        One row per outlier, the furthest first: utterance_id, speaker_id, chapter_id, gender,
-        seconds, distance, p, p_corrected, coefficient (which contributes most), share (of the
-        squared distance) and deviation (in that coefficient's unit, from the session's median).
-    judged
-        How many utterances were looked at: those in sessions of three or more.
-    method
-        How the spread was estimated.
-    """
-
-    table: pd.DataFrame
-    judged: int
-    method: str
 
 
 def coefficient_names(coefficients: int, *, energy: bool) -> list[str]:
@@ -391,68 +362,6 @@ def gender_differences(
     )
 
 
-def find_outliers(summary: Summary, names: Sequence[str], *, p: float, seed: int) -> Outliers:
-    """Find utterances whose mean coefficients do not fit into their recording session.
-
-    Over a whole corpus the distance of a mean vector tells odd voices, not odd recordings: of 20
-    LibriSpeech speakers' utterances a quarter have p < 0.001, two speakers whole among them. An
-    utterance is therefore compared with the median of the *other* utterances of its session (of
-    the same speaker and chapter). As the mean of fewer frames varies more, the difference counts
-    by the square root of their number. What is wrong with a whole session is not found.
-
-    Parameters
-    ----------
-    summary
-        Of the corpus.
-    names
-        Of the coefficients.
-    p
-        Bound on the chance to list anything at all in a clean, Gaussian corpus (Bonferroni).
-    seed
-        Of the MCD's subsets.
-
-    Returns
-    -------
-    Outliers
-        Those whose squared robust Mahalanobis distance a chi-square variable with one degree of
-        freedom per coefficient would exceed with a probability below `p` over their number.
-
-    Notes
-    -----
-    Location and covariance are the minimum covariance determinant's (Rousseeuw & Van Driessen
-    1999, "A fast algorithm for the minimum covariance determinant estimator"), or, of fewer than
-    20 utterances per coefficient, the shrunk covariance of Ledoit & Wolf (2004), which is not
-    robust: many outliers then hide each other. Contributions are those of Garthwaite & Koch
-    (2016), "Evaluating the contributions of individual variables to a quadratic form": squares
-    that sum to the squared distance.
-    """
-    deviations, certainty = _session_deviations(summary)
-    judged = certainty > 0
-    table = summary.utterances.loc[judged].copy()
-    if table.empty:
-        method = f"none: no session has {_SMALLEST_SESSION} utterances"
-    elif len(table) < _UTTERANCES_PER_DIMENSION * len(names):
-        method = "shrunk covariance (Ledoit-Wolf), not robust: too few utterances for the MCD"
-    else:
-        method = "minimum covariance determinant"
-    contributions = _contributions((deviations * certainty[:, np.newaxis])[judged], seed)
-    squared = contributions.sum(axis=1)
-    most = contributions.argmax(axis=1)
-    rows = np.arange(len(table))
-    table["distance"] = np.sqrt(squared)
-    table["p"] = stats.chi2.sf(squared, len(names))
-    table["p_corrected"] = np.minimum(table["p"] * len(table), 1)
-    table["coefficient"] = np.asarray(names, dtype=object)[most]
-    table["share"] = contributions[rows, most] / np.maximum(squared, _CONSTANT)
-    table["deviation"] = deviations[judged][rows, most]
-    listed = table[table["p_corrected"] < p].sort_values(
-        ["distance", "utterance_id"], ascending=[False, True], ignore_index=True
-    )
-    columns = ["utterance_id", "speaker_id", "chapter_id", "gender", "seconds", "distance"]
-    columns += ["p", "p_corrected", "coefficient", "share", "deviation"]
-    return Outliers(listed[columns], len(table), method)
-
-
 def compare_normalisations(
     summary: Summary,
     settings: Logistic,
@@ -570,45 +479,6 @@ def _bootstrap(women: Floats, men: Floats, resamples: int, seed: int) -> Floats:
         ).confidence_interval
     limits = np.stack([interval.low, interval.high])
     return np.where(np.isfinite(limits), limits, np.nan)
-
-
-def _session_deviations(summary: Summary) -> tuple[Floats, Floats]:
-    """Subtract from each utterance's means the median of the others of its session.
-
-    Returns the differences, (utterances, coefficients), and the certainty of each utterance's:
-    one over its standard error, up to a constant; 0 for those with too few others.
-    """
-    means = summary.moments[:, 0]
-    deviations = np.zeros_like(means)
-    certainty = np.zeros(len(means))
-    sessions = summary.utterances.groupby(["speaker_id", "chapter_id"]).indices
-    for rows in sessions.values():
-        if len(rows) < _SMALLEST_SESSION:
-            continue
-        # Without the utterance itself, or one in each session would be its own median and lie
-        # at no distance, which makes the others look odd.
-        others = np.array([np.median(means[np.delete(rows, k)], axis=0) for k in range(len(rows))])
-        deviations[rows] = means[rows] - others
-        # The median of n Gaussian values varies pi / 2n as much as one of them.
-        certainty[rows] = 1 / np.sqrt(1 + np.pi / 2 / (len(rows) - 1))
-    return deviations, certainty * np.sqrt(summary.utterances["frames"].to_numpy())
-
-
-def _contributions(values: Floats, seed: int) -> Floats:
-    """Split the squared distance of each row among its columns: shape (rows, columns)."""
-    if not len(values):
-        return np.zeros_like(values)
-    if len(values) < _UTTERANCES_PER_DIMENSION * values.shape[1]:
-        fitted = LedoitWolf().fit(values)
-    else:
-        fitted = MinCovDet(random_state=seed).fit(values)
-    unit = np.sqrt(np.diag(fitted.covariance_))
-    unit = np.where(unit > _CONSTANT, unit, 1.0)
-    eigenvalues, vectors = np.linalg.eigh(fitted.covariance_ / np.outer(unit, unit))
-    # A direction in which nothing varies says nothing (duplicated or constant coefficients).
-    varies = eigenvalues > len(eigenvalues) * np.finfo(float).eps * eigenvalues.max()
-    inverse_root = (vectors[:, varies] / np.sqrt(eigenvalues[varies])) @ vectors[:, varies].T
-    return ((values - fitted.location_) / unit @ inverse_root) ** 2
 
 
 def _inputs_by_fold(

@@ -6,15 +6,14 @@ import pandas as pd
 
 from speech.features.store import read_speaker, speaker_file
 from speech.mfcc_analysis import (
-    Outliers,
     coefficient_names,
     compare_normalisations,
     densities,
     distributions,
-    find_outliers,
     gender_differences,
     summarise,
 )
+from speech.mfcc_outliers import Outliers, find_outliers
 from speech.params import Params
 from speech.results import write_metrics, write_plot
 from speech.tables import read_folds, read_parquet
@@ -37,7 +36,7 @@ def analyse_mfcc(params: Params) -> str:
 
     resampling = {"resamples": params.analysis.resamples, "seed": params.seed}
     differences = gender_differences(summary, names, **resampling)
-    outliers = find_outliers(summary, names, p=params.analysis.outlier_p, seed=params.seed)
+    outliers = find_outliers(summary, names, p=params.analysis.outlier_p)
     normalisations = compare_normalisations(
         summary, params.logistic, **resampling, progress=bar("cross-validation")
     )

@@ -20,7 +20,6 @@ from speech.mfcc_analysis import (
     compare_normalisations,
     densities,
     distributions,
-    find_outliers,
     frame_moments,
     gender_differences,
     holm,
@@ -179,7 +178,7 @@ def test_more_utterances_of_the_same_speakers_are_no_more_evidence(made_up):
     assert ratio.between(0.7, 1.3).all()
 
 
-def test_unlabelled_speakers_take_no_part_in_gender_but_are_searched_for_outliers(made_up):
+def test_unlabelled_speakers_take_no_part_in_gender(made_up):
     table, frames = corpus(unlabelled=("00", "01"))
     without = table[~table["speaker_id"].isin(["00", "01"])]
     both = [summary_of(part, frames) for part in (table, without)]
@@ -189,7 +188,6 @@ def test_unlabelled_speakers_take_no_part_in_gender_but_are_searched_for_outlier
     pd.testing.assert_frame_equal(
         *(compare_normalisations(part, LOGISTIC, resamples=100, seed=0) for part in both)
     )
-    assert find_outliers(both[0], NAMES, p=0.01, seed=0).judged == len(table)
 
 
 def test_three_speakers_of_a_gender_give_finite_values_or_no_interval():
@@ -197,76 +195,6 @@ def test_three_speakers_of_a_gender_give_finite_values_or_no_interval():
     table = gender_differences(summary, NAMES, resamples=200, seed=0)
     assert np.isfinite(table[["value", "r", "rank_biserial", "p"]]).all(axis=None)
     assert not np.isinf(table[["low", "high"]]).any(axis=None)
-
-
-def test_a_planted_outlier_is_found_by_name_with_its_coefficient(made_up):
-    table, frames = made_up
-    odd = "03-1-0002"
-    changed = frames | {"03": frames["03"] | {odd: frames["03"][odd] + [0, 0, 25, 0, 0]}}
-    found = find_outliers(summary_of(table, changed), NAMES, p=0.001, seed=0)
-    assert found.method == "minimum covariance determinant"
-    assert list(found.table["utterance_id"]) == [odd]
-    assert found.table["coefficient"][0] == "c02"
-    assert found.table["deviation"][0] == pytest.approx(25, abs=2)
-    assert 0.5 < found.table["share"][0] <= 1
-
-
-def test_a_voice_unlike_all_others_is_no_outlier(made_up):
-    table, frames = made_up
-    shift = np.float32([0, 0, 0, 50, 0])
-    voice = {name: part + shift for name, part in frames["05"].items()}
-    found = find_outliers(summary_of(table, frames | {"05": voice}), NAMES, p=0.001, seed=0)
-    assert found.table.empty
-
-
-def test_a_clean_corpus_has_no_outliers(summary):
-    assert find_outliers(summary, NAMES, p=0.001, seed=0).table.empty
-
-
-def test_a_clean_corpus_of_short_sessions_has_no_outliers():
-    summary = summary_of(*corpus(speakers=30, chapters=2, utterances=3))
-    found = find_outliers(summary, NAMES, p=0.001, seed=0)
-    assert found.method == "minimum covariance determinant"
-    assert found.table.empty
-
-
-def test_distances_do_not_depend_on_the_units_and_follow_chi_square(made_up):
-    table, frames = made_up
-    units = np.float32([1, 64, 1, 1 / 64, 1])
-    scaled = {
-        speaker: {name: part * units for name, part in own.items()}
-        for speaker, own in frames.items()
-    }
-    raw, other = (
-        find_outliers(summary_of(table, part), NAMES, p=0.999, seed=0).table
-        for part in (frames, scaled)
-    )
-    assert len(raw) > 0
-    np.testing.assert_allclose(raw["p"], stats.chi2.sf(raw["distance"] ** 2, COEFFICIENTS))
-    np.testing.assert_allclose(other["distance"], raw["distance"], rtol=1e-5)
-    assert list(other["coefficient"]) == list(raw["coefficient"])
-
-
-def test_too_few_utterances_for_the_mcd_are_said():
-    summary = summary_of(*corpus(speakers=4, chapters=1, utterances=3))
-    found = find_outliers(summary, NAMES, p=0.001, seed=0)
-    assert "not robust" in found.method
-    assert found.judged == 12
-
-
-def test_sessions_too_small_to_judge_are_said():
-    summary = summary_of(*corpus(speakers=4, utterances=2))
-    found = find_outliers(summary, NAMES, p=0.001, seed=0)
-    assert found.method.startswith("none")
-    assert found.judged == 0
-    assert found.table.empty
-
-
-def test_copies_of_one_recording_do_not_break_the_search():
-    table, frames = corpus(speakers=4, utterances=4)
-    same = np.ones((80, COEFFICIENTS + 1), np.float32)
-    copies = {speaker: dict.fromkeys(own, same) for speaker, own in frames.items()}
-    assert find_outliers(summary_of(table, copies), NAMES, p=0.001, seed=0).table.empty
 
 
 @pytest.mark.parametrize("how", ["none", "utterance_mean", "utterance", "standard", "robust"])
