@@ -104,8 +104,10 @@ def find_outliers(summary: Summary, names: Sequence[str], *, p: float) -> Outlie
     names
         Of the coefficients.
     p
-        Chance to list anything at all in a clean corpus (Bonferroni) whose deviations are
-        elliptical, with tails of any weight.
+        About the chance to list anything at all in a clean corpus (Bonferroni) whose deviations
+        are elliptical, with tails of any weight. As that weight is estimated, too, it is no bound:
+        of 480 clean corpora made up of 800 utterances, with 13, 30 and 60 coefficients and 5, 9 or
+        no end of degrees of freedom, 3 % listed something at p = 0.01 and 23 % at p = 0.1.
 
     Returns
     -------
@@ -118,10 +120,10 @@ def find_outliers(summary: Summary, names: Sequence[str], *, p: float) -> Outlie
     -----
     Lange, Little & Taylor (1989), "Robust statistical modeling using the t distribution": far ones
     weigh little in its estimates, so that outliers do not hide each other. With 30 coefficients of
-    1,313 LibriSpeech utterances, none was listed at p = 0.05, p-values were below 0.1, 0.01 and
-    0.001 in 10, 1.5 and 0.4 % of them, and an utterance put into the session of another speaker was
-    listed in three of four cases (in five of eight at 0.001). Where each coefficient has heavy
-    tails of its own, more is listed than promised. Contributions are those of Garthwaite & Koch
+    1,313 LibriSpeech utterances, none was listed at p = 0.05, and an utterance put into the session
+    of another speaker was listed in 26 of 40 cases at p = 0.01. More than about one in a hundred
+    that stray alike hide each other. Where each coefficient has heavy tails of its own, more is
+    listed than promised. Contributions are those of Garthwaite & Koch
     (2016), "Evaluating the contributions of individual variables to a quadratic form": squares that
     sum to the squared distance.
     """
