@@ -64,6 +64,17 @@ def classes_of(table: pd.DataFrame) -> list[str]:
     ]
 
 
+def logarithms_of(probabilities: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Take the logarithms of chunks' probabilities, as `utterance_level` averages them."""
+    return np.log(np.maximum(probabilities, _SMALLEST))
+
+
+def joined(mean_logarithms: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Make probabilities of averaged logarithms, along the last axis."""
+    weights = np.exp(mean_logarithms)
+    return weights / weights.sum(axis=-1, keepdims=True)
+
+
 def utterance_level(chunks: pd.DataFrame) -> pd.DataFrame:
     """Join the predictions of each utterance's chunks; all chunks count alike.
 

@@ -1,0 +1,160 @@
+"""Judging measured passages, one after the other, and summing them up."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speech.hearing.answers import (
+    CLIPPED,
+    LOW_CONFIDENCE,
+    NOT_SPEECH,
+    RESAMPLED,
+    SHORT,
+    SILENT,
+    UNKNOWN_VOICE,
+    Answer,
+    Segment,
+)
+from speech.hearing.measured import Measured
+from speech.hearing.models import ChosenModel
+from speech.hearing.passages import Passage
+from speech.params import SAMPLE_RATE, Chunks
+from speech.predictions import joined, logarithms_of
+from speech.rejection.saved import Rejection, VoiceModel
+
+_NEAREST = 3
+"""How many of the known speakers are named."""
+
+
+class Judge:
+    """Hears the passages of one recording in order, and answers about each chunk and about all.
+
+    Memory grows by one `Segment` for every chunk, and by nothing else.
+    """
+
+    def __init__(self, models: Sequence[ChosenModel], rejection: Rejection, chunks: Chunks) -> None:
+        self._models = models
+        self._rejection = rejection
+        self._chunks = chunks
+        self._segments: list[Segment] = []
+        self._sums: dict[str, NDArray[np.float64]] = {}
+        """By task, of the logarithms of the probabilities of all chunks with speech."""
+        self._voice: NDArray[np.float64] | None = None
+        """Sum of the features by which voices are known, of all chunks with speech."""
+        self._spoken = 0
+        self._samples = 0
+
+    def hear(self, passage: Passage, measured: Measured) -> None:
+        """Judge the next passage."""
+        spoken = int(measured.speech.sum())
+        probabilities: dict[str, NDArray[np.floating]] = {}
+        voice_scores = np.empty(0)
+        if spoken:
+            self._spoken += spoken
+            for model in self._models:
+                judged = model.classifier.predict_proba(model_inputs(model, measured))
+                probabilities[model.task] = judged
+                logarithms = logarithms_of(judged.astype(np.float64))
+                self._sums[model.task] = self._sums.get(model.task, 0) + logarithms.sum(axis=0)
+                if model.task == "speaker":
+                    vectors = measured.inputs(model.features, model.recipe, "pooled")
+                    self._voice = (0 if self._voice is None else self._voice) + vectors.sum(
+                        axis=0, dtype=np.float64
+                    )
+                    known = self._rejection.voices[model.features]
+                    voice_scores = known.voices.scores(vectors) - known.chunk_threshold
+        number = -1
+        for chunk, (start, stop) in enumerate(measured.bounds):
+            number += bool(measured.speech[chunk])
+            flags = [SHORT] if stop - start < self._chunks.samples else []
+            flags += [CLIPPED] if measured.clipped[chunk] else []
+            begin, end = ((passage.start + edge) / SAMPLE_RATE for edge in (start, stop))
+            if measured.silent[chunk]:
+                self._segments.append(Segment(begin, end, flags=[*flags, SILENT]))
+            elif not measured.speech[chunk]:
+                self._segments.append(Segment(begin, end, flags=[*flags, NOT_SPEECH]))
+            else:
+                judged = {task: rows[number] for task, rows in probabilities.items()}
+                score = float(voice_scores[number]) if len(voice_scores) else None
+                self._segments.append(self._segment(begin, end, end - begin, judged, score, flags))
+        self._samples = passage.start + len(passage.signal)
+
+    def answer(self, name: str, sample_rate: int) -> Answer:
+        """Sum up what was heard.
+
+        Parameters
+        ----------
+        name
+            What the recording is called.
+        sample_rate
+            Hz, as recorded.
+        """
+        flags = [SHORT] if self._samples < self._chunks.samples else []
+        flags += [CLIPPED] if any(CLIPPED in s.flags for s in self._segments) else []
+        flags += [RESAMPLED] if sample_rate != SAMPLE_RATE else []
+        end = self._samples / SAMPLE_RATE
+        if not self._spoken:
+            silent = all(SILENT in segment.flags for segment in self._segments)
+            flags += [SILENT if silent else NOT_SPEECH]
+            return Answer(name, Segment(0.0, end, flags=flags), self._segments)
+        judged = {task: joined(sums / self._spoken) for task, sums in self._sums.items()}
+        summary = self._segment(0.0, end, self._speech_seconds(), judged, self._score(), flags)
+        return Answer(name, summary, self._segments)
+
+    def _segment(
+        self,
+        start: float,
+        end: float,
+        speech_seconds: float,
+        judged: dict[str, NDArray[np.floating]],
+        voice_score: float | None,
+        flags: list[str],
+    ) -> Segment:
+        told: dict[str, Any] = {}
+        unsure = False
+        for model in self._models:
+            probabilities = judged[model.task]
+            order = np.argsort(-probabilities, kind="stable")
+            best, sure = model.classifier.classes[order[0]], float(probabilities[order[0]])
+            if model.task == "gender":
+                told |= {"gender": best, "gender_probability": sure}
+                unsure |= sure < self._rejection.low_confidence
+            else:
+                known = voice_score is not None and voice_score >= 0
+                told["speaker"] = best if known else None
+                told["nearest"] = [
+                    (model.classifier.classes[place], float(probabilities[place]))
+                    for place in order[:_NEAREST]
+                ]
+                told["voice_score"] = voice_score
+                unsure |= known and sure < self._rejection.low_confidence
+                flags = flags if known else [*flags, UNKNOWN_VOICE]
+        flags = [*flags, LOW_CONFIDENCE] if unsure else flags
+        return Segment(start, end, speech_seconds, flags=flags, **told)
+
+    def _score(self) -> float | None:
+        """Return how much the whole recording's voice is like one that is known."""
+        (model,) = [m for m in self._models if m.task == "speaker"] or [None]
+        if model is None or self._voice is None:
+            return None
+        known: VoiceModel = self._rejection.voices[model.features]
+        mean = self._voice[None] / self._spoken
+        return float(known.voices.scores(mean)[0] - known.utterance_threshold)
+
+    def _speech_seconds(self) -> float:
+        """Count the speech once, though the last chunk may reach back into the one before."""
+        seconds, heard_to = 0.0, 0.0
+        for segment in self._segments:
+            if segment.speech_seconds:
+                seconds += segment.end - max(segment.start, heard_to)
+                heard_to = segment.end
+        return seconds
+
+
+def model_inputs(model: ChosenModel, measured: Measured) -> NDArray[np.float32]:
+    """Give what a model is given of each chunk with speech."""
+    form = model.classifier.form
+    frames = getattr(model.classifier, "frames", 0) if form == "frames" else 0
+    return measured.inputs(model.features, model.recipe, form, frames)
