@@ -33,6 +33,9 @@ from speech.rejection.saved import read_rejection
 SHORTEST_SECONDS = 0.2
 """Of a recording that is answered at all; a syllable takes about as long."""
 
+_MOST_JOBS = 8
+"""Unless a user asks for more: each takes about 50 MB while it works."""
+
 
 class Voice:
     """Listens to recordings with the trained models.
@@ -50,8 +53,8 @@ class Voice:
         Folder of the wav2vec 2.0 that the models on it were trained with; by itself it is looked
         for at ``<models>/encoder`` and ``<models>/../data/encoder``.
     jobs
-        How many passages of a recording are measured at once; -1 for one per core. Never changes
-        an answer.
+        How many passages of a recording are measured at once; -1 for one per core, eight at most.
+        Never changes an answer.
 
     Raises
     ------
@@ -92,7 +95,7 @@ class Voice:
         encoders = [find_encoder(folder, model, named) for model in on_wav2vec2]
         layers = [max(m.recipe.wav2vec2.layers) for m in on_wav2vec2 if m.recipe.wav2vec2]
         self._embed = Embedder(encoders[0], max(layers)) if layers else None
-        self._jobs = jobs if jobs > 0 else (cpu_count() or 1)
+        self._jobs = jobs if jobs > 0 else min(cpu_count() or 1, _MOST_JOBS)
 
     def predict(self, recording: str | Path | BinaryIO) -> Answer:
         """Listen to a recording of any length; memory does not grow with it.

@@ -143,19 +143,19 @@ def measure_nonspeech(
     Returns
     -------
     DataFrame
-        One row per signal and length: ``kind``, ``family``, ``level_db``, ``frames``, and whether
-        any of its chunks was ``accepted``.
+        One row per signal and model: ``kind``, ``family``, ``level_db``, ``frames``, and whether
+        it was ``accepted``: any chunk of ten seconds, or the single half chunk.
     """
-    lengths = [model.frames for model in models]
+    whole = models[0].frames
     rows = []
     for made in make_nonspeech(_NONSPEECH_CHUNKS * chunks.seconds, _DRAWS, seed):
-        accepted = dict.fromkeys(lengths, False)
-        by_length = {model.frames: model for model in models}
-        for length, frames in _cut(made.signal, chunks, settings, lengths):
-            model = by_length[length]
-            distance = model.likeness.distances(movement_statistics(frames, settings)[None])[0]
-            accepted[length] |= bool(distance <= model.threshold)
-        rows += [(made.kind, made.family, made.level_db, *one) for one in accepted.items()]
+        for model in models:
+            stretches = _cut(made.signal, chunks, settings, [model.frames])
+            # What is judged by half a chunk is a recording of that length.
+            tried = stretches if model.frames == whole else stretches[:1]
+            statistics = np.array([movement_statistics(frames, settings) for _, frames in tried])
+            accepted = (model.likeness.distances(statistics) <= model.threshold).any()
+            rows.append((made.kind, made.family, made.level_db, model.frames, bool(accepted)))
     return pd.DataFrame(rows, columns=["kind", "family", "level_db", "frames", "accepted"])
 
 
