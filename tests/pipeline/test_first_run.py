@@ -293,8 +293,9 @@ def test_every_plot_has_the_columns_it_is_drawn_from(finished):
 def headline_folder(project, task):
     """Follow an artifact to the model it names."""
     content = yaml.safe_load((project.root / "dvc.yaml").read_text("utf-8"))
-    pointer = project.root / content["artifacts"][f"{task}-classifier"]["path"]
-    return Path(json.loads(pointer.read_text("utf-8"))["folder"])
+    pointer = Path(content["artifacts"][f"{task}-classifier"]["path"])
+    named = json.loads((project.root / pointer).read_text("utf-8"))["folder"]
+    return pointer.parent / named
 
 
 @pytest.mark.parametrize("task", TASKS)
