@@ -1,6 +1,7 @@
 """The trained models on your own recordings: `python predict.py talk.mp3 interviews/ '*.wav'`."""
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
@@ -27,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0 if all were answered, 1 if some could not be heard, 2 if nothing could be started.
     """
+    # A file's name may hold what the terminal cannot show.
+    sys.stdout.reconfigure(errors="backslashreplace")
     parser = _parser()
     options = parser.parse_args(arguments)
     if not options.recordings and not options.about:
@@ -45,6 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("predict: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read on has had enough, as `head` does; nothing more can be said to them.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return SOME_FAILED
 
 
 def _parser() -> argparse.ArgumentParser:

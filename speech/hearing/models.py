@@ -76,6 +76,11 @@ def load_model(models: Path, task: Task, choice: str) -> ChosenModel:
     """
     if not models.is_dir():
         raise UserError(f"{models}: no such folder; run `dvc repro`, or name the models' folder.")
+    if choice not in (HEADLINE, *choices_of(task)):
+        raise UserError(
+            f"{choice}: is no model for {task}; name one of {', '.join(choices_of(task))}, or "
+            f"{HEADLINE}."
+        )
     headline = read_headline(models, task)
     features, model = (
         (headline.features, headline.model) if choice == HEADLINE else choice.split("-")

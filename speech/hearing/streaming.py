@@ -123,11 +123,25 @@ def open_stream(source: Path | BinaryIO) -> Iterator[Stream]:
         file.seek(0)
         try:
             # Without the name: what a file is called says nothing of what it holds.
-            decoder = soundfile.SoundFile(_Nameless(file))
+            decoder = _Forwards(_Nameless(file))
+            # The whole file is decoded from here too; an MP3 decoder remembers where it was.
+            decoder.seek(0)
         except soundfile.LibsndfileError as error:
             raise _undecodable(error) from None
         with decoder:
             yield Stream(decoder)
+
+
+class _Forwards(soundfile.SoundFile):
+    """A decoder that is only ever read on.
+
+    Where it could be searched, soundfile would search for each block's end after reading it, and
+    the frame of an MP3 that follows is decoded wrongly when the ones before it are forgotten.
+    """
+
+    def seekable(self) -> bool:
+        """Say that it cannot be searched."""
+        return False
 
 
 class _Nameless:

@@ -26,6 +26,7 @@ COLUMNS = (
 )
 
 _WIDEST_FILE = 40
+_SUREST = 0.99
 _NOTHING = "–"  # noqa: RUF001
 
 
@@ -156,7 +157,10 @@ def _clock(seconds: float) -> str:
 def _sure(answer: str | None, probability: float | None) -> str:
     if answer is None:
         return _NOTHING
-    return answer if probability is None else f"{answer} {100 * probability:.0f} %"
+    if probability is None:
+        return answer
+    # No model is sure.
+    return f"{answer} >99 %" if probability > _SUREST else f"{answer} {100 * probability:.0f} %"
 
 
 def _row(file: str, segment: Segment) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from speech.audio import AudioError
+from speech.errors import UserError
 from speech.hearing.answers import Answer
 from speech.hearing.embedder import Embedder
 from speech.hearing.judging import Judge, model_inputs
@@ -30,8 +31,8 @@ from speech.hearing.streaming import open_stream
 from speech.params import SAMPLE_RATE, Task
 from speech.rejection.saved import read_rejection
 
-SHORTEST_SECONDS = 0.2
-"""Of a recording that is answered at all; a syllable takes about as long."""
+SHORTEST_SECONDS = 0.5
+"""Of a recording that is answered at all: nothing shorter is learnt from (index.min_seconds)."""
 
 _MOST_JOBS = 8
 """Unless a user asks for more: each takes about 50 MB while it works."""
@@ -85,6 +86,12 @@ class Voice:
         """The models that answer, one per task."""
         self.rejection = read_rejection(folder / "rejection")
         """What decides that nothing is answered."""
+        for model in self.models:
+            if model.task == "speaker" and model.features not in self.rejection.voices:
+                raise UserError(
+                    f"{folder / 'rejection'}: knows no voices by {model.features}; "
+                    "run `dvc repro` to make it."
+                )
         same_chunks(
             [("rejection", self.rejection.recipe), *((str(m), m.recipe) for m in self.models)]
         )
