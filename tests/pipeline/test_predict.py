@@ -433,7 +433,7 @@ def moved(models, finished, tmp_path):
 
 
 def test_models_answer_the_same_wherever_they_are(both, moved, talks):
-    with pytest.raises(UserError, match="needs the wav2vec 2[.]0 it was trained with"):
+    with pytest.raises(UserError, match=r"needs the wav2vec 2\.0 it was trained with"):
         Voice(moved)
     named = Voice(moved, encoder=moved.parent / "checkpoint")
     (moved.parent / "checkpoint").rename(moved / "encoder")
@@ -446,7 +446,7 @@ def test_models_answer_the_same_wherever_they_are(both, moved, talks):
 def test_another_encoder_than_that_of_training_is_refused(moved):
     config = moved.parent / "checkpoint" / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"layerdrop": 0.123}))
-    with pytest.raises(UserError, match="is not the wav2vec 2[.]0 that speaker-wav2vec2-svm"):
+    with pytest.raises(UserError, match=r"is not the wav2vec 2\.0 that speaker-wav2vec2-svm"):
         Voice(moved, encoder=moved.parent / "checkpoint")
 
 
