@@ -21,7 +21,7 @@ from speech.hearing.measured import Measured
 from speech.hearing.models import ChosenModel
 from speech.hearing.passages import Passage
 from speech.params import SAMPLE_RATE, Chunks
-from speech.predictions import joined, logarithms_of
+from speech.predictions import from_logarithms, logarithms_of
 from speech.rejection.saved import Rejection, VoiceModel
 
 _NEAREST = 3
@@ -99,7 +99,7 @@ class Judge:
             silent = all(SILENT in segment.flags for segment in self._segments)
             flags += [SILENT if silent else NOT_SPEECH]
             return Answer(name, Segment(0.0, end, flags=flags), self._segments)
-        judged = {task: joined(sums / self._spoken) for task, sums in self._sums.items()}
+        judged = {task: from_logarithms(sums / self._spoken) for task, sums in self._sums.items()}
         summary = self._segment(0.0, end, self._speech_seconds(), judged, self._score(), flags)
         return Answer(name, summary, self._segments)
 
@@ -156,5 +156,4 @@ class Judge:
 def model_inputs(model: ChosenModel, measured: Measured) -> NDArray[np.float32]:
     """Give what a model is given of each chunk with speech."""
     form = model.classifier.form
-    frames = getattr(model.classifier, "frames", 0) if form == "frames" else 0
-    return measured.inputs(model.features, model.recipe, form, frames)
+    return measured.inputs(model.features, model.recipe, form, model.classifier.frames)

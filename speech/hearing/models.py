@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from speech.classifiers.protocol import Classifier
+from speech.classifiers.calibrated import Calibrated
 from speech.classifiers.registry import load_classifier
 from speech.errors import UserError
 from speech.headline import Headline, model_folder, read_headline
@@ -40,7 +40,7 @@ class ChosenModel:
     task: Task
     features: Features
     model: ModelName
-    classifier: Classifier
+    classifier: Calibrated
     recipe: Recipe
     card: Mapping[str, Any]
     folder: Path

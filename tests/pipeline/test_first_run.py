@@ -26,13 +26,14 @@ STAGES = [
     *(f"evaluate@{task}" for task in TASKS),
     *("audit_split", "probe_layers"),
     *(f"reduce_and_cluster@{features}" for features in FEATURES),
-    *("learning_curve", "verify_speakers", "report"),
+    *("fit_rejection", "learning_curve", "verify_speakers", "report"),
 ]
 REEVALUATED = ["check_params", "evaluate@gender", "evaluate@speaker", "report"]
 
 METRICS = [
     *("corpus", "split", "mfcc", "clusters_mfcc", "clusters_wav2vec2"),
-    *("gender", "speaker", "split_audit", "layers", "learning_curve", "verification"),
+    *("gender", "speaker", "split_audit", "layers", "learning_curve", "rejection"),
+    "verification",
 ]
 
 
