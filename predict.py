@@ -118,6 +118,13 @@ def _answer_all(voice: "Voice", found: Sequence[Found], options: argparse.Namesp
         if options.plot:
             kept.append(answer)
     table.end()
+    if options.plot:
+        from speech.disk import writing
+        from speech.files import write_text
+        from speech.hearing.timeline import timeline_page
+
+        with writing(options.plot):
+            write_text(options.plot, timeline_page(kept))
     return status
 
 

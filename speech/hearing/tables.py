@@ -65,12 +65,12 @@ class Table:
             if row["error"]:
                 self._line(row["file"], _NOTHING, _NOTHING, _NOTHING, row["error"])
                 continue
-            times = f"{_clock(row['start'])} {_NOTHING} {_clock(row['end'])}"
-            gender = _sure(row["gender"], row["gender_probability"])
+            times = f"{clock(row['start'])} {_NOTHING} {clock(row['end'])}"
+            gender = sure(row["gender"], row["gender_probability"])
             nearest = row["nearest"][0]["probability"] if row["nearest"] else None
             speaker = "unknown" if row["nearest"] and not row["speaker"] else row["speaker"]
-            sure = _sure(speaker, nearest if row["speaker"] else None)
-            self._line(row["file"], times, gender, sure, ", ".join(row["flags"]))
+            named = sure(speaker, nearest if row["speaker"] else None)
+            self._line(row["file"], times, gender, named, ", ".join(row["flags"]))
 
     def end(self) -> None:
         """Write what comes after the last answer: nothing."""
@@ -148,13 +148,15 @@ FORMATS: dict[str, Callable[[Write, Sequence[str]], Table | Csv | Json | JsonLin
 """Writers by name: given where to write and the names of all files; `put` rows, then `end`."""
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Write a time as people do: 1:02.5 is a minute and two seconds and a half."""
     minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(int(minutes), 60)
     return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
 
 
-def _sure(answer: str | None, probability: float | None) -> str:
+def sure(answer: str | None, probability: float | None) -> str:
+    """Write an answer with how sure it is."""
     if answer is None:
         return _NOTHING
     if probability is None:

@@ -337,6 +337,15 @@ def test_segments_are_a_row_per_chunk(finished, talks):
     assert float(rows[-1]["end"]) == pytest.approx(len(load_audio(talks[0])) / RATE, abs=1e-3)
 
 
+def test_a_timeline_is_drawn_of_all_recordings(finished, own):
+    page = own / "pages" / "time line.html"
+    asked = ask(finished, *QUICK, "--plot", page, own)
+    assert asked.returncode == 1
+    text = page.read_text("utf-8")
+    assert text.count("<h2>") == len(NAMES) + 1
+    assert "Zoë 日本語.flac" in text
+
+
 def test_a_pattern_and_standard_input_are_answered_as_the_file(finished, own):
     path = own / NAMES[0]
     with path.open("rb") as file:
@@ -444,6 +453,12 @@ def test_models_answer_the_same_wherever_they_are(both, moved, talks):
     for path in talks[:2]:
         expected = told(both.predict(path))
         assert told(named.predict(path)) == told(beside.predict(path)) == expected
+
+
+def test_dvc_gets_the_models_as_the_readme_says(finished, quick, tmp_path, talks):
+    finished.dvc("get", ".", "models", "-o", str(tmp_path / "models"))
+    got = Voice(tmp_path / "models", tasks=["gender"], gender_model="mfcc-svm")
+    assert told(got.predict(talks[0])) == told(quick.predict(talks[0]))
 
 
 def test_another_encoder_than_that_of_training_is_refused(moved):
