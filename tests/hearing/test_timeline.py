@@ -21,16 +21,17 @@ def talk(seconds, name="talk.wav", speaker="ann"):
 class Reader(HTMLParser):
     """Follows the tags, and fails where one is closed that is not open."""
 
-    VOID = frozenset({"meta", "line", "rect", "circle"})
-
     def __init__(self):
         super().__init__()
         self.open, self.seen = [], []
 
     def handle_starttag(self, tag, attrs):
         self.seen.append((tag, dict(attrs)))
-        if tag not in self.VOID:
+        if tag != "meta":
             self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.seen.append((tag, dict(attrs)))
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
