@@ -20,9 +20,9 @@ from speech.hearing.answers import (
 from speech.hearing.measured import Measured
 from speech.hearing.models import ChosenModel
 from speech.hearing.passages import Passage
-from speech.params import SAMPLE_RATE, Chunks
+from speech.params import SAMPLE_RATE, Chunks, Task
 from speech.predictions import from_logarithms, logarithms_of
-from speech.rejection.saved import Rejection, VoiceModel
+from speech.rejection.saved import Rejection
 
 _NEAREST = 3
 """How many of the known speakers are named."""
@@ -39,47 +39,58 @@ class Judge:
         self._rejection = rejection
         self._chunks = chunks
         self._segments: list[Segment] = []
-        self._sums: dict[str, NDArray[np.float64]] = {}
+        self._sums: dict[Task, NDArray[np.float64]] = {}
         """By task, of the logarithms of the probabilities of all chunks with speech."""
-        self._voice: NDArray[np.float64] | None = None
+        self._voice: NDArray[np.float64] = np.zeros(1)
         """Sum of the features by which voices are known, of all chunks with speech."""
         self._spoken = 0
         self._samples = 0
 
     def hear(self, passage: Passage, measured: Measured) -> None:
         """Judge the next passage."""
-        spoken = int(measured.speech.sum())
-        probabilities: dict[str, NDArray[np.floating]] = {}
-        voice_scores = np.empty(0)
-        if spoken:
-            self._spoken += spoken
-            for model in self._models:
-                judged = model.classifier.predict_proba(model_inputs(model, measured))
-                probabilities[model.task] = judged
-                logarithms = logarithms_of(judged.astype(np.float64))
-                self._sums[model.task] = self._sums.get(model.task, 0) + logarithms.sum(axis=0)
-                if model.task == "speaker":
-                    vectors = measured.inputs(model.features, model.recipe, "pooled")
-                    self._voice = (0 if self._voice is None else self._voice) + vectors.sum(
-                        axis=0, dtype=np.float64
-                    )
-                    known = self._rejection.voices[model.features]
-                    voice_scores = known.voices.scores(vectors) - known.chunk_threshold
-        number = -1
+        probabilities, scores = self._judge(measured) if measured.speech.any() else ({}, None)
+        place = np.cumsum(measured.speech) - 1
         for chunk, (start, stop) in enumerate(measured.bounds):
-            number += bool(measured.speech[chunk])
+            begin, end = ((passage.start + edge) / SAMPLE_RATE for edge in (start, stop))
             flags = [SHORT] if stop - start < self._chunks.samples else []
             flags += [CLIPPED] if measured.clipped[chunk] else []
-            begin, end = ((passage.start + edge) / SAMPLE_RATE for edge in (start, stop))
-            if measured.silent[chunk]:
-                self._segments.append(Segment(begin, end, flags=[*flags, SILENT]))
-            elif not measured.speech[chunk]:
-                self._segments.append(Segment(begin, end, flags=[*flags, NOT_SPEECH]))
+            if measured.speech[chunk]:
+                row = place[chunk]
+                judged = {task: rows[row] for task, rows in probabilities.items()}
+                score = None if scores is None else float(scores[row])
+                segment = self._segment(begin, end, end - begin, judged, score, flags)
             else:
-                judged = {task: rows[number] for task, rows in probabilities.items()}
-                score = float(voice_scores[number]) if len(voice_scores) else None
-                self._segments.append(self._segment(begin, end, end - begin, judged, score, flags))
+                flags += [SILENT if measured.silent[chunk] else NOT_SPEECH]
+                segment = Segment(begin, end, flags=flags)
+            self._segments.append(segment)
         self._samples = passage.start + len(passage.signal)
+
+    def _judge(
+        self, measured: Measured
+    ) -> tuple[dict[Task, NDArray[np.floating]], NDArray[np.float64] | None]:
+        """Ask the models about each chunk with speech, and keep count for the summary.
+
+        Returns
+        -------
+        probabilities
+            By task, shape (chunks with speech, classes).
+        scores
+            How much each voice is like one that is known; None if nobody asked.
+        """
+        probabilities: dict[Task, NDArray[np.floating]] = {}
+        scores = None
+        self._spoken += int(measured.speech.sum())
+        for model in self._models:
+            judged = model.classifier.predict_proba(model_inputs(model, measured))
+            probabilities[model.task] = judged
+            logarithms = logarithms_of(judged.astype(np.float64))
+            self._sums[model.task] = self._sums.get(model.task, 0) + logarithms.sum(axis=0)
+            if model.task == "speaker":
+                known = self._rejection.voices[model.features]
+                vectors = measured.inputs(model.features, model.recipe, "pooled")
+                self._voice = self._voice + vectors.sum(axis=0, dtype=np.float64)
+                scores = known.voices.scores(vectors) - known.chunk_threshold
+        return probabilities, scores
 
     def answer(self, name: str, sample_rate: int) -> Answer:
         """Sum up what was heard.
@@ -108,7 +119,7 @@ class Judge:
         start: float,
         end: float,
         speech_seconds: float,
-        judged: dict[str, NDArray[np.floating]],
+        judged: dict[Task, NDArray[np.floating]],
         voice_score: float | None,
         flags: list[str],
     ) -> Segment:
@@ -136,12 +147,12 @@ class Judge:
 
     def _score(self) -> float | None:
         """Return how much the whole recording's voice is like one that is known."""
-        (model,) = [m for m in self._models if m.task == "speaker"] or [None]
-        if model is None or self._voice is None:
-            return None
-        known: VoiceModel = self._rejection.voices[model.features]
-        mean = self._voice[None] / self._spoken
-        return float(known.voices.scores(mean)[0] - known.utterance_threshold)
+        for model in self._models:
+            if model.task == "speaker":
+                known = self._rejection.voices[model.features]
+                mean = self._voice[None] / self._spoken
+                return float(known.voices.scores(mean)[0] - known.utterance_threshold)
+        return None
 
     def _speech_seconds(self) -> float:
         """Count the speech once, though the last chunk may reach back into the one before."""
