@@ -16,8 +16,11 @@ from speech.hearing.recordings import Found, find_recordings
 if TYPE_CHECKING:
     from speech.hearing.answers import Answer
     from speech.hearing.voice import Voice
+    from speech.progress import ByteProgress
 
 ALL_WELL, SOME_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+_MOMENT = 2
+"""Seconds."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -133,10 +136,25 @@ def _answer(voice: "Voice", one: Found) -> "Answer":
 
     if one.problem:
         return Answer(one.name, error=one.problem)
-    if one.path:
-        return voice.answer(one.name, one.path)
-    with _spooled(sys.stdin.buffer) as recording:
-        return voice.answer(one.name, recording)
+    with _seconds_bar(one.name) as progress:
+        if one.path:
+            return voice.answer(one.name, one.path, progress)
+        with _spooled(sys.stdin.buffer) as recording:
+            return voice.answer(one.name, recording, progress)
+
+
+@contextmanager
+def _seconds_bar(name: str) -> Iterator["ByteProgress"]:
+    """Show how much of a recording was heard, if that takes more than a moment."""
+    from tqdm import tqdm
+
+    with tqdm(desc=name, unit=" s", delay=_MOMENT, leave=False, disable=None) as drawn:
+
+        def show(done: int, total: int | None) -> None:
+            drawn.total = total
+            drawn.update(done - drawn.n)
+
+        yield show
 
 
 @contextmanager

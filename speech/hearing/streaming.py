@@ -20,6 +20,9 @@ from speech.params import SAMPLE_RATE
 _BLOCK = 1 << 18
 """Frames decoded at once: five seconds and a half at 48 kHz."""
 
+_NO_END = 1 << 40
+"""Frames; more are what libsndfile says where it does not know."""
+
 _FULL_SCALE = 0.999
 """From here on a sample counts as being at the end of the scale; 16-bit ends at 0.99997."""
 
@@ -49,11 +52,14 @@ class Stream:
     ----------
     sample_rate
         Hz, as recorded.
+    seconds
+        Length, as far as its header knows; None if that knew no end yet.
     """
 
     def __init__(self, file: soundfile.SoundFile) -> None:
         self._file = file
         self.sample_rate: int = file.samplerate
+        self.seconds = None if file.frames > _NO_END else file.frames // file.samplerate
 
     def __iter__(self) -> Iterator[Block]:
         """Decode, average the channels, and resample.

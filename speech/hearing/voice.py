@@ -29,6 +29,7 @@ from speech.hearing.models import (
 from speech.hearing.passages import Passage, cut_passages
 from speech.hearing.streaming import open_stream
 from speech.params import SAMPLE_RATE, Task
+from speech.progress import ByteProgress, unseen
 from speech.rejection.saved import read_rejection
 
 SHORTEST_SECONDS = 0.5
@@ -104,7 +105,7 @@ class Voice:
         self._embed = Embedder(encoders[0], max(layers)) if layers else None
         self._jobs = jobs if jobs > 0 else min(cpu_count() or 1, _MOST_JOBS)
 
-    def predict(self, recording: str | Path | BinaryIO) -> Answer:
+    def predict(self, recording: str | Path | BinaryIO, progress: ByteProgress = unseen) -> Answer:
         """Listen to a recording of any length; memory does not grow with it.
 
         Parameters
@@ -112,6 +113,8 @@ class Voice:
         recording
             A file that libsndfile decodes (WAV, FLAC, MP3, OGG, AIFF, …), at any rate and with any
             number of channels, or such a file opened in binary mode.
+        progress
+            Told the seconds that were heard, and of how many, passage by passage.
 
         Returns
         -------
@@ -130,6 +133,8 @@ class Voice:
             passages = cut_passages(stream, self.chunks)
             for passage, measured in self._measured(_long_enough(passages)):
                 judge.hear(passage, measured)
+                heard = passage.start + len(passage.signal)
+                progress(heard // SAMPLE_RATE, stream.seconds)
             return judge.answer(name, stream.sample_rate)
 
     def predict_signal(self, signal: NDArray[np.floating], rate: int) -> Answer:
@@ -157,18 +162,20 @@ class Voice:
         content.seek(0)
         return self.predict(content)
 
-    def answer(self, name: str, recording: Path | BinaryIO) -> Answer:
+    def answer(
+        self, name: str, recording: Path | BinaryIO, progress: ByteProgress = unseen
+    ) -> Answer:
         """Listen to a recording; one that cannot be heard is told, not raised.
 
         Parameters
         ----------
         name
             What it is called in the answer.
-        recording
+        recording, progress
             As in `predict`.
         """
         try:
-            heard = self.predict(recording)
+            heard = self.predict(recording, progress)
         except AudioError as error:
             return Answer(name, error=str(error))
         return Answer(name, heard.summary, heard.segments)
