@@ -19,6 +19,7 @@ from speech.rejection.speech_trials import (
     Heard,
     fit_speech_models,
     hear_speaker,
+    judged_lengths,
     measure_nonspeech,
 )
 from speech.results import rounded, write_metrics
@@ -27,6 +28,10 @@ from speech.tables import read_folds, read_parquet
 from stages.console import bar, run_stage
 from stages.paths import CORPUS_AUDIO, FEATURES, FOLDS, METRICS, MODELS, UTTERANCES
 
+SPEECH_GROUPS = 10
+"""Held out in turn to set the threshold for speech. With few, the models that it is set by would
+have learnt from much less than the final one, and it would let too much pass."""
+
 MOST_SPEAKERS = 200
 """Whose speech is listened to; more would take time and memory and change little."""
 
@@ -34,11 +39,8 @@ MOST_SPEAKERS = 200
 def fit_rejection(params: Params) -> str:
     """Write what predict.py needs to say that it does not know, and how often that is wrong."""
     utterances = read_parquet(UTTERANCES)
-    speakers = utterances["speaker_id"].drop_duplicates().sort_values().to_numpy(str)
-    dealt = deal_units(speakers, [""] * len(speakers), params.folds.gender, params.seed)
-    groups = pd.Series(dealt, index=speakers)
-
-    speech, of_speech = _fit_speech(utterances, groups, params)
+    groups = _groups(utterances["speaker_id"], params.folds.gender, params.seed)
+    speech, of_speech = _fit_speech(utterances, params)
     voices, of_voices = {}, {}
     for features in FEATURES_OF["speaker"]:
         voices[features], of_voices[features] = _fit_voices(features, utterances, groups, params)
@@ -51,14 +53,20 @@ def fit_rejection(params: Params) -> str:
     return _told(rates)
 
 
+def _groups(speakers: pd.Series, groups: int, seed: int) -> pd.Series:
+    """Deal whole speakers to groups that are held out in turn; by speaker."""
+    names = sorted(speakers.unique())
+    return pd.Series(deal_units(names, [""] * len(names), groups, seed), index=names)
+
+
 def _fit_speech(
-    utterances: pd.DataFrame, groups: pd.Series, params: Params
+    utterances: pd.DataFrame, params: Params
 ) -> tuple[list[SpeechModel], dict[str, Any]]:
-    chosen = np.random.default_rng(params.seed).permutation(groups.index)[:MOST_SPEAKERS]
+    speakers = [(str(name), own) for name, own in utterances.groupby("speaker_id")]
+    drawn = np.random.default_rng(params.seed).permutation(len(speakers))[:MOST_SPEAKERS]
     jobs = [
         (name, [CORPUS_AUDIO / path for path in own["path"]])
-        for name, own in utterances.groupby("speaker_id")
-        if name in set(chosen)
+        for name, own in (speakers[number] for number in sorted(drawn))
     ]
     hear = partial(hear_speaker, chunks=params.chunks, settings=params.mfcc, seed=params.seed)
     parts = spread(hear, jobs, params.parallel.jobs, bar("speaker"))
@@ -66,8 +74,10 @@ def _fit_speech(
         pd.concat([part.table for part in parts], ignore_index=True),
         np.concatenate([part.statistics for part in parts if len(part.statistics)]),
     )
+    groups = _groups(heard.table["speaker_id"], SPEECH_GROUPS, params.seed)
     group = heard.table["speaker_id"].map(groups).to_numpy(np.int64)
-    models, judged = fit_speech_models(heard, group, params.rejection.speech_refused)
+    frames = judged_lengths(params.chunks, params.mfcc)
+    models, judged = fit_speech_models(heard, group, frames, params.rejection.speech_refused)
     tried = measure_nonspeech(models, params.chunks, params.mfcc, params.seed)
     lengths = dict(zip(("chunk", "half_chunk"), models, strict=True))
     return models, {

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from speech.audio import load_audio
+from speech.errors import UserError
 from speech.features.mfcc import frame_count, mfcc
 from speech.params import SAMPLE_RATE, Chunks, Mfcc
 from speech.rejection.conditions import CONDITIONS, MILD, under_condition
@@ -68,7 +69,8 @@ def hear_speaker(
     statistics: list[NDArray[np.float64]] = []
     heard = 0
     for drawn in np.random.default_rng(seed).permutation(len(paths)):
-        signal = load_audio(paths[drawn])[: round(_UTTERANCE_SECONDS * SAMPLE_RATE)]
+        most = max(round(_UTTERANCE_SECONDS * SAMPLE_RATE), chunks.samples)
+        signal = load_audio(paths[drawn])[:most]
         for number, condition in enumerate(CONDITIONS):
             random = np.random.default_rng([seed, int(drawn), number])
             changed = under_condition(signal, condition, random)
@@ -83,7 +85,7 @@ def hear_speaker(
 
 
 def fit_speech_models(
-    heard: Heard, groups: NDArray[np.int64], refused: float
+    heard: Heard, groups: NDArray[np.int64], lengths: Sequence[int], refused: float
 ) -> tuple[list[SpeechModel], pd.DataFrame]:
     """Learn what speech of each length is like, and judge all of it by models that never heard it.
 
@@ -93,6 +95,8 @@ def fit_speech_models(
         Of all speakers.
     groups
         By which speakers are held out, shape (chunks,).
+    lengths
+        As `judged_lengths` gives them.
     refused
         Share of unheard speech that may be refused, over all conditions.
 
@@ -102,13 +106,23 @@ def fit_speech_models(
         The longest first; they have learnt from all speakers.
     judged : DataFrame
         ``heard.table`` with ``refused``; half chunks under mild conditions only.
+
+    Raises
+    ------
+    UserError
+        If fewer than two groups have chunks of a length.
     """
     models, tables = [], []
-    for length in sorted(heard.table["frames"].unique(), reverse=True):
+    for length in lengths:
         own = (heard.table["frames"] == length).to_numpy()
         if models:
             own = own & heard.table["condition"].isin(MILD).to_numpy()
         statistics, group = heard.statistics[own], groups[own]
+        if len(np.unique(group)) < 2:
+            raise UserError(
+                "chunks.seconds: hardly any utterance is as long as a chunk, and what speech is "
+                "like must be learnt from two speakers at least; lower it."
+            )
         distances = np.empty(len(statistics))
         for held_out in np.unique(group):
             model = SpeechLikeness.learn(statistics[group != held_out])

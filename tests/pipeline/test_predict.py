@@ -447,12 +447,12 @@ def moved(models, finished, tmp_path):
 def test_models_answer_the_same_wherever_they_are(both, moved, talks):
     with pytest.raises(UserError, match=r"needs the wav2vec 2\.0 it was trained with"):
         Voice(moved)
+    expected = [told(both.predict(path)) for path in talks[:2]]
     named = Voice(moved, encoder=moved.parent / "checkpoint")
+    assert [told(named.predict(path)) for path in talks[:2]] == expected
     (moved.parent / "checkpoint").rename(moved / "encoder")
     beside = Voice(moved)
-    for path in talks[:2]:
-        expected = told(both.predict(path))
-        assert told(named.predict(path)) == told(beside.predict(path)) == expected
+    assert [told(beside.predict(path)) for path in talks[:2]] == expected
 
 
 def test_dvc_gets_the_models_as_the_readme_says(finished, quick, tmp_path, talks):

@@ -8,6 +8,7 @@ import pytest
 from scipy.signal import lfilter
 
 from speech.audio import load_audio
+from speech.errors import UserError
 from speech.features.mfcc import mfcc
 from speech.rejection.conditions import CONDITIONS, MILD
 from speech.rejection.speech_likeness import SpeechLikeness, movement_statistics
@@ -46,9 +47,10 @@ def heard(speakers, settings):
 
 
 @pytest.fixture(scope="module")
-def fitted(heard):
+def fitted(heard, settings):
     groups = heard.table["speaker_id"].astype("category").cat.codes.to_numpy() // 2
-    return fit_speech_models(heard, groups, REFUSED)
+    lengths = judged_lengths(settings.chunks, settings.mfcc)
+    return fit_speech_models(heard, groups, lengths, REFUSED)
 
 
 def test_every_speaker_is_heard_under_every_condition(heard, speakers, settings):
@@ -72,6 +74,12 @@ def test_unheard_voices_are_refused_as_often_as_was_asked(fitted):
     assert by_length.between(0.3 * REFUSED, 3 * REFUSED).all()
     half = judged["frames"] == judged["frames"].min()
     assert set(judged.loc[half, "condition"]) == set(MILD)
+
+
+def test_chunks_longer_than_all_utterances_are_said_to_be(heard):
+    groups = np.zeros(len(heard.table), np.int64)
+    with pytest.raises(UserError, match=r"chunks\.seconds"):
+        fit_speech_models(heard, groups, [10_000], REFUSED)
 
 
 def test_hardly_anything_else_is_taken_for_speech(fitted, settings):
