@@ -101,7 +101,7 @@ def _load(
     copy: int | None = None,
 ) -> Examples:
     """Load chunks; of a copy that has a number, under the conditions drawn for it."""
-    reader = _READERS[features, form]
+    reader = READERS[features, form]
     rows: list[dict[str, Any]] = []
     inputs: list[NDArray[np.float32]] = []
     ordered = utterances.sort_values(["speaker_id", "chapter_id", "utterance_id"])
@@ -121,7 +121,7 @@ def _load(
             rows.extend(_chunk_rows(utterance, bounds))
     if form == "frames":
         longest = max(len(frames) for frames in inputs)
-        inputs = [_to_length(frames, longest) for frames in inputs]
+        inputs = [to_length(frames, longest) for frames in inputs]
     return Examples(pd.DataFrame(rows), np.stack(inputs).astype(np.float32, copy=False))
 
 
@@ -153,13 +153,25 @@ def mfcc_statistics(
     statistics = {
         "mean": lambda: static.mean(axis=0),
         "std": lambda: frames.std(axis=0),
-        "correlation": lambda: _correlations(static[:, :correlated]),
-        "delta_correlation": lambda: _correlations(deltas[:, :correlated]),
+        "correlation": lambda: correlations(static[:, :correlated]),
+        "delta_correlation": lambda: correlations(deltas[:, :correlated]),
     }
     return np.concatenate([statistics[name]() for name in settings.statistics])
 
 
-def _correlations(columns: NDArray[np.float32]) -> NDArray[np.float32]:
+def correlations(columns: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Correlate each two columns over the frames; 0 for one that does not move.
+
+    Parameters
+    ----------
+    columns
+        Shape (frames, columns).
+
+    Returns
+    -------
+    ndarray
+        One number for each pair of columns.
+    """
     centred = columns - columns.mean(axis=0)
     scaled = centred / np.maximum(np.linalg.norm(centred, axis=0), _CONSTANT)
     return (scaled.T @ scaled)[np.triu_indices(columns.shape[1], k=1)]
@@ -232,14 +244,14 @@ def _frames_of(
     return frames[first : first + frame_count(stop - start, settings)]
 
 
-def _to_length(frames: NDArray[Any], length: int) -> NDArray[Any]:
+def to_length(frames: NDArray[Any], length: int) -> NDArray[Any]:
     """Repeat a short chunk's frames until they fill a whole chunk: nothing is made up."""
     if len(frames) == length:
         return frames
     return np.take(frames, np.arange(length), axis=0, mode="wrap")
 
 
-_READERS: dict[tuple[Features, Form], Callable[[Tensors, str, Bounds, Params], Arrays]] = {
+READERS: dict[tuple[Features, Form], Callable[[Tensors, str, Bounds, Any], Arrays]] = {
     ("mfcc", "pooled"): _mfcc_pooled,
     ("mfcc", "frames"): _mfcc_frames,
     ("mfcc_pitch", "pooled"): _mfcc_pitch_pooled,
@@ -247,3 +259,5 @@ _READERS: dict[tuple[Features, Form], Callable[[Tensors, str, Bounds, Params], A
     ("wav2vec2", "pooled"): _wav2vec2_pooled,
     ("wav2vec2", "frames"): _wav2vec2_frames,
 }
+"""From what is measured on an utterance, its name, its chunks, and params (or what has their blocks
+`mfcc`, `wav2vec2` and `inputs`) to the input of each chunk."""

@@ -339,6 +339,14 @@ class Verification(Block):
     trials: int = Field(ge=1, le=10_000)
 
 
+class Rejection(Block):
+    """When the answer to a user's recording is that nobody knows."""
+
+    speech_refused: Fraction
+    unknown_accepted: Fraction
+    low_confidence: Fraction
+
+
 class Clusters(Block):
     """The unsupervised look at both feature spaces."""
 
@@ -414,6 +422,7 @@ class Params(Block):
     probe: Probe
     learning_curve: LearningCurve
     verification: Verification
+    rejection: Rejection
     clusters: Clusters
     report: Report
     parallel: Parallel

@@ -64,6 +64,17 @@ def classes_of(table: pd.DataFrame) -> list[str]:
     ]
 
 
+def logarithms_of(probabilities: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Take the logarithms of chunks' probabilities, as `utterance_level` averages them."""
+    return np.log(np.maximum(probabilities, SMALLEST))
+
+
+def from_logarithms(averaged: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Make probabilities of averaged logarithms, along the last axis."""
+    weights = np.exp(averaged)
+    return weights / weights.sum(axis=-1, keepdims=True)
+
+
 def utterance_level(chunks: pd.DataFrame) -> pd.DataFrame:
     """Join the predictions of each utterance's chunks; all chunks count alike.
 
@@ -83,8 +94,7 @@ def utterance_level(chunks: pd.DataFrame) -> pd.DataFrame:
     """
     keys = ["utterance_id", "speaker_id", "chapter_id", "fold", "label"]
     columns = columns_of(classes_of(chunks))
-    logarithms = chunks[keys].assign(**np.log(chunks[columns].clip(lower=SMALLEST)))
+    logarithms = chunks[keys].assign(**logarithms_of(chunks[columns]))
     joined = logarithms.groupby(keys, sort=False, as_index=False)[columns].mean()
-    weights = np.exp(joined[columns])
-    joined[columns] = weights.div(weights.sum(axis=1), axis=0)
+    joined[columns] = from_logarithms(joined[columns].to_numpy())
     return joined

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 ByteProgress = Callable[[int, int | None], None]
-"""Called with the bytes done, which fall when work starts anew, and all bytes if known."""
+"""Called with the bytes (or seconds) done, which fall when work starts anew, and all if known."""
 
 Watch = Callable[[str], AbstractContextManager[ByteProgress]]
 """Told what is being done, gives the `ByteProgress` to call while it is done."""

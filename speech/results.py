@@ -23,7 +23,7 @@ def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
     metrics
         Numbers and text by name, nested as deep as one likes.
     """
-    write_json(path, _rounded(metrics))
+    write_json(path, rounded(metrics))
 
 
 def write_plot(path: Path, table: pd.DataFrame) -> None:
@@ -44,9 +44,12 @@ def with_names(table: pd.DataFrame, names: Mapping[str, str | float]) -> pd.Data
     return pd.concat([pd.DataFrame(names, index=table.index), table], axis=1)
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
+    """Round every number in a nested mapping or sequence; one that is not defined is None."""
     if isinstance(value, Mapping):
-        return {name: _rounded(part) for name, part in value.items()}
+        return {name: rounded(part) for name, part in value.items()}
+    if isinstance(value, tuple | list):
+        return [rounded(part) for part in value]
     if isinstance(value, float | np.floating):
         return None if np.isnan(value) else float(f"{value:.{_DIGITS}g}")
     return value

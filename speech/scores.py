@@ -389,6 +389,35 @@ def interval_of(resampled: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.nanpercentile(resampled, [tail, 100 - tail], axis=-1)
 
 
+def share_with_interval(
+    hits: NDArray[np.bool_], speakers: NDArray[np.str_], *, resamples: int, seed: int
+) -> tuple[float, float, float]:
+    """Give a share and its 95 % percentile interval over speakers.
+
+    Parameters
+    ----------
+    hits
+        What is counted, shape (rows,).
+    speakers
+        Of each row, shape (rows,).
+    resamples, seed
+        Of the bootstrap.
+
+    Returns
+    -------
+    value, low, high : float
+        NaN without rows.
+    """
+    if not len(hits):
+        return (np.nan, np.nan, np.nan)
+    names, codes = np.unique(speakers, return_inverse=True)
+    drawn = draw_speakers(np.zeros(len(names), dtype=int), resamples, seed)
+    counts = np.bincount(codes, minlength=len(names))
+    sums = np.bincount(codes, hits, minlength=len(names))
+    low, high = interval_of((drawn @ sums) / (drawn @ counts))
+    return float(np.mean(hits)), float(low), float(high)
+
+
 def _speaker_weights(rows: "_Rows", task: Task, resamples: int, seed: int) -> NDArray[np.float64]:
     """Say how often each speaker counts, as is and in every resample: [1 + resamples, speakers].
 

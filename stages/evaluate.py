@@ -10,11 +10,11 @@ import pandas as pd
 from speech.calibration import expected_calibration_error, reliability
 from speech.errors import UserError
 from speech.features.store import read_speaker, speaker_file
-from speech.files import write_json
+from speech.headline import Headline, Score, write_headline
 from speech.label_audit import audit_labels, median_pitch
 from speech.model_choice import ALL_FOLDS, pick_models, picked_model, predictions_as_picked
 from speech.params import BEST, FEATURES_OF, Features, ModelName, Params, Task
-from speech.results import with_names, write_metrics, write_plot
+from speech.results import rounded, with_names, write_metrics, write_plot
 from speech.roc import roc_points
 from speech.scores import accuracy_by, predicted_classes, score_levels, speaker_table
 from speech.speech_length import accuracy_by_length
@@ -24,6 +24,8 @@ from stages.paths import METRICS, MODELS, PITCH, PLOTS, PREDICTIONS, UTTERANCES
 
 ECE = "expected_calibration_error"
 TRIED = ["fold", "settings", "log_loss", "accuracy", "chosen"]
+TOLD = ["accuracy", "log_loss"]
+"""Of every model, beside the models."""
 CURVES = ["system", "fold", "epoch", "part", "loss", "accuracy"]
 
 
@@ -49,8 +51,8 @@ class Compared(NamedTuple):
     roc: pd.DataFrame
 
 
-class Headline(NamedTuple):
-    """The predictions that are scored in full, and by whom each fold's were made."""
+class Scored(NamedTuple):
+    """The headline's predictions, scored in full, and by whom each fold's were made."""
 
     chunks: pd.DataFrame
     utterances: pd.DataFrame
@@ -112,7 +114,11 @@ def evaluate(params: Params, task: Task) -> str:
     write_metrics(METRICS / f"{task}.json", metrics)
     for name, table in plots.items():
         write_plot(PLOTS / task / f"{name}.csv", table)
-    _point_to(System(picked_model(picks), features), task)
+    by_name = {f"{s.features}-{s.model}": c.scores for s, c in zip(systems, compared, strict=True)}
+    kept = System(picked_model(picks), features)
+    # Of the one to keep, the scores of how it was chosen: its own might be flattered.
+    by_name[f"{kept.features}-{kept.model}"] = scores
+    _point_to(kept, task, by_name, params)
 
     accuracy, low, high = (
         100 * metrics["utterance"][f"accuracy{end}"] for end in ("", "_low", "_high")
@@ -134,23 +140,34 @@ def _read(system: System, task: Task, level: Literal["chunk", "utterance"]) -> p
     return read_parquet(system.folder(task) / f"{level}s.parquet")
 
 
-def _headline(candidates: list[System], task: Task) -> Headline:
+def _headline(candidates: list[System], task: Task) -> Scored:
     """Pick for each fold among the candidates; of a single one, nothing is left to pick."""
     by_chunk, by_utterance = {}, {}
     for system in candidates:
         by_chunk[system.model] = _read(system, task, "chunk")
         by_utterance[system.model] = _read(system, task, "utterance")
     picks = pick_models(by_utterance)
-    return Headline(
+    return Scored(
         predictions_as_picked(by_chunk, picks), predictions_as_picked(by_utterance, picks), picks
     )
 
 
-def _point_to(system: System, task: Task) -> None:
-    """Say where the headline model lies."""
-    folder = MODELS / f"{task}-{system.features}-{system.model}"
-    pointer = {"task": task, **system._asdict(), "folder": folder.as_posix()}
-    write_json(MODELS / f"{task}-headline.json", pointer)
+def _point_to(
+    system: System, task: Task, compared: dict[str, pd.DataFrame], params: Params
+) -> None:
+    """Say where the headline model lies, and how good all models are, for whoever takes them."""
+    scores = rounded({key: _intervals(table) for key, table in compared.items()})
+    # Of a path the last part only: the rest says where on whose disk it lies.
+    corpus = [params.corpus] if isinstance(params.corpus, str) else params.corpus
+    corpora = ", ".join(Path(place).name for place in corpus)
+    own = params.encoder.startswith((".", "/"))
+    encoder = Path(params.encoder).name if own else params.encoder
+    write_headline(MODELS, task, Headline(*system, corpora, encoder, scores))
+
+
+def _intervals(table: pd.DataFrame) -> dict[str, Score]:
+    told = table[table["score"].isin(TOLD)]
+    return {f"{row.level} {row.score}": (row.value, row.low, row.high) for row in told.itertuples()}
 
 
 def _score(system: System, task: Task, resampling: dict[str, int]) -> Compared:
@@ -167,7 +184,7 @@ def _score(system: System, task: Task, resampling: dict[str, int]) -> Compared:
 
 
 def _by_gender(
-    headline: Headline, corpus: pd.DataFrame, task: Task, resampling: dict[str, int]
+    headline: Scored, corpus: pd.DataFrame, task: Task, resampling: dict[str, int]
 ) -> pd.DataFrame:
     """Score women and men apart; voices without a gender on record belong to neither."""
     genders = corpus.set_index("utterance_id")["gender"]

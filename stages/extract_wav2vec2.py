@@ -1,6 +1,6 @@
 """Embed every utterance's chunks with wav2vec 2.0, one file per speaker."""
 
-import hashlib
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -14,9 +14,11 @@ from speech.features.extraction import (
     settings_digest,
     speaker_jobs,
 )
-from speech.features.wav2vec2 import ChunkEmbedder, load_encoder
+from speech.features.wav2vec2 import ChunkEmbedder, checkpoint_digests, load_encoder
+from speech.files import write_json
 from speech.parallel import spread
 from speech.params import Params
+from speech.recipe import ENCODER_FILE
 from speech.tables import read_parquet
 from stages.console import bar, run_stage
 from stages.paths import CORPUS_AUDIO, ENCODER, UTTERANCES, WAV2VEC2
@@ -32,9 +34,13 @@ def extract_wav2vec2(params: Params) -> str:
         params.wav2vec2.sequence_stride,
         params.wav2vec2.batch_size,
     )
-    jobs = speaker_jobs(read_parquet(UTTERANCES), CORPUS_AUDIO, WAV2VEC2, _digest(embedder))
+    checkpoint = checkpoint_digests(ENCODER)
+    settings = _digest(embedder, checkpoint)
+    jobs = speaker_jobs(read_parquet(UTTERANCES), CORPUS_AUDIO, WAV2VEC2, settings)
     extract = partial(extract_speaker, compute=embedder)
     done = spread(extract, jobs, params.parallel.jobs, bar("speaker"))
+    # Models that learn from these features will need the very same encoder wherever they are used.
+    write_json(WAV2VEC2 / ENCODER_FILE, checkpoint)
     return describe_extraction(done, WAV2VEC2)
 
 
@@ -54,23 +60,16 @@ def _layers(params: Params, states: int) -> tuple[int, ...]:
     return layers
 
 
-def _digest(embedder: ChunkEmbedder) -> str:
+def _digest(embedder: ChunkEmbedder, checkpoint: Mapping[str, str]) -> str:
     """Return the digest of all that the features depend on besides the recordings."""
-    weights = {file.name: _content(file) for file in sorted(ENCODER.iterdir()) if file.is_file()}
     settings = {
-        "encoder": weights,
+        "encoder": dict(checkpoint),
         "chunks": embedder.chunks.model_dump(),
         "layers": embedder.layers,
         "sequence": [embedder.sequence_layer, embedder.sequence_stride],
     }
     modules = (speech.audio, speech.chunks, speech.features.wav2vec2)
     return settings_digest(settings, *(Path(str(module.__file__)) for module in modules))
-
-
-def _content(file: Path) -> str:
-    """Return the digest of a file too large to be read at once."""
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "blake2b").hexdigest()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from speech.examples import load_examples
 from speech.model_choice import ALL_FOLDS
 from speech.params import Features, ModelName, Params, Task
 from speech.predictions import utterance_level
+from speech.recipe import recipe_of
 from speech.tables import read_folds, read_parquet, write_csv, write_parquet
 from speech.tuning import Tuned, tune, untuned
 from stages.console import bar, run_stage
@@ -39,8 +40,19 @@ def fit(params: Params, task: Task, features: Features, model: ModelName) -> str
     write_csv(folder / "tuning.csv", tuned.tried)
 
     saved = MODELS / f"{task}-{features}-{model}"
-    card = {"model": model, "task": task, "features": features, "seed": params.seed}
-    card |= {"calibrated_on": result.calibrated_on}
+    card = {
+        "model": model,
+        "task": task,
+        "features": features,
+        "seed": params.seed,
+        "calibrated_on": result.calibrated_on,
+        "heard": {
+            "speakers": utterances["speaker_id"].nunique(),
+            "utterances": len(utterances),
+            "seconds": round(float(utterances["seconds"].sum()), 1),
+        },
+        "recipe": recipe_of(params, features, FEATURES[features]),
+    }
     epochs = tuned.epochs or result.epochs
     fit_final(model, data, tuned.final, saved, card, epochs, result.temperature, bar("final fit"))
     return (

@@ -71,6 +71,11 @@ class Calibrated:
         return self._classifier.form
 
     @property
+    def frames(self) -> int:
+        """How many frames an example of frames has, as the classifier learnt; 0 for others."""
+        return getattr(self._classifier, "frames", 0)
+
+    @property
     def classes(self) -> list[str]:
         """The labels, sorted."""
         return self._classifier.classes

@@ -158,6 +158,11 @@ class Network(ABC):
             ) from None
         return network
 
+    @property
+    def frames(self) -> int:
+        """How many frames an example has, if it is one of frames."""
+        return self._shape[0]
+
     def _untrained(self) -> "keras.Model":
         """Return the network as it was built, whatever it has been trained on since."""
         shared = self._shared()

@@ -1,7 +1,6 @@
 """Classifiers by name: how to build one from params, and how to load a saved one."""
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,6 +10,7 @@ from speech.classifiers.networks import CnnModel, MlpModel
 from speech.classifiers.protocol import Classifier
 from speech.errors import UserError
 from speech.params import ModelName, Params
+from speech.sealed import read_sealed, write_sealed
 
 _CLASSES: dict[str, Any] = {
     "dummy": DummyBaseline,
@@ -23,7 +23,8 @@ _CLASSES: dict[str, Any] = {
 assert set(_CLASSES) == set(get_args(ModelName))
 
 _CARD = "model.json"
-_FORMAT = 3
+_FORMAT = 4
+_REMEDY = "copy the model anew, or run `dvc repro` to fit it"
 
 
 def classifier_class(name: ModelName) -> type[Classifier]:
@@ -75,11 +76,27 @@ def save_classifier(folder: Path, classifier: Calibrated, card: dict[str, Any]) 
         JSON-serialisable; must hold ``model``, the classifier's name.
     """
     classifier.save(folder)
-    text = json.dumps(
-        {"format": _FORMAT, **card, "classes": classifier.classes, "files": _digests(folder)},
-        indent=2,
-    )
-    (folder / _CARD).write_text(text + "\n", "utf-8")
+    known = {"classes": classifier.classes, "files": _digests(folder)}
+    write_sealed(folder / _CARD, _FORMAT, {**card, **known})
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """Read what is to be known about a saved model, without loading it.
+
+    Raises
+    ------
+    UserError
+        If the folder holds no model of this project, one of another format, or files that are
+        not those the model was saved with.
+    """
+    card = read_sealed(folder / _CARD, _FORMAT, _REMEDY)
+    if card.get("model") not in list(_CLASSES):
+        raise UserError(f"{folder}: holds no model of a kind known here; {_REMEDY}.")
+    if card.get("files") != _digests(folder):
+        raise UserError(
+            f"{folder}: its files are not those that the model was saved with; {_REMEDY}."
+        )
+    return card
 
 
 def load_classifier(folder: Path) -> tuple[Calibrated, dict[str, Any]]:
@@ -95,23 +112,9 @@ def load_classifier(folder: Path) -> tuple[Calibrated, dict[str, Any]]:
     Raises
     ------
     UserError
-        If the folder holds no model of this project, one of another format, or files that are
-        not those the model was saved with.
+        As `read_card`, or if the files do not fit together.
     """
-    try:
-        card = json.loads((folder / _CARD).read_text("utf-8"))
-        known = card["format"] == _FORMAT and card["model"] in _CLASSES
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(f"{folder}: holds no model; run `dvc repro` to fit one.") from None
-    if not known:
-        raise UserError(
-            f"{folder}: holds a model of another version of this project; fit it again."
-        )
-    if card.get("files") != _digests(folder):
-        raise UserError(
-            f"{folder}: its files are not those that the model was saved with; copy it anew, or "
-            "run `dvc repro` to fit it."
-        )
+    card = read_card(folder)
     return Calibrated.load(folder, _CLASSES[card["model"]]), card
 
 

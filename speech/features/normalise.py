@@ -9,7 +9,9 @@ _FLOOR = 1e-8
 """Below this a coefficient counts as constant: dividing by it would only blow up rounding."""
 
 
-def normalise(frames: NDArray[np.float32], how: Normalisation) -> NDArray[np.float32]:
+def normalise(
+    frames: NDArray[np.float32], how: Normalisation, counted: NDArray[np.bool_] | None = None
+) -> NDArray[np.float32]:
     """Normalise the frames of one utterance by its own statistics.
 
     Parameters
@@ -21,6 +23,8 @@ def normalise(frames: NDArray[np.float32], how: Normalisation) -> NDArray[np.flo
         how loud the recording is and nothing of the voice; ``utterance_mean`` subtracts that of
         every coefficient (cepstral mean normalisation, Atal 1974); ``utterance`` also divides by
         its standard deviation (CMVN, Viikki & Laurila 1998).
+    counted
+        Which frames the statistics are of, shape (frames,); by itself, all.
 
     Returns
     -------
@@ -29,10 +33,11 @@ def normalise(frames: NDArray[np.float32], how: Normalisation) -> NDArray[np.flo
     """
     if how == "none":
         return frames
-    mean = frames.mean(axis=0)
+    own = frames if counted is None else frames[counted]
+    mean = own.mean(axis=0)
     if how == "level":
         mean[1:] = 0
     centred = frames - mean
     if how in ("level", "utterance_mean"):
         return centred
-    return centred / np.maximum(frames.std(axis=0), _FLOOR)
+    return centred / np.maximum(own.std(axis=0), _FLOOR)

@@ -4,6 +4,7 @@ Baevski, Zhou, Mohamed & Auli (2020), "wav2vec 2.0: a framework for self-supervi
 speech representations".
 """
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -82,6 +83,32 @@ def check_encoder_folder(folder: Path) -> None:
             raise UserError(
                 f"encoder: {folder} has no {shard}, which its {SHARDS} lists; download it as well."
             )
+
+
+def checkpoint_digests(folder: Path) -> dict[str, str]:
+    """Tell a checkpoint from all others, by what `load_encoder` reads of it.
+
+    Parameters
+    ----------
+    folder
+        As `check_encoder_folder` accepts it.
+
+    Returns
+    -------
+    dict
+        SHA-256 of each file by its name, sorted.
+    """
+    check_encoder_folder(folder)
+    weights = next(name for name in WEIGHTS if (folder / name).is_file())
+    shards = shards_of(folder / SHARDS, folder) if weights == SHARDS else []
+    names = {CONFIG, PREPROCESSOR, weights, *shards}
+    return {name: _digest(folder / name) for name in sorted(names) if (folder / name).is_file()}
+
+
+def _digest(file: Path) -> str:
+    """Return the digest of a file too large to be read at once."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def check_architecture(config: Path, checkpoint: Path | str) -> None:

@@ -75,3 +75,14 @@ def test_the_frames_given_are_not_changed(how):
     before = frames.copy()
     normalise(frames, how)
     np.testing.assert_array_equal(frames, before)
+
+
+@pytest.mark.parametrize("how", ["level", "utterance_mean", "utterance"])
+def test_frames_that_do_not_count_have_no_say_in_the_statistics(how):
+    random = np.random.default_rng(0)
+    speech = random.standard_normal((40, 5)).astype(np.float32) + 3
+    pause = np.zeros((60, 5), np.float32)
+    counted = np.arange(100) >= 60
+    normalised = normalise(np.concatenate([pause, speech]), how, counted)
+    np.testing.assert_array_equal(normalised[60:], normalise(speech, how))
+    assert normalised.shape == (100, 5)

@@ -18,7 +18,15 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ["speech", "stages", "dvc.yaml", ".dvcignore", ".gitignore", ".dvc/.gitignore"]
+SOURCES = [
+    "speech",
+    "stages",
+    "predict.py",
+    "dvc.yaml",
+    ".dvcignore",
+    ".gitignore",
+    ".dvc/.gitignore",
+]
 SOURCES += [".dvc/config", ".dvc/plots"]
 
 TINY = {

@@ -26,13 +26,14 @@ STAGES = [
     *(f"evaluate@{task}" for task in TASKS),
     *("audit_split", "probe_layers"),
     *(f"reduce_and_cluster@{features}" for features in FEATURES),
-    *("learning_curve", "verify_speakers", "report"),
+    *("fit_rejection", "learning_curve", "verify_speakers", "report"),
 ]
 REEVALUATED = ["check_params", "evaluate@gender", "evaluate@speaker", "report"]
 
 METRICS = [
     *("corpus", "split", "mfcc", "clusters_mfcc", "clusters_wav2vec2"),
-    *("gender", "speaker", "split_audit", "layers", "learning_curve", "verification"),
+    *("gender", "speaker", "split_audit", "layers", "learning_curve", "rejection"),
+    "verification",
 ]
 
 
@@ -293,8 +294,9 @@ def test_every_plot_has_the_columns_it_is_drawn_from(finished):
 def headline_folder(project, task):
     """Follow an artifact to the model it names."""
     content = yaml.safe_load((project.root / "dvc.yaml").read_text("utf-8"))
-    pointer = project.root / content["artifacts"][f"{task}-classifier"]["path"]
-    return Path(json.loads(pointer.read_text("utf-8"))["folder"])
+    pointer = Path(content["artifacts"][f"{task}-classifier"]["path"])
+    named = json.loads((project.root / pointer).read_text("utf-8"))["folder"]
+    return pointer.parent / named
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -67,6 +67,7 @@ INSTANCES = [
     "fit@gender-wav2vec2-mlp",
     "fit@gender-mfcc-cnn",
     "fit_with_pitch@svm",
+    "fit_rejection",
     "audit_split",
     "probe_layers",
     "evaluate@gender",
@@ -126,7 +127,7 @@ def test_the_params_named_are_the_params_read(project, monkeypatch, ways, instan
     covered = {key: [one for one in named if f"{key}.".startswith(f"{one}.")] for key in read}
     missing = {key for key, by in covered.items() if not by} - NO_RESULT
     # What features were made with is known to change whenever the features do.
-    for features in ("mfcc", "wav2vec2"):
+    for features in ("mfcc", "pitch", "wav2vec2"):
         if f"data/{features}" in deps:
             of_features = STAGES[f"extract_{features}"]["params"]
             missing -= {key for key in of_features if key.startswith(f"{features}.")}

@@ -10,6 +10,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from speech.errors import UserError
+from speech.headline import read_headline
 from speech.params import FEATURES_OF, HeadlineFeatures, load_params
 from speech.predictions import utterance_level
 from stages.evaluate import evaluate
@@ -137,12 +138,27 @@ def test_another_headline_changes_the_values_and_no_path(predictions, params, ta
     evaluate(params.model_copy(update=other), task)
     after = metrics_of(task)
     pointed = json.loads(Path(f"models/{task}-headline.json").read_text())
-    assert pointed["folder"] == f"models/{task}-{pointed['features']}-dummy"
+    assert pointed["folder"] == f"{task}-{pointed['features']}-dummy"
     assert list(leaves(after)) == list(leaves(before))
     assert after["utterance"]["accuracy"] != before["utterance"]["accuracy"]
     assert sorted(predictions.rglob("*.*")) == files
     names = " ".join(".".join(path) for path in leaves(after))
     assert not any(name in names for name in [*MODELS, "mfcc", "wav2vec2"])
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_beside_the_models_stands_how_good_each_of_them_is(predictions, params, task):
+    own = {"corpus": "/home/ann/interviews/table.csv", "encoder": "/home/ann/my-encoder"}
+    evaluate(params.model_copy(update=own), task)
+    headline = read_headline(Path("models"), task)
+    models = plot_of(task, "models").set_index(["features", "model", "level", "score"])
+    for features in FEATURES_OF[task]:
+        for model in MODELS:
+            told = headline.scores[f"{features}-{model}"]["utterance accuracy"]
+            row = models.loc[(features, model, "utterance", "accuracy"), ["value", "low", "high"]]
+            assert told == pytest.approx(row.tolist())
+    # Models travel; whose disk the corpus lay on does not concern who gets them.
+    assert (headline.corpus, headline.encoder) == ("table.csv", "my-encoder")
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -224,12 +240,10 @@ def test_the_best_model_is_picked_from_all_on_the_headline_features(predictions,
     # The one made up with the most skill.
     assert picks.loc[picks["picked"], "model"].tolist() == ["mlp"] * (FOLDS + 1)
     features = "mfcc" if task == "gender" else "wav2vec2"
-    assert json.loads(Path(f"models/{task}-headline.json").read_text()) == {
-        "task": task,
-        "model": "mlp",
-        "features": features,
-        "folder": f"models/{task}-{features}-mlp",
-    }
+    pointed = json.loads(Path(f"models/{task}-headline.json").read_text())
+    assert pointed["folder"] == f"{task}-{features}-mlp"
+    headline = read_headline(Path("models"), task)
+    assert (headline.model, headline.features) == ("mlp", features)
     models = plot_of(task, "models")
     own = models[models["system"] == f"mlp · {features}"]
     own = own.drop(columns=["system", "model", "features"]).reset_index(drop=True)
