@@ -204,7 +204,7 @@ def test_a_final_model_is_saved_without_pickle(finished, name):
     own = {"network.json", "weights.safetensors"}
     if model == "svm":
         own = {"estimator.json", "estimator.safetensors"}
-    assert {file.name for file in folder.iterdir()} == {"model.json"} | own
+    assert {file.name for file in folder.iterdir()} == {"model.json", "temperature.json"} | own
 
 
 def test_learning_curves_are_those_of_the_networks(finished):
