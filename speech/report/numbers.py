@@ -29,4 +29,4 @@ def numbers(
     """
     ends = {"value": "Value", "low": "from", "high": "to"}
     values = {name: Column(heading, show, numeric=True) for name, heading in ends.items()}
-    return Table(f"Numbers: {caption}", table, {**names, **values}, folded=True)
+    return Table(f"{caption}, in numbers", table, {**names, **values}, folded=True)

@@ -31,7 +31,7 @@ def section(run: Run, task: Task, settings: Settings) -> Section:
             f"{wording.plural(counts['chunks'], 'chunk')}, out of {folds}. "
             f"Where one model is shown, it is the headline's: {headline}.",
             models_figure({"": run.plot(f"{task}/models")}, task),
-            _all_scores(run.plot(f"{task}/models")),
+            _all_scores(run.plot(f"{task}/models"), task),
             *_confusion(run.plot(f"{task}/confusion"), task),
             _roc(run.plot(f"{task}/roc"), task, features),
             _reliability(
@@ -44,6 +44,11 @@ def section(run: Run, task: Task, settings: Settings) -> Section:
             *_tuning(run.plot(f"{task}/tuning"), task),
         ],
     )
+
+
+def _title(task: Task, what: str) -> str:
+    """Name a drawing or table of one task, so that no other on the page is called the same."""
+    return f"{TITLES[task]}: {what}"
 
 
 def models_figure(tables: dict[str, pd.DataFrame], task: Task) -> Figure:
@@ -76,10 +81,10 @@ def models_figure(tables: dict[str, pd.DataFrame], task: Task) -> Figure:
         rows, names, called, charts.axis("utterances right", **charts.WHOLE_SHARE)
     )
     says = "Share of utterances that are right, with 95 % intervals over speakers."
-    return Figure(f"Every model, {task}", says, *drawn)
+    return Figure(_title(task, "every model"), says, *drawn)
 
 
-def _all_scores(models: pd.DataFrame) -> Table:
+def _all_scores(models: pd.DataFrame, task: Task) -> Table:
     keys = ["model", "features", "level"]
     wide = models.pivot_table("value", keys, "score", sort=False, dropna=False).reset_index()
     ends = models[models["score"] == "accuracy"].set_index(keys)[["low", "high"]]
@@ -98,7 +103,7 @@ def _all_scores(models: pd.DataFrame) -> Table:
         "log_loss": Column("Log loss", lambda v: wording.number(v, 3), numeric=True),
     }
     columns = {name: column for name, column in shown.items() if name in wide.columns}
-    return Table("Scores of every model", wide, columns, folded=True)
+    return Table(_title(task, "scores of every model"), wide, columns, folded=True)
 
 
 def _confusion(table: pd.DataFrame, task: Task) -> list[Block]:
@@ -128,7 +133,7 @@ def _confusion(table: pd.DataFrame, task: Task) -> list[Block]:
     drawn = charts.confusion(table, classes)
     height = 260 if task == "gender" else max(320, 110 + 20 * len(classes))
     square = len(classes) <= charts.FEW
-    figure = Figure(f"Who is taken for whom, {task}", says, *drawn, height=height, square=square)
+    figure = Figure(_title(task, "who is taken for whom"), says, *drawn, height=height, square=square)
     return [figure, *listed]
 
 
@@ -163,7 +168,7 @@ def _roc(table: pd.DataFrame, task: Task, features: str) -> Figure:
         "yaxis": charts.axis("found", **charts.PERCENT, range=[-0.01, 1.02]),
     }
     return Figure(
-        f"ROC curves, {task}",
+        _title(task, "ROC curves"),
         f"What share of true cases is found, against what share is wrongly claimed: {claim}. All "
         "folds together, so a model whose probabilities drift between folds can fall below chance.",
         traces,
@@ -199,7 +204,7 @@ def _reliability(table: pd.DataFrame, task: Task, headline: str) -> Figure:
         "yaxis": charts.axis("how often right", **charts.PERCENT, range=[0, 1.02]),
     }
     return Figure(
-        f"How sure and how right, {task}",
+        _title(task, "how sure and how right"),
         "On the dotted line, 80 % sure means right in 80 % of cases. Size: how many utterances; "
         "bars: 95 % intervals over speakers.",
         traces,
@@ -213,7 +218,7 @@ def _reliability(table: pd.DataFrame, task: Task, headline: str) -> Figure:
 def _by_length(table: pd.DataFrame, task: Task) -> list[Block]:
     drawn = charts.bars(table, "length", charts.axis("speech heard", type="category"), _share())
     says = "Runs of that many seconds, with 95 % intervals over speakers; the last is whole ones."
-    title = f"Accuracy by seconds of speech, {task}"
+    title = _title(task, "accuracy by seconds of speech")
     listed = numbers(title, table, {"length": Column("Speech heard")})
     return [Figure(title, says, *drawn, height=300), listed]
 
@@ -224,7 +229,7 @@ def _by_gender(table: pd.DataFrame, task: Task) -> Figure:
     groups = {name: wording.GENDERS.get(name, name) for name in rows["group"].unique()}
     x = charts.axis("right", **charts.WHOLE_SHARE)
     drawn = charts.dots_with_intervals(rows, names, groups, x, charts.GENDER_COLOURS)
-    return Figure(f"Women and men apart, {task}", "With 95 % intervals over speakers.", *drawn)
+    return Figure(_title(task, "women and men apart"), "With 95 % intervals over speakers.", *drawn)
 
 
 def _speakers(table: pd.DataFrame, task: Task) -> list[Block]:
@@ -240,14 +245,14 @@ def _speakers(table: pd.DataFrame, task: Task) -> list[Block]:
     }
     if task == "gender":
         columns["predicted"] = Column("By vote")
-    listed = Table(f"Every speaker, {task}", table, columns, folded=True)
+    listed = Table(_title(task, "voice by voice"), table, columns, folded=True)
     worst = table.sort_values(["utterance_accuracy", "speaker_id"], kind="stable")
     says = (
         f"The lowest: {wording.percent(worst['utterance_accuracy'].iloc[0])} for speaker "
         f"{worst['speaker_id'].iloc[0]}; the median "
         f"{wording.percent(table['utterance_accuracy'].median())}."
     )
-    title = f"Utterances right, by speaker, {task}"
+    title = _title(task, "utterances right, by voice")
     if len(table) > charts.MOST_ON_AN_AXIS:
         drawn = charts.histogram(
             table["utterance_accuracy"].round(4).tolist(),
@@ -291,7 +296,7 @@ def _training(table: pd.DataFrame, task: Task) -> list[Block]:
     }
     return [
         Figure(
-            f"How the networks learnt, {task}",
+            _title(task, "how the networks learnt"),
             "One line per fold. Validation is a part of the training data; the best epoch by it "
             "is kept.",
             traces,
@@ -313,4 +318,4 @@ def _tuning(table: pd.DataFrame, task: Task) -> list[Block]:
         "accuracy": Column("Accuracy", wording.percent, numeric=True),
     }
     says = "By cross-validation inside each fold's training part; the scores are those."
-    return [says, Table(f"What tuning chose, {task}", table[table["chosen"]], columns, folded=True)]
+    return [says, Table(_title(task, "what tuning chose"), table[table["chosen"]], columns, folded=True)]

@@ -122,6 +122,14 @@ def test_the_page_is_well_formed_and_its_headings_skip_no_level(sized):
     assert {link[1:] for link in found.links} <= set(found.ids)
 
 
+def test_no_two_headings_or_tables_are_called_the_same(sized):
+    text = without_scripts(sized[1])
+    for called in (r"<h\d[^>]*>(.*?)</h\d>", r"<caption>(.*?)</caption>"):
+        names = re.findall(called, text)
+        assert len(names) > 10
+        assert len(set(names)) == len(names)
+
+
 def test_every_figure_is_told_in_words(sized):
     _, page = sized
     labels = outline(page).images
@@ -156,8 +164,8 @@ def test_no_legend_or_axis_is_endless(sized):
 
 def test_of_many_speakers_the_most_frequent_confusions_are_listed_instead_of_a_matrix():
     few, many = page_of(24), page_of(500)
-    assert "Who is taken for whom, speaker" in few
-    assert "Who is taken for whom, speaker" not in many
+    assert "Speakers: who is taken for whom" in few
+    assert "Speakers: who is taken for whom" not in many
     assert re.search(r"The 20 most frequent of \d+ confusions", many)
 
 
@@ -234,11 +242,11 @@ def test_what_the_user_changed_or_left_out_is_told():
 def test_what_tuning_chose_is_listed_where_anything_was_tuned():
     files = files_of_a_run(3)
     run = run_of(files)
-    assert "What tuning chose, gender" in report(run, flattened(run.settings()))
+    assert "Gender: what tuning chose" in report(run, flattened(run.settings()))
     for task in ("gender", "speaker"):
         path = f"plots/{task}/tuning.csv"
         files[path] = files[path].splitlines(keepends=True)[0]
-    assert "What tuning chose" not in report(run, flattened(run.settings()))
+    assert "what tuning chose" not in report(run, flattened(run.settings()))
 
 
 def test_suspected_labels_are_named_as_suspects():
