@@ -41,6 +41,7 @@ def section(run: Run, task: Task, settings: Settings) -> Section:
             _by_gender(run.plot(f"{task}/genders"), task),
             *_speakers(run.plot(f"{task}/speakers"), task),
             *_training(run.plot(f"{task}/curves"), task),
+            *_picks(run.plot(f"{task}/picked"), task),
             *_tuning(run.plot(f"{task}/tuning"), task),
         ],
     )
@@ -133,7 +134,9 @@ def _confusion(table: pd.DataFrame, task: Task) -> list[Block]:
     drawn = charts.confusion(table, classes)
     height = 260 if task == "gender" else max(320, 110 + 20 * len(classes))
     square = len(classes) <= charts.FEW
-    figure = Figure(_title(task, "who is taken for whom"), says, *drawn, height=height, square=square)
+    figure = Figure(
+        _title(task, "who is taken for whom"), says, *drawn, height=height, square=square
+    )
     return [figure, *listed]
 
 
@@ -307,6 +310,24 @@ def _training(table: pd.DataFrame, task: Task) -> list[Block]:
     ]
 
 
+def _picks(table: pd.DataFrame, task: Task) -> list[Block]:
+    if table["model"].nunique() == 1:
+        # Of a single candidate there was nothing to pick.
+        return []
+    columns = {
+        "fold": Column("Scored on", lambda fold: "to keep" if fold == "all" else f"fold {fold}"),
+        "model": Column("Model", wording.model),
+        "log_loss": Column("Log loss", lambda v: wording.number(v, 3), numeric=True),
+        "accuracy": Column("Accuracy", wording.percent, numeric=True),
+    }
+    says = (
+        "The headline model is picked for each fold by its log loss on the others, and the one to "
+        "keep by that on all; the scores are those it was picked by."
+    )
+    caption = _title(task, "which model was picked")
+    return [says, Table(caption, table[table["picked"]], columns, folded=True)]
+
+
 def _tuning(table: pd.DataFrame, task: Task) -> list[Block]:
     if table.empty:
         return []
@@ -318,4 +339,7 @@ def _tuning(table: pd.DataFrame, task: Task) -> list[Block]:
         "accuracy": Column("Accuracy", wording.percent, numeric=True),
     }
     says = "By cross-validation inside each fold's training part; the scores are those."
-    return [says, Table(_title(task, "what tuning chose"), table[table["chosen"]], columns, folded=True)]
+    return [
+        says,
+        Table(_title(task, "what tuning chose"), table[table["chosen"]], columns, folded=True),
+    ]

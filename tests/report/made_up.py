@@ -176,6 +176,14 @@ def _scores(task, corpus, random):
             [("svm · mfcc", "0", '{"C": 1.0}', 0.4, 0.9, chosen) for chosen in (True, False)],
             columns=["system", "fold", "settings", "log_loss", "accuracy", "chosen"],
         ),
+        "picked": pd.DataFrame(
+            [
+                (fold, model, 0.4, 0.9, model == "svm")
+                for fold in ("0", "1", "all")
+                for model in ("logistic", "svm")
+            ],
+            columns=["fold", "model", "log_loss", "accuracy", "picked"],
+        ),
         "curves": pd.DataFrame(curves, columns=["system", "fold", "epoch", "part"]).assign(
             loss=0.5
         ),

@@ -249,6 +249,23 @@ def test_what_tuning_chose_is_listed_where_anything_was_tuned():
     assert "what tuning chose" not in report(run, flattened(run.settings()))
 
 
+def test_what_best_picked_is_listed_and_of_one_model_nothing_is():
+    files = files_of_a_run(3)
+    run = run_of(files)
+    page = without_scripts(report(run, flattened(run.settings())))
+    table = page.partition("<caption>Gender: which model was picked</caption>")[2]
+    picked = re.findall(r"<tr><td>(.*?)</td><td>(.*?)</td>", table.partition("</table>")[0])
+    assert picked == [
+        (scored, "support vector machine") for scored in ("fold 0", "fold 1", "to keep")
+    ]
+    for task in ("gender", "speaker"):
+        path = f"plots/{task}/picked.csv"
+        files[path] = b"".join(
+            line for line in files[path].splitlines(keepends=True) if b"logistic" not in line
+        )
+    assert "which model was picked" not in report(run, flattened(run.settings()))
+
+
 def test_suspected_labels_are_named_as_suspects():
     files = files_of_a_run(3)
     files["plots/gender/suspects.csv"] = files["plots/gender/suspects.csv"].replace(
