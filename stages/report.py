@@ -20,7 +20,8 @@ SETTINGS = (
     *("corpus", "gender_overrides", "subset", "sample_corpus", "index", "encoder"),
     *("sample_encoder", "model", "models", "headline_features", "seed", "chunks", "folds"),
     *("mfcc", "pitch", "inputs", "analysis", "tune", "tuning", *get_args(ModelName)),
-    *("evaluate", "audit_split", "probe", "learning_curve", "verification", "clusters", "report"),
+    *("evaluate", "audit_split", "probe", "learning_curve", "verification", "rejection"),
+    *("clusters", "report"),
 )
 """Keys and blocks of params.yaml that the page lists."""
 

@@ -1,4 +1,4 @@
-"""The section that doubts: splits, layers, labels, number of speakers, verification."""
+"""The section that doubts: splits, layers, labels, number of speakers, strangers."""
 
 import pandas as pd
 from scipy.stats import norm
@@ -31,6 +31,7 @@ def section(run: Run, *, audio: bool) -> Section:
             *_labels(run, audio=audio),
             *_growth(run.plot("learning_curve")),
             _verification(run.plot("det"), run.metrics("verification")),
+            _rejection(run.metrics("rejection")),
         ],
     )
 
@@ -180,4 +181,24 @@ def _verification(table: pd.DataFrame, metrics: dict) -> Figure:
         layout,
         height=480,
         square=True,
+    )
+
+
+def _rejection(rates: dict) -> str:
+    speech = rates["speech"]["chunk"]
+    refused = wording.interval(*(speech[f"speech_refused{end}"] for end in ("", "_low", "_high")))
+    worst, most = max(speech["speech_refused_when"].items(), key=lambda told: told[1])
+    voices = [
+        f"{wording.features(kind)} has an equal error rate of "
+        f"{wording.interval(own['eer'], own['eer_low'], own['eer_high'])}, and takes "
+        f"{wording.percent(own['known_refused'])} of known voices in unheard sessions for "
+        f"strangers where {wording.percent(own['unknown_accepted'])} of strangers pass for known"
+        for kind, own in rates["voices"].items()
+    ]
+    return (
+        f"Before predict.py answers, it asks whether it hears speech: it takes "
+        f"{wording.percent(speech['nonspeech_accepted'])} of {speech['signals']} made noises and "
+        f"tunes for speech, and {refused} of chunks of unheard voices for none (at worst "
+        f"{wording.percent(most)}: {worst.replace('_', ' ')}). Then, whether it knows the voice: "
+        f"{'; '.join(voices)}."
     )

@@ -60,11 +60,15 @@ def _models(runs: Mapping[str, Run], task: str) -> Block:
 
 
 def _metrics(runs: Mapping[str, Run]) -> list[Block]:
-    flat = {}
+    flat: dict[str, dict[str, Any]] = {name: {} for name in runs}
+    missing = []
     for name, run in runs.items():
-        flat[name] = {}
         for metric in METRICS:
-            flat[name] |= flattened(run.metrics(metric), f"{metric}.")
+            try:
+                flat[name] |= flattened(run.metrics(metric), f"{metric}.")
+            except UserError as error:
+                # An older revision may not have had the stage.
+                missing.append(f"Dashes, for want of metrics, in {name}. {error}")
     old, new = runs
     keys = list(dict.fromkeys([*flat[old], *flat[new]]))
     rows = [
@@ -73,12 +77,13 @@ def _metrics(runs: Mapping[str, Run]) -> list[Block]:
         if flat[old].get(key) != flat[new].get(key)
     ]
     if not rows:
-        return ["All metrics are the same."]
+        return [*missing, "All metrics are the same."]
     frame = pd.DataFrame(rows)
     frame["change"] = [_difference(row[old], row[new]) for row in rows]
     columns = {"key": Column("Metric"), old: Column(old, _shown), new: Column(new, _shown)}
     columns["change"] = Column("Change", lambda value: wording.signed(value, 4), numeric=True)
-    return [Table(f"Metrics that differ: {len(rows)} of {len(keys)}", frame, columns)]
+    differ = Table(f"Metrics that differ: {len(rows)} of {len(keys)}", frame, columns)
+    return [*missing, differ]
 
 
 def _settings(runs: Mapping[str, Run]) -> list[Block]:

@@ -19,7 +19,7 @@ PACKAGES = ("numpy", "scipy", "scikit-learn", "pandas", "torch", "transformers",
 PACKAGES += ("keras", "praat-parselmouth", "soundfile", "dvc", "plotly")
 
 METRICS = ("corpus", "split", "mfcc", "clusters_mfcc", "clusters_wav2vec2", "gender", "speaker")
-METRICS += ("split_audit", "layers", "learning_curve", "verification")
+METRICS += ("split_audit", "layers", "learning_curve", "verification", "rejection")
 """All that the stages write."""
 
 NO_REVISION = (
@@ -31,8 +31,8 @@ LIMITS = (
     "Gender here is a label: the F or M on record. It is not an identity.",
     "Scores hold for voices and rooms like those of this corpus. Other languages, accents, ages, "
     "microphones and noise were not tested.",
-    "A speaker is told from the speakers of this corpus only; a stranger is given one of their "
-    "names.",
+    "A speaker is told from the speakers of this corpus only; of a stranger the scores know "
+    "nothing. predict.py asks first whether it knows the voice, and is often wrong in that.",
     "Intervals resample whole speakers. With few speakers they are wide, and still a little too "
     "narrow.",
     "Choices such as filters and learning rates were made on real speech by cross-validation; "

@@ -311,7 +311,7 @@ def _training(table: pd.DataFrame, task: Task) -> list[Block]:
 
 
 def _picks(table: pd.DataFrame, task: Task) -> list[Block]:
-    if table["model"].nunique() == 1:
+    if len(set(table["model"])) == 1:
         # Of a single candidate there was nothing to pick.
         return []
     columns = {

@@ -47,6 +47,7 @@ def files_of_a_run(speakers):
     files = {f"plots/{name}.csv": _csv(table) for name, table in tables.items()}
     files["data/utterances.parquet"] = corpus.to_parquet(index=False)
     files["data/rejected.csv"] = b"path,utterance_id,left_out_of,reason\n"
+    files["metrics/rejection.json"] = json.dumps(_rejection()).encode()
     files["params.yaml"] = (ROOT / "params.yaml").read_bytes()
     for path in (ROOT / "metrics").glob("*.json"):
         metrics = json.loads(path.read_text("utf-8"))
@@ -188,6 +189,16 @@ def _scores(task, corpus, random):
             loss=0.5
         ),
     }
+
+
+def _rejection():
+    ends = ("", "_low", "_high")
+    voices = {"eer": 0.15, "known_refused": 0.21, "unknown_accepted": 0.05}
+    speech = {f"speech_refused{end}": 0.02 for end in ends}
+    when = {"clean": 0.02, "room": 0.09}
+    speech |= {"speech_refused_when": when, "nonspeech_accepted": 0.005, "signals": 194}
+    rates = {f"{name}{end}": rate for name, rate in voices.items() for end in ends}
+    return {"speech": {"chunk": speech}, "voices": dict.fromkeys(FEATURES_OF["speaker"], rates)}
 
 
 def _map(corpus, random):

@@ -15,7 +15,7 @@ from speech.params import SAMPLE
 from speech.report.comparison import comparison
 from speech.report.run import Run
 from speech.report.whole import flattened, report
-from speech.report.wording import MINUS
+from speech.report.wording import MINUS, UNKNOWN
 from stages.report import PLACES
 
 SIZES = [3, 24, 500]
@@ -278,6 +278,16 @@ def test_suspected_labels_are_named_as_suspects():
     assert "Look at the labels" not in page_of(3)
 
 
+def test_how_often_predict_errs_about_strangers_and_other_sounds_is_told():
+    text = without_scripts(page_of(3))
+    for told in (
+        "0.5 % of 194 made noises and tunes for speech",
+        "2.0 % [2.0, 2.0] of chunks of unheard voices for none (at worst 9.0 %: room)",
+        "MFCC has an equal error rate of 15.0 % [15.0, 15.0]",
+    ):
+        assert told in text
+
+
 def test_a_missing_table_is_named_with_what_to_do():
     files = files_of_a_run(3)
     del files["plots/det.csv"]
@@ -307,3 +317,11 @@ def test_a_revision_without_tables_is_compared_by_its_metrics():
     page = comparison({"main": run_of(bare), "here": run_of(files_of_a_run(3))})
     assert "no picture, for want of a table" in page
     assert "All metrics are the same." in page
+
+
+def test_metrics_that_one_revision_has_not_are_dashes():
+    older = files_of_a_run(3)
+    del older["metrics/rejection.json"]
+    page = without_scripts(comparison({"main": run_of(older), "here": run_of(files_of_a_run(3))}))
+    assert re.search(rf"<td>rejection\.voices\.mfcc\.eer</td><td>{UNKNOWN}</td><td>0.15</td>", page)
+    assert "in main. metrics/rejection.json: no such file" in page
