@@ -16,7 +16,7 @@ Settings = dict[str, Any]
 def lead(run: Run, settings: Settings) -> list[Block]:
     """Write what comes before all sections."""
     cards = Html(f'<div class="answers">{_gender(run, settings)}{_speaker(run, settings)}</div>')
-    return [what_was_heard(run, settings), *warnings(settings), cards, _leakage(run)]
+    return [what_was_heard(run, settings), *warnings(settings), cards, _leakage(run, settings)]
 
 
 def what_was_heard(run: Run, settings: Settings) -> str:
@@ -126,7 +126,7 @@ def _baseline(run: Run, task: str) -> list[str]:
     return [f"The naive baseline: {wording.percent(own['value'].iloc[0])}."] if len(own) else []
 
 
-def _leakage(run: Run) -> str:
+def _leakage(run: Run, settings: Settings) -> str:
     audit = run.metrics("split_audit")
     parts = []
     for task in ("gender", "speaker"):
@@ -137,5 +137,6 @@ def _leakage(run: Run) -> str:
             )
     return (
         "Intervals resample whole speakers. Had training and test shared speakers or sessions, as "
-        f"careless splits do, the same classifier would have claimed {wording.listed(parts)}."
+        f"careless splits do, {wording.model(settings['audit_split.model'])} would have claimed "
+        f"{wording.listed(parts)}."
     )

@@ -37,6 +37,7 @@ def section(run: Run, *, audio: bool) -> Section:
 
 
 def _splits(table: pd.DataFrame) -> list[Block]:
+    model = table["system"].iloc[0].partition(" · ")[0]
     own = table.query("level == 'utterance' and score == 'accuracy'")
     rows = own.assign(name=own["split"], group=own["features"])
     found = rows["name"].unique()
@@ -50,7 +51,8 @@ def _splits(table: pd.DataFrame) -> list[Block]:
     title = "What leakage would have claimed"
     figure = Figure(
         title,
-        "One classifier, the same chunks, split carelessly and carefully; with 95 % intervals. "
+        f"{wording.model(model).capitalize()} on the same chunks, split carelessly and carefully; "
+        "with 95 % intervals. "
         "The lowest row of a task is the pipeline's own split.",
         *drawn,
     )

@@ -137,7 +137,7 @@ def _outliers(table: pd.DataFrame, told: dict) -> list[Block]:
         "p_corrected": Column("p, corrected", lambda p: f"{p:.2g}", numeric=True),
     }
     known = {name: column for name, column in columns.items() if name in table.columns}
-    return [sentence, _distances(table), Table("Outliers", table, known, folded=True)]
+    return [sentence, _distances(table), Table("Outliers, in numbers", table, known, folded=True)]
 
 
 def _distances(table: pd.DataFrame) -> Figure:

@@ -28,7 +28,7 @@ def section(run: Run, task: Task, settings: Settings) -> Section:
         [
             f"Scored on {unheard}: {wording.plural(counts['speakers'], 'speaker')}, "
             f"{wording.plural(counts['utterances'], 'utterance')}, "
-            f"{wording.plural(counts['chunks'], 'chunk')}, out of {folds}. "
+            f"{wording.plural(counts['chunks'], 'chunk')}, in {folds}. "
             f"Where one model is shown, it is the headline's: {headline}.",
             models_figure({"": run.plot(f"{task}/models")}, task),
             _all_scores(run.plot(f"{task}/models"), task),
@@ -220,7 +220,7 @@ def _reliability(table: pd.DataFrame, task: Task, headline: str) -> Figure:
 
 def _by_length(table: pd.DataFrame, task: Task) -> list[Block]:
     drawn = charts.bars(table, "length", charts.axis("speech heard", type="category"), _share())
-    says = "Runs of that many seconds, with 95 % intervals over speakers; the last is whole ones."
+    says = "Runs of that many seconds, and whole utterances; with 95 % intervals over speakers."
     title = _title(task, "accuracy by seconds of speech")
     listed = numbers(title, table, {"length": Column("Speech heard")})
     return [Figure(title, says, *drawn, height=300), listed]
@@ -338,7 +338,10 @@ def _tuning(table: pd.DataFrame, task: Task) -> list[Block]:
         "log_loss": Column("Log loss", lambda v: wording.number(v, 3), numeric=True),
         "accuracy": Column("Accuracy", wording.percent, numeric=True),
     }
-    says = "By cross-validation inside each fold's training part; the scores are those."
+    says = (
+        "Hyperparameters are tuned by cross-validation inside each fold's training part; the "
+        "scores here are of that, and so a little flattered."
+    )
     return [
         says,
         Table(_title(task, "what tuning chose"), table[table["chosen"]], columns, folded=True),

@@ -86,7 +86,12 @@ def test_the_answer_comes_before_any_section_in_words_and_with_intervals():
     assert f"{100 * gender['accuracy']:.1f} %" in lead
     assert f"{low:.1f} to {high:.1f}" in lead
     assert "24 speakers never heard in training" in lead
-    assert "instead of" in lead
+
+
+def test_leakage_is_told_of_the_model_that_was_audited_whatever_the_headline():
+    page = without_scripts(page_of(3, **{"audit_split.model": "svm", "model": "mlp"}))
+    assert re.search(r"support vector machine would have claimed .* instead of", page)
+    assert "Support vector machine on the same chunks" in page
 
 
 @pytest.mark.parametrize(
