@@ -12,6 +12,9 @@ from speech.report.page import Attributes, Block, Column, Figure, Section, Table
 from speech.report.run import Run
 
 TITLES: dict[Task, str] = {"gender": "Gender", "speaker": "Speakers"}
+ALL_FOLDS = "all"
+"""In the place of a fold, in the table of picks: the model to keep, picked by all of them."""
+
 MOST_PAIRS = 20
 """Of speakers taken for each other, that are listed."""
 
@@ -23,6 +26,7 @@ def section(run: Run, task: Task, settings: Settings) -> Section:
     features = settings[f"headline_features.{task}"]
     headline = f"{wording.model(settings['model'])} on {wording.features(features)}"
     folds = wording.plural(settings[f"folds.{task}"], "fold")
+    picks = run.plot(f"{task}/picked")
     return Section(
         TITLES[task],
         [
@@ -34,14 +38,12 @@ def section(run: Run, task: Task, settings: Settings) -> Section:
             _all_scores(run.plot(f"{task}/models"), task),
             *_confusion(run.plot(f"{task}/confusion"), task),
             _roc(run.plot(f"{task}/roc"), task, features),
-            _reliability(
-                run.plot(f"{task}/reliability"), task, f"{settings['model']} · {features}"
-            ),
+            _reliability(run.plot(f"{task}/reliability"), task, f"{_kept(picks)} · {features}"),
             *_by_length(run.plot(f"{task}/by_length"), task),
             _by_gender(run.plot(f"{task}/genders"), task),
             *_speakers(run.plot(f"{task}/speakers"), task),
             *_training(run.plot(f"{task}/curves"), task),
-            *_picks(run.plot(f"{task}/picked"), task),
+            *_picks(picks, task),
             *_tuning(run.plot(f"{task}/tuning"), task),
         ],
     )
@@ -310,12 +312,18 @@ def _training(table: pd.DataFrame, task: Task) -> list[Block]:
     ]
 
 
+def _kept(picks: pd.DataFrame) -> str:
+    return picks.loc[picks["picked"] & (picks["fold"] == ALL_FOLDS), "model"].item()
+
+
 def _picks(table: pd.DataFrame, task: Task) -> list[Block]:
     if len(set(table["model"])) == 1:
         # Of a single candidate there was nothing to pick.
         return []
     columns = {
-        "fold": Column("Scored on", lambda fold: "to keep" if fold == "all" else f"fold {fold}"),
+        "fold": Column(
+            "Scored on", lambda fold: "to keep" if fold == ALL_FOLDS else f"fold {fold}"
+        ),
         "model": Column("Model", wording.model),
         "log_loss": Column("Log loss", lambda v: wording.number(v, 3), numeric=True),
         "accuracy": Column("Accuracy", wording.percent, numeric=True),

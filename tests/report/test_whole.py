@@ -15,7 +15,7 @@ from speech.params import SAMPLE
 from speech.report.comparison import comparison
 from speech.report.run import Run
 from speech.report.whole import flattened, report
-from speech.report.wording import MINUS, UNKNOWN
+from speech.report.wording import MINUS, UNKNOWN, system
 from stages.report import PLACES
 
 SIZES = [3, 24, 500]
@@ -257,12 +257,20 @@ def test_what_tuning_chose_is_listed_where_anything_was_tuned():
 def test_what_best_picked_is_listed_and_of_one_model_nothing_is():
     files = files_of_a_run(3)
     run = run_of(files)
-    page = without_scripts(report(run, flattened(run.settings())))
+    page = report(run, flattened(run.settings()) | {"model": "best"})
     table = page.partition("<caption>Gender: which model was picked</caption>")[2]
     picked = re.findall(r"<tr><td>(.*?)</td><td>(.*?)</td>", table.partition("</table>")[0])
     assert picked == [
         (scored, "support vector machine") for scored in ("fold 0", "fold 1", "to keep")
     ]
+    # Where one model is shown first, it is the one to keep.
+    shown = [
+        next(iter(f["choices"]["Model"]))
+        for f in figures_of(page)
+        if "Model" in (f["choices"] or {})
+    ]
+    chosen = run.settings()["headline_features"]
+    assert shown == [system(f"svm · {chosen[task]}") for task in ("gender", "speaker")]
     for task in ("gender", "speaker"):
         path = f"plots/{task}/picked.csv"
         files[path] = b"".join(
