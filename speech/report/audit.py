@@ -31,7 +31,7 @@ def section(run: Run, *, audio: bool) -> Section:
             *_labels(run, audio=audio),
             *_growth(run.plot("learning_curve")),
             _verification(run.plot("det"), run.metrics("verification")),
-            _rejection(run.metrics("rejection")),
+            *_rejection(run.metrics("rejection")),
         ],
     )
 
@@ -186,21 +186,31 @@ def _verification(table: pd.DataFrame, metrics: dict) -> Figure:
     )
 
 
-def _rejection(rates: dict) -> str:
+def _rejection(rates: dict) -> list[Block]:
     speech = rates["speech"]["chunk"]
-    refused = wording.interval(*(speech[f"speech_refused{end}"] for end in ("", "_low", "_high")))
     worst, most = max(speech["speech_refused_when"].items(), key=lambda told: told[1])
-    voices = [
-        f"{wording.features(kind)} has an equal error rate of "
-        f"{wording.interval(own['eer'], own['eer_low'], own['eer_high'])}, and takes "
-        f"{wording.percent(own['known_refused'])} of known voices in unheard sessions for "
-        f"strangers where {wording.percent(own['unknown_accepted'])} of strangers pass for known"
-        for kind, own in rates["voices"].items()
-    ]
-    return (
-        f"Before predict.py answers, it asks whether it hears speech: it takes "
-        f"{wording.percent(speech['nonspeech_accepted'])} of {speech['signals']} made noises and "
-        f"tunes for speech, and {refused} of chunks of unheard voices for none (at worst "
-        f"{wording.percent(most)}: {worst.replace('_', ' ')}). Then, whether it knows the voice: "
-        f"{'; '.join(voices)}."
+    says = (
+        "Before predict.py answers, it asks whether it hears speech, and whether it knows the "
+        f"voice. It takes {wording.percent(speech['nonspeech_accepted'])} of {speech['signals']} "
+        f"made noises and tunes for speech, and {_rate(speech, 'speech_refused')} of quiet chunks "
+        f"of unheard voices for none ({worst.replace('_', ' ')}, the worst condition tried: "
+        f"{wording.percent(most)})."
     )
+    names = {
+        "eer": "Equal error rate",
+        "known_refused": "Known voices refused",
+        "unknown_accepted": "Strangers accepted",
+    }
+    voices = pd.DataFrame(
+        [
+            {"features": kind, **{name: _rate(own, name) for name in names}}
+            for kind, own in rates["voices"].items()
+        ]
+    )
+    columns = {"features": Column("Features", wording.features)}
+    columns |= {name: Column(heading) for name, heading in names.items()}
+    return [says, Table("A known voice or a stranger, in unheard sessions", voices, columns)]
+
+
+def _rate(rates: dict, name: str) -> str:
+    return wording.interval(*(rates[f"{name}{end}"] for end in ("", "_low", "_high")))
