@@ -36,9 +36,9 @@ def section(run: Run) -> Section:
                 {"coefficient": Column("Coefficient")},
                 wording.number,
             ),
-            _correlation(run.plot("mfcc/correlation")),
+            *_correlation(run.plot("mfcc/correlation")),
             _densities(run.plot("mfcc/density"), effects),
-            _normalisations(run.plot("mfcc/normalisations")),
+            *_normalisations(run.plot("mfcc/normalisations")),
             *_outliers(run.plot("mfcc/outliers"), mfcc["outliers"]),
         ],
     )
@@ -59,7 +59,7 @@ def _effects(effects: pd.DataFrame) -> Figure:
     )
 
 
-def _correlation(correlation: pd.DataFrame) -> Figure:
+def _correlation(correlation: pd.DataFrame) -> list[Block]:
     drawn = charts.bars(
         correlation,
         "coefficient",
@@ -67,12 +67,13 @@ def _correlation(correlation: pd.DataFrame) -> Figure:
         charts.axis("point-biserial r", range=[-1.02, 1.02]),
         show=wording.number,
     )
-    return Figure(
-        "Correlation of each coefficient with gender",
-        "Over speakers, with 95 % intervals; positive where women's values are higher.",
-        *drawn,
-        height=300,
-    )
+    title = "Correlation of each coefficient with gender"
+    says = "Over speakers, with 95 % intervals; positive where women's values are higher."
+    listed = {"coefficient": Column("Coefficient")}
+    return [
+        Figure(title, says, *drawn, height=300),
+        numbers(title, correlation, listed, wording.number),
+    ]
 
 
 def _densities(density: pd.DataFrame, effects: pd.DataFrame) -> Figure:
@@ -105,7 +106,7 @@ def _densities(density: pd.DataFrame, effects: pd.DataFrame) -> Figure:
     )
 
 
-def _normalisations(table: pd.DataFrame) -> Figure:
+def _normalisations(table: pd.DataFrame) -> list[Block]:
     names = {name: NORMALISATIONS.get(name, name) for name in table["normalisation"].unique()}
     inputs = {True: "inputs standardised", False: "inputs as they are"}
     rows = table.assign(
@@ -114,13 +115,17 @@ def _normalisations(table: pd.DataFrame) -> Figure:
     drawn = charts.dots_with_intervals(
         rows, names, inputs, charts.axis("utterances right", **charts.WHOLE_SHARE)
     )
-    return Figure(
-        "Gender accuracy by normalisation of the frames",
+    title = "Gender accuracy by normalisation of the frames"
+    says = (
         "A logistic regression on four moments of each coefficient, on unheard voices, with 95 % "
         "intervals. Frames are normalised by the utterance's own mean (and variance), or by the "
-        "mean and variance (standard) or quartiles (robust) of all training frames.",
-        *drawn,
+        "mean and variance (standard) or quartiles (robust) of all training frames."
     )
+    listed = {
+        "name": Column("Normalisation", lambda name: names[name]),
+        "group": Column("Inputs", lambda standardised: inputs[standardised]),
+    }
+    return [Figure(title, says, *drawn), numbers(title, rows, listed)]
 
 
 def _outliers(table: pd.DataFrame, told: dict) -> list[Block]:

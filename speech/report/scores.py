@@ -40,7 +40,7 @@ def section(run: Run, task: Task, settings: Settings) -> Section:
             _roc(run.plot(f"{task}/roc"), task, features),
             _reliability(run.plot(f"{task}/reliability"), task, f"{_kept(picks)} · {features}"),
             *_by_length(run.plot(f"{task}/by_length"), task),
-            _by_gender(run.plot(f"{task}/genders"), task),
+            *_by_gender(run.plot(f"{task}/genders"), task),
             *_speakers(run.plot(f"{task}/speakers"), task),
             *_training(run.plot(f"{task}/curves"), task),
             *_picks(picks, task),
@@ -228,13 +228,18 @@ def _by_length(table: pd.DataFrame, task: Task) -> list[Block]:
     return [Figure(title, says, *drawn, height=300), listed]
 
 
-def _by_gender(table: pd.DataFrame, task: Task) -> Figure:
+def _by_gender(table: pd.DataFrame, task: Task) -> list[Block]:
     rows = table.assign(name=table["level"], group=table["gender"])
     names = {name: f"{name}s" for name in rows["name"].unique()}
     groups = {name: wording.GENDERS.get(name, name) for name in rows["group"].unique()}
     x = charts.axis("right", **charts.WHOLE_SHARE)
     drawn = charts.dots_with_intervals(rows, names, groups, x, charts.GENDER_COLOURS)
-    return Figure(_title(task, "women and men apart"), "With 95 % intervals over speakers.", *drawn)
+    title = _title(task, "women and men apart")
+    listed = {"level": Column("Level"), "gender": Column("Gender", lambda name: groups[name])}
+    return [
+        Figure(title, "With 95 % intervals over speakers.", *drawn),
+        numbers(title, table, listed),
+    ]
 
 
 def _speakers(table: pd.DataFrame, task: Task) -> list[Block]:
