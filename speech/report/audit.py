@@ -192,7 +192,7 @@ def _rejection(rates: dict) -> list[Block]:
     says = (
         "Before predict.py answers, it asks whether it hears speech, and whether it knows the "
         f"voice. It takes {wording.percent(speech['nonspeech_accepted'])} of {speech['signals']} "
-        f"made noises and tunes for speech, and {_rate(speech, 'speech_refused')} of quiet chunks "
+        f"made noises and tunes for speech, and {_rate(speech, 'speech_refused')} of clean chunks "
         f"of unheard voices for none ({worst.replace('_', ' ')}, the worst condition tried: "
         f"{wording.percent(most)})."
     )

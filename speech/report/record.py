@@ -32,7 +32,8 @@ LIMITS = (
     "Scores hold for voices and rooms like those of this corpus. Other languages, accents, ages, "
     "microphones and noise were not tested.",
     "A speaker is told from the speakers of this corpus only; of a stranger the scores know "
-    "nothing. predict.py asks first whether it knows the voice, and is often wrong in that.",
+    "nothing. predict.py asks first whether it knows the voice; how often that is wrong, the audit "
+    "tells.",
     "Intervals resample whole speakers. With few speakers they are wide, and still a little too "
     "narrow.",
     "Choices such as filters and learning rates were made on real speech by cross-validation; "

@@ -295,7 +295,7 @@ def test_how_often_predict_errs_about_strangers_and_other_sounds_is_told():
     text = without_scripts(page_of(3))
     for told in (
         "0.5 % of 194 made noises and tunes for speech",
-        "2.0 % [2.0, 2.0] of quiet chunks of unheard voices for none (room, the worst condition "
+        "2.0 % [2.0, 2.0] of clean chunks of unheard voices for none (room, the worst condition "
         "tried: 9.0 %)",
         "<td>MFCC</td><td>15.0 % [15.0, 15.0]</td><td>21.0 % [21.0, 21.0]</td>",
     ):
