@@ -54,7 +54,12 @@ def find_recordings(arguments: Sequence[str]) -> list[Found]:
     """
     found: dict[Path | str, Found] = {}
     for argument in arguments:
-        for one in _meant_by(argument):
+        try:
+            meant = list(_meant_by(argument))
+        except OSError as error:
+            # A folder above it may be closed to us, or its name too long for any file.
+            meant = [Found(argument, None, f"unreadable ({error.strerror})")]
+        for one in meant:
             found.setdefault(one.path.resolve() if one.path else one.name, one)
     return list(found.values())
 

@@ -4,8 +4,10 @@ The samples are those that `speech.audio.load_audio` gives for the whole file, b
 refuses, such as digital silence, is for the listener to judge here.
 """
 
+import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -107,7 +109,7 @@ def open_stream(source: Path | BinaryIO) -> Iterator[Stream]:
     Parameters
     ----------
     source
-        A file that libsndfile decodes, or an open one that can be searched.
+        A file that libsndfile decodes, a pipe that gives one, or either of them opened.
 
     Yields
     ------
@@ -119,14 +121,20 @@ def open_stream(source: Path | BinaryIO) -> Iterator[Stream]:
     AudioError
         If it cannot be read or decoded; the text is the reason, without the file's name.
     """
-    try:
-        file = source.open("rb") if isinstance(source, Path) else source
-    except OSError as error:
-        raise AudioError(f"unreadable ({error.strerror})") from None
-    with file:
-        if not file.read(1):
+    with ExitStack() as opened:
+        try:
+            file = opened.enter_context(source.open("rb") if isinstance(source, Path) else source)
+            if not file.seekable():
+                # Decoders search. On the disk, so that memory stays flat.
+                piped, file = file, opened.enter_context(tempfile.TemporaryFile())
+                shutil.copyfileobj(piped, file)
+                file.seek(0)
+            some = file.read(1)
+            file.seek(0)
+        except OSError as error:
+            raise AudioError(f"unreadable ({error.strerror})") from None
+        if not some:
             raise AudioError("empty file")
-        file.seek(0)
         try:
             # Without the name: what a file is called says nothing of what it holds.
             decoder = _Forwards(_Nameless(file))

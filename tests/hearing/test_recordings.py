@@ -77,3 +77,8 @@ def test_what_leads_to_nothing_is_a_problem_of_its_own(folder):
         "gone.wav": "no such file",
         "*.opus": "no file matches",
     }
+
+
+def test_a_name_that_no_file_can_have_is_a_problem_and_no_defect(folder):
+    long = "a" * 300
+    assert problems(long, "two words.wav") == {long: "unreadable (File name too long)"}

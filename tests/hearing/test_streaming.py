@@ -1,5 +1,6 @@
 """Streaming: the very samples that the whole file decodes to, in any format."""
 
+import os
 from io import BytesIO
 
 import numpy as np
@@ -101,6 +102,16 @@ def test_a_stream_whose_header_knew_no_end_is_read_to_its_end(voice, size):
     soundfile.write(written, voice(1.0), 16_000, format="WAV")
     samples, _ = streamed(BytesIO(wav_with_sizes(written.getvalue(), size)))
     assert len(samples) == 16_000
+
+
+def test_a_pipe_is_read_although_it_cannot_be_searched(voice):
+    written = BytesIO()
+    soundfile.write(written, voice(1.0), 16_000, format="WAV")
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as end:
+        end.write(written.getvalue())
+    samples, _ = streamed(os.fdopen(reading, "rb"))
+    np.testing.assert_array_equal(samples, streamed(BytesIO(written.getvalue()))[0])
 
 
 BROKEN = {
