@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from speech.hearing.models import ChosenModel
+from speech.hearing.tables import printable
 from speech.rejection.saved import Rejection
 
 _ASKED = {
@@ -40,7 +41,9 @@ def about(models: list[ChosenModel], rejection: Rejection) -> str:
     for model in models:
         lines += [*_about_model(model), ""]
     lines += [*_about_rejection(rejection, {model.features for model in models}), ""]
-    return "\n".join([*lines, "Limits", *(f"  {limit}" for limit in _LIMITS)])
+    lines += ["Limits", *(f"  {limit}" for limit in _LIMITS)]
+    # A model may come from a stranger, and so may the names in it.
+    return "\n".join(map(printable, lines))
 
 
 def _about_model(model: ChosenModel) -> list[str]:

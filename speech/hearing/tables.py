@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from io import StringIO
 from typing import Any
+from unicodedata import combining, east_asian_width
 
 from speech.hearing.answers import Answer, Segment
 
@@ -56,7 +57,8 @@ class Table:
 
     def __init__(self, write: Write, files: Sequence[str]) -> None:
         self._write = write
-        self._widths = [min(_WIDEST_FILE, max([4, *map(len, files)])), 17, 8, 14, 30]
+        names = map(printable, files)
+        self._widths = [min(_WIDEST_FILE, max([4, *map(_width, names)])), 17, 9, 16, 30]
         self._line("file", "time", "gender", "speaker", "flags")
 
     def put(self, rows: Sequence[Row]) -> None:
@@ -76,11 +78,12 @@ class Table:
         """Write what comes after the last answer: nothing."""
 
     def _line(self, *cells: str) -> None:
-        file, *others = cells
-        widest = self._widths[0]
-        # The end of a path says more than its beginning.
-        cells = (file if len(file) <= widest else "…" + file[1 - widest :], *others)
-        padded = [cell.ljust(width) for cell, width in zip(cells, self._widths, strict=True)]
+        file, *others = map(printable, cells)
+        cells = (_end_of(file, self._widths[0]), *others)
+        padded = [
+            cell + " " * (width - _width(cell))
+            for cell, width in zip(cells, self._widths, strict=True)
+        ]
         self._write("  ".join(padded).rstrip() + "\n")
 
 
@@ -155,6 +158,11 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
 
 
+def printable(name: str) -> str:
+    """Write a name so that it stays on its line, commands no terminal, and can be encoded."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in name)
+
+
 def sure(answer: str | None, probability: float | None) -> str:
     """Write an answer with how sure it is."""
     if answer is None:
@@ -162,7 +170,25 @@ def sure(answer: str | None, probability: float | None) -> str:
     if probability is None:
         return answer
     # No model is sure.
-    return f"{answer} >99 %" if probability > _SUREST else f"{answer} {100 * probability:.0f} %"
+    percent = ">99" if probability > _SUREST else f"{100 * probability:.0f}"
+    # In brackets, because many corpora name their speakers by numbers.
+    return f"{answer} ({percent} %)"
+
+
+def _width(text: str) -> int:
+    """Count the columns that a text takes on a terminal."""
+    return sum(
+        0 if combining(sign) else 2 if east_asian_width(sign) in "WF" else 1 for sign in text
+    )
+
+
+def _end_of(path: str, widest: int) -> str:
+    """Shorten a path to a width; its end says more than its beginning."""
+    if _width(path) <= widest:
+        return path
+    while _width(path) >= widest:
+        path = path[1:]
+    return "…" + path
 
 
 def _row(file: str, segment: Segment) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from importlib.resources import files
 from itertools import groupby
 
 from speech.hearing.answers import CLIPPED, Answer, Segment
-from speech.hearing.tables import clock, sure
+from speech.hearing.tables import clock, printable, sure
 
 _WIDTH, _LANE, _GAP = 1000, 16, 4
 """Of a line's drawing, in its own units."""
@@ -42,9 +42,9 @@ def timeline_page(answers: Sequence[Answer]) -> str:
 
 
 def _recording(answer: Answer) -> str:
-    name = f"<h2>{escape(answer.file)}</h2>"
+    name = f"<h2>{_text(answer.file)}</h2>"
     if answer.summary is None:
-        return f'<section>{name}<p class="error">{escape(answer.error)}</p></section>'
+        return f'<section>{name}<p class="error">{_text(answer.error)}</p></section>'
     summary = answer.summary
     said = [
         f"{clock(summary.end)}, {clock(summary.speech_seconds)} of it speech",
@@ -55,7 +55,7 @@ def _recording(answer: Answer) -> str:
     seconds = next((line for most, line in _LINES if summary.end <= most), _LONGEST_LINE)
     count = max(1, -(-int(summary.end) // seconds))
     lines = [_line(answer.segments, n * seconds, seconds) for n in range(count)]
-    words = escape("; ".join(part for part in said if part))
+    words = _text("; ".join(part for part in said if part))
     return f"<section>{name}<p>{words}</p>{''.join(lines)}</section>"
 
 
@@ -72,7 +72,7 @@ def _line(segments: Sequence[Segment], start: int, seconds: int) -> str:
     height = 3 * _LANE + 2 * _GAP
     label = f"From {clock(start)}: " + ", ".join(_counted(own))
     return (
-        f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(label, quote=True)}">'
+        f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{_text(label)}">'
         f'<line class="axis" x1="0" x2="{_WIDTH}" y1="{_LANE}" y2="{_LANE}"/>'
         f"{marks}{names}{ticks}</svg>"
     )
@@ -88,10 +88,10 @@ def _mark(segment: Segment, x: float, scale: float) -> str:
     told = [f"{clock(segment.start)} to {clock(segment.end)}"]
     told += [f"gender {sure(segment.gender, segment.gender_probability)}"] if segment.gender else []
     told += [f"speaker {_speaker(segment)}"] if segment.nearest else []
-    title = escape(", ".join([*told, *segment.flags]))
+    title = _text(", ".join([*told, *segment.flags]))
     cut = f'<circle class="clipped" cx="{x + width / 2:.1f}" cy="4" r="3"/>'
     return (
-        f'<g><title>{title}</title><rect class="{escape(kind)}"{opacity} x="{x:.1f}" y="0" '
+        f'<g><title>{title}</title><rect class="{_text(kind)}"{opacity} x="{x:.1f}" y="0" '
         f'width="{max(width - 0.5, 0.5):.1f}" height="{_LANE}"/>'
         f"{cut if CLIPPED in segment.flags else ''}</g>"
     )
@@ -107,9 +107,9 @@ def _names(segments: Sequence[Segment], start: int, scale: float) -> Iterator[st
         room = int((end - x) // _LETTER)
         shown = speaker if len(speaker) <= room else ""
         yield (
-            f'<g class="speaker"><title>{escape(speaker)}</title>'
+            f'<g class="speaker"><title>{_text(speaker)}</title>'
             f'<rect x="{x:.1f}" y="{_LANE + _GAP}" width="{max(end - x - 1, 0.5):.1f}" '
-            f'height="{_LANE}"/><text x="{x + 3:.1f}" y="{2 * _LANE}">{escape(shown)}</text></g>'
+            f'height="{_LANE}"/><text x="{x + 3:.1f}" y="{2 * _LANE}">{_text(shown)}</text></g>'
         )
 
 
@@ -118,6 +118,11 @@ def _counted(segments: Sequence[Segment]) -> Iterator[str]:
     kinds = sorted(one.gender or "no answer" for one in segments)
     for kind, own in groupby(kinds):
         yield f"{len(list(own))} chunks of {kind}"
+
+
+def _text(text: str) -> str:
+    """Write what others have named, so that it stays text."""
+    return escape(printable(text))
 
 
 def _speaker(segment: Segment) -> str:

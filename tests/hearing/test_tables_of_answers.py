@@ -7,7 +7,7 @@ import json
 import pytest
 
 from speech.hearing.answers import Answer, Segment
-from speech.hearing.tables import COLUMNS, FORMATS, clock, rows_of, sure
+from speech.hearing.tables import COLUMNS, FORMATS, clock, printable, rows_of, sure
 
 KNOWN = Segment(0.0, 2.0, 2.0, "F", 0.93, "ann", [("ann", 0.8), ("bob, jr", 0.15)], 0.12, [])
 STRANGER = Segment(2.0, 4.0, 2.0, "M", 0.71, None, [("bob, jr", 0.6)], -0.3, ["unknown voice"])
@@ -58,8 +58,8 @@ def test_csv_survives_commas_and_quotes():
 def test_the_table_is_aligned_and_says_what_is_unknown():
     header, first, second, third, fourth = written("table", HEARD, BROKEN).splitlines()
     place = header.index("gender")
-    assert first[place:].startswith("F 93 %")
-    assert second[place:].startswith("M 71 %")
+    assert first[place:].startswith("F (93 %)")
+    assert second[place:].startswith("M (71 %)")
     assert "unknown  " in second
     assert third.endswith("silent")
     assert fourth.endswith(BROKEN.error)
@@ -72,6 +72,25 @@ def test_the_end_of_a_long_path_is_what_is_shown():
     assert "/the name.wav  " in shown
 
 
+def test_signs_of_any_width_leave_the_columns_where_they_are():
+    names = ["plain.wav", "日本語.wav", "Zoe\u0308.wav", "日本語" * 20 + ".wav"]
+    answers = [Answer(name, SILENT) for name in names]
+    header, *lines = written("table", *answers, by_segment=False).splitlines()
+    places = [header.index("time")]
+    for line in lines:
+        before = line[: line.index("0:04.0")]
+        places.append(len(before) + sum(map(before.count, "日本語")) - before.count("\u0308"))
+    assert len(set(places)) == 1
+
+
+@pytest.mark.parametrize("name", ["red\x1b[31m.wav", "two\nlines.wav", "latin-1 \udcff.wav"])
+def test_a_name_commands_no_terminal_and_stays_on_its_line(name):
+    _, line = written("table", Answer(name, SILENT), by_segment=False).splitlines()
+    assert line.isprintable()
+    assert printable(name) in line
+    line.encode("utf-8")
+
+
 @pytest.mark.parametrize(
     ("seconds", "shown"), [(0, "0:00.0"), (62.5, "1:02.5"), (3723.4, "1:02:03.4")]
 )
@@ -80,6 +99,6 @@ def test_times_are_written_as_people_do(seconds, shown):
 
 
 def test_no_answer_is_said_to_be_certain():
-    assert sure("F", 1.0) == "F >99 %"
-    assert sure("F", 0.987) == "F 99 %"
-    assert sure("F", 0.5) == "F 50 %"
+    assert sure("F", 1.0) == "F (>99 %)"
+    assert sure("F", 0.987) == "F (99 %)"
+    assert sure("F", 0.5) == "F (50 %)"

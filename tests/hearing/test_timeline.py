@@ -78,3 +78,9 @@ def test_the_page_asks_for_nothing_from_anywhere():
     page = timeline_page([talk(4)])
     assert "default-src 'none'" in page
     assert not re.search(r"https?://|<script|<link|@import|url\(", page)
+
+
+def test_a_name_that_is_no_text_can_be_written():
+    page = timeline_page([talk(4, name="latin-1 \udcff.wav", speaker="\ud800")])
+    assert "latin-1 \\udcff.wav" in page
+    page.encode("utf-8")
