@@ -2,13 +2,12 @@
 
 import argparse
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from speech.errors import UserError
 from speech.hearing.recordings import Found, find_recordings
@@ -33,28 +32,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     # A file's name may hold what the terminal cannot show.
     sys.stdout.reconfigure(errors="backslashreplace")
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    if not options.recordings and not options.about:
-        parser.error("name at least one recording, folder or pattern, or - for standard input")
+    options = _options(arguments)
     try:
-        voice = _voice(options)
-        if options.about:
-            from speech.hearing.about import about
-
-            print(about(voice.models, voice.rejection))
-            return ALL_WELL
-        return _answer_all(voice, find_recordings(options.recordings), options)
+        status = _run(options)
+        sys.stdout.flush()
+        return status
     except UserError as error:
         print(f"predict: {error}", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt:
         print("predict: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read on has had enough, as `head` does; nothing more can be said to them.
+    except OSError as error:
+        # What is left to be written must not fail once more when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read on and has had enough, as `head` does, needs no sentence.
+        if not isinstance(error, BrokenPipeError):
+            print(f"predict: stopped ({error.strerror or error})", file=sys.stderr)
         return SOME_FAILED
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not options.recordings and not options.about:
+        parser.error("name at least one recording, folder or pattern, or - for standard input")
+    for task in ("gender", "speaker"):
+        if options.task not in (task, "both") and getattr(options, f"{task}_model") != "headline":
+            parser.error(f"--{task}-model has no use with --task {options.task}; leave one out")
+    if options.jobs < 1 and options.jobs != -1:
+        parser.error(f"--jobs: {options.jobs} is neither 1 or more nor -1")
+    return options
+
+
+def _run(options: argparse.Namespace) -> int:
+    voice = _voice(options)
+    if options.about:
+        from speech.hearing.about import about
+
+        print(about(voice.models, voice.rejection))
+        return ALL_WELL
+    return _answer_all(voice, find_recordings(options.recordings), options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -108,6 +126,9 @@ def _answer_all(voice: "Voice", found: Sequence[Found], options: argparse.Namesp
 
     from speech.hearing.tables import FORMATS, rows_of
 
+    if options.plot:
+        # At once: what cannot be written is told before hours of listening, not after.
+        _draw(options.plot, [])
     table = FORMATS[options.format](sys.stdout.write, [one.name for one in found])
     kept: list[Answer] = []
     status = ALL_WELL
@@ -122,13 +143,17 @@ def _answer_all(voice: "Voice", found: Sequence[Found], options: argparse.Namesp
             kept.append(answer)
     table.end()
     if options.plot:
-        from speech.disk import writing
-        from speech.files import write_text
-        from speech.hearing.timeline import timeline_page
-
-        with writing(options.plot):
-            write_text(options.plot, timeline_page(kept))
+        _draw(options.plot, kept)
     return status
+
+
+def _draw(page: Path, answers: "Sequence[Answer]") -> None:
+    from speech.disk import writing
+    from speech.files import write_text
+    from speech.hearing.timeline import timeline_page
+
+    with writing(page):
+        write_text(page, timeline_page(answers))
 
 
 def _answer(voice: "Voice", one: Found) -> "Answer":
@@ -136,11 +161,10 @@ def _answer(voice: "Voice", one: Found) -> "Answer":
 
     if one.problem:
         return Answer(one.name, error=one.problem)
+    # Whoever closes standard input gives nothing on it.
+    recording = one.path or (sys.stdin.buffer if sys.stdin else BytesIO())
     with _seconds_bar(one.name) as progress:
-        if one.path:
-            return voice.answer(one.name, one.path, progress)
-        with _spooled(sys.stdin.buffer) as recording:
-            return voice.answer(one.name, recording, progress)
+        return voice.answer(one.name, recording, progress)
 
 
 @contextmanager
@@ -155,15 +179,6 @@ def _seconds_bar(name: str) -> Iterator["ByteProgress"]:
             drawn.update(done - drawn.n)
 
         yield show
-
-
-@contextmanager
-def _spooled(stream: BinaryIO) -> Iterator[BinaryIO]:
-    """Keep a stream in a file, which decoders can search; memory stays flat."""
-    with tempfile.TemporaryFile() as file:
-        shutil.copyfileobj(stream, file)
-        file.seek(0)
-        yield file
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ UNKNOWN_VOICE = "unknown voice"
 
 FLAGS = {
     SHORT: "shorter than a chunk, so there is less to go by than in training",
-    SILENT: "nothing is to be heard",
+    SILENT: "nothing is to be heard, or a pause beside what is said within the same 40 seconds",
     NOT_SPEECH: "sounds like no speech; nothing else is said about it",
     CLIPPED: "too loud: cut off at the end of the scale",
     RESAMPLED: "recorded at another rate than 16 kHz",

@@ -375,6 +375,9 @@ MISUSES = {
     ),
     "no models": (["--models", "nowhere", "a.wav"], "nowhere: no such folder"),
     "no encoder": (["--encoder", "nowhere", "a.wav"], "--encoder"),
+    "a page in no folder": ([*QUICK, "--plot", "dvc.yaml/a.html", "a.wav"], "dvc.yaml/a.html"),
+    "no workers": ([*QUICK, "--jobs", "0", "a.wav"], "--jobs: 0"),
+    "a model for what is not asked": ([*QUICK, "--speaker-model", "mfcc-svm", "a.wav"], "no use"),
     "another encoder": (["--encoder", "data/folds", "a.wav"], "data/folds"),
 }
 
@@ -519,5 +522,37 @@ def test_a_closed_pipe_is_no_defect(finished, talks):
     )
     process.stdout.readline()
     os.close(process.stdout.fileno())
-    assert "Traceback" not in process.stderr.read()
+    assert process.stderr.read() == ""
     process.wait(60)
+
+
+def test_standard_input_that_is_closed_is_an_empty_recording(finished):
+    command = ["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "predict.py", *QUICK, "-"]
+    asked = subprocess.run(
+        command,
+        cwd=finished.root,
+        env=finished.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "empty file" in asked.stdout
+    assert asked.returncode == 1
+    assert asked.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk always full")
+@pytest.mark.parametrize("asked_for", [["--about"], ["--format", "json", "gone.wav"]])
+def test_a_full_disk_is_one_sentence(finished, asked_for):
+    with Path("/dev/full").open("w") as full:
+        asked = subprocess.run(
+            [sys.executable, "predict.py", *QUICK, *asked_for],
+            cwd=finished.root,
+            env=finished.environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert asked.returncode == 1
+    assert asked.stderr == "predict: stopped (No space left on device)\n"
