@@ -60,7 +60,7 @@ def read_sealed(path: Path, version: int, remedy: str) -> dict[str, Any]:
         intact = seal == _digest({_FORMAT: found, **content})
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; {remedy}.") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(f"{path}: is damaged or no file of this project; {remedy}.") from None
     if found != version:
         raise UserError(

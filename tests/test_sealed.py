@@ -42,6 +42,7 @@ DAMAGES = {
     "cut short": (lambda file: file.write_bytes(file.read_bytes()[:-9]), "damaged"),
     "binary": (lambda file: file.write_bytes(b"\xff\x00"), "damaged"),
     "a list": (lambda file: file.write_text("[]"), "damaged"),
+    "nested too deep": (lambda file: file.write_text("[" * 100_000), "damaged"),
     "not there": (lambda file: file.unlink(), "no such file"),
 }
 

@@ -123,7 +123,12 @@ def find_encoder(models: Path, chosen: ChosenModel, named: Path | None) -> Path:
         )
     from speech.features.wav2vec2 import checkpoint_digests
 
-    if checkpoint_digests(folder) != chosen.recipe.encoder:
+    try:
+        found = checkpoint_digests(folder)
+    except UserError:
+        # Its sentence is about params.yaml, which who has been given models may not have.
+        found = None
+    if found is None or found != chosen.recipe.encoder:
         raise UserError(
             f"{folder}: is not the wav2vec 2.0 that {chosen.folder.name} was trained with "
             f"({chosen.headline.encoder}); name the folder of that one by --encoder."

@@ -378,7 +378,7 @@ MISUSES = {
     "a page in no folder": ([*QUICK, "--plot", "dvc.yaml/a.html", "a.wav"], "dvc.yaml/a.html"),
     "no workers": ([*QUICK, "--jobs", "0", "a.wav"], "--jobs: 0"),
     "a model for what is not asked": ([*QUICK, "--speaker-model", "mfcc-svm", "a.wav"], "no use"),
-    "another encoder": (["--encoder", "data/folds", "a.wav"], "data/folds"),
+    "another encoder": (["--encoder", "data/folds", "a.wav"], "data/folds: is not the wav2vec 2.0"),
 }
 
 
