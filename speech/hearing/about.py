@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from speech.hearing.answers import FLAGS
 from speech.hearing.models import ChosenModel
 from speech.hearing.tables import printable
 from speech.rejection.saved import Rejection
@@ -41,6 +42,7 @@ def about(models: list[ChosenModel], rejection: Rejection) -> str:
     for model in models:
         lines += [*_about_model(model), ""]
     lines += [*_about_rejection(rejection, {model.features for model in models}), ""]
+    lines += ["Flags", *(f"  {flag:<17}  {words}" for flag, words in FLAGS.items()), ""]
     lines += ["Limits", *(f"  {limit}" for limit in _LIMITS)]
     # A model may come from a stranger, and so may the names in it.
     return "\n".join(map(printable, lines))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 SHORT = "short"
 SILENT = "silent"
 NOT_SPEECH = "not speech"
+MOSTLY_NOT_SPEECH = "mostly not speech"
 CLIPPED = "clipped"
 RESAMPLED = "resampled"
 LOW_CONFIDENCE = "low confidence"
@@ -15,13 +16,13 @@ FLAGS = {
     SHORT: "shorter than a chunk, so there is less to go by than in training",
     SILENT: "nothing is to be heard, or a pause beside what is said within the same 40 seconds",
     NOT_SPEECH: "sounds like no speech; nothing else is said about it",
+    MOSTLY_NOT_SPEECH: "most of what is to be heard sounds like none; the answer is of the rest",
     CLIPPED: "too loud: cut off at the end of the scale",
     RESAMPLED: "recorded at another rate than 16 kHz",
-    LOW_CONFIDENCE: "the gender, or the speaker where one is named, is less sure than params.yaml "
-    "asks (rejection.low_confidence)",
+    LOW_CONFIDENCE: "the gender, or the speaker where one is named, is less sure than it should be",
     UNKNOWN_VOICE: "like none of the known speakers",
 }
-"""What each flag means."""
+"""What each flag means, as `--about` tells."""
 
 
 @dataclass(frozen=True)

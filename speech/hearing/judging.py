@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from speech.hearing.answers import (
     CLIPPED,
     LOW_CONFIDENCE,
+    MOSTLY_NOT_SPEECH,
     NOT_SPEECH,
     RESAMPLED,
     SHORT,
@@ -110,6 +111,9 @@ class Judge:
             silent = all(SILENT in segment.flags for segment in self._segments)
             flags += [SILENT if silent else NOT_SPEECH]
             return Answer(name, Segment(0.0, end, flags=flags), self._segments)
+        # In hours of music, some chunk or other passes for speech.
+        others = sum(NOT_SPEECH in segment.flags for segment in self._segments)
+        flags += [MOSTLY_NOT_SPEECH] if others > self._spoken else []
         judged = {task: from_logarithms(sums / self._spoken) for task, sums in self._sums.items()}
         summary = self._segment(0.0, end, self._speech_seconds(), judged, self._score(), flags)
         return Answer(name, summary, self._segments)

@@ -156,9 +156,16 @@ class Voice:
         ------
         AudioError
             As `predict`.
+        TypeError
+            If the samples are integers: whose full scale is not ±1.
         """
+        if not np.issubdtype(signal.dtype, np.floating):
+            raise TypeError(
+                f"samples are {signal.dtype}; give fractions of full scale, such as "
+                "samples / 32768 of 16 bits"
+            )
         content = BytesIO()
-        soundfile.write(content, np.asarray(signal, np.float32), rate, "FLOAT", format="WAV")
+        soundfile.write(content, signal.astype(np.float32), rate, "FLOAT", format="WAV")
         content.seek(0)
         return self.predict(content)
 

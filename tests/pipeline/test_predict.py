@@ -22,6 +22,7 @@ from speech.classifiers.registry import load_classifier
 from speech.errors import UserError
 from speech.examples import load_examples
 from speech.hearing import streaming
+from speech.hearing.answers import FLAGS
 from speech.params import load_params
 from speech.predictions import classes_of, utterance_level, with_probabilities
 
@@ -138,6 +139,11 @@ def test_the_answer_is_the_same_from_flac_and_wav_and_memory(both, talks, tmp_pa
     assert all(answer == answers[0] for answer in answers)
 
 
+def test_integers_are_not_taken_for_fractions_of_full_scale(quick, talks):
+    with pytest.raises(TypeError, match="samples / 32768"):
+        quick.predict_signal(quantised(load_audio(talks[0])), RATE)
+
+
 def test_neither_blocks_nor_workers_change_an_answer(models, long_talk, monkeypatch):
     answers = []
     for jobs, block in product((1, 3), (4_096, 1 << 20)):
@@ -225,6 +231,16 @@ def test_a_tone_and_noise_have_no_gender(both):
         answer = both.predict_signal(sound, RATE).summary
         assert "not speech" in answer.flags
         assert answer.gender is answer.speaker is None
+
+
+def test_a_word_in_much_noise_is_answered_and_the_noise_is_told(quick, talks):
+    word = load_audio(talks[0])[: 4 * RATE]
+    noise = 0.1 * np.random.default_rng(0).standard_normal(20 * RATE)
+    assert "mostly not speech" not in quick.predict_signal(word, RATE).summary.flags
+    answer = quick.predict_signal(np.concatenate([word, noise]), RATE).summary
+    assert "mostly not speech" in answer.flags
+    assert answer.gender is not None
+    assert answer.speech_seconds <= 4
 
 
 def test_a_pause_is_told_and_moves_no_answer(quick, talks):
@@ -394,7 +410,14 @@ def test_what_cannot_start_is_one_sentence_and_status_2(finished, arguments, sai
 def test_the_card_of_the_models_is_printed(finished):
     asked = ask(finished, "--about")
     assert asked.returncode == 0, asked.stderr
-    for words in ("svm on mfcc_pitch", "svm on wav2vec 2.0", "8 speakers", "accuracy", "Limits"):
+    for words in (
+        "svm on mfcc_pitch",
+        "svm on wav2vec 2.0",
+        "8 speakers",
+        "accuracy",
+        *FLAGS,
+        "Limits",
+    ):
         assert words in asked.stdout
 
 
