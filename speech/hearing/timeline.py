@@ -66,7 +66,7 @@ def _line(segments: Sequence[Segment], start: int, seconds: int) -> str:
     names = "".join(_names(own, start, scale))
     ticks = "".join(
         f'<text x="{_WIDTH * part / 6:.0f}" y="{3 * _LANE + _GAP}">'
-        f"{clock(start + seconds * part / 6)}</text>"
+        f"{clock(start + seconds * part / 6).removesuffix('.0')}</text>"
         for part in range(6)
     )
     height = 3 * _LANE + 2 * _GAP
