@@ -62,6 +62,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
             parser.error(f"--{task}-model has no use with --task {options.task}; leave one out")
     if options.jobs < 1 and options.jobs != -1:
         parser.error(f"--jobs: {options.jobs} is neither 1 or more nor -1")
+    if options.plot and options.plot.suffix.lower() not in (".html", ".htm"):
+        # It may be a recording before which the page was forgotten, and would be lost.
+        parser.error(f"--plot: {options.plot} does not end in .html; name a page to write")
     return options
 
 
@@ -89,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="recording",
         help="file, folder (with all its folders), pattern in quotes, or - for standard input",
     )
-    add("--task", choices=["gender", "speaker", "both"], default="both")
+    add("--task", choices=["gender", "speaker", "both"], default="both", help="what is asked")
     add(
         "--gender-model",
         metavar="MODEL",
@@ -99,10 +102,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--speaker-model", metavar="MODEL", default="headline", help="the same for the speaker")
     add("--models", type=Path, default=Path("models"), help="folder of the trained models")
     add("--encoder", type=Path, help="folder of the wav2vec 2.0 that the models were trained with")
-    add("--format", choices=["table", "csv", "json", "jsonl"], default="table")
+    add(
+        "--format",
+        choices=["table", "csv", "json", "jsonl"],
+        default="table",
+        help="a table for people, the others for programs",
+    )
     add("--segments", action="store_true", help="a row for each chunk instead of each recording")
     add("--plot", type=Path, metavar="PAGE.html", help="draw a timeline of each recording")
-    add("--jobs", type=int, default=-1, help="passages at once; -1: one per core")
+    add("--jobs", type=int, default=-1, help="passages at once; -1: one per core, eight at most")
     add("--about", action="store_true", help="print what is to be known about the models")
     return parser
 

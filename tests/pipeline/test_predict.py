@@ -392,6 +392,7 @@ MISUSES = {
     "no models": (["--models", "nowhere", "a.wav"], "nowhere: no such folder"),
     "no encoder": (["--encoder", "nowhere", "a.wav"], "--encoder"),
     "a page in no folder": ([*QUICK, "--plot", "dvc.yaml/a.html", "a.wav"], "dvc.yaml/a.html"),
+    "a recording for a page": ([*QUICK, "--plot", "README.md", "a.wav"], "does not end in .html"),
     "no workers": ([*QUICK, "--jobs", "0", "a.wav"], "--jobs: 0"),
     "a model for what is not asked": ([*QUICK, "--speaker-model", "mfcc-svm", "a.wav"], "no use"),
     "another encoder": (["--encoder", "data/folds", "a.wav"], "data/folds: is not the wav2vec 2.0"),
