@@ -15,6 +15,9 @@ _UNHEARD = {
     "gender": "voices it had not heard",
     "speaker": "recording sessions it had not heard",
 }
+_SAMPLE = "sample"
+"""The encoder or the corpus that a first run makes for itself; see params.yaml."""
+
 _LIMITS = (
     "Gender is a corpus's label, not an identity; decide nothing about a person by it.",
     "Scores hold for voices, languages, rooms and microphones like those of the corpus.",
@@ -52,13 +55,16 @@ def _about_model(model: ChosenModel) -> list[str]:
     card, headline = model.card, model.headline
     heard = card["heard"]
     written = datetime.fromtimestamp((model.folder / "model.json").stat().st_mtime, UTC)
-    on = {"wav2vec2": f"wav2vec 2.0 ({headline.encoder})"}.get(model.features, model.features)
+    untrained = ", untrained: random weights" if headline.encoder == _SAMPLE else ""
+    wav2vec2 = f"wav2vec 2.0 ({headline.encoder}{untrained})"
+    on = wav2vec2 if model.features == "wav2vec2" else model.features
+    made = ", voices made by eSpeak NG" if headline.corpus == _SAMPLE else ""
     scores = headline.scores.get(f"{model.features}-{model.model}", {})
     lines = [
         f"{model.task.capitalize()}: {model.model} on {on}",
         f"  answers   {_ASKED[model.task]}",
         f"  learnt    from {heard['speakers']} speakers, {heard['utterances']:,} utterances, "
-        f"{heard['seconds'] / 60:.0f} minutes of {headline.corpus}",
+        f"{heard['seconds'] / 60:.0f} minutes of {headline.corpus}{made}",
         f"  file of   {written:%Y-%m-%d}",
     ]
     for name, (value, low, high) in scores.items():

@@ -413,7 +413,8 @@ def test_the_card_of_the_models_is_printed(finished):
     assert asked.returncode == 0, asked.stderr
     for words in (
         "svm on mfcc_pitch",
-        "svm on wav2vec 2.0",
+        "svm on wav2vec 2.0 (sample, untrained: random weights)",
+        "of sample, voices made by eSpeak NG",
         "8 speakers",
         "accuracy",
         *FLAGS,
