@@ -47,7 +47,6 @@ def files_of_a_run(speakers):
     files = {f"plots/{name}.csv": _csv(table) for name, table in tables.items()}
     files["data/utterances.parquet"] = corpus.to_parquet(index=False)
     files["data/rejected.csv"] = b"path,utterance_id,left_out_of,reason\n"
-    files["metrics/rejection.json"] = json.dumps(_rejection()).encode()
     files["params.yaml"] = (ROOT / "params.yaml").read_bytes()
     for path in (ROOT / "metrics").glob("*.json"):
         metrics = json.loads(path.read_text("utf-8"))
@@ -58,6 +57,7 @@ def files_of_a_run(speakers):
         if path.stem in FEATURES_OF:
             metrics["counts"]["speakers"] = speakers
         files[f"metrics/{path.name}"] = json.dumps(metrics).encode()
+    files["metrics/rejection.json"] = json.dumps(_rejection()).encode()
     return files
 
 

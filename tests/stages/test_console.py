@@ -34,7 +34,7 @@ class Terminal(io.StringIO):
 def test_a_stage_gets_the_params_and_ends_with_one_line_that_says_what_it_made(here, capsys):
     run_stage(lambda params: f"{len(params.models)} things made")
     told = capsys.readouterr()
-    assert re.fullmatch(r"some_stage: 5 things made \(\d+\.\d s\)\n", told.out)
+    assert re.fullmatch(r"some_stage: 6 things made \(\d+\.\d s\)\n", told.out)
     assert told.err == ""
 
 
