@@ -6,7 +6,7 @@ the training speakers (gender) or training utterances (speaker: whole chapters w
 lose).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,9 @@ from speech.folds import hold_out_speakers, hold_out_utterances
 from speech.parallel import Progress, silent, spread
 from speech.params import ModelName, Params, Task
 from speech.predictions import with_probabilities
+
+UNJUDGED = -1
+"""In the place of a fold: learnt from by all models, judged by none."""
 
 _LABEL = {"gender": "gender", "speaker": "speaker_id"}
 _STOPS_ON = {
@@ -47,11 +50,10 @@ class OutOfFold:
     curves
         Learning curves of networks: fold, epoch, loss, validation_loss, accuracy,
         validation_accuracy; no rows for other classifiers.
-    epochs
-        How long a network should train on all data: the median over folds of the epochs that
-        were best; 0 for other classifiers.
-    temperature
-        At which a model fitted on all data should answer: the geometric mean over folds.
+    best_epochs
+        Of each fold: after how many a network was best; 0 for other classifiers.
+    temperatures
+        Of each fold.
     calibrated_on
         What the folds' temperatures were learnt from; if not the same in all, the lesser.
     """
@@ -59,9 +61,19 @@ class OutOfFold:
     chunks: pd.DataFrame
     halves: pd.DataFrame
     curves: pd.DataFrame
-    epochs: int
-    temperature: float
+    best_epochs: list[int]
+    temperatures: list[float]
     calibrated_on: HeldOut
+
+    @property
+    def epochs(self) -> int:
+        """How long a network should train on all data: the median over folds."""
+        return int(np.median(self.best_epochs))
+
+    @property
+    def temperature(self) -> float:
+        """At which a model fitted on all data should answer: the geometric mean over folds."""
+        return float(np.exp(np.mean(np.log(self.temperatures))))
 
 
 @dataclass(frozen=True)
@@ -130,7 +142,7 @@ def cross_validate(
     data
         The examples with labels.
     folds
-        Fold of each example, shape (examples,); -1 for one that is learnt from and never judged.
+        Fold of each example, shape (examples,); `UNJUDGED` for one that is only learnt from.
     params
         Hyperparameters, validation fraction, seed and jobs.
     progress
@@ -185,10 +197,37 @@ def cross_validate(
                 "validation_accuracy",
             ],
         ),
-        int(np.median([result.best_epochs for result in results])),
-        float(np.exp(np.mean([np.log(result.temperature) for result in results]))),
-        max((result.calibrated_on for result in results), key=get_args(HeldOut).index),
+        [result.best_epochs for result in results],
+        [result.temperature for result in results],
+        _lesser([result.calibrated_on for result in results]),
     )
+
+
+def join_folds(parts: Sequence[OutOfFold]) -> OutOfFold:
+    """Join what was judged fold by fold, in the order of the examples.
+
+    Parameters
+    ----------
+    parts
+        Of different folds of the same examples.
+    """
+    order = ["speaker_id", "chapter_id", "utterance_id", "chunk"]
+
+    def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+        return pd.concat(tables).sort_values(order, ignore_index=True)
+
+    return OutOfFold(
+        joined([part.chunks for part in parts]),
+        joined([part.halves for part in parts]),
+        pd.concat([part.curves for part in parts]).sort_values("fold", kind="stable"),
+        [epochs for part in parts for epochs in part.best_epochs],
+        [temperature for part in parts for temperature in part.temperatures],
+        _lesser([part.calibrated_on for part in parts]),
+    )
+
+
+def _lesser(units: Sequence[HeldOut]) -> HeldOut:
+    return max(units, key=get_args(HeldOut).index)
 
 
 def fit_final(

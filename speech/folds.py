@@ -25,6 +25,9 @@ _KNOWN_BY: dict[Unit, list[str]] = {
     "speaker": ["speaker_id"],
 }
 
+ALL_FOLDS = "all"
+"""In the place of a fold: what all of them choose, for what learns from all data."""
+
 _WHOLE: dict[Task, list[Unit]] = {
     "gender": ["speaker"],
     "speaker": ["chapter", "utterance", "chunk"],

@@ -26,13 +26,11 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from speech.features.store import read_speaker, speaker_file
-from speech.folds import inner_folds
+from speech.folds import ALL_FOLDS, inner_folds
 from speech.parallel import Progress, silent, spread
 from speech.params import Params, Probe, Task
 from speech.predictions import utterance_level, with_probabilities
 from speech.scores import predicted_classes, score_levels
-
-ALL_FOLDS = "all"
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,10 @@ from collections.abc import Hashable, Mapping
 import numpy as np
 import pandas as pd
 
+from speech.folds import ALL_FOLDS
 from speech.params import ModelName
 from speech.predictions import classes_of
 from speech.scores import SMALLEST_PROBABILITY, predicted_classes, probabilities_of
-
-ALL_FOLDS = "all"
-"""In the place of a fold: the pick by all of them."""
 
 
 def pick_models(predictions: Mapping[ModelName, pd.DataFrame]) -> pd.DataFrame:

@@ -189,6 +189,7 @@ class Wav2vec2(Block):
     """What is kept of the encoder's hidden states."""
 
     layers: list[Annotated[int, Field(ge=0)]] | Literal["all"]
+    sequence_layer: int = Field(ge=0)
     sequence_stride: int = Field(ge=1, le=50)
     batch_size: int = Field(ge=1, le=256)
 
@@ -213,9 +214,9 @@ class MfccInput(Block):
 
 
 class Wav2vec2Input(Block):
-    """Which hidden state classifiers see."""
+    """Which hidden state classifiers of pooled features see."""
 
-    layer: int = Field(ge=0)
+    layer: Annotated[int, Field(ge=0)] | Literal["auto"]
 
 
 class Inputs(Block):
@@ -479,17 +480,27 @@ class Params(Block):
     @model_validator(mode="after")
     def _input_layer_is_kept(self) -> Self:
         layers, layer = self.wav2vec2.layers, self.inputs.wav2vec2.layer
-        if layers != "all" and layer not in layers:
+        if layer != "auto" and layers != "all" and layer not in layers:
             raise ValueError(
                 f"inputs.wav2vec2.layer ({layer}) must be among wav2vec2.layers ({layers}); "
                 "change one of them"
             )
-        highest = max([layer, *([] if layers == "all" else layers)])
-        if self.encoder == SAMPLE and highest > self.sample_encoder.layers:
+        if layer == "auto" and layers != "all" and self.wav2vec2.sequence_layer not in layers:
             raise ValueError(
-                f"inputs.wav2vec2.layer and wav2vec2.layers ({highest}) must not exceed "
-                f"sample_encoder.layers ({self.sample_encoder.layers}); change one of them"
+                f"wav2vec2.sequence_layer ({self.wav2vec2.sequence_layer}) must be among "
+                f"wav2vec2.layers ({layers}) while inputs.wav2vec2.layer is auto; change one of them"
             )
+        asked = {
+            "inputs.wav2vec2.layer": 0 if layer == "auto" else layer,
+            "wav2vec2.sequence_layer": self.wav2vec2.sequence_layer,
+            "wav2vec2.layers": 0 if layers == "all" else max(layers),
+        }
+        for key, highest in asked.items():
+            if self.encoder == SAMPLE and highest > self.sample_encoder.layers:
+                raise ValueError(
+                    f"{key} ({highest}) must not exceed sample_encoder.layers "
+                    f"({self.sample_encoder.layers}); change one of them"
+                )
         return self
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from speech.errors import UserError
-from speech.params import Block, Chunks, Features, Mfcc, MfccInput, Params, Pitch, Wav2vec2Input
+from speech.params import Block, Chunks, Features, Mfcc, MfccInput, Params, Pitch
 
 ENCODER_FILE = "encoder.json"
 """In the folder of the wav2vec 2.0 features: digests of the checkpoint's files by name."""
@@ -21,11 +21,17 @@ class KeptStates(Block):
     sequence_stride: int
 
 
+class StateInput(Block):
+    """Which hidden state the classifier is given; that has been decided here."""
+
+    layer: int
+
+
 class RecipeInputs(Block):
     """What the classifier is given; the same keys as `speech.params.Inputs`."""
 
     mfcc: MfccInput | None = None
-    wav2vec2: Wav2vec2Input | None = None
+    wav2vec2: StateInput | None = None
 
 
 class Recipe(Block):
@@ -53,7 +59,8 @@ def recipe_of(params: Params, features: Features, folders: Sequence[Path]) -> di
     Parameters
     ----------
     params
-        What they were made with.
+        What they were made with; the layer of wav2vec 2.0 must be a number
+        (`speech.layer_choice.with_layer`).
     features
         Which.
     folders

@@ -10,6 +10,7 @@ References
    asymptotic values and rate of convergence", NIPS 1993.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -33,6 +34,7 @@ def predict_with_fewer_speakers(
     folds: NDArray[np.int64],
     params: Params,
     progress: Progress = silent,
+    tested: Sequence[int] | None = None,
 ) -> pd.DataFrame:
     """Predict every utterance by models that learnt from more and more speakers.
 
@@ -48,6 +50,8 @@ def predict_with_fewer_speakers(
         `learning_curve`, `logistic`, `seed` and `parallel` count.
     progress
         Shown over folds.
+    tested
+        The folds to predict; all if not given.
 
     Returns
     -------
@@ -65,7 +69,7 @@ def predict_with_fewer_speakers(
     predict = partial(
         _predict_fold, chunks=chunks, data=data, speakers=speakers, sizes=sizes, params=params
     )
-    numbers = sorted(speakers["fold"].unique())
+    numbers = sorted(speakers["fold"].unique()) if tested is None else tested
     workers = classifier_class(MODEL).workers
     tables = spread(predict, numbers, params.parallel.jobs, progress, workers)
     return pd.concat(tables, ignore_index=True)

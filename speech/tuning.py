@@ -19,7 +19,7 @@ References
    Machine Learning Research 13, 2012.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -33,8 +33,8 @@ from speech.classifiers.protocol import Labelled
 from speech.classifiers.registry import classifier_class
 from speech.cross_validation import cross_validate
 from speech.errors import UserError
-from speech.folds import inner_folds
-from speech.model_choice import ALL_FOLDS, best_of, mean_scores
+from speech.folds import ALL_FOLDS, inner_folds
+from speech.model_choice import best_of, mean_scores
 from speech.parallel import Progress, silent, spread
 from speech.params import ModelName, Params, Task
 from speech.predictions import utterance_level
@@ -58,7 +58,7 @@ class Tuned:
     of_fold
         Params with the values chosen for each fold; empty where nothing was searched.
     final
-        Params for the model that learns from all data.
+        Params for the model that learns from all data; as they were if not searched for it.
     epochs
         How long that model should train, if it is a network and was searched; else 0.
     """
@@ -81,6 +81,7 @@ def tune(
     data: Labelled,
     folds: NDArray[np.int64],
     params: Params,
+    parts: Sequence[int | str],
     progress: Progress = silent,
 ) -> Tuned:
     """Choose a model's hyperparameters for each fold, and for the model that is kept.
@@ -101,8 +102,10 @@ def tune(
         Fold of each example, shape (examples,).
     params
         The model's own values, `tuning`, seed and jobs.
+    parts
+        The folds to choose for, and `ALL_FOLDS` if for the model that is kept.
     progress
-        Shown over candidates, once per fold and once for all.
+        Shown over candidates, once per part.
     """
     candidates = list_candidates(model, params)
     if len(candidates) == 1:
@@ -111,7 +114,6 @@ def tune(
     judge = partial(
         _judge, model=model, task=task, table=table, data=data, folds=folds, options=options
     )
-    parts = [*sorted(set(folds.tolist())), ALL_FOLDS]
     # One candidate after the other: a worker that has traced its network meets it again.
     jobs = list(product(range(len(options)), parts))
     workers = classifier_class(model).workers
@@ -123,6 +125,8 @@ def tune(
     tried["chosen"] = tried.index.isin(best.values())
     by_fold = pd.concat([tried[tried["fold"] == fold] for fold in parts], ignore_index=True)
     chosen = {fold: options[tried.loc[row, "candidate"]] for fold, row in best.items()}
+    if ALL_FOLDS not in parts:
+        return Tuned(by_fold[COLUMNS], chosen, params, 0)
     final = chosen.pop(ALL_FOLDS)
     return Tuned(by_fold[COLUMNS], chosen, final, int(tried.loc[best[ALL_FOLDS], "epochs"]))
 

@@ -7,12 +7,13 @@ import pandas as pd
 from speech.classifiers.registry import classifier_class
 from speech.cross_validation import folds_of, label_examples
 from speech.examples import load_examples
+from speech.layer_choice import with_layer_of_all
 from speech.params import Params, Task
 from speech.results import with_names, write_metrics, write_plot
 from speech.split_audit import audit, splits_of
 from speech.tables import read_folds, read_parquet
 from stages.console import bar, run_stage
-from stages.paths import FEATURES, FOLDS, METRICS, PLOTS, UTTERANCES
+from stages.paths import FEATURES, FOLDS, LAYERS, METRICS, PLOTS, UTTERANCES
 
 TASKS = get_args(Task)
 
@@ -38,6 +39,9 @@ def audit_split(params: Params) -> str:
 def _load(params: Params, task: Task) -> tuple:
     """Return the chunk table, the labelled chunks and the pipeline's own fold of each."""
     features = getattr(params.headline_features, task)
+    if features == "wav2vec2":
+        # One layer under all splits, so that none is favoured.
+        params = with_layer_of_all(params, LAYERS / f"{task}.csv")
     form = classifier_class(params.audit_split.model).form
     folds = read_folds(FOLDS / f"{task}.csv")
     utterances = read_parquet(UTTERANCES).merge(folds, on="utterance_id")

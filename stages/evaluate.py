@@ -14,9 +14,10 @@ from speech.calibration import (
 )
 from speech.errors import UserError
 from speech.features.store import read_speaker, speaker_file
+from speech.folds import ALL_FOLDS
 from speech.headline import Headline, Score, write_headline
 from speech.label_audit import audit_labels, median_pitch
-from speech.model_choice import ALL_FOLDS, pick_models, picked_model, predictions_as_picked
+from speech.model_choice import pick_models, picked_model, predictions_as_picked
 from speech.params import BEST, FEATURES_OF, Features, ModelName, Params, Task
 from speech.results import rounded, with_names, write_metrics, write_plot
 from speech.roc import roc_points

@@ -30,7 +30,7 @@ def extract_wav2vec2(params: Params) -> str:
         ENCODER,
         params.chunks,
         _layers(params, load_encoder(ENCODER).states),
-        params.inputs.wav2vec2.layer,
+        params.wav2vec2.sequence_layer,
         params.wav2vec2.sequence_stride,
         params.wav2vec2.batch_size,
     )
@@ -49,7 +49,7 @@ def _layers(params: Params, states: int) -> tuple[int, ...]:
     kept = params.wav2vec2.layers
     layers = tuple(range(states)) if kept == "all" else tuple(kept)
     for key, layer in (
-        ("inputs.wav2vec2.layer", params.inputs.wav2vec2.layer),
+        ("wav2vec2.sequence_layer", params.wav2vec2.sequence_layer),
         ("wav2vec2.layers", max(layers)),
     ):
         if layer >= states:

@@ -15,6 +15,7 @@ from speech.clusters import (
     sample_by_speaker,
 )
 from speech.examples import load_examples
+from speech.layer_choice import with_unchosen_layer
 from speech.params import Params, WithoutPitch
 from speech.results import write_metrics, write_plot
 from speech.tables import read_parquet
@@ -26,6 +27,8 @@ ALGORITHMS = ("kmeans", "agglomerative", "hdbscan")
 
 def reduce_and_cluster(params: Params, features: WithoutPitch) -> str:
     """Map and cluster the pooled features of the whole corpus."""
+    if features == "wav2vec2":
+        params = with_unchosen_layer(params)
     utterances = read_parquet(UTTERANCES)
     examples = load_examples(FEATURES[features], features, utterances, params, "pooled")
     points, vectors = examples.table, examples.inputs

@@ -7,6 +7,7 @@ import pandas as pd
 
 from speech.clusters import average_over_utterances
 from speech.examples import load_examples
+from speech.layer_choice import with_unchosen_layer
 from speech.params import Features, Params
 from speech.results import write_metrics, write_plot
 from speech.tables import read_folds, read_parquet
@@ -24,6 +25,7 @@ from stages.paths import FEATURES, FOLDS, METRICS, PLOTS, UTTERANCES
 
 def verify_speakers(params: Params) -> str:
     """Score the same trials of unheard voices on each kind of features."""
+    params = with_unchosen_layer(params)
     columns = ["speaker_id", "chapter_id", "utterance_id"]
     folds = read_folds(FOLDS / "gender.csv")
     utterances = read_parquet(UTTERANCES).merge(folds, on="utterance_id")

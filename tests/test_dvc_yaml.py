@@ -69,12 +69,17 @@ OWN_BLOCK |= {"tuning.space.${item.model}"}
 
 KINDS = {
     "audit_split": get_args(Features),
+    "fit": ["mfcc"],
+    "fit_on_wav2vec2": ["wav2vec2"],
     "fit_with_pitch": ["mfcc_pitch"],
     "fit_rejection": get_args(WithoutPitch),
     "learning_curve": get_args(Features),
     "verify_speakers": get_args(Features),
 }
 """Of features that a stage works on, where they are not those without pitch."""
+
+WITHOUT_LAYERS = {"fit", "fit_with_pitch"}
+"""Whose script reads which layer to take for the sake of other features."""
 
 BEHIND_LINKS = {
     "DOWNLOADS",
@@ -131,7 +136,7 @@ every_stage = pytest.mark.parametrize("name", STAGES)
 
 def script_of(name):
     """Name the script of a stage: its own, but for what one matrix cannot say."""
-    return {"fit_with_pitch": "fit"}.get(name, name)
+    return {"fit_with_pitch": "fit", "fit_on_wav2vec2": "fit"}.get(name, name)
 
 
 def outs_of(stage):
@@ -303,6 +308,8 @@ def test_a_stage_names_the_paths_that_its_script_uses(name):
         for alias in node.names
     }
     used = {path for constant, path in CONSTANTS.items() if constant in imported}
+    if name in WITHOUT_LAYERS:
+        used.discard(CONSTANTS["LAYERS"])
     if "FEATURES" in imported:
         kinds = KINDS.get(name, get_args(WithoutPitch))
         used |= {folder.as_posix() for kind in kinds for folder in paths.FEATURES[kind]}

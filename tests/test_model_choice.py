@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speech.model_choice import ALL_FOLDS, pick_models, picked_model, predictions_as_picked
+from speech.folds import ALL_FOLDS
+from speech.model_choice import pick_models, picked_model, predictions_as_picked
 
 FOLDS, SPEAKERS, ROWS = 3, 12, 5
 NAMES = ["logistic", "svm", "mlp"]

@@ -9,8 +9,7 @@ import pytest
 from speech.cross_validation import cross_validate, label_examples
 from speech.errors import UserError
 from speech.examples import Examples
-from speech.folds import deal_units
-from speech.model_choice import ALL_FOLDS
+from speech.folds import ALL_FOLDS, deal_units
 from speech.tuning import list_candidates, told, tune, untuned
 
 SPEAKERS, CHAPTERS, UTTERANCES, CHUNKS = 12, 2, 2, 3

@@ -88,7 +88,7 @@ class Judge:
             self._sums[model.task] = self._sums.get(model.task, 0) + logarithms.sum(axis=0)
             if model.task == "speaker":
                 known = self._rejection.voices[model.features]
-                vectors = measured.inputs(model.features, model.recipe, "pooled")
+                vectors = measured.inputs(model.features, known.recipe, "pooled")
                 self._voice = self._voice + vectors.sum(axis=0, dtype=np.float64)
                 scores = known.voices.scores(vectors) - known.chunk_threshold
         return probabilities, scores

@@ -18,7 +18,7 @@ from speech.rejection.known_voices import KnownVoices
 from speech.rejection.speech_likeness import SpeechLikeness, movement_statistics
 from speech.sealed import read_sealed, write_sealed
 
-_FORMAT = 1
+_FORMAT = 2
 _CARD, _ARRAYS = "rejection.json", "rejection.safetensors"
 _REMEDY = "copy the folder of models anew, or run `dvc repro` to make it"
 
@@ -32,11 +32,12 @@ class SpeechModel(NamedTuple):
 
 
 class VoiceModel(NamedTuple):
-    """Whose voices are known on some features, and from which score on one is."""
+    """Whose voices are known on some features, from which score on one is, what they are made of."""
 
     voices: KnownVoices
     chunk_threshold: float
     utterance_threshold: float
+    recipe: Recipe
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ def write_rejection(
             features: {
                 "chunk_threshold": known.chunk_threshold,
                 "utterance_threshold": known.utterance_threshold,
+                "recipe": known.recipe.model_dump(),
             }
             for features, known in voices.items()
         },
@@ -143,8 +145,13 @@ def read_rejection(folder: Path) -> Rejection:
             for frames, threshold in card["speech"].items()
         ]
         voices = {
-            features: VoiceModel(_read(KnownVoices, path, f"voices/{features}"), **thresholds)
-            for features, thresholds in card["voices"].items()
+            features: VoiceModel(
+                _read(KnownVoices, path, f"voices/{features}"),
+                known["chunk_threshold"],
+                known["utterance_threshold"],
+                read_recipe(known["recipe"], folder / _CARD),
+            )
+            for features, known in card["voices"].items()
         }
         return Rejection(
             read_recipe(card["recipe"], folder / _CARD),

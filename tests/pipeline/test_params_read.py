@@ -21,8 +21,16 @@ NO_RESULT = {"parallel.jobs", "wav2vec2.batch_size", "corpus_mirror", "keep_arch
 FUNCTIONS = {"index_corpus": "build_index", "report": "write_report"}
 """A stage's function has its script's name, unless that is taken by what it calls."""
 
-SCRIPTS = {"fit_with_pitch": "fit"}
+SCRIPTS = {"fit_with_pitch": "fit", "fit_on_wav2vec2": "fit"}
 """A stage has a script of its own, unless one matrix cannot say what is wanted of it."""
+
+
+MORE = {
+    "fit": {"features": "mfcc"},
+    "fit_with_pitch": {"task": "gender", "features": "mfcc_pitch"},
+    "fit_on_wav2vec2": {"features": "wav2vec2"},
+}
+"""What a stage says to its script besides what its matrix holds."""
 
 
 class Watched:
@@ -64,12 +72,12 @@ INSTANCES = [
     "fetch_encoder",
     "extract_wav2vec2",
     # The naive baseline alone has nothing to search for, and is refitted for nothing.
-    "fit@gender-mfcc-lda",
-    "fit@speaker-mfcc-logistic",
-    "fit@speaker-wav2vec2-svm",
-    "fit@gender-wav2vec2-mlp",
-    "fit@gender-mfcc-cnn",
+    "fit@gender-lda",
+    "fit@speaker-logistic",
+    "fit@gender-cnn",
     "fit_with_pitch@svm",
+    "fit_on_wav2vec2@speaker-svm",
+    "fit_on_wav2vec2@gender-mlp",
     "fit_rejection",
     "audit_split",
     "probe_layers",
@@ -114,7 +122,7 @@ def test_the_params_named_are_the_params_read(project, monkeypatch, ways, instan
         for file in (project.root / "data" / name.removeprefix("extract_")).iterdir():
             file.unlink()
     read: set[str] = set()
-    more = {"task": "gender", "features": "mfcc_pitch"} if name == "fit_with_pitch" else {}
+    more = MORE.get(name, {})
     run = partial(getattr(module, FUNCTIONS.get(script, script)), **chosen, **more)
     for settings in [{}, *ways.get(script, [])]:
         project.set(**settings)
@@ -134,5 +142,7 @@ def test_the_params_named_are_the_params_read(project, monkeypatch, ways, instan
         if f"data/{features}" in deps:
             of_features = STAGES[f"extract_{features}"]["params"]
             missing -= {key for key in of_features if key.startswith(f"{features}.")}
+    if any(dep.startswith("data/layers/") for dep in deps):
+        missing.discard("inputs.wav2vec2.layer")
     assert missing == set(), "read but not named"
     assert set(named) == {one for by in covered.values() for one in by}, "named but not read"
