@@ -6,7 +6,7 @@ choice of all. With a number, that is the layer of all.
 The CNN always has the layer of which a sequence is kept.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -25,7 +25,7 @@ def layers_in_use(chosen: pd.DataFrame, params: Params) -> pd.DataFrame:
     Parameters
     ----------
     chosen
-        As `speech.layer_probe.Probed` has it: ``fold``, ``layer``.
+        As `speech.layer_probe.Probed` has it: ``fold``, ``layer``, ``validation_accuracy``.
     params
         `inputs.wav2vec2.layer` counts.
 
@@ -33,29 +33,50 @@ def layers_in_use(chosen: pd.DataFrame, params: Params) -> pd.DataFrame:
     -------
     DataFrame
         ``fold`` and ``layer``, one row per fold and one of `ALL_FOLDS`.
-    """
-    asked = params.inputs.wav2vec2.layer
-    layer = chosen["layer"] if asked == "auto" else asked
-    return chosen[["fold"]].assign(layer=layer)
-
-
-def read_layers(path: Path) -> Layers:
-    """Read what `layers_in_use` said.
 
     Raises
     ------
     UserError
-        If the file is missing or is no such table.
+        If the layer is to be chosen and some training part had nothing to choose it by.
+    """
+    asked = params.inputs.wav2vec2.layer
+    if asked == "auto" and chosen["validation_accuracy"].isna().any():
+        raise UserError(
+            "params.yaml: inputs.wav2vec2.layer is auto, but there is too little speech to "
+            "validate a choice on; name a layer, or add recordings."
+        )
+    layer = chosen["layer"] if asked == "auto" else asked
+    return chosen[["fold"]].assign(layer=layer)
+
+
+def read_layers(path: Path, folds: Iterable[int]) -> Layers:
+    """Read what `layers_in_use` said.
+
+    Parameters
+    ----------
+    path
+        The table.
+    folds
+        Of the task: the layers must have been chosen for just these.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, is no such table, or one of other folds.
     """
     try:
         table = pd.read_csv(path, dtype={"fold": str, "layer": int})
         layers = dict(zip(table["fold"], table["layer"].tolist(), strict=True))
         of_all = {ALL_FOLDS: layers.pop(ALL_FOLDS)}
-        return of_all | {int(fold): layer for fold, layer in layers.items()}
+        of_folds = {int(fold): layer for fold, layer in layers.items()}
+        if set(of_folds) != set(folds):
+            raise ValueError
     except (OSError, ValueError, KeyError):
         raise UserError(
-            f"{path}: missing or damaged; run `dvc repro` to choose the layers again."
+            f"{path}: missing, damaged or of other folds; run `dvc repro` to choose the layers "
+            "again."
         ) from None
+    return of_all | of_folds
 
 
 def by_layer(layers: Layers) -> dict[int, list[int | str]]:
@@ -68,7 +89,7 @@ def by_layer(layers: Layers) -> dict[int, list[int | str]]:
     }
 
 
-def with_layer_of_all(params: Params, path: Path) -> Params:
+def with_layer_of_all(params: Params, path: Path, folds: Iterable[int]) -> Params:
     """Return params under which examples of wav2vec 2.0 are of the layer that all data chose.
 
     For what has no folds of its own to choose by. Its figures on wav2vec 2.0 are then flattered by
@@ -79,7 +100,7 @@ def with_layer_of_all(params: Params, path: Path) -> Params:
     UserError
         As `read_layers`.
     """
-    return with_layer(params, read_layers(path)[ALL_FOLDS])
+    return with_layer(params, read_layers(path, folds)[ALL_FOLDS])
 
 
 def with_unchosen_layer(params: Params) -> Params:

@@ -485,14 +485,15 @@ class Params(Block):
                 f"inputs.wav2vec2.layer ({layer}) must be among wav2vec2.layers ({layers}); "
                 "change one of them"
             )
-        if layer == "auto" and layers != "all" and self.wav2vec2.sequence_layer not in layers:
+        sequence = self.wav2vec2.sequence_layer
+        if layer == "auto" and layers != "all" and sequence not in layers:
             raise ValueError(
-                f"wav2vec2.sequence_layer ({self.wav2vec2.sequence_layer}) must be among "
-                f"wav2vec2.layers ({layers}) while inputs.wav2vec2.layer is auto; change one of them"
+                f"wav2vec2.sequence_layer ({sequence}) must be among wav2vec2.layers ({layers}) "
+                "while inputs.wav2vec2.layer is auto; change one of them"
             )
         asked = {
             "inputs.wav2vec2.layer": 0 if layer == "auto" else layer,
-            "wav2vec2.sequence_layer": self.wav2vec2.sequence_layer,
+            "wav2vec2.sequence_layer": sequence,
             "wav2vec2.layers": 0 if layers == "all" else max(layers),
         }
         for key, highest in asked.items():

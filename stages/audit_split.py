@@ -39,11 +39,11 @@ def audit_split(params: Params) -> str:
 def _load(params: Params, task: Task) -> tuple:
     """Return the chunk table, the labelled chunks and the pipeline's own fold of each."""
     features = getattr(params.headline_features, task)
-    if features == "wav2vec2":
-        # One layer under all splits, so that none is favoured.
-        params = with_layer_of_all(params, LAYERS / f"{task}.csv")
     form = classifier_class(params.audit_split.model).form
     folds = read_folds(FOLDS / f"{task}.csv")
+    if features == "wav2vec2":
+        # One layer under all splits, so that none is favoured.
+        params = with_layer_of_all(params, LAYERS / f"{task}.csv", folds["fold"])
     utterances = read_parquet(UTTERANCES).merge(folds, on="utterance_id")
     examples = load_examples(FEATURES[features], features, utterances, params, form, copies=True)
     careful = folds_of(examples, utterances)

@@ -111,7 +111,7 @@ def _parts(
     if classifier_class(model).form == "frames":
         # There is a sequence of one hidden state only.
         return [Part(with_layer(params, params.wav2vec2.sequence_layer), folds, final=True)]
-    groups = by_layer(read_layers(LAYERS / f"{task}.csv"))
+    groups = by_layer(read_layers(LAYERS / f"{task}.csv", folds))
     *_, last = groups
     return [
         Part(with_layer(params, layer), own, final=layer == last) for layer, own in groups.items()

@@ -39,7 +39,8 @@ MOST_SPEAKERS = 200
 
 def fit_rejection(params: Params) -> str:
     """Write what predict.py needs to say that it does not know, and how often that is wrong."""
-    params = with_layer_of_all(params, LAYERS / "speaker.csv")
+    dealt = read_folds(FOLDS / "speaker.csv")
+    params = with_layer_of_all(params, LAYERS / "speaker.csv", dealt["fold"])
     utterances = read_parquet(UTTERANCES)
     groups = _groups(utterances["speaker_id"], params.folds.gender, params.seed)
     speech, of_speech = _fit_speech(utterances, params)

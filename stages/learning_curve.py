@@ -24,7 +24,7 @@ def learning_curve(params: Params) -> str:
     utterances = read_parquet(UTTERANCES).merge(read_folds(FOLDS / "gender.csv"), on="utterance_id")
     resampling = {"resamples": params.evaluate.resamples, "seed": params.seed}
     metrics, curves = {}, []
-    layers = by_layer(read_layers(LAYERS / "gender.csv"))
+    layers = by_layer(read_layers(LAYERS / "gender.csv", utterances["fold"]))
     for features in FEATURES:
         if features == "wav2vec2":
             parts = [

@@ -61,7 +61,7 @@ def corpus(task, seed=0):
 
 def search(task, params, model="svm", seed=0):
     chunks, data, folds = corpus(task, seed)
-    return tune(model, task, chunks, data, folds, params)
+    return tune(model, task, chunks, data, folds, params, [*sorted(set(folds.tolist())), ALL_FOLDS])
 
 
 # --- what is found ------------------------------------------------------------------------------
@@ -129,7 +129,10 @@ def test_whatever_is_in_the_tested_fold_its_choice_stays_the_same(searching, tas
     labels[tested] = np.roll(names, 1)[np.searchsorted(names, labels[tested])]
     inputs[tested] = inputs[tested][::-1] * 3
     poisoned = replace(data, labels=labels, inputs=inputs)
-    before, after = (tune("svm", task, chunks, one, folds, params) for one in (data, poisoned))
+    parts = [*sorted(set(folds.tolist())), ALL_FOLDS]
+    before, after = (
+        tune("svm", task, chunks, one, folds, params, parts) for one in (data, poisoned)
+    )
     of_fold = [one.tried[one.tried["fold"] == 0] for one in (before, after)]
     pd.testing.assert_frame_equal(*of_fold, check_exact=True)
     # Where those chunks are learnt from, they do have a say.
@@ -205,4 +208,4 @@ def test_without_anything_to_judge_candidates_by_the_error_says_so(searching):
     first = single.to_numpy()
     folds = deal_units(chunks["chapter_id"], data.labels, 2, 0)[first]
     with pytest.raises(UserError, match=r"^tune is true, but no speaker has two chunks"):
-        tune("svm", "speaker", chunks[first], data[first], folds, searching())
+        tune("svm", "speaker", chunks[first], data[first], folds, searching(), [0, ALL_FOLDS])

@@ -101,11 +101,9 @@ class Voice:
         on_wav2vec2 = [model for model in self.models if model.features == "wav2vec2"]
         named = Path(encoder) if encoder is not None else None
         encoders = [find_encoder(folder, model, named) for model in on_wav2vec2]
-        recipes = [model.recipe for model in on_wav2vec2]
         # Voices are known by the layer of most models, which need not be that of this one.
-        recipes += [
-            self.rejection.voices[m.features].recipe for m in on_wav2vec2 if m.task == "speaker"
-        ]
+        voices = [self.rejection.voices[m.features] for m in on_wav2vec2 if m.task == "speaker"]
+        recipes = [known.recipe for known in [*on_wav2vec2, *voices]]
         layers = [max(recipe.wav2vec2.layers) for recipe in recipes if recipe.wav2vec2]
         self._embed = Embedder(encoders[0], max(layers)) if layers else None
         self._jobs = jobs if jobs > 0 else min(cpu_count() or 1, _MOST_JOBS)

@@ -32,7 +32,7 @@ class SpeechModel(NamedTuple):
 
 
 class VoiceModel(NamedTuple):
-    """Whose voices are known on some features, from which score on one is, what they are made of."""
+    """Whose voices are known on some features, from which score on one is, by which recipe."""
 
     voices: KnownVoices
     chunk_threshold: float

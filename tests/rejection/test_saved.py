@@ -1,11 +1,13 @@
 """What rejects, on disk: read as it was written, byte by byte the same, or refused."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from speech.errors import UserError
 from speech.features.mfcc import frame_count, mfcc
-from speech.recipe import recipe_of
+from speech.recipe import read_recipe, recipe_of
 from speech.rejection.known_voices import KnownVoices
 from speech.rejection.saved import SpeechModel, VoiceModel, read_rejection, write_rejection
 from speech.rejection.speech_likeness import SpeechLikeness, movement_statistics
@@ -24,7 +26,11 @@ def write(params):
     ]
     vectors = random.standard_normal((40, 5)).astype(np.float32)
     learnt = KnownVoices.learn(vectors, np.repeat(["ann", "bob"], 20))
-    voices = {"mfcc": VoiceModel(learnt, 0.1, 0.2)}
+    voices = {
+        "mfcc": VoiceModel(
+            learnt, 0.1, 0.2, read_recipe(recipe_of(params, "mfcc", []), Path("mfcc"))
+        )
+    }
 
     def to(folder):
         recipe = recipe_of(params, "mfcc", [])
