@@ -6,8 +6,9 @@ bins' accuracies equal their mean confidences, the system is calibrated. The exp
 error is the mean distance between the two over all predictions.
 
 It is given without an interval. Noise within the bins never cancels, it only adds: the error of a
-perfectly calibrated system is above zero, the more so the fewer voices there are, and resampling
-voices would add more. The bins have intervals; they say how much of the error may be noise.
+perfectly calibrated system is above zero, the more so the fewer predictions there are, and
+resampling voices would add more. Beside it therefore stands what a calibrated system of the same
+confidences would show by chance.
 
 References
 ----------
@@ -44,9 +45,8 @@ def reliability(table: pd.DataFrame, task: Task, *, resamples: int, seed: int) -
         One row per bin that holds predictions: ``bin`` (1 to `BINS`), ``rows``, ``speakers``,
         ``confidence`` (the mean in the bin), ``value`` (the accuracy), ``low``, ``high``.
     """
-    confidence = pd.Series(probabilities_of(table).max(axis=1), table.index)
-    # Averages of equal numbers differ in their last bits, and must not differ in their bins.
-    bins = np.ceil((confidence * BINS).round(6)).astype(int)
+    confidence = _confidence(table)
+    bins = _bins_of(confidence)
     by_bin = accuracy_by(table, bins, task, resamples=resamples, seed=seed)
     means = confidence.groupby(bins).mean().to_numpy()
     by_bin.insert(3, "confidence", means)
@@ -68,3 +68,37 @@ def expected_calibration_error(bins: pd.DataFrame) -> float:
     """
     distance = (bins["value"] - bins["confidence"]).abs()
     return float(np.average(distance, weights=bins["rows"]))
+
+
+def calibration_error_by_chance(table: pd.DataFrame, *, resamples: int, seed: int) -> float:
+    """Find the expected calibration error that chance alone gives a calibrated system.
+
+    Predictions of the same confidences are drawn right or wrong with just these probabilities,
+    one independently of the other. Those of one session are more alike than that, so it is a lower
+    bound of what chance can do.
+
+    Parameters
+    ----------
+    table
+        Predictions.
+    resamples, seed
+        Of the draws, whose mean is returned.
+    """
+    confidence = _confidence(table)
+    bins = _bins_of(confidence).to_numpy()
+    random = np.random.default_rng(seed)
+
+    def draw() -> float:
+        surplus = confidence - (random.random(len(table)) < confidence)
+        return float(np.abs(np.bincount(bins, weights=surplus)).sum())
+
+    return float(np.mean([draw() for _ in range(resamples)])) / len(table)
+
+
+def _confidence(table: pd.DataFrame) -> pd.Series:
+    return pd.Series(probabilities_of(table).max(axis=1), table.index)
+
+
+def _bins_of(confidence: pd.Series) -> pd.Series:
+    # Averages of equal numbers differ in their last bits, and must not differ in their bins.
+    return np.ceil((confidence * BINS).round(6)).astype(int)

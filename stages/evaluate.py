@@ -7,7 +7,11 @@ from typing import Literal, NamedTuple, get_args
 
 import pandas as pd
 
-from speech.calibration import expected_calibration_error, reliability
+from speech.calibration import (
+    calibration_error_by_chance,
+    expected_calibration_error,
+    reliability,
+)
 from speech.errors import UserError
 from speech.features.store import read_speaker, speaker_file
 from speech.headline import Headline, Score, write_headline
@@ -22,7 +26,7 @@ from speech.tables import read_parquet
 from stages.console import bar, run_stage
 from stages.paths import METRICS, MODELS, PITCH, PLOTS, PREDICTIONS, UTTERANCES
 
-ECE = "expected_calibration_error"
+ECE, ECE_BY_CHANCE = "expected_calibration_error", "calibration_error_by_chance"
 TRIED = ["fold", "settings", "log_loss", "accuracy", "chosen"]
 TOLD = ["accuracy", "log_loss"]
 """Of every model, beside the models."""
@@ -92,8 +96,8 @@ def evaluate(params: Params, task: Task) -> str:
         "tuning": _searches(systems, task),
     }
     metrics = _metrics(scores)
-    bins = reliability(utterances, task, **resampling)
-    metrics["utterance"][ECE] = expected_calibration_error(bins)
+    _, calibration = _reliability(utterances, task, resampling)
+    metrics["utterance"] |= calibration
     by_utterance = genders[genders["level"] == "utterance"].set_index("gender")["value"]
     metrics["utterance"] |= {f"accuracy_{gender}": value for gender, value in by_utterance.items()}
     metrics["counts"] = {
@@ -175,12 +179,20 @@ def _score(system: System, task: Task, resampling: dict[str, int]) -> Compared:
     names = {"system": str(system), "model": system.model, "features": system.features}
     bins = []
     for level, table in tables.items():
-        own = reliability(table, task, **resampling)
-        error = expected_calibration_error(own)
-        bins.append(with_names(own, names | {"level": level, ECE: error}))
+        own, calibration = _reliability(table, task, resampling)
+        bins.append(with_names(own, names | {"level": level} | calibration))
     scores = score_levels(*tables.values(), task, **resampling)
     roc = with_names(roc_points(tables["utterance"], task), names)
     return Compared(with_names(scores, names), pd.concat(bins), roc)
+
+
+def _reliability(
+    table: pd.DataFrame, task: Task, resampling: dict[str, int]
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Give the bins, and their error beside that of a calibrated system."""
+    bins = reliability(table, task, **resampling)
+    by_chance = calibration_error_by_chance(table, **resampling)
+    return bins, {ECE: expected_calibration_error(bins), ECE_BY_CHANCE: by_chance}
 
 
 def _by_gender(

@@ -4,9 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from speech.calibration import BINS, expected_calibration_error, reliability
+from speech.calibration import (
+    BINS,
+    calibration_error_by_chance,
+    expected_calibration_error,
+    reliability,
+)
 
-RESAMPLING = {"resamples": 200, "seed": 0}
+RESAMPLING = {"resamples": 200, "seed": 1000}  # other draws than those of the predictions
 
 
 def predictions(confidence, *, right, speakers=10, rows=200, seed=0):
@@ -74,3 +79,18 @@ def test_a_last_bit_moves_nothing_to_another_bin():
     sure = np.resize([edge, np.nextafter(edge, 1), np.nextafter(edge, 0)], 2000)
     table = predictions(lambda *_: sure, right=lambda s: s)
     assert len(reliability(table, "gender", **RESAMPLING)) == 1
+
+
+def test_a_calibrated_system_has_the_error_that_chance_gives_it():
+    tables = [predictions(uniform, right=lambda sure: sure, rows=20, seed=s) for s in range(40)]
+    by_chance = calibration_error_by_chance(tables[0], **RESAMPLING)
+    assert by_chance == pytest.approx(np.mean([error(table) for table in tables]), rel=0.1)
+    assert by_chance > 0.05
+
+
+def test_chance_gives_less_error_to_more_predictions_and_none_to_certain_ones():
+    few, many = (predictions(uniform, right=lambda sure: sure, rows=rows) for rows in (20, 2000))
+    of_few, of_many = (calibration_error_by_chance(table, **RESAMPLING) for table in (few, many))
+    assert of_many == pytest.approx(of_few / 10, rel=0.15)
+    certain = predictions(lambda *_: 1.0, right=lambda sure: sure)
+    assert calibration_error_by_chance(certain, **RESAMPLING) == 0

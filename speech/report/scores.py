@@ -13,6 +13,7 @@ from speech.report.run import Run
 
 TITLES: dict[Task, str] = {"gender": "Gender", "speaker": "Speakers"}
 ALL_FOLDS = "all"
+CALIBRATION = ["expected_calibration_error", "calibration_error_by_chance"]
 """In the place of a fold, in the table of picks: the model to keep, picked by all of them."""
 
 MOST_PAIRS = 20
@@ -189,7 +190,7 @@ def _reliability(table: pd.DataFrame, task: Task, headline: str) -> Figure:
     traces, choices = [charts.diagonal(0, 1, "calibrated")], {}
     for name in _with_first(own["system"].unique(), headline):
         bins = own[own["system"] == name]
-        error = bins["expected_calibration_error"].iloc[0]
+        error, chance = bins[CALIBRATION].iloc[0]
         choices[wording.system(name)] = [0, len(traces)]
         told = [
             f"says {wording.percent(row.confidence)}, right "
@@ -202,7 +203,7 @@ def _reliability(table: pd.DataFrame, task: Task, headline: str) -> Figure:
         trace |= {"y": charts.values(bins["value"]), "error_y": charts.error_bars(bins, "@1")}
         trace |= {"marker": {"color": "@1", "size": sizes.tolist()}, "hovertext": told}
         trace |= {"hovertemplate": "%{hovertext}<extra></extra>", "showlegend": True}
-        trace["name"] = f"expected calibration error {error:.1%}"
+        trace["name"] = f"calibration error {error:.1%}, by chance {chance:.1%}"
         traces.append(trace)
     layout = {
         "xaxis": charts.axis("how sure", **charts.PERCENT, range=[0, 1.02]),
@@ -211,7 +212,8 @@ def _reliability(table: pd.DataFrame, task: Task, headline: str) -> Figure:
     return Figure(
         _title(task, "how sure and how right"),
         "On the dotted line, 80 % sure means right in 80 % of cases. Size: how many utterances; "
-        "bars: 95 % intervals over speakers.",
+        "bars: 95 % intervals over speakers. The expected calibration error is the mean distance "
+        "from the line; by chance: what a calibrated model would show on as many utterances.",
         traces,
         layout,
         height=420,

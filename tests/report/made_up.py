@@ -166,7 +166,11 @@ def _scores(task, corpus, random):
         ),
         "roc": roc.assign(true_positive=roc["false_positive"] ** 0.2, threshold=0.5),
         "reliability": _intervals(random, bins, *names, "level", "bin").assign(
-            expected_calibration_error=0.05, rows=20, speakers=5, confidence=0.8
+            expected_calibration_error=0.05,
+            calibration_error_by_chance=0.02,
+            rows=20,
+            speakers=5,
+            confidence=0.8,
         ),
         "by_length": _intervals(random, [("2 s",), ("4 s",), ("utterance",)], "length"),
         "genders": _intervals(

@@ -197,9 +197,10 @@ def test_reliability_covers_every_system_and_gives_the_headlines_error(predictio
     own = bins[(bins["system"] == headline) & (bins["level"] == "utterance")]
     assert own["rows"].sum() == SPEAKERS * CHAPTERS * UTTERANCES
     error = np.average((own["value"] - own["confidence"]).abs(), weights=own["rows"])
-    told = metrics_of(task)["utterance"]["expected_calibration_error"]
-    assert told == pytest.approx(error, abs=1e-5)
-    assert set(own["expected_calibration_error"]) == {told}
+    told = metrics_of(task)["utterance"]
+    assert told["expected_calibration_error"] == pytest.approx(error, abs=1e-5)
+    for name in ("expected_calibration_error", "calibration_error_by_chance"):
+        assert set(own[name]) == {told[name]}
 
 
 @pytest.mark.parametrize("task", TASKS)
