@@ -42,6 +42,8 @@ class OutOfFold:
     ----------
     chunks
         The chunk table with fold, label and one column ``p_<class>`` per class.
+    halves
+        The same of half chunks; no rows if there were none.
     curves
         Learning curves of networks: fold, epoch, loss, validation_loss, accuracy,
         validation_accuracy; no rows for other classifiers.
@@ -55,6 +57,7 @@ class OutOfFold:
     """
 
     chunks: pd.DataFrame
+    halves: pd.DataFrame
     curves: pd.DataFrame
     epochs: int
     temperature: float
@@ -64,6 +67,7 @@ class OutOfFold:
 @dataclass(frozen=True)
 class _FoldResult:
     probabilities: NDArray[np.float32]
+    halves: NDArray[np.float32]
     curves: list[dict[str, float]]
     best_epochs: int
     temperature: float
@@ -111,6 +115,7 @@ def cross_validate(
     params: Params,
     progress: Progress = silent,
     tuned: Mapping[int, Params] | None = None,
+    halves: Examples | None = None,
 ) -> OutOfFold:
     """Judge every chunk by a model that was fitted without its fold.
 
@@ -132,23 +137,43 @@ def cross_validate(
         Shown over folds.
     tuned
         The params of folds that have hyperparameters of their own.
+    halves
+        Half chunks of the same utterances, each judged with the chunks of its own and never
+        learnt from.
     """
     judged = folds >= 0
     numbers = sorted(set(folds[judged].tolist()))
     params_of = dict.fromkeys(numbers, params) | dict(tuned or {})
-    fit_one = partial(_fit_fold, model=model, task=task, data=data, folds=folds, params=params_of)
+    asked = table.assign(fold=folds, label=data.labels)
+    halves = halves or Examples(table.head(0), data.inputs[:0])
+    of_utterance = asked.drop_duplicates("utterance_id").set_index("utterance_id")
+    asked_halves = halves.table.join(of_utterance[["fold", "label"]], on="utterance_id")
+    half_folds = asked_halves["fold"].to_numpy()
+    fit_one = partial(
+        _fit_fold,
+        model=model,
+        task=task,
+        data=data,
+        folds=folds,
+        halves=halves.inputs,
+        half_folds=half_folds,
+        params=params_of,
+    )
     workers = classifier_class(model).workers
     results = spread(fit_one, numbers, params.parallel.jobs, progress, workers)
 
     classes = sorted(set(data.labels.tolist()))
     probabilities = np.zeros((len(data.labels), len(classes)), dtype=np.float32)
+    of_halves = np.zeros((len(half_folds), len(classes)), dtype=np.float32)
     curves: list[dict[str, Any]] = []
     for number, result in zip(numbers, results, strict=True):
         probabilities[folds == number] = result.probabilities
+        of_halves[half_folds == number] = result.halves
         curves.extend({"fold": number, **row} for row in result.curves)
-    asked = table.assign(fold=folds, label=data.labels)
+    judged_halves = half_folds >= 0
     return OutOfFold(
         with_probabilities(asked[judged], classes, probabilities[judged]),
+        with_probabilities(asked_halves[judged_halves], classes, of_halves[judged_halves]),
         pd.DataFrame(
             curves,
             columns=[
@@ -217,6 +242,8 @@ def _fit_fold(
     task: Task,
     data: Labelled,
     folds: NDArray[np.int64],
+    halves: NDArray[np.float32],
+    half_folds: NDArray[np.int64],
     params: Mapping[int, Params],
 ) -> _FoldResult:
     own = params[number]
@@ -235,9 +262,11 @@ def _fit_fold(
             training, validation = training[~held_out], training[held_out]
     classifier = build_classifier(model, own, own.seed)
     classifier.fit(training, validation)
-    probabilities = classifier.predict_proba(tested.inputs)
+    own_halves = halves[half_folds == number]
+    nothing = np.empty((0, len(classifier.classes)), dtype=np.float32)
     return _FoldResult(
-        probabilities,
+        classifier.predict_proba(tested.inputs),
+        classifier.predict_proba(own_halves) if len(own_halves) else nothing,
         classifier.curves,
         classifier.best_epochs,
         classifier.temperature,

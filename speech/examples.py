@@ -1,6 +1,6 @@
 """Features as classifiers see them: one example per chunk, pooled or as a sequence of frames."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from speech.augmentation import vary
-from speech.chunks import chunk_bounds
+from speech.chunks import HALF, chunk_bounds, middle_half
 from speech.features.mfcc import frame_count
 from speech.features.normalise import normalise
 from speech.features.pitch import PART as PITCH_PART
@@ -39,11 +39,15 @@ class Examples:
         float32, of shape (chunks, dimensions) if pooled, (chunks, frames, dimensions) if not.
     copies
         The same under other conditions, to be learnt from: each of the shape of `inputs`.
+    halves
+        The middle half chunks of the utterances that have one, to be tested and never learnt
+        from; None if they were not asked for.
     """
 
     table: pd.DataFrame
     inputs: NDArray[np.float32]
     copies: tuple[NDArray[np.float32], ...] = ()
+    halves: "Examples | None" = None
 
 
 def load_examples(
@@ -54,6 +58,7 @@ def load_examples(
     form: Form,
     *,
     copies: bool = False,
+    halves: bool = False,
 ) -> Examples:
     """Load the chunks of some utterances.
 
@@ -75,6 +80,9 @@ def load_examples(
         ``pooled`` for one vector per chunk, ``frames`` for a sequence.
     copies
         Whether to load the copies to be learnt from as well; there are such of MFCC only.
+    halves
+        Whether to load the middle half chunks as well, each as if it were a recording: cut out
+        before its level is taken and its pitch is compared, in frames brought to a chunk's length.
 
     Returns
     -------
@@ -82,6 +90,9 @@ def load_examples(
         Sorted by speaker, chapter, utterance and chunk.
     """
     chunks = _load(folders, features, utterances, params, form)
+    if halves:
+        own = _load_halves(folders, features, utterances, params, form, chunks)
+        chunks = replace(chunks, halves=own)
     # wav2vec 2.0 would have to hear the sound anew.
     if not copies or features == "wav2vec2":
         return chunks
@@ -104,25 +115,64 @@ def _load(
     reader = READERS[features, form]
     rows: list[dict[str, Any]] = []
     inputs: list[NDArray[np.float32]] = []
+    for utterance, tensors in _read(folders, utterances):
+        name = utterance.utterance_id
+        if copy is not None:
+            # By its name, so that it is heard the same whatever else is in the corpus.
+            random = np.random.default_rng([params.seed, copy, *name.encode()])
+            augmentation = params.inputs.mfcc.augmentation
+            tensors[name] = vary(tensors[name], params.mfcc, augmentation, random)
+        bounds = chunk_bounds(utterance.samples, params.chunks)
+        inputs.extend(reader(tensors, name, bounds, params))
+        rows.extend(_chunk_rows(utterance, bounds))
+    if form == "frames":
+        longest = max(len(frames) for frames in inputs)
+        inputs = [to_length(frames, longest) for frames in inputs]
+    return Examples(pd.DataFrame(rows), np.stack(inputs).astype(np.float32, copy=False))
+
+
+def _load_halves(
+    folders: Sequence[Path],
+    features: Features,
+    utterances: pd.DataFrame,
+    params: Params,
+    form: Form,
+    chunks: Examples,
+) -> Examples:
+    """Load the middle half chunks, of the columns, types and shape of the chunks."""
+    reader = READERS[features, form]
+    rows: list[dict[str, Any]] = []
+    inputs: list[NDArray[np.float32]] = []
+    for utterance, tensors in _read(folders, utterances):
+        bound = middle_half(utterance.samples, params.chunks)
+        if bound is None:
+            continue
+        name = utterance.utterance_id
+        # What wav2vec 2.0 made of the half is stored; of the others the frames are cut out, with
+        # what deltas and pitch heard of the few frames next to them.
+        for part in ("", f"/{PITCH_PART}"):
+            if name + part in tensors:
+                own = _frames_of(tensors[name + part], bound, params.mfcc)
+                tensors[f"{name}/{HALF}{part}"] = own
+        start, stop = bound
+        inputs.extend(reader(tensors, f"{name}/{HALF}", [(0, stop - start)], params))
+        rows.extend(_chunk_rows(utterance, [bound]))
+    if not rows:
+        return Examples(chunks.table.head(0), chunks.inputs[:0])
+    if form == "frames":
+        inputs = [to_length(frames, chunks.inputs.shape[1]) for frames in inputs]
+    return Examples(pd.DataFrame(rows), np.stack(inputs).astype(np.float32, copy=False))
+
+
+def _read(folders: Sequence[Path], utterances: pd.DataFrame) -> Iterator[tuple[Any, Tensors]]:
+    """Give each utterance's row, in the order of examples, and what is measured on its speaker."""
     ordered = utterances.sort_values(["speaker_id", "chapter_id", "utterance_id"])
     for speaker, own in ordered.groupby("speaker_id"):
         tensors: Tensors = {}
         for folder in folders:
             tensors |= read_speaker(speaker_file(folder, str(speaker)))
         for utterance in own.itertuples(index=False):
-            if copy is not None:
-                name = utterance.utterance_id
-                # By its name, so that it is heard the same whatever else is in the corpus.
-                random = np.random.default_rng([params.seed, copy, *name.encode()])
-                augmentation = params.inputs.mfcc.augmentation
-                tensors[name] = vary(tensors[name], params.mfcc, augmentation, random)
-            bounds = chunk_bounds(utterance.samples, params.chunks)
-            inputs.extend(reader(tensors, utterance.utterance_id, bounds, params))
-            rows.extend(_chunk_rows(utterance, bounds))
-    if form == "frames":
-        longest = max(len(frames) for frames in inputs)
-        inputs = [to_length(frames, longest) for frames in inputs]
-    return Examples(pd.DataFrame(rows), np.stack(inputs).astype(np.float32, copy=False))
+            yield utterance, tensors
 
 
 def mfcc_statistics(

@@ -7,26 +7,34 @@ from speech.predictions import utterance_level
 from speech.scores import accuracy_by
 
 RUNS = (1, 2, 4, 8)
-"""Chunks heard in a row."""
+"""Chunks heard in a row; half a chunk is heard alone."""
 
 WHOLE = "utterance"
 """The name of the longest length: whatever there is."""
 
 
 def accuracy_by_length(
-    chunks: pd.DataFrame, settings: Chunks, task: Task, *, resamples: int, seed: int
+    chunks: pd.DataFrame,
+    halves: pd.DataFrame,
+    settings: Chunks,
+    task: Task,
+    *,
+    resamples: int,
+    seed: int,
 ) -> pd.DataFrame:
-    """Score the joined predictions of one, two, four and eight consecutive chunks.
+    """Score half a chunk, and the joined predictions of one, two, four and eight consecutive ones.
 
     Utterances are cut into runs of chunks from their start; a run counts only if it is whole, so
     that each is of exactly its length: what a last chunk that reaches back would hear twice is
-    left out. Nothing shorter than a chunk was predicted, so the chunk is the shortest length. Long
-    runs come from long utterances only; the counts say of how many.
+    left out. Of each utterance there is one half chunk, its middle. Long runs come from long
+    utterances only; the counts say of how many.
 
     Parameters
     ----------
     chunks
         Predictions per chunk, with ``chunk``, ``start_seconds`` and ``end_seconds``.
+    halves
+        Predictions per half chunk, with the same columns; it may have no rows.
     settings
         The grid that the chunks were cut by.
     task
@@ -41,7 +49,8 @@ def accuracy_by_length(
         utterances their mean), ``runs``, ``utterances``, ``speakers``, ``value`` (the accuracy),
         ``low``, ``high``.
     """
-    parts = [_runs(chunks, settings, length) for length in RUNS] + [_utterances(chunks)]
+    joined = [_runs(chunks, settings, length) for length in RUNS]
+    parts = [_halves(halves, settings), *joined, _utterances(chunks)]
     runs = pd.concat(parts, ignore_index=True)
     order = {name: place for place, name in enumerate(runs["length"].unique())}
     by_length = runs.groupby("length", sort=False)
@@ -67,6 +76,11 @@ def _runs(chunks: pd.DataFrame, settings: Chunks, length: int) -> pd.DataFrame:
     runs = utterance_level(chunks.assign(utterance_id=names)[whole])
     utterances = runs["utterance_id"].str.rsplit("/", n=1).str[0]
     return runs.assign(utterance_id=utterances, length=f"{seconds:g} s", seconds=seconds)
+
+
+def _halves(halves: pd.DataFrame, settings: Chunks) -> pd.DataFrame:
+    seconds = settings.samples // 2 / SAMPLE_RATE
+    return halves.assign(length=f"{seconds:g} s", seconds=seconds)
 
 
 def _utterances(chunks: pd.DataFrame) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 import argparse
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import pandas as pd
 
@@ -33,6 +33,10 @@ TOLD = ["accuracy", "log_loss"]
 CURVES = ["system", "fold", "epoch", "part", "loss", "accuracy"]
 
 
+PREDICTED = ["chunks", "halves", "utterances"]
+"""What fits leave behind of each system."""
+
+
 class System(NamedTuple):
     """One classifier on one kind of features."""
 
@@ -59,6 +63,7 @@ class Scored(NamedTuple):
     """The headline's predictions, scored in full, and by whom each fold's were made."""
 
     chunks: pd.DataFrame
+    halves: pd.DataFrame
     utterances: pd.DataFrame
     picks: pd.DataFrame
 
@@ -76,7 +81,7 @@ def evaluate(params: Params, task: Task) -> str:
     features = getattr(params.headline_features, task)
     candidates = params.models if params.model == BEST else [params.model]
     headline = _headline([System(model, features) for model in candidates], task)
-    chunks, utterances, picks = headline
+    chunks, halves, utterances, picks = headline
 
     scores = score_levels(chunks, utterances, task, **resampling)
     genders = _by_gender(headline, corpus, task, resampling)
@@ -86,7 +91,7 @@ def evaluate(params: Params, task: Task) -> str:
         "picked": picks,
         "reliability": pd.concat([of_system.reliability for of_system in compared]),
         "roc": pd.concat([of_system.roc for of_system in compared]),
-        "by_length": accuracy_by_length(chunks, params.chunks, task, **resampling),
+        "by_length": accuracy_by_length(chunks, halves, params.chunks, task, **resampling),
         "genders": genders,
         "confusion": utterances[["utterance_id"]].assign(
             actual=utterances["label"], predicted=predicted_classes(utterances)
@@ -136,24 +141,23 @@ def evaluate(params: Params, task: Task) -> str:
 
 def _require_predictions(system: System, task: Task) -> None:
     folder = system.folder(task)
-    if not all((folder / f"{level}.parquet").is_file() for level in ("chunks", "utterances")):
+    if not all((folder / f"{predicted}.parquet").is_file() for predicted in PREDICTED):
         raise UserError(f"{folder}: holds no predictions; run `dvc repro` to make them.")
 
 
-def _read(system: System, task: Task, level: Literal["chunk", "utterance"]) -> pd.DataFrame:
-    return read_parquet(system.folder(task) / f"{level}s.parquet")
+def _read(system: System, task: Task, predicted: str) -> pd.DataFrame:
+    return read_parquet(system.folder(task) / f"{predicted}.parquet")
 
 
 def _headline(candidates: list[System], task: Task) -> Scored:
     """Pick for each fold among the candidates; of a single one, nothing is left to pick."""
-    by_chunk, by_utterance = {}, {}
-    for system in candidates:
-        by_chunk[system.model] = _read(system, task, "chunk")
-        by_utterance[system.model] = _read(system, task, "utterance")
-    picks = pick_models(by_utterance)
-    return Scored(
-        predictions_as_picked(by_chunk, picks), predictions_as_picked(by_utterance, picks), picks
-    )
+    tables = {
+        predicted: {system.model: _read(system, task, predicted) for system in candidates}
+        for predicted in PREDICTED
+    }
+    picks = pick_models(tables["utterances"])
+    picked = {name: predictions_as_picked(tables[name], picks) for name in PREDICTED}
+    return Scored(**picked, picks=picks)
 
 
 def _point_to(
@@ -175,7 +179,7 @@ def _intervals(table: pd.DataFrame) -> dict[str, Score]:
 
 
 def _score(system: System, task: Task, resampling: dict[str, int]) -> Compared:
-    tables = {level: _read(system, task, level) for level in ("chunk", "utterance")}
+    tables = {level: _read(system, task, f"{level}s") for level in ("chunk", "utterance")}
     names = {"system": str(system), "model": system.model, "features": system.features}
     bins = []
     for level, table in tables.items():
@@ -213,7 +217,7 @@ def _audit(systems: list[System], corpus: pd.DataFrame) -> pd.DataFrame:
     listening = [system for system in systems if system.model != "dummy"] or systems
     predictions: dict[str, list[pd.DataFrame]] = {}
     for system in listening:
-        utterances = _read(system, "gender", "utterance")
+        utterances = _read(system, "gender", "utterances")
         predictions.setdefault(system.features, []).append(utterances)
     pitch = {
         speaker: median_pitch(read_speaker(speaker_file(PITCH, speaker)).values())

@@ -25,15 +25,18 @@ def fit(params: Params, task: Task, features: Features, model: ModelName) -> str
     form = classifier_class(model).form
     # Who counts labels and hears nothing needs no copies.
     copies = model != "dummy"
-    examples = load_examples(FEATURES[features], features, utterances, params, form, copies=copies)
+    examples = load_examples(
+        FEATURES[features], features, utterances, params, form, copies=copies, halves=True
+    )
     data = label_examples(examples, utterances, task)
     folds = folds_of(examples, utterances)
     given = (model, task, examples.table, data, folds, params)
     tuned = tune(*given, bar("candidate")) if params.tune else untuned(params)
-    result = cross_validate(*given, bar("fold"), tuned.of_fold)
+    result = cross_validate(*given, bar("fold"), tuned.of_fold, examples.halves)
 
     folder = PREDICTIONS / task / f"{features}-{model}"
     write_parquet(folder / "chunks.parquet", result.chunks)
+    write_parquet(folder / "halves.parquet", result.halves)
     by_utterance = utterance_level(result.chunks)
     write_parquet(folder / "utterances.parquet", by_utterance)
     write_csv(folder / "curves.csv", result.curves)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 from transformers.utils import logging as transformers_logging
 
-from speech.chunks import chunk_bounds
+from speech.chunks import HALF, chunk_bounds, middle_half
 from speech.errors import UserError
 from speech.params import SAMPLE_RATE, Chunks, SampleEncoder
 
@@ -306,15 +306,25 @@ class ChunkEmbedder:
     batch_size: int
 
     def __call__(self, signal: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-        """Embed the chunks of one utterance, on one thread.
+        """Embed the chunks of one utterance and, by itself, its middle half, on one thread.
 
-        Many threads on batches this small wait for each other more than they work.
+        Many threads on batches this small wait for each other more than they work. The parts of
+        the half are named ``half/pooled`` and ``half/sequence``.
         """
         torch.set_num_threads(1)
+        parts = self._embed(signal, chunk_bounds(len(signal), self.chunks))
+        half = middle_half(len(signal), self.chunks)
+        # The states of a whole chunk have heard all of it, so that of a half could not be cut out.
+        alone = self._embed(signal, [half]) if half else {}
+        return parts | {f"{HALF}/{part}": array for part, array in alone.items()}
+
+    def _embed(
+        self, signal: NDArray[np.float32], bounds: Sequence[tuple[int, int]]
+    ) -> dict[str, NDArray[Any]]:
         return embed(
             _load_once(self.encoder, max(self.sequence_layer, *self.layers)),
             signal,
-            chunk_bounds(len(signal), self.chunks),
+            bounds,
             layers=self.layers,
             sequence_layer=self.sequence_layer,
             sequence_stride=self.sequence_stride,
