@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speech.chunks import chunk_bounds
+from speech.chunks import chunk_bounds, middle_half
 from speech.params import SAMPLE_RATE, Chunks
 
 samples_of = st.integers(1, 20 * SAMPLE_RATE)
@@ -89,3 +89,21 @@ def test_five_seconds_in_chunks_of_two_by_hand():
 def test_the_shortest_hop_that_params_allow_moves_on():
     settings = Chunks(seconds=0.1, hop_seconds=0.01, tail="drop")
     assert len(chunk_bounds(SAMPLE_RATE, settings)) == 91
+
+
+@given(samples_of, settings_of())
+def test_a_half_lies_in_the_middle_of_whoever_has_a_whole_chunk(samples, settings):
+    half = middle_half(samples, settings)
+    if samples < length_of(settings) or settings.seconds < 0.2:
+        assert half is None
+        return
+    start, stop = half
+    assert stop - start == length_of(settings) // 2
+    assert start >= 0
+    assert 0 <= (samples - stop) - start <= 1
+
+
+def test_the_middle_second_of_five_by_hand():
+    settings = Chunks(seconds=2.0, hop_seconds=2.0, tail="overlap")
+    assert middle_half(5 * 16_000, settings) == (32_000, 48_000)
+    assert middle_half(31_999, settings) is None

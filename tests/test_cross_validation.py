@@ -163,6 +163,52 @@ def test_every_chunk_is_predicted_once_and_gets_its_own_answer(spied, task):
         assert (result.chunks[name] == table[name]).all()
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_halves_are_judged_with_their_utterances_and_never_learnt_from(task, monkeypatch, params):
+    spy = type("ThisSpy", (Spy,), {"seen": []})
+    monkeypatch.setitem(registry._CLASSES, "mlp", spy)
+    utterances = corpus(12)
+    examples = cut(utterances)
+    data = label_examples(examples, utterances, task)
+    folds = folds_of(examples.table, utterances, task, params)
+    # Of every other utterance; their first input continues the numbers of the chunks' rows.
+    table = examples.table.iloc[:: 2 * CHUNKS].reset_index(drop=True)
+    numbers = len(examples.table) + np.arange(len(table))
+    halves = Examples(table, numbers[:, None].astype(np.float32))
+    result = cross_validate("mlp", task, examples.table, data, folds, params, halves=halves)
+
+    learnt = np.concatenate([training for training, _, _ in spy.seen])
+    assert learnt.max() < len(examples.table)
+    alone = cross_validate("mlp", task, examples.table, data, folds, params)
+    pd.testing.assert_frame_equal(result.chunks, alone.chunks)
+    assert list(alone.halves.columns) == list(result.halves.columns) == list(result.chunks.columns)
+    assert len(alone.halves) == 0
+
+    own = result.chunks.drop_duplicates("utterance_id").set_index("utterance_id")
+    assert result.halves["utterance_id"].tolist() == table["utterance_id"].tolist()
+    for column in ("fold", "label"):
+        expected = own.loc[table["utterance_id"], column].tolist()
+        assert result.halves[column].tolist() == expected
+    first = next(name for name in result.halves if name.startswith("p_"))
+    np.testing.assert_allclose(result.halves[first], numbers / 1e4, atol=1e-6)
+
+
+def test_a_fold_without_halves_is_judged_by_its_chunks(params):
+    utterances = corpus(8)
+    examples = voices("logistic", utterances)
+    data = label_examples(examples, utterances, "gender")
+    folds = folds_of(examples.table, utterances, "gender", params)
+    own = folds == 0
+    halves = Examples(examples.table[own].reset_index(drop=True), data.inputs[own])
+    result = cross_validate(
+        "logistic", "gender", examples.table, data, folds, params, halves=halves
+    )
+    assert set(result.halves["fold"]) == {0}
+    # Halves that sound like chunks get the answers that those got.
+    columns = ["p_F", "p_M"]
+    np.testing.assert_allclose(result.halves[columns], result.chunks.loc[own, columns], atol=1e-6)
+
+
 def test_labels_are_the_gender_or_the_speaker_and_sessions_what_is_unheard_in_tests():
     utterances = corpus(4)
     examples = cut(utterances.sample(frac=1, random_state=0))

@@ -10,7 +10,7 @@ from speech.chunks import chunk_bounds
 from speech.errors import UserError
 from speech.examples import load_examples, mfcc_statistics
 from speech.features.mfcc import frame_count
-from speech.features.store import Recipe, speaker_file, write_speaker
+from speech.features.store import Recipe, read_speaker, speaker_file, write_speaker
 from speech.params import MfccInput, Params
 
 SAMPLES = {
@@ -75,6 +75,13 @@ def store(folder, params, utterances):
             wav2vec2[f"{name}/sequence"] = random.normal(
                 size=(len(bounds), -(-states // 4), HIDDEN)
             ).astype(np.float16)
+            if row.samples >= 32_000:
+                wav2vec2[f"{name}/half/pooled"] = random.normal(
+                    size=(1, LAYERS, 2 * HIDDEN)
+                ).astype(np.float32)
+                wav2vec2[f"{name}/half/sequence"] = random.normal(size=(1, 13, HIDDEN)).astype(
+                    np.float16
+                )
         for kind, tensors in (("mfcc", mfcc), ("pitch", pitch), ("wav2vec2", wav2vec2)):
             write_speaker(speaker_file(folder / kind, speaker), tensors, Recipe("s", {}))
     return folder
@@ -343,3 +350,73 @@ def test_every_chunk_has_its_own_frames_on_any_grid(
 
 def round_half_up(value):
     return int(value + 0.5)
+
+
+def halves_of(folders, features, utterances, params, form):
+    return load_examples(folders, features, utterances, params, form, halves=True).halves
+
+
+HALVES = {"10-1-0000": (8_000, 24_000), "10-1-0001": (32_000, 48_000), "9-1-0000": (24_000, 40_000)}
+"""The middle seconds of those that have two."""
+
+
+@pytest.mark.parametrize("features", ["mfcc", "wav2vec2"])
+@pytest.mark.parametrize("form", FORMS)
+def test_halves_are_loaded_when_asked_for_with_the_columns_and_shape_of_chunks(
+    stored, params, utterances, features, form
+):
+    folders = [stored / features]
+    chunks = load_examples(folders, features, utterances, params, form)
+    halves = halves_of(folders, features, utterances, params, form)
+    assert chunks.halves is None
+    assert halves.copies == ()
+    assert halves.inputs.shape == (3, *chunks.inputs.shape[1:])
+    assert halves.inputs.dtype == np.float32
+    assert halves.table.dtypes.to_dict() == chunks.table.dtypes.to_dict()
+    bounds = halves.table.set_index("utterance_id")[["start_seconds", "end_seconds"]] * 16_000
+    assert {name: tuple(row) for name, row in bounds.iterrows()} == HALVES
+
+
+@pytest.mark.parametrize("normalisation", ["none", "level", "utterance"])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_half_is_what_a_recording_of_it_alone_would_be(
+    tmp_path, stored, params, utterances, normalisation, form
+):
+    given_ = params.inputs.mfcc.model_copy(update={"normalisation": normalisation})
+    inputs = params.inputs.model_copy(update={"mfcc": given_})
+    params = params.model_copy(update={"inputs": inputs})
+    folders = [stored / "mfcc", stored / "pitch"]
+    halves = halves_of(folders, "mfcc_pitch", utterances, params, form)
+    name = "10-1-0001"
+    own = read_speaker(speaker_file(stored / "mfcc", "10")) | read_speaker(
+        speaker_file(stored / "pitch", "10")
+    )
+    alone = {part: own[part][200:298] for part in (name, f"{name}/pitch")}
+    write_speaker(speaker_file(tmp_path / "alone", "10"), alone, Recipe("s", {}))
+    recording = utterances[utterances["utterance_id"] == name].assign(samples=16_000)
+    expected = load_examples([tmp_path / "alone"], "mfcc_pitch", recording, params, form).inputs
+    found = rows_of(halves, name)
+    np.testing.assert_array_equal(found[:, :98] if form == "frames" else found, expected)
+    if form == "frames":
+        # Repeated to the length of a chunk, as short utterances are.
+        np.testing.assert_array_equal(found[:, 98:196], expected)
+
+
+def test_halves_of_wav2vec2_are_those_embedded_by_themselves(stored, params, utterances, tensor):
+    folders = [stored / "wav2vec2"]
+    pooled = halves_of(folders, "wav2vec2", utterances, params, "pooled")
+    frames = halves_of(folders, "wav2vec2", utterances, params, "frames")
+    for name in HALVES:
+        expected = tensor("wav2vec2", f"{name}/half/pooled")[:, 2]
+        np.testing.assert_array_equal(rows_of(pooled, name), expected)
+        expected = tensor("wav2vec2", f"{name}/half/sequence")
+        np.testing.assert_array_equal(rows_of(frames, name)[:, :13], expected)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_where_no_one_has_a_whole_chunk_there_are_no_halves(stored, params, utterances, form):
+    short = utterances[utterances["samples"] < 32_000]
+    chunks = load_examples([stored / "mfcc"], "mfcc", short, params, form, halves=True)
+    assert len(chunks.halves.table) == 0
+    assert chunks.halves.table.dtypes.to_dict() == chunks.table.dtypes.to_dict()
+    assert chunks.halves.inputs.shape == (0, *chunks.inputs.shape[1:])

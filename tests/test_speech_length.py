@@ -41,8 +41,9 @@ def predictions(seconds, women, settings=SETTINGS):
     return pd.DataFrame(rows)
 
 
-def by_length(chunks, settings=SETTINGS, task="gender"):
-    return accuracy_by_length(chunks, settings, task, **RESAMPLING).set_index("length")
+def by_length(chunks, settings=SETTINGS, task="gender", halves=None):
+    halves = chunks.head(0) if halves is None else halves
+    return accuracy_by_length(chunks, halves, settings, task, **RESAMPLING).set_index("length")
 
 
 def test_the_lengths_are_one_two_four_eight_chunks_and_the_utterance():
@@ -92,3 +93,17 @@ def test_a_length_that_one_speaker_never_reaches_is_scored_by_the_others():
         task="speaker",
     )
     assert table["speakers"].to_dict() == {"2 s": 2, "4 s": 1, "8 s": 1, "utterance": 2}
+
+
+@pytest.mark.parametrize(("seconds", "name"), [(2.0, "1 s"), (3.0, "1.5 s")])
+def test_half_a_chunk_comes_first_by_what_was_said_of_it_alone(seconds, name):
+    settings = Chunks(seconds=seconds, hop_seconds=seconds, tail="overlap")
+    chunks = predictions([2 * seconds], lambda _, n: np.full(n, 0.9), settings)
+    halves = chunks[chunks["chunk"] == 0].assign(p_F=0.6, p_M=0.4)
+    table = by_length(chunks, settings, halves=halves)
+    assert list(table.index) == [name, f"{seconds:g} s", f"{2 * seconds:g} s", "utterance"]
+    half = table.loc[name]
+    assert half["seconds"] == seconds / 2
+    assert half["runs"] == half["utterances"] == half["speakers"] == 2
+    assert half["value"] == 0.5
+    assert (table["value"][1:] == 1).all()

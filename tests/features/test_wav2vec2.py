@@ -21,7 +21,7 @@ from transformers import (
 )
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2Attention
 
-from speech.chunks import chunk_bounds
+from speech.chunks import chunk_bounds, middle_half
 from speech.errors import UserError
 from speech.features.wav2vec2 import (
     ChunkEmbedder,
@@ -229,7 +229,8 @@ def test_the_embedder_runs_no_layer_above_those_asked_for(large_checkpoint, voic
     )
     chunks = Chunks(seconds=1.0, hop_seconds=1.0, tail="drop")
     ChunkEmbedder(large_checkpoint, chunks, (0, 5), 3, 4, 8)(voice(1.0))
-    assert len(run) == 5
+    # Once for the chunk, once for its middle half.
+    assert len(run) == 2 * 5
 
 
 def test_padding_would_change_the_frames_it_does_not_touch(checkpoint, encoder, voice):
@@ -262,10 +263,29 @@ def test_the_embedder_embeds_the_grid_of_chunks(checkpoint, encoder, voice, tail
     expected = embedded(
         encoder, signal, bounds, layers=[0, 2], sequence_layer=2, sequence_stride=5, batch_size=2
     )
-    assert set(features) == set(expected) == {"pooled", "sequence"}
+    assert set(expected) == {"pooled", "sequence"}
     for part, array in expected.items():
         np.testing.assert_array_equal(features[part], array)
     assert len(features["pooled"]) == {"overlap": 4, "drop": 3}[tail]
+
+
+def test_the_embedder_hears_the_middle_half_as_a_recording_of_its_own(checkpoint, encoder, voice):
+    chunks = Chunks(seconds=0.5, hop_seconds=0.5, tail="overlap")
+    embedder = ChunkEmbedder(checkpoint, chunks, (0, 2), 2, 5, 2)
+    signal = voice(1.8)
+    start, stop = middle_half(len(signal), chunks)
+    expected = embedded(
+        encoder,
+        signal[start:stop],
+        [(0, stop - start)],
+        layers=[0, 2],
+        sequence_layer=2,
+        sequence_stride=5,
+    )
+    features = embedder(signal)
+    for part, array in expected.items():
+        np.testing.assert_array_equal(features[f"half/{part}"], array)
+    assert set(embedder(voice(0.4))) == {"pooled", "sequence"}
 
 
 def test_a_sample_encoder_is_the_same_bytes_for_the_same_seed(checkpoint, tmp_path):

@@ -73,9 +73,10 @@ def predictions(tmp_path, monkeypatch):
         columns = [f"p_{name}" for name in names]
         rows[columns] = weight / weight.sum(axis=1, keepdims=True)
         chunk = np.tile(np.arange(CHUNKS), len(corpus))
-        rows.assign(chunk=chunk, start_seconds=2.0 * chunk, end_seconds=2.0 * chunk + 2).to_parquet(
-            folder / "chunks.parquet", index=False
-        )
+        chunks = rows.assign(chunk=chunk, start_seconds=2.0 * chunk, end_seconds=2.0 * chunk + 2)
+        chunks.to_parquet(folder / "chunks.parquet", index=False)
+        halves = chunks[chunk == 0].assign(start_seconds=1.5, end_seconds=2.5)
+        halves.to_parquet(folder / "halves.parquet", index=False)
         utterance_level(rows).to_parquet(folder / "utterances.parquet", index=False)
         if model != "dummy":
             curves = pd.DataFrame(
@@ -204,10 +205,11 @@ def test_reliability_covers_every_system_and_gives_the_headlines_error(predictio
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_accuracy_by_length_ends_at_the_chunks_and_at_the_utterances(predictions, params, task):
+def test_accuracy_by_length_goes_from_half_a_chunk_to_the_utterance(predictions, params, task):
     evaluate(params, task)
     lengths = plot_of(task, "by_length").set_index("length")
-    assert list(lengths.index) == ["2 s", "4 s", "utterance"]
+    assert list(lengths.index) == ["1 s", "2 s", "4 s", "utterance"]
+    assert lengths.loc["1 s", "runs"] == SPEAKERS * CHAPTERS * UTTERANCES
     told = metrics_of(task)
     assert lengths.loc["2 s", "value"] == told["chunk"]["accuracy"]
     for whole in ("4 s", "utterance"):
