@@ -58,7 +58,8 @@ class Network(ABC):
     seed
         Of initialisation, shuffling and dropout.
     epochs
-        Train exactly that long; None to stop early by validation loss, if there is validation data.
+        Train exactly that long; None to stop early by validation loss, if there is validation data
+        and patience has an end.
     """
 
     form: Form
@@ -77,11 +78,17 @@ class Network(ABC):
         self.best_epochs = 0
 
     def fit(self, training: Labelled, validation: Labelled | None = None) -> Self:
-        """Learn from training data until validation loss has not fallen for `patience` epochs.
+        """Learn from training data, for all epochs or until `patience` with validation loss ends.
 
         Inputs are standardised by the mean and standard deviation of the training data and its
-        copies. Classes weigh equally, however many examples they have. The weights of the best
-        epoch are kept.
+        copies. Classes weigh equally, however many examples they have. The learning rate stays,
+        or falls along half a cosine [1]_. The weights of the best epoch are kept where patience is
+        limited, else those of the last.
+
+        References
+        ----------
+        .. [1] Loshchilov, I. and Hutter, F., "SGDR: stochastic gradient descent with warm
+           restarts", ICLR 2017.
         """
         self.classes = sorted(set(training.labels.tolist()))
         sources = [training.inputs, *training.copies]
@@ -89,9 +96,11 @@ class Network(ABC):
         self._shape = training.inputs.shape[1:]
         network = self._untrained()
         targets = self._targets(training.labels)
-        stops_early = self._epochs is None and validation is not None
+        patience = self._settings.patience
+        stops_early = self._epochs is None and validation is not None and patience is not None
         self.curves, self.best_epochs, lowest = [], 0, np.inf
         for epoch, batches in enumerate(self._epochs_of(sources, targets), start=1):
+            network.optimizer.learning_rate = self._learning_rate(epoch)
             row = {"epoch": epoch, **_learn(network, batches)}
             if validation is not None:
                 row |= self._judge(network, validation)
@@ -99,7 +108,7 @@ class Network(ABC):
             if not stops_early or row["validation_loss"] < lowest:
                 self.best_epochs, lowest = epoch, row.get("validation_loss", lowest)
                 self._weights = network.get_weights()
-            elif epoch - self.best_epochs == self._settings.patience:
+            elif epoch - self.best_epochs == patience:
                 break
         return self
 
@@ -206,6 +215,13 @@ class Network(ABC):
         for _ in range(self._epochs or self._settings.epochs):
             order = random.permutation(len(sources) * count)
             yield (batch(order[start : start + size]) for start in range(0, len(order), size))
+
+    def _learning_rate(self, epoch: int) -> float:
+        if self._settings.decay == "none":
+            return self._settings.learning_rate
+        # A network that trains fewer epochs than it could goes the same way down, not all of it.
+        epochs = max(self._settings.epochs, self._epochs or 0)
+        return self._settings.learning_rate * (1 + np.cos(np.pi * (epoch - 1) / epochs)) / 2
 
     def _judge(self, network: "keras.Model", validation: Labelled) -> dict[str, float]:
         probabilities = self._answers(network, validation.inputs)
