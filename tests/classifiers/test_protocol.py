@@ -254,16 +254,14 @@ def test_a_network_of_endless_patience_keeps_what_it_learnt_last():
 
 
 def test_a_decaying_learning_rate_starts_as_it_is_and_all_but_ends():
-    moved = []
+    unheard, moved = voices("mlp", seed=2).inputs, []
     for decay in ("none", "cosine"):
         params = small_params(decay=decay, epochs=20, patience=None)
         fits = [
             build_classifier("mlp", params, SEED, epochs).fit(voices("mlp"))
             for epochs in (1, 19, 20)
         ]
-        first, last_but_one, last = (
-            fit.predict_proba(voices("mlp", seed=2).inputs) for fit in fits
-        )
+        first, last_but_one, last = (fit.predict_proba(unheard) for fit in fits)
         moved.append((first, np.abs(last - last_but_one).max()))
     (steady, steady_end), (decaying, decaying_end) = moved
     np.testing.assert_array_equal(steady, decaying)
