@@ -286,25 +286,23 @@ def _fit_fold(
     params: Mapping[int, Params],
 ) -> _FoldResult:
     own = params[number]
-    training, tested = data[folds != number], data[folds == number]
-    validation = None
+    heard, held_out = np.flatnonzero(folds != number), np.zeros(0, dtype=np.int64)
     if classifier_class(model).stops_early:
         units, hold_out = _STOPS_ON[task]
-        held_out = hold_out(
-            getattr(training, units).tolist(),
-            training.labels.tolist(),
+        chosen = hold_out(
+            getattr(data, units)[heard].tolist(),
+            data.labels[heard].tolist(),
             getattr(own, model).validation_fraction,
             own.seed,
         )
-        # With one utterance per speaker there is nothing to hold out, and nothing stops early.
-        if held_out.any():
-            training, validation = training[~held_out], training[held_out]
+        heard, held_out = heard[~chosen], heard[chosen]
     classifier = build_classifier(model, own, own.seed)
-    classifier.fit(training, validation)
+    # With one utterance per speaker there is nothing to hold out, and nothing stops early.
+    classifier.fit(data[heard], data[held_out] if len(held_out) else None)
     own_halves = halves[half_folds == number]
     nothing = np.empty((0, len(classifier.classes)), dtype=np.float32)
     return _FoldResult(
-        classifier.predict_proba(tested.inputs),
+        classifier.predict_proba(data.inputs[folds == number]),
         classifier.predict_proba(own_halves) if len(own_halves) else nothing,
         classifier.curves,
         classifier.best_epochs,

@@ -265,10 +265,11 @@ class Training(Block):
 
     dropout: float = Field(ge=0, lt=1)
     learning_rate: Positive
+    decay: Literal["none", "cosine"]
     weight_decay: float = Field(ge=0)
     batch_size: int = Field(ge=1)
     epochs: int = Field(ge=1)
-    patience: int = Field(ge=1)
+    patience: int | None = Field(ge=1)
     validation_fraction: float = Field(gt=0, le=0.5)
 
 

@@ -95,7 +95,7 @@ class Calibrated:
 
         Copies have no say in the temperature: it is to fit recordings as they are.
         """
-        self._classifier.fit(training.with_copies(), validation)
+        self._classifier.fit(training, validation)
         if self._given is None:
             self._learn_temperature(training, validation)
         return self
@@ -143,7 +143,7 @@ class Calibrated:
             for part in range(fits):
                 out = parts == part
                 if out.any():
-                    other = self._build(self.best_epochs or None).fit(training[~out].with_copies())
+                    other = self._build(self.best_epochs or None).fit(training[~out])
                     held_out.append(training[out])
                     answers.append(other.predict_proba(training.inputs[out]))
         labels = np.concatenate([part.labels for part in held_out])

@@ -41,8 +41,9 @@ class ScikitClassifier:
         return [str(name) for name in self.estimator.classes_]
 
     def fit(self, training: Labelled, validation: Labelled | None = None) -> Self:  # noqa: ARG002
-        """Learn from all training data; nothing here stops early."""
-        self.estimator.fit(training.inputs, training.labels)
+        """Learn from all training data and its copies; nothing here stops early."""
+        heard = training.with_copies()
+        self.estimator.fit(heard.inputs, heard.labels)
         return self
 
     def predict_proba(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -126,15 +127,16 @@ class LdaModel(ScikitClassifier):
         super().__init__(make_pipeline(StandardScaler(), analysis))
 
     def fit(self, training: Labelled, validation: Labelled | None = None) -> Self:
-        """Learn from all training data; nothing here stops early."""
-        count = len(set(training.labels.tolist()))
-        if len(training.labels) <= count:
+        """Learn from all training data and its copies; nothing here stops early."""
+        heard = training.with_copies()
+        count = len(set(heard.labels.tolist()))
+        if len(heard.labels) <= count:
             raise UserError(
                 "models: lda needs a label with two chunks to learn from, and here each has one; "
                 "take it out of models, or add recordings."
             )
         analysis = self.estimator[-1].set_params(priors=np.full(count, 1 / count))
-        super().fit(training, validation)
+        super().fit(heard, validation)
         # Of no use for predicting, and many times larger than what is.
         del analysis.covariance_
         return self

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
+from sklearn.preprocessing import StandardScaler
 
 from speech.classifiers.protocol import Labelled
 from speech.errors import UserError
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
 
 _DESCRIPTION, _WEIGHTS = "network.json", "weights.safetensors"
 _STD_FLOOR = 1e-6
-_PREDICTION_BATCH = 512
+_AT_ONCE = 512
+"""How many examples are copied at a time, and answered."""
+_LEAST = 1e-7
+"""Of probability, as Keras has it: none has an infinite loss."""
+_Batch = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]
 
 
 class _Shared(NamedTuple):
@@ -53,7 +58,8 @@ class Network(ABC):
     seed
         Of initialisation, shuffling and dropout.
     epochs
-        Train exactly that long; None to stop early by validation loss, if there is validation data.
+        Train exactly that long; None to stop early by validation loss, if there is validation data
+        and patience has an end.
     """
 
     form: Form
@@ -72,54 +78,43 @@ class Network(ABC):
         self.best_epochs = 0
 
     def fit(self, training: Labelled, validation: Labelled | None = None) -> Self:
-        """Learn from training data until validation loss has not fallen for `patience` epochs.
+        """Learn from training data, for all epochs or until `patience` with validation loss ends.
 
-        Inputs are standardised by the mean and standard deviation of the training data. Classes
-        weigh equally, however many examples they have. The weights of the best epoch are kept.
+        Inputs are standardised by the mean and standard deviation of the training data and its
+        copies. Classes weigh equally, however many examples they have. The learning rate stays,
+        or falls along half a cosine [1]_. The weights of the best epoch are kept where patience is
+        limited, else those of the last.
+
+        References
+        ----------
+        .. [1] Loshchilov, I. and Hutter, F., "SGDR: stochastic gradient descent with warm
+           restarts", ICLR 2017.
         """
-        keras = _keras()
         self.classes = sorted(set(training.labels.tolist()))
-        axes = tuple(range(training.inputs.ndim - 1))
-        self._mean = training.inputs.mean(axis=axes, dtype=np.float64).astype(np.float32)
-        std = training.inputs.std(axis=axes, dtype=np.float64).astype(np.float32)
-        self._std = np.maximum(std, _STD_FLOOR)
+        sources = [training.inputs, *training.copies]
+        self._mean, self._std = _moments(sources)
         self._shape = training.inputs.shape[1:]
         network = self._untrained()
-        callbacks = []
-        stops_early = self._epochs is None and validation is not None
-        if stops_early:
-            callbacks.append(
-                keras.callbacks.EarlyStopping(
-                    "val_loss", patience=self._settings.patience, restore_best_weights=True
-                )
-            )
         targets = self._targets(training.labels)
-        history = network.fit(
-            self._standardise(training.inputs),
-            targets,
-            sample_weight=_balanced_weights(targets),
-            validation_data=(
-                None
-                if validation is None
-                else (self._standardise(validation.inputs), self._targets(validation.labels))
-            ),
-            batch_size=self._settings.batch_size,
-            epochs=self._epochs or self._settings.epochs,
-            callbacks=callbacks,
-            verbose=0,
-        ).history
-        self._weights = network.get_weights()
-        self.curves = _curves(history)
-        self.best_epochs = (
-            int(np.argmin(history["val_loss"])) + 1 if stops_early else len(self.curves)
-        )
+        patience = self._settings.patience
+        stops_early = self._epochs is None and validation is not None and patience is not None
+        self.curves, self.best_epochs, lowest = [], 0, np.inf
+        for epoch, batches in enumerate(self._epochs_of(sources, targets), start=1):
+            network.optimizer.learning_rate = self._learning_rate(epoch)
+            row = {"epoch": epoch, **_learn(network, batches)}
+            if validation is not None:
+                row |= self._judge(network, validation)
+            self.curves.append(row)
+            if not stops_early or row["validation_loss"] < lowest:
+                self.best_epochs, lowest = epoch, row.get("validation_loss", lowest)
+                self._weights = network.get_weights()
+            elif epoch - self.best_epochs == patience:
+                break
         return self
 
     def predict_proba(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the probability of each class, shape (examples, classes)."""
-        return self._with_weights().predict(
-            self._standardise(inputs), batch_size=_PREDICTION_BATCH, verbose=0
-        )
+        return self._answers(self._with_weights(), inputs)
 
     def save(self, folder: Path) -> None:
         """Write architecture as JSON and weights as safetensors: a .keras file holds its date."""
@@ -201,6 +196,47 @@ class Network(ABC):
     def _build(self) -> "keras.Model":
         """Build the untrained network for inputs of `_shape` and the known classes."""
 
+    def _epochs_of(
+        self, sources: list[NDArray[np.float32]], targets: NDArray[np.int64]
+    ) -> Iterator[Iterator[_Batch]]:
+        """Yield the batches of each epoch: inputs, targets and weights, shuffled anew.
+
+        What is learnt from stays where it lies, be it in a file: batches alone are copied.
+        """
+        random = np.random.default_rng(self._seed)
+        weights = _balanced_weights(targets)
+        count, size = len(targets), self._settings.batch_size
+
+        def batch(chosen: NDArray[np.int64]) -> _Batch:
+            source, example = np.divmod(chosen, count)
+            inputs = np.stack([sources[s][e] for s, e in zip(source, example, strict=True)])
+            return self._standardise(inputs), targets[example], weights[example]
+
+        for _ in range(self._epochs or self._settings.epochs):
+            order = random.permutation(len(sources) * count)
+            yield (batch(order[start : start + size]) for start in range(0, len(order), size))
+
+    def _learning_rate(self, epoch: int) -> float:
+        if self._settings.decay == "none":
+            return self._settings.learning_rate
+        # A network that trains fewer epochs than it could goes the same way down, not all of it.
+        epochs = max(self._settings.epochs, self._epochs or 0)
+        return self._settings.learning_rate * (1 + np.cos(np.pi * (epoch - 1) / epochs)) / 2
+
+    def _judge(self, network: "keras.Model", validation: Labelled) -> dict[str, float]:
+        probabilities = self._answers(network, validation.inputs)
+        targets = self._targets(validation.labels)
+        true = np.maximum(probabilities[np.arange(len(targets)), targets], _LEAST)
+        return {
+            "validation_loss": float(-np.log(true).mean(dtype=np.float64)),
+            "validation_accuracy": float((probabilities.argmax(axis=1) == targets).mean()),
+        }
+
+    def _answers(self, network: "keras.Model", inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.concatenate(
+            [network(self._standardise(part), training=False).numpy() for part in _parts(inputs)]
+        )
+
     def _standardise(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         return (inputs - self._mean) / self._std
 
@@ -254,23 +290,38 @@ class CnnModel(Network):
         return _keras().Model(inputs, outputs)
 
 
+def _moments(
+    sources: list[NDArray[np.float32]],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Give the mean and standard deviation of each column, a part of the examples at a time."""
+    scaler = StandardScaler()
+    for source in sources:
+        for part in _parts(source):
+            scaler.partial_fit(part.reshape(-1, part.shape[-1]))
+    std = np.sqrt(scaler.var_).astype(np.float32)
+    return scaler.mean_.astype(np.float32), np.maximum(std, _STD_FLOOR)
+
+
+def _parts(examples: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Cut examples into views of so few that another copy of them takes little memory."""
+    return np.array_split(examples, len(examples) // _AT_ONCE + 1)
+
+
 def _balanced_weights(targets: NDArray[np.int64]) -> NDArray[np.float32]:
     counts = np.bincount(targets)
     return (len(targets) / (len(counts) * counts))[targets].astype(np.float32)
 
 
-def _curves(history: dict[str, list[float]]) -> list[dict[str, float]]:
-    columns = {
-        "loss": "loss",
-        "val_loss": "validation_loss",
-        "accuracy": "accuracy",
-        "val_accuracy": "validation_accuracy",
+def _learn(network: "keras.Model", batches: Iterator[_Batch]) -> dict[str, float]:
+    """Train one epoch; give the means over it."""
+    logs, sizes = [], []
+    for batch in batches:
+        logs.append(network.train_on_batch(*batch, return_dict=True))
+        sizes.append(len(batch[0]))
+    return {
+        name: float(np.average([log[name] for log in logs], weights=sizes))
+        for name in ("loss", "accuracy")
     }
-    return [
-        {"epoch": epoch + 1}
-        | {new: float(history[old][epoch]) for old, new in columns.items() if old in history}
-        for epoch in range(len(history["loss"]))
-    ]
 
 
 @contextmanager

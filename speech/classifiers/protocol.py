@@ -91,7 +91,7 @@ class Classifier(Protocol):
     best_epochs: int
 
     def fit(self, training: Labelled, validation: Labelled | None = None) -> Self:
-        """Learn from training data; validation data only tell when to stop."""
+        """Learn from training data and its copies; validation data only tell when to stop."""
 
     def predict_proba(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the probability of each class, shape (examples, classes)."""

@@ -1,9 +1,11 @@
 """What all classifiers promise, on small made-up voices."""
 
+import gc
 import json
 import multiprocessing
 import pickletools
 import shutil
+import weakref
 from pathlib import Path
 from typing import get_args
 
@@ -237,6 +239,43 @@ def test_a_network_stops_once_validation_loss_has_not_fallen_for_its_patience():
     true = np.searchsorted(VOICES, validation.labels)
     loss = -np.log(probabilities[np.arange(len(true)), true]).mean()
     assert loss == pytest.approx(min(losses), rel=1e-3)
+
+
+def test_a_network_of_endless_patience_keeps_what_it_learnt_last():
+    """Though validation data, which are told of, would have it stop at once."""
+    params = small_params(patience=None)
+    told = build_classifier("mlp", params, SEED, temperature=1.0)
+    told.fit(voices("mlp"), voices("mlp", seed=1, offset=1e4))
+    alone = build_classifier("mlp", params, SEED, temperature=1.0).fit(voices("mlp"))
+    assert told.best_epochs == len(told.curves) == params.mlp.epochs
+    assert "validation_loss" in told.curves[0]
+    unheard = voices("mlp", seed=2).inputs
+    np.testing.assert_array_equal(told.predict_proba(unheard), alone.predict_proba(unheard))
+
+
+def test_a_decaying_learning_rate_starts_as_it_is_and_all_but_ends():
+    unheard, moved = voices("mlp", seed=2).inputs, []
+    for decay in ("none", "cosine"):
+        params = small_params(decay=decay, epochs=20, patience=None)
+        fits = [
+            build_classifier("mlp", params, SEED, epochs).fit(voices("mlp"))
+            for epochs in (1, 19, 20)
+        ]
+        first, last_but_one, last = (fit.predict_proba(unheard) for fit in fits)
+        moved.append((first, np.abs(last - last_but_one).max()))
+    (steady, steady_end), (decaying, decaying_end) = moved
+    np.testing.assert_array_equal(steady, decaying)
+    assert decaying_end < steady_end / 2
+
+
+def test_what_a_network_has_learnt_from_is_let_go():
+    training = voices("cnn")
+    inputs = weakref.ref(training.inputs)
+    classifier = build_classifier("cnn", small_params(epochs=1), SEED).fit(training)
+    del training
+    gc.collect()
+    assert classifier.classes
+    assert inputs() is None
 
 
 @pytest.mark.parametrize("epochs", [1, 7])
