@@ -11,12 +11,12 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
 def prose(page: Path) -> str:
-    """A page without its code blocks, in which `#` opens a comment and brackets mean themselves."""
+    """Read a page without its code blocks, where `#` and brackets mean something else."""
     return re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors GitHub gives to the headings of a page."""
+    """List the anchors GitHub gives to the headings of a page."""
     headings = re.findall(r"^#+ +(.+?)\s*$", prose(page), flags=re.M)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -29,7 +29,7 @@ def links(page: Path) -> list[tuple[Path, str]]:
 
 
 def lost(page: Path) -> list[str]:
-    """The links of a page that lead nowhere."""
+    """List the links of a page that lead nowhere."""
     return [
         f"{target}#{anchor}"
         for target, anchor in links(page)
