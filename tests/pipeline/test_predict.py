@@ -483,7 +483,7 @@ def test_models_answer_the_same_wherever_they_are(both, moved, talks):
     assert [told(beside.predict(path)) for path in talks[:2]] == expected
 
 
-def test_dvc_gets_the_models_as_the_readme_says(finished, quick, tmp_path, talks):
+def test_dvc_gets_the_models_as_the_docs_say(finished, quick, tmp_path, talks):
     finished.dvc("get", ".", "models", "-o", str(tmp_path / "models"))
     got = Voice(tmp_path / "models", tasks=["gender"], gender_model="mfcc-svm")
     assert told(got.predict(talks[0])) == told(quick.predict(talks[0]))
