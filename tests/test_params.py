@@ -191,7 +191,18 @@ def test_a_long_value_is_cut(complaint_about):
         (
             "wav2vec2.layers",
             [0, 6],
-            "inputs.wav2vec2.layer (4) must be among wav2vec2.layers ([0, 6])",
+            "wav2vec2.sequence_layer (4) must be among wav2vec2.layers ([0, 6]) while "
+            "inputs.wav2vec2.layer is auto",
+        ),
+        (
+            "wav2vec2.sequence_layer",
+            9,
+            "wav2vec2.sequence_layer (9) must not exceed sample_encoder.layers (6)",
+        ),
+        (
+            "inputs.wav2vec2.layer",
+            7,
+            "inputs.wav2vec2.layer (7) must not exceed sample_encoder.layers (6)",
         ),
     ],
 )

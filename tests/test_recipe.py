@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from speech.errors import UserError
+from speech.layer_choice import with_layer
 from speech.params import FEATURES_OF
 from speech.recipe import ENCODER_FILE, read_recipe, recipe_of
 
@@ -19,7 +20,7 @@ def folder(tmp_path):
 
 
 def through_a_file(params, features, folder):
-    return json.loads(json.dumps(recipe_of(params, features, [folder])))
+    return json.loads(json.dumps(recipe_of(with_layer(params, 3), features, [folder])))
 
 
 @pytest.mark.parametrize("features", FEATURES_OF["gender"])
@@ -28,7 +29,7 @@ def test_what_was_written_down_is_read_back(params, folder, features):
     assert recipe.chunks == params.chunks
     if features == "wav2vec2":
         assert recipe.mfcc is recipe.pitch is None
-        assert recipe.wav2vec2.layers == [params.inputs.wav2vec2.layer]
+        assert recipe.wav2vec2.layers == [3]
         assert recipe.encoder == DIGESTS
     else:
         assert recipe.mfcc == params.mfcc

@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from speech.errors import UserError
 from speech.features.store import Recipe, speaker_file, write_speaker
 from speech.folds import gender_folds, speaker_folds
-from stages.paths import FOLDS, METRICS, PLOTS, UTTERANCES, WAV2VEC2
+from speech.layer_choice import with_layer
+from stages.paths import FOLDS, LAYERS, METRICS, PLOTS, UTTERANCES, WAV2VEC2
 from stages.probe_layers import probe_layers
 
 KEPT = [0, 3, 5]
@@ -68,7 +70,7 @@ def test_metrics_name_the_layer_chosen_and_compare_it_with_the_one_in_use(inputs
     assert metrics["speaker"]["layer"] == VOICE_LAYER
     assert metrics["speaker"]["accuracy"] > 0.9 > metrics["speaker"]["accuracy_in_use"]
     assert words.startswith("3 layers; ")
-    assert f"(layer {VOICE_LAYER}); layer in use: {LAYER_IN_USE}" in words
+    assert f"(layer {VOICE_LAYER}; in use: {LAYER_IN_USE})" in words
 
 
 def test_tables_have_every_layer_and_every_fold_of_both_tasks(inputs, params):
@@ -86,6 +88,37 @@ def test_tables_have_every_layer_and_every_fold_of_both_tasks(inputs, params):
         of_task = chosen[chosen["task"] == task]
         assert of_task["fold"].tolist() == [*map(str, range(folds)), "all"]
         assert set(of_task["layer"]) <= set(KEPT)
+
+
+def layers_left(task):
+    table = pd.read_csv(LAYERS / f"{task}.csv", dtype={"fold": str})
+    assert list(table.columns) == ["fold", "layer"]
+    return dict(zip(table["fold"], table["layer"], strict=True))
+
+
+def test_a_layer_that_was_named_is_left_to_all_folds(inputs, params):
+    probe_layers(params)
+    for task, folds in FOLD_COUNTS.items():
+        assert layers_left(task) == dict.fromkeys([*map(str, range(folds)), "all"], LAYER_IN_USE)
+
+
+def test_auto_leaves_each_fold_what_its_training_part_chose(inputs, params):
+    words = probe_layers(with_layer(params, "auto"))
+    chosen = pd.read_csv(PLOTS / "layers_chosen.csv", dtype={"fold": str})
+    metrics = json.loads((METRICS / "layers.json").read_text())
+    for task, own in chosen.groupby("task"):
+        assert layers_left(task) == dict(zip(own["fold"], own["layer"], strict=True))
+        assert metrics[task]["layer_in_use"] == layers_left(task)["all"]
+        # Not the best point of the curve over layers, which nobody could have known.
+        assert metrics[task]["accuracy_in_use"] == metrics[task]["accuracy"]
+    assert set(layers_left("speaker").values()) == {VOICE_LAYER}
+    assert f"speaker {100 * metrics['speaker']['accuracy']:.1f} % (layer 3; in use: 3)" in words
+
+
+def test_a_layer_that_the_encoder_does_not_have_is_refused(inputs, make_params):
+    params = make_params(**{"wav2vec2.layers": "all", "inputs.wav2vec2.layer": 4})
+    with pytest.raises(UserError, match=r"inputs.wav2vec2.layer asks for hidden state 4, but the "):
+        probe_layers(params)
 
 
 def test_files_are_identical_when_run_again(inputs, params):
