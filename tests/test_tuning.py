@@ -23,6 +23,7 @@ def searching(make_params):
 
     def make(model="svm", space=None, **changes):
         quick = {"parallel.jobs": 1, "tuning.budget": 8, "tuning.inner_folds": 2, "svm.C": 1.0}
+        quick |= {"svm.gamma": "scale"}
         space = {"kernel": ["linear", "rbf"]} if space is None else space
         own = {f"tuning.space.{model}": space, "svm.kernel": "linear"}
         return make_params(**quick | own | changes)
