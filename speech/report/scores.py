@@ -224,7 +224,10 @@ def _reliability(table: pd.DataFrame, task: Task, headline: str) -> Figure:
 
 def _by_length(table: pd.DataFrame, task: Task) -> list[Block]:
     drawn = charts.bars(table, "length", charts.axis("speech heard", type="category"), _share())
-    says = "Runs of that many seconds, and whole utterances; with 95 % intervals over speakers."
+    says = (
+        "Half a chunk from the middle of each utterance, runs of whole chunks, and whole "
+        "utterances; with 95 % intervals over speakers."
+    )
     title = _title(task, "accuracy by seconds of speech")
     listed = numbers(title, table, {"length": Column("Speech heard")})
     return [Figure(title, says, *drawn, height=300), listed]

@@ -13,6 +13,7 @@ from speech.errors import UserError
 from speech.headline import read_headline
 from speech.params import FEATURES_OF, HeadlineFeatures, load_params
 from speech.predictions import utterance_level
+from speech.scores import predicted_classes
 from stages.evaluate import evaluate
 
 ROOT = Path(__file__).parents[2]
@@ -251,6 +252,10 @@ def test_the_best_model_is_picked_from_all_on_the_headline_features(predictions,
     own = models[models["system"] == f"mlp · {features}"]
     own = own.drop(columns=["system", "model", "features"]).reset_index(drop=True)
     pd.testing.assert_frame_equal(own, plot_of(task, "scores"))
+    halves = pd.read_parquet(f"data/predictions/{task}/{features}-mlp/halves.parquet")
+    lengths = plot_of(task, "by_length").set_index("length")
+    right = (predicted_classes(halves) == halves["label"]).mean()
+    assert lengths.loc["1 s", "value"] == pytest.approx(right, abs=1e-5)
     assert f"for best · {features} on" in line
     assert "picked without the fold it is scored on: mlp in 2 of 2 folds, to keep: mlp" in line
 
