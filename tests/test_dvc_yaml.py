@@ -327,6 +327,23 @@ def test_a_stage_names_the_paths_that_its_script_uses(name):
         assert any(under(one, path) for path in used), one
 
 
+def test_another_layer_of_wav2vec2_extracts_nothing_and_refits_nothing_on_mfcc():
+    changed = [
+        (name, instance)
+        for name, instance in INSTANCES
+        if "inputs.wav2vec2.layer" in instance.get("params", [])
+        or "inputs.wav2vec2" in instance.get("params", [])
+    ]
+    rerun = {name for name, _ in changed}
+    written = [out for _, instance in changed for out in outs_of(instance)]
+    for name, instance in INSTANCES:
+        if any(under(dep, out) or under(out, dep) for dep in instance["deps"] for out in written):
+            rerun.add(name)
+            written += outs_of(instance)
+    assert {"probe_layers", "fit_on_wav2vec2", "evaluate", "report"} <= rerun
+    assert not rerun & {"extract_wav2vec2", "extract_mfcc", "fit", "fit_with_pitch", "analyse_mfcc"}
+
+
 def test_no_two_stages_write_the_same_place():
     for one, other in itertools.combinations(ALL_OUTS, 2):
         assert not under(one, other), (one, other)

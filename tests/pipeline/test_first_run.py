@@ -21,7 +21,8 @@ FITS = [
 STAGES = [
     *("check_params", "bundle_vega", "fetch_corpus", "index_corpus", "split_by_speaker"),
     *("extract_mfcc", "analyse_mfcc", "extract_pitch", "fetch_encoder", "extract_wav2vec2"),
-    *(f"fit@{name}" for name in FITS if "pitch" not in name),
+    *(f"fit@{task}-{model}" for task, model in product(TASKS, MODELS)),
+    *(f"fit_on_wav2vec2@{task}-{model}" for task, model in product(TASKS, MODELS)),
     *(f"fit_with_pitch@{model}" for model in MODELS),
     *(f"evaluate@{task}" for task in TASKS),
     *("audit_split", "probe_layers"),
