@@ -8,13 +8,14 @@ import speech.audio
 import speech.chunks
 import speech.features.wav2vec2
 from speech.errors import UserError
+from speech.features.checkpoint import checkpoint_digests
 from speech.features.extraction import (
     describe_extraction,
     extract_speaker,
     settings_digest,
     speaker_jobs,
 )
-from speech.features.wav2vec2 import ChunkEmbedder, checkpoint_digests, load_encoder
+from speech.features.wav2vec2 import ChunkEmbedder, load_encoder
 from speech.files import write_json
 from speech.parallel import spread
 from speech.params import Params

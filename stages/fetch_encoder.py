@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from speech.errors import UserError
+from speech.features.checkpoint import CHOICES, check_encoder_folder
 from speech.features.hub import fetch_hub_model, parse_hub_model
-from speech.features.wav2vec2 import CHOICES, check_encoder_folder, make_sample_encoder
+from speech.features.wav2vec2 import make_sample_encoder
 from speech.files import replacing_folder
 from speech.links import point
 from speech.params import SAMPLE, Params

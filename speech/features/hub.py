@@ -30,7 +30,7 @@ from huggingface_hub.utils import logging
 
 from speech.disk import writing
 from speech.errors import UserError
-from speech.features.wav2vec2 import (
+from speech.features.checkpoint import (
     CHOICES,
     CONFIG,
     PREPROCESSOR,

@@ -8,6 +8,7 @@ from typing import Any, get_args
 from speech.classifiers.calibrated import Calibrated
 from speech.classifiers.registry import load_classifier
 from speech.errors import UserError
+from speech.features.checkpoint import checkpoint_digests
 from speech.headline import Headline, model_folder, read_headline
 from speech.params import FEATURES_OF, Features, ModelName, Task
 from speech.recipe import Recipe, read_recipe
@@ -121,8 +122,6 @@ def find_encoder(models: Path, chosen: ChosenModel, named: Path | None) -> Path:
             f"({chosen.headline.encoder}), and {where}; name its folder by --encoder, or choose "
             "another model by --task or --speaker-model."
         )
-    from speech.features.wav2vec2 import checkpoint_digests
-
     try:
         found = checkpoint_digests(folder)
     except UserError:

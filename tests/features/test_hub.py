@@ -19,8 +19,9 @@ from transformers import Wav2Vec2Model
 
 import speech.features.hub
 from speech.errors import UserError
+from speech.features.checkpoint import check_encoder_folder
 from speech.features.hub import HubModel, fetch_hub_model, parse_hub_model
-from speech.features.wav2vec2 import check_encoder_folder, load_encoder, make_sample_encoder
+from speech.features.wav2vec2 import load_encoder, make_sample_encoder
 from speech.params import SampleEncoder
 
 A, B = 40 * "a", 40 * "b"

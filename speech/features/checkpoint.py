@@ -1,0 +1,133 @@
+"""A wav2vec 2.0 checkpoint on disk: whether it is one, which files it has, and their digests.
+
+Nothing here needs torch, which takes seconds to import.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from speech.errors import UserError
+
+_ARCHITECTURE = "wav2vec2"
+CONFIG = "config.json"
+PREPROCESSOR = "preprocessor_config.json"
+SHARDS = "model.safetensors.index.json"
+"""Lists the files that weights too large for one are spread over."""
+
+WEIGHTS = ("model.safetensors", SHARDS, "pytorch_model.bin")
+"""In the order of preference: safetensors hold nothing that could be run."""
+
+CHOICES = (
+    "set encoder in params.yaml to `sample`, to a folder with a wav2vec 2.0 checkpoint in Hugging "
+    "Face format, or to <id>@<commit> of one on the hub"
+)
+"""What a user whose encoder is none of these is told."""
+
+
+def check_encoder_folder(folder: Path) -> None:
+    """Check that a folder holds a wav2vec 2.0 checkpoint, without loading its weights.
+
+    Raises
+    ------
+    UserError
+        If a file is missing or the checkpoint is of another architecture.
+    """
+    if not (folder / CONFIG).is_file():
+        raise UserError(f"encoder: {folder} has no {CONFIG}; {CHOICES}.")
+    check_architecture(folder / CONFIG, folder)
+    weights = [name for name in WEIGHTS if (folder / name).is_file()]
+    if not weights:
+        raise UserError(
+            f"encoder: {folder} has none of {', '.join(WEIGHTS)}; "
+            "download the checkpoint's weights into it."
+        )
+    for shard in shards_of(folder / SHARDS, folder) if weights[0] == SHARDS else []:
+        if not (folder / shard).is_file():
+            raise UserError(
+                f"encoder: {folder} has no {shard}, which its {SHARDS} lists; download it as well."
+            )
+
+
+def checkpoint_digests(folder: Path) -> dict[str, str]:
+    """Tell a checkpoint from all others, by what `load_encoder` reads of it.
+
+    Parameters
+    ----------
+    folder
+        As `check_encoder_folder` accepts it.
+
+    Returns
+    -------
+    dict
+        SHA-256 of each file by its name, sorted.
+    """
+    check_encoder_folder(folder)
+    weights = next(name for name in WEIGHTS if (folder / name).is_file())
+    shards = shards_of(folder / SHARDS, folder) if weights == SHARDS else []
+    names = {CONFIG, PREPROCESSOR, weights, *shards}
+    return {name: _digest(folder / name) for name in sorted(names) if (folder / name).is_file()}
+
+
+def _digest(file: Path) -> str:
+    """Return the digest of a file too large to be read at once."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def check_architecture(config: Path, checkpoint: Path | str) -> None:
+    """Check by its config.json that a checkpoint is a wav2vec 2.0.
+
+    Parameters
+    ----------
+    config
+        The file.
+    checkpoint
+        What the user calls the checkpoint.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read or names another architecture.
+    """
+    architecture = _read_json(config, checkpoint).get("model_type")
+    if architecture != _ARCHITECTURE:
+        raise UserError(
+            f"encoder: {checkpoint} is a {architecture!r} model, not {_ARCHITECTURE!r}; "
+            "choose a wav2vec 2.0 checkpoint."
+        )
+
+
+def shards_of(index: Path, checkpoint: Path | str) -> list[str]:
+    """Return the names of the files that an index spreads the weights over.
+
+    Raises
+    ------
+    UserError
+        If the index cannot be read, or names a file elsewhere.
+    """
+    weight_map = _read_json(index, checkpoint).get("weight_map")
+    names = set(weight_map.values()) if isinstance(weight_map, dict) else set()
+    if not names or not all(
+        isinstance(name, str) and name.endswith(".safetensors") and Path(name).name == name
+        for name in names
+    ):
+        raise UserError(
+            f"encoder: the {index.name} of {checkpoint} does not list safetensors files beside it; "
+            "download the checkpoint again."
+        )
+    return sorted(names)
+
+
+def _read_json(file: Path, checkpoint: Path | str) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError
+    except (ValueError, OSError):
+        raise UserError(
+            f"encoder: {file.name} of {checkpoint} cannot be read as JSON; "
+            "download the checkpoint again."
+        ) from None
+    return content
