@@ -297,7 +297,7 @@ def _fit_fold(
         )
         heard, held_out = heard[~chosen], heard[chosen]
     classifier = build_classifier(model, own, own.seed)
-    # With one utterance per speaker there is nothing to hold out, and nothing stops early.
+    # With one utterance per speaker there is nothing to hold out.
     classifier.fit(data[heard], data[held_out] if len(held_out) else None)
     own_halves = halves[half_folds == number]
     nothing = np.empty((0, len(classifier.classes)), dtype=np.float32)

@@ -35,7 +35,7 @@ _WHOLE: dict[Task, list[Unit]] = {
 """What inner folds keep whole: the first of which some label has two or more."""
 
 _MIN_TRAINING_SPEAKERS = 2
-"""Per gender: networks stop early on one voice of each gender and learn from another."""
+"""Per gender: networks are validated on one voice of each gender and learn from another."""
 
 
 def gender_folds(utterances: pd.DataFrame, folds: int, seed: int) -> pd.DataFrame:
