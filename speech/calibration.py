@@ -84,8 +84,8 @@ def calibration_error_by_chance(table: pd.DataFrame, *, resamples: int, seed: in
     resamples, seed
         Of the draws, whose mean is returned.
     """
-    confidence = _confidence(table)
-    bins = _bins_of(confidence).to_numpy()
+    confidences = _confidence(table)
+    bins, confidence = _bins_of(confidences).to_numpy(), confidences.to_numpy()
     random = np.random.default_rng(seed)
 
     def draw() -> float:
