@@ -51,7 +51,7 @@ class OutOfFold:
         Learning curves of networks: fold, epoch, loss, validation_loss, accuracy,
         validation_accuracy; no rows for other classifiers.
     best_epochs
-        Of each fold: after how many a network was best; 0 for other classifiers.
+        Of each fold: how many a network was trained until its best; 0 for other classifiers.
     temperatures
         Of each fold.
     calibrated_on
@@ -287,7 +287,7 @@ def _fit_fold(
 ) -> _FoldResult:
     own = params[number]
     heard, held_out = np.flatnonzero(folds != number), np.zeros(0, dtype=np.int64)
-    if classifier_class(model).stops_early:
+    if _wants_validation(model, task, own):
         units, hold_out = _STOPS_ON[task]
         chosen = hold_out(
             getattr(data, units)[heard].tolist(),
@@ -309,6 +309,16 @@ def _fit_fold(
         classifier.temperature,
         classifier.calibrated_on,
     )
+
+
+def _wants_validation(model: ModelName, task: Task, params: Params) -> bool:
+    """Tell whether something is held out of the training part, for which there is a price.
+
+    To stop early by, or because whole sessions tell the temperature as well: those of gender.
+    """
+    if not classifier_class(model).stops_early:
+        return False
+    return task == "gender" or getattr(params, model).patience is not None
 
 
 def _fit_on_all(

@@ -13,19 +13,21 @@ import pandas as pd
 
 from speech.errors import UserError
 from speech.folds import ALL_FOLDS
-from speech.params import Params
+from speech.params import Params, Task
 
 Layers = Mapping[int | str, int]
 """By fold, and for `ALL_FOLDS`."""
 
 
-def layers_in_use(chosen: pd.DataFrame, params: Params) -> pd.DataFrame:
+def layers_in_use(chosen: pd.DataFrame, task: Task, params: Params) -> pd.DataFrame:
     """Say which layer to use.
 
     Parameters
     ----------
     chosen
         As `speech.layer_probe.Probed` has it: ``fold``, ``layer``, ``validation_accuracy``.
+    task
+        For which, to be named in the error.
     params
         `inputs.wav2vec2.layer` counts.
 
@@ -42,8 +44,8 @@ def layers_in_use(chosen: pd.DataFrame, params: Params) -> pd.DataFrame:
     asked = params.inputs.wav2vec2.layer
     if asked == "auto" and chosen["validation_accuracy"].isna().any():
         raise UserError(
-            "params.yaml: inputs.wav2vec2.layer is auto, but there is too little speech to "
-            "validate a choice on; name a layer, or add recordings."
+            f"params.yaml: inputs.wav2vec2.layer is auto, but for {task} there is too little "
+            "speech to validate a choice on; name a layer, or add recordings."
         )
     layer = chosen["layer"] if asked == "auto" else asked
     return chosen[["fold"]].assign(layer=layer)
@@ -89,24 +91,10 @@ def by_layer(layers: Layers) -> dict[int, list[int | str]]:
     }
 
 
-def with_layer_of_all(params: Params, path: Path, folds: Iterable[int]) -> Params:
-    """Return params under which examples of wav2vec 2.0 are of the layer that all data chose.
-
-    For what has no folds of its own to choose by. Its figures on wav2vec 2.0 are then flattered by
-    as much as one choice among a dozen layers can: a voice that is judged had a say in it.
-
-    Raises
-    ------
-    UserError
-        As `read_layers`.
-    """
-    return with_layer(params, read_layers(path, folds)[ALL_FOLDS])
-
-
 def with_unchosen_layer(params: Params) -> Params:
     """Return params under which examples of wav2vec 2.0 are of a layer that no label chose.
 
-    For what is to show the features as they are: that of the sequence, unless the user named one.
+    For what has no folds of its own to choose by: that of the sequence, unless the user named one.
     """
     asked = params.inputs.wav2vec2.layer
     return with_layer(params, params.wav2vec2.sequence_layer if asked == "auto" else asked)

@@ -10,7 +10,6 @@ References
    asymptotic values and rate of convergence", NIPS 1993.
 """
 
-from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -34,7 +33,6 @@ def predict_with_fewer_speakers(
     folds: NDArray[np.int64],
     params: Params,
     progress: Progress = silent,
-    tested: Sequence[int] | None = None,
 ) -> pd.DataFrame:
     """Predict every utterance by models that learnt from more and more speakers.
 
@@ -50,8 +48,6 @@ def predict_with_fewer_speakers(
         `learning_curve`, `logistic`, `seed` and `parallel` count.
     progress
         Shown over folds.
-    tested
-        The folds to predict; all if not given.
 
     Returns
     -------
@@ -69,7 +65,7 @@ def predict_with_fewer_speakers(
     predict = partial(
         _predict_fold, chunks=chunks, data=data, speakers=speakers, sizes=sizes, params=params
     )
-    numbers = sorted(speakers["fold"].unique()) if tested is None else tested
+    numbers = sorted(speakers["fold"].unique())
     workers = classifier_class(MODEL).workers
     tables = spread(predict, numbers, params.parallel.jobs, progress, workers)
     return pd.concat(tables, ignore_index=True)

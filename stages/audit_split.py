@@ -7,19 +7,21 @@ import pandas as pd
 from speech.classifiers.registry import classifier_class
 from speech.cross_validation import folds_of, label_examples
 from speech.examples import load_examples
-from speech.layer_choice import with_layer_of_all
+from speech.layer_choice import with_unchosen_layer
 from speech.params import Params, Task
 from speech.results import with_names, write_metrics, write_plot
 from speech.split_audit import audit, splits_of
 from speech.tables import read_folds, read_parquet
 from stages.console import bar, run_stage
-from stages.paths import FEATURES, FOLDS, LAYERS, METRICS, PLOTS, UTTERANCES
+from stages.paths import FEATURES, FOLDS, METRICS, PLOTS, UTTERANCES
 
 TASKS = get_args(Task)
 
 
 def audit_split(params: Params) -> str:
     """Audit both tasks, each on its headline features."""
+    # One layer of wav2vec 2.0 under all splits, and one that none of their labels chose.
+    params = with_unchosen_layer(params)
     model = params.audit_split.model
     progress = bar("split")
     loaded = {task: _load(params, task) for task in TASKS}
@@ -41,9 +43,6 @@ def _load(params: Params, task: Task) -> tuple:
     features = getattr(params.headline_features, task)
     form = classifier_class(params.audit_split.model).form
     folds = read_folds(FOLDS / f"{task}.csv")
-    if features == "wav2vec2":
-        # One layer under all splits, so that none is favoured.
-        params = with_layer_of_all(params, LAYERS / f"{task}.csv", folds["fold"])
     utterances = read_parquet(UTTERANCES).merge(folds, on="utterance_id")
     examples = load_examples(FEATURES[features], features, utterances, params, form, copies=True)
     careful = folds_of(examples, utterances)

@@ -28,14 +28,12 @@ from stages.console import bar, run_stage
 from stages.paths import METRICS, MODELS, PITCH, PLOTS, PREDICTIONS, UTTERANCES
 
 ECE, ECE_BY_CHANCE = "expected_calibration_error", "calibration_error_by_chance"
+PREDICTED = ["chunks", "halves", "utterances"]
+"""What fits leave behind of each system."""
 TRIED = ["fold", "settings", "log_loss", "accuracy", "chosen"]
 TOLD = ["accuracy", "log_loss"]
 """Of every model, beside the models."""
 CURVES = ["system", "fold", "epoch", "part", "loss", "accuracy"]
-
-
-PREDICTED = ["chunks", "halves", "utterances"]
-"""What fits leave behind of each system."""
 
 
 class System(NamedTuple):
@@ -258,7 +256,7 @@ def _learning_curves(systems: list[System], task: Task) -> pd.DataFrame:
         }
         gathered += [
             curves.assign(part="training")[CURVES],
-            curves.assign(part="validation", **validation)[CURVES],
+            curves.assign(part="validation", **validation)[CURVES].dropna(),
         ]
     return pd.concat(gathered) if gathered else pd.DataFrame(columns=CURVES)
 

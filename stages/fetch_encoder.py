@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from speech.errors import UserError
-from speech.features.checkpoint import CHOICES, check_encoder_folder
+from speech.features.checkpoint import CHOICES, check_encoder_folder, hidden_states
 from speech.features.hub import fetch_hub_model, parse_hub_model
 from speech.features.wav2vec2 import make_sample_encoder
 from speech.files import replacing_folder
@@ -25,8 +25,19 @@ def fetch_encoder(params: Params) -> str:
         fetch_hub_model(model, HUB_ENCODER)
         folder, origin = HUB_ENCODER, str(model)
     check_encoder_folder(folder)
+    _require_layer(folder, params)
     point(ENCODER, folder)
     return f"{ENCODER} is {origin}"
+
+
+def _require_layer(folder: Path, params: Params) -> None:
+    """Refuse a layer that is not there before hours of extraction, not after."""
+    asked, states = params.inputs.wav2vec2.layer, hidden_states(folder)
+    if asked != "auto" and asked >= states:
+        raise UserError(
+            f"params.yaml: inputs.wav2vec2.layer asks for hidden state {asked}, but the encoder "
+            f"has 0 to {states - 1}; choose among those, or auto."
+        )
 
 
 def _sample(params: Params) -> Path:

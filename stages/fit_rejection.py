@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from speech.examples import load_examples
 from speech.folds import deal_units
-from speech.layer_choice import with_layer_of_all
+from speech.layer_choice import with_unchosen_layer
 from speech.parallel import spread
 from speech.params import FEATURES_OF, Features, Params
 from speech.recipe import read_recipe, recipe_of
@@ -27,7 +27,7 @@ from speech.results import rounded, write_metrics
 from speech.scores import share_with_interval
 from speech.tables import read_folds, read_parquet
 from stages.console import bar, run_stage
-from stages.paths import CORPUS_AUDIO, FEATURES, FOLDS, LAYERS, METRICS, MODELS, UTTERANCES
+from stages.paths import CORPUS_AUDIO, FEATURES, FOLDS, METRICS, MODELS, UTTERANCES
 
 SPEECH_GROUPS = 10
 """Held out in turn to set the threshold for speech. With few, the models that it is set by would
@@ -39,8 +39,7 @@ MOST_SPEAKERS = 200
 
 def fit_rejection(params: Params) -> str:
     """Write what predict.py needs to say that it does not know, and how often that is wrong."""
-    dealt = read_folds(FOLDS / "speaker.csv")
-    params = with_layer_of_all(params, LAYERS / "speaker.csv", dealt["fold"])
+    params = with_unchosen_layer(params)
     utterances = read_parquet(UTTERANCES)
     groups = _groups(utterances["speaker_id"], params.folds.gender, params.seed)
     speech, of_speech = _fit_speech(utterances, params)

@@ -1,12 +1,10 @@
 """See what more training speakers would buy: gender accuracy by the number of voices heard."""
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from speech.cross_validation import folds_of, label_examples
 from speech.examples import load_examples
-from speech.layer_choice import by_layer, read_layers, with_layer
+from speech.layer_choice import with_unchosen_layer
 from speech.params import Features, Params
 from speech.results import write_metrics, write_plot
 from speech.tables import read_folds, read_parquet
@@ -16,25 +14,18 @@ from speech.training_speakers import (
     score_speaker_counts,
 )
 from stages.console import bar, run_stage
-from stages.paths import FEATURES, FOLDS, LAYERS, METRICS, PLOTS, UTTERANCES
+from stages.paths import FEATURES, FOLDS, METRICS, PLOTS, UTTERANCES
 
 
 def learning_curve(params: Params) -> str:
     """Compute the curve of each kind of features."""
+    # A layer chosen by all training speakers would flatter the curve where there are few.
+    params = with_unchosen_layer(params)
     utterances = read_parquet(UTTERANCES).merge(read_folds(FOLDS / "gender.csv"), on="utterance_id")
     resampling = {"resamples": params.evaluate.resamples, "seed": params.seed}
     metrics, curves = {}, []
-    layers = by_layer(read_layers(LAYERS / "gender.csv", utterances["fold"]))
     for features in FEATURES:
-        if features == "wav2vec2":
-            parts = [
-                _predict(features, utterances, with_layer(params, layer), tested)
-                for layer, tested in layers.items()
-                if tested
-            ]
-            predictions = pd.concat(parts, ignore_index=True)
-        else:
-            predictions = _predict(features, utterances, params)
+        predictions = _predict(features, utterances, params)
         curve = score_speaker_counts(predictions, **resampling)
         gain, low, high = last_doubling(predictions, **resampling)
         most = curve.iloc[-1]
@@ -59,12 +50,7 @@ def learning_curve(params: Params) -> str:
     )
 
 
-def _predict(
-    features: Features,
-    utterances: pd.DataFrame,
-    params: Params,
-    tested: Sequence[int] | None = None,
-) -> pd.DataFrame:
+def _predict(features: Features, utterances: pd.DataFrame, params: Params) -> pd.DataFrame:
     examples = load_examples(
         FEATURES[features], features, utterances, params, "pooled", copies=True
     )
@@ -74,7 +60,6 @@ def _predict(
         folds_of(examples, utterances),
         params,
         bar("fold"),
-        tested,
     )
 
 

@@ -1,11 +1,9 @@
 """Measure what each hidden state of wav2vec 2.0 knows of gender and speaker."""
 
-from collections.abc import Sequence
 from typing import Any, get_args
 
 import pandas as pd
 
-from speech.errors import UserError
 from speech.folds import ALL_FOLDS
 from speech.layer_choice import layers_in_use
 from speech.layer_probe import Probed, kept_layers, probe_task
@@ -22,12 +20,11 @@ def probe_layers(params: Params) -> str:
     """Probe every layer for both tasks, and say which is to be used."""
     corpus = read_parquet(UTTERANCES)
     layers = kept_layers(WAV2VEC2, corpus, params.wav2vec2.layers)
-    _require(params, layers)
     probed = {
         task: probe_task(WAV2VEC2, _labelled(corpus, task), task, layers, params, bar("layer"))
         for task in get_args(Task)
     }
-    in_use = {task: layers_in_use(own.chosen, params) for task, own in probed.items()}
+    in_use = {task: layers_in_use(own.chosen, task, params) for task, own in probed.items()}
     for task, own in in_use.items():
         write_csv(LAYERS / f"{task}.csv", own)
     metrics = {task: _metrics(own, in_use[task], params) for task, own in probed.items()}
@@ -48,15 +45,6 @@ def probe_layers(params: Params) -> str:
         f"{len(layers)} layers; utterance accuracy with the layer chosen in training: "
         f"{', '.join(told)}"
     )
-
-
-def _require(params: Params, layers: Sequence[int]) -> None:
-    asked = params.inputs.wav2vec2.layer
-    if asked != "auto" and asked not in layers:
-        raise UserError(
-            f"params.yaml: inputs.wav2vec2.layer asks for hidden state {asked}, but the encoder "
-            f"has 0 to {max(layers)}; choose among those, or auto."
-        )
 
 
 def _told(in_use: pd.DataFrame) -> str:

@@ -11,7 +11,6 @@ from speech.layer_choice import (
     layers_in_use,
     read_layers,
     with_layer,
-    with_layer_of_all,
     with_unchosen_layer,
 )
 
@@ -24,14 +23,14 @@ CHOSEN = pd.DataFrame(
 def table(tmp_path, params):
     """Leave what was chosen, as the stage does."""
     path = tmp_path / "gender.csv"
-    layers_in_use(CHOSEN, with_layer(params, "auto")).to_csv(path, index=False)
+    layers_in_use(CHOSEN, "gender", with_layer(params, "auto")).to_csv(path, index=False)
     return path
 
 
 def test_auto_is_what_was_chosen_and_a_number_is_for_all(params):
-    auto = layers_in_use(CHOSEN, with_layer(params, "auto"))
+    auto = layers_in_use(CHOSEN, "gender", with_layer(params, "auto"))
     assert auto["layer"].tolist() == [3, 5, 3, 4]
-    assert set(layers_in_use(CHOSEN, with_layer(params, 6))["layer"]) == {6}
+    assert set(layers_in_use(CHOSEN, "gender", with_layer(params, 6))["layer"]) == {6}
 
 
 def test_what_was_left_is_read(table):
@@ -46,9 +45,9 @@ def test_folds_are_grouped_with_the_layer_of_all_last_even_if_no_fold_has_it(tab
 
 def test_a_choice_without_anything_to_choose_by_is_refused_unless_a_layer_is_named(params):
     blind = CHOSEN.assign(validation_accuracy=[0.9, np.nan, 0.9, 0.9])
-    with pytest.raises(UserError, match=r"inputs.wav2vec2.layer is auto, but there is too little"):
-        layers_in_use(blind, with_layer(params, "auto"))
-    assert set(layers_in_use(blind, with_layer(params, 6))["layer"]) == {6}
+    with pytest.raises(UserError, match=r"inputs.wav2vec2.layer is auto, but for gender there is"):
+        layers_in_use(blind, "gender", with_layer(params, "auto"))
+    assert set(layers_in_use(blind, "gender", with_layer(params, 6))["layer"]) == {6}
 
 
 @pytest.mark.parametrize("folds", [range(2), range(4)])
@@ -67,9 +66,8 @@ def test_what_is_no_such_table_is_refused_by_name(table, content):
         read_layers(table, range(3))
 
 
-def test_whoever_has_no_folds_takes_the_layer_of_all_or_one_that_no_label_chose(params, table):
+def test_whoever_has_no_folds_takes_the_layer_named_or_one_that_no_label_chose(params):
     auto = with_layer(params, "auto")
-    assert with_layer_of_all(auto, table, range(3)).inputs.wav2vec2.layer == 4
     unchosen = auto.model_copy(
         update={"wav2vec2": auto.wav2vec2.model_copy(update={"sequence_layer": 2})}
     )

@@ -87,7 +87,7 @@ class Calibrated:
 
     @property
     def best_epochs(self) -> int:
-        """Epochs after which validation loss was lowest; 0 if it is not trained in epochs."""
+        """How many epochs the weights that answer were trained; 0 if not trained in epochs."""
         return self._classifier.best_epochs
 
     def fit(self, training: Labelled, validation: Labelled | None = None) -> Self:

@@ -105,7 +105,8 @@ class Network(ABC):
             if validation is not None:
                 row |= self._judge(network, validation)
             self.curves.append(row)
-            if not stops_early or row["validation_loss"] < lowest:
+            # The first is kept in any case: a loss may be no number from the start.
+            if epoch == 1 or not stops_early or row["validation_loss"] < lowest:
                 self.best_epochs, lowest = epoch, row.get("validation_loss", lowest)
                 self._weights = network.get_weights()
             elif epoch - self.best_epochs == patience:
@@ -201,7 +202,7 @@ class Network(ABC):
     ) -> Iterator[Iterator[_Batch]]:
         """Yield the batches of each epoch: inputs, targets and weights, shuffled anew.
 
-        What is learnt from stays where it lies, be it in a file: batches alone are copied.
+        Of what is learnt from, batches alone are copied.
         """
         random = np.random.default_rng(self._seed)
         weights = _balanced_weights(targets)

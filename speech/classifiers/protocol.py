@@ -67,7 +67,7 @@ class Classifier(Protocol):
     form
         Which form of inputs it takes.
     stops_early
-        Whether it needs validation data to know when to stop.
+        Whether validation data can tell it when to stop.
     calibration_fits
         How many more fits a temperature is worth, each without another third of the sessions;
         0 if it needs none.
@@ -79,7 +79,7 @@ class Classifier(Protocol):
         One row per epoch of training (epoch, loss, validation_loss, accuracy,
         validation_accuracy); empty if it is not trained in epochs.
     best_epochs
-        Epochs after which validation loss was lowest; 0 if it is not trained in epochs.
+        How many epochs the weights that answer were trained; 0 if it is not trained in epochs.
     """
 
     form: Form
@@ -91,7 +91,7 @@ class Classifier(Protocol):
     best_epochs: int
 
     def fit(self, training: Labelled, validation: Labelled | None = None) -> Self:
-        """Learn from training data and its copies; validation data only tell when to stop."""
+        """Learn from training data and its copies; validation data tell when to stop."""
 
     def predict_proba(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the probability of each class, shape (examples, classes)."""

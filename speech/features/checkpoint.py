@@ -11,6 +11,7 @@ from typing import Any
 from speech.errors import UserError
 
 _ARCHITECTURE = "wav2vec2"
+_BASE_LAYERS = 12
 CONFIG = "config.json"
 PREPROCESSOR = "preprocessor_config.json"
 SHARDS = "model.safetensors.index.json"
@@ -97,6 +98,23 @@ def check_architecture(config: Path, checkpoint: Path | str) -> None:
             f"encoder: {checkpoint} is a {architecture!r} model, not {_ARCHITECTURE!r}; "
             "choose a wav2vec 2.0 checkpoint."
         )
+
+
+def hidden_states(folder: Path) -> int:
+    """Count the hidden states of a checkpoint: what enters the first layer and what leaves each.
+
+    Parameters
+    ----------
+    folder
+        As `check_encoder_folder` accepts it.
+
+    Raises
+    ------
+    UserError
+        If its configuration cannot be read.
+    """
+    # What the architecture has where its configuration does not say.
+    return int(_read_json(folder / CONFIG, folder).get("num_hidden_layers", _BASE_LAYERS)) + 1
 
 
 def shards_of(index: Path, checkpoint: Path | str) -> list[str]:

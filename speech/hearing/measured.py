@@ -1,6 +1,6 @@
 """What is measured on one passage, each thing once however many models ask for it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,11 @@ from speech.features.mfcc import frame_count, mfcc
 from speech.features.normalise import normalise
 from speech.features.pitch import PART as PITCH_PART
 from speech.features.pitch import pitch
+from speech.hearing.embedder import Embedder, sequence_of
 from speech.hearing.passages import Passage
 from speech.params import Chunks, Features, Mfcc
 from speech.recipe import Recipe
 from speech.rejection.saved import Rejection
-
-Embed = Callable[[NDArray[np.float32], Bounds, Recipe], Mapping[str, NDArray[Any]]]
-"""From a signal and its chunks to the hidden states that a recipe asks for, by part."""
 
 _SILENT_DB = -70.0
 """Root mean square to full scale: the last few steps of a 16-bit converter."""
@@ -45,7 +43,7 @@ class Measured:
     """
 
     def __init__(
-        self, passage: Passage, chunks: Chunks, rejection: Rejection, embed: Embed | None
+        self, passage: Passage, chunks: Chunks, rejection: Rejection, embed: Embedder | None
     ) -> None:
         self._signal = passage.signal
         self._embed = embed
@@ -60,7 +58,7 @@ class Measured:
         )
         self._mfcc: dict[Mfcc, NDArray[np.float32]] = {}
         self._pitch: dict[Any, NDArray[np.float32]] = {}
-        self._states: dict[str, Mapping[str, NDArray[Any]]] = {}
+        self._states: dict[tuple[int, int], Mapping[str, NDArray[Any]]] = {}
         self._inputs: dict[tuple[str, ...], NDArray[np.float32]] = {}
         self.speech = np.array(
             [
@@ -88,13 +86,15 @@ class Measured:
         """
         key = (features, form, recipe.model_dump_json())
         if key not in self._inputs:
-            arrays = READERS[features, form](*self._read(recipe))
+            arrays = READERS[features, form](*self._read(recipe, form))
             if form == "frames":
                 arrays = [to_length(array, frames) for array in arrays]
             self._inputs[key] = np.stack(arrays).astype(np.float32, copy=False)
         return self._inputs[key]
 
-    def _read(self, recipe: Recipe) -> tuple[dict[str, NDArray[Any]], str, Bounds, Recipe]:
+    def _read(
+        self, recipe: Recipe, form: Form
+    ) -> tuple[dict[str, NDArray[Any]], str, Bounds, Recipe]:
         """Measure what a recipe asks for, as a reader of the pipeline's features expects it."""
         bounds = [self.bounds[number] for number in np.flatnonzero(self.speech)]
         tensors: dict[str, NDArray[Any]] = {}
@@ -112,11 +112,14 @@ class Measured:
                 tensors[f"{_PASSAGE}/{PITCH_PART}"] = self._pitch[key]
             recipe = recipe.model_copy(update={"inputs": inputs})
         if recipe.wav2vec2 and self._embed:
-            wanted = recipe.wav2vec2.model_dump_json()
+            # Pooled states are the same whatever sequence is kept beside them.
+            wanted = sequence_of(recipe) if form == "frames" else self._embed.sequence
             if wanted not in self._states:
-                self._states[wanted] = self._embed(self._signal, bounds, recipe)
+                self._states[wanted] = self._embed(self._signal, bounds, wanted)
             states = self._states[wanted]
             tensors |= {f"{_PASSAGE}/{part}": array for part, array in states.items()}
+            kept = recipe.wav2vec2.model_copy(update={"layers": list(self._embed.layers)})
+            recipe = recipe.model_copy(update={"wav2vec2": kept})
         return tensors, _PASSAGE, bounds, recipe
 
     def _find_silence(self) -> NDArray[np.bool_]:

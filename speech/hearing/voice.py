@@ -30,7 +30,7 @@ from speech.hearing.passages import Passage, cut_passages
 from speech.hearing.streaming import open_stream
 from speech.params import SAMPLE_RATE, Task
 from speech.progress import ByteProgress, unseen
-from speech.rejection.saved import read_rejection
+from speech.rejection.saved import VoiceModel, read_rejection
 
 SHORTEST_SECONDS = 0.5
 """Of a recording that is answered at all: nothing shorter is learnt from (index.min_seconds)."""
@@ -88,11 +88,8 @@ class Voice:
         self.rejection = read_rejection(folder / "rejection")
         """What decides that nothing is answered."""
         for model in self.models:
-            if model.task == "speaker" and model.features not in self.rejection.voices:
-                raise UserError(
-                    f"{folder / 'rejection'}: knows no voices by {model.features}; "
-                    "run `dvc repro` to make it."
-                )
+            if model.task == "speaker":
+                self._require_voices(model, folder)
         same_chunks(
             [("rejection", self.rejection.recipe), *((str(m), m.recipe) for m in self.models)]
         )
@@ -101,11 +98,10 @@ class Voice:
         on_wav2vec2 = [model for model in self.models if model.features == "wav2vec2"]
         named = Path(encoder) if encoder is not None else None
         encoders = [find_encoder(folder, model, named) for model in on_wav2vec2]
-        # Voices are known by the layer of most models, which need not be that of this one.
-        voices = [self.rejection.voices[m.features] for m in on_wav2vec2 if m.task == "speaker"]
-        recipes = [known.recipe for known in [*on_wav2vec2, *voices]]
-        layers = [max(recipe.wav2vec2.layers) for recipe in recipes if recipe.wav2vec2]
-        self._embed = Embedder(encoders[0], max(layers)) if layers else None
+        recipes = [model.recipe for model in on_wav2vec2]
+        recipes += [self._voices_of(m).recipe for m in on_wav2vec2 if m.task == "speaker"]
+        of_frames = [m.recipe for m in on_wav2vec2 if m.classifier.form == "frames"]
+        self._embed = Embedder.of_models(encoders[0], recipes, of_frames) if encoders else None
         self._jobs = jobs if jobs > 0 else min(cpu_count() or 1, _MOST_JOBS)
 
     def predict(self, recording: str | Path | BinaryIO, progress: ByteProgress = unseen) -> Answer:
@@ -208,7 +204,25 @@ class Voice:
         if measured.speech.any():
             for model in self.models:
                 model_inputs(model, measured)
+                if model.task == "speaker":
+                    measured.inputs(model.features, self._voices_of(model).recipe, "pooled")
         return measured
+
+    def _require_voices(self, model: ChosenModel, folder: Path) -> None:
+        """Make sure that voices are known by what a speaker model hears."""
+        place = folder / "rejection"
+        if model.features not in self.rejection.voices:
+            raise UserError(
+                f"{place}: knows no voices by {model.features}; run `dvc repro` to make it."
+            )
+        if self._voices_of(model).recipe.encoder != model.recipe.encoder:
+            raise UserError(
+                f"{place}: knows voices by another encoder than {model.folder.name}; copy all "
+                "models of one run."
+            )
+
+    def _voices_of(self, model: ChosenModel) -> VoiceModel:
+        return self.rejection.voices[model.features]
 
 
 def _long_enough(passages: Iterator[Passage]) -> Iterator[Passage]:

@@ -79,9 +79,9 @@ def _layers(table: pd.DataFrame, metrics: dict) -> list[Block]:
         "yaxis": charts.axis("utterances right", **charts.WHOLE_SHARE),
     }
     told = [
-        f"For {task}, layer {own['layer']} is chosen inside the training parts; choosing gives "
-        f"{wording.accuracy(own)}, the layer in use ({own['layer_in_use']}) "
-        f"{wording.percent(own['accuracy_in_use'])}."
+        f"For {task}, choosing a layer inside each training part gives {wording.accuracy(own)}; "
+        f"all data choose layer {own['layer']}; the final model has layer {own['layer_in_use']}, "
+        f"and its way to come by a layer gives {wording.percent(own['accuracy_in_use'])}."
         for task, own in metrics.items()
     ]
     says = (

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from speech.folds import ALL_FOLDS
 from speech.params import Task
 from speech.report import charts, wording
 from speech.report.answer import Settings
@@ -12,9 +13,7 @@ from speech.report.page import Attributes, Block, Column, Figure, Section, Table
 from speech.report.run import Run
 
 TITLES: dict[Task, str] = {"gender": "Gender", "speaker": "Speakers"}
-ALL_FOLDS = "all"
 CALIBRATION = ["expected_calibration_error", "calibration_error_by_chance"]
-"""In the place of a fold, in the table of picks: the model to keep, picked by all of them."""
 
 MOST_PAIRS = 20
 """Of speakers taken for each other, that are listed."""
@@ -312,8 +311,8 @@ def _training(table: pd.DataFrame, task: Task) -> list[Block]:
     return [
         Figure(
             _title(task, "how the networks learnt"),
-            "One line per fold. Validation is a part of the training data; the best epoch by it "
-            "is kept.",
+            "One line per fold. Validation is a part of the training data; where patience is "
+            "limited, the best epoch by it is kept, else the last.",
             traces,
             layout,
             height=300,

@@ -170,11 +170,18 @@ def test_an_encoder_of_another_architecture_is_told_apart(bare, tmp_path):
     assert "wav2vec2" in said
 
 
-def test_a_layer_beyond_the_encoder_is_refused_with_those_there_are(project):
-    project.set(encoder=str(project.root / "data/encoder"), **{"inputs.wav2vec2.layer": 9})
-    said = refused(project, "extract_wav2vec2")
-    for word in ("inputs.wav2vec2.layer", "9", "0 to 4"):
-        assert word in said
+def test_a_layer_beyond_the_encoder_is_refused_with_those_there_are(project, tmp_path):
+    encoder = tmp_path / "encoder"
+    shutil.copytree(project.root / "data/encoder", encoder)
+    own = {"encoder": str(encoder)}
+    for key, stage in (
+        ("inputs.wav2vec2.layer", "fetch_encoder"),
+        ("wav2vec2.sequence_layer", "extract_wav2vec2"),
+    ):
+        project.set(**own, **{"inputs.wav2vec2.layer": 2, "wav2vec2.sequence_layer": 2, key: 9})
+        said = refused(project, stage)
+        for word in (key, "9", "0 to 4"):
+            assert word in said
 
 
 def test_damaged_weights_are_named_and_no_features_are_made(project, tmp_path):

@@ -334,8 +334,8 @@ def test_another_headline_model_is_evaluated_without_a_refit(project):
 
 def test_tuning_says_what_it_chose_and_keeps_what_was_tried(project):
     project.set(tune=True, **{"tuning.budget": 3})
-    told = project.dvc("repro", "fit@speaker-mfcc-svm")
-    assert told.stages_run == ["check_params", "fit@speaker-mfcc-svm"]
+    told = project.dvc("repro", "fit@speaker-svm")
+    assert told.stages_run == ["check_params", "fit@speaker-svm"]
     found = re.search(
         r"; tuned: -S svm\.C=(\S+) -S svm\.gamma=(\S+), chosen by all data and in [012] of 2 folds",
         told.closing_line("fit"),

@@ -17,7 +17,7 @@ def heard(dev_clean_20, new_project, tmp_path_factory):
         model="lda",
         **{"folds.gender": 5, "folds.speaker": 3, "parallel.jobs": -1, "evaluate.resamples": 1000},
     )
-    return project, project.dvc("repro", "fit@gender-mfcc-lda")
+    return project, project.dvc("repro", "fit@gender-lda")
 
 
 def metrics(project, name):
