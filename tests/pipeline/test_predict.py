@@ -18,13 +18,16 @@ import soundfile
 
 from speech import Voice
 from speech.audio import AudioError, load_audio
-from speech.classifiers.registry import load_classifier
+from speech.classifiers.registry import load_classifier, read_card
 from speech.errors import UserError
 from speech.examples import load_examples
 from speech.hearing import streaming
 from speech.hearing.answers import FLAGS
+from speech.hearing.embedder import Embedder
+from speech.layer_choice import with_layer
 from speech.params import load_params
 from speech.predictions import classes_of, utterance_level, with_probabilities
+from speech.sealed import read_sealed, write_sealed
 
 RATE = 16_000
 QUICK = ["--task", "gender", "--gender-model", "mfcc-svm"]
@@ -92,7 +95,9 @@ def test_an_utterance_is_answered_as_the_pipeline_would(
 ):
     voice = Voice(models, tasks=[task], **{f"{task}_model": f"{features}-{model}"}, jobs=1)
     params = load_params(finished.root / "params.yaml")
-    classifier, _ = load_classifier(models / f"{task}-{features}-{model}")
+    classifier, card = load_classifier(models / f"{task}-{features}-{model}")
+    if features == "wav2vec2":
+        params = with_layer(params, card["recipe"]["inputs"]["wav2vec2"]["layer"])
     heard = 0
     for row in utterances.drop_duplicates("speaker_id").itertuples():
         answer = voice.predict(finished.root / "data/corpus/audio" / row.path)
@@ -117,6 +122,32 @@ def test_an_utterance_is_answered_as_the_pipeline_would(
         times = [(segment.start, segment.end) for segment in answer.segments]
         assert times == list(zip(chunks["start_seconds"], chunks["end_seconds"], strict=True))
     assert heard >= 4
+
+
+def test_models_on_several_layers_share_one_pass_and_answer_as_each_alone(
+    models, talks, monkeypatch
+):
+    passes = []
+    embed = Embedder.__call__
+
+    def counted(self, *asked):
+        passes.append(asked)
+        return embed(self, *asked)
+
+    monkeypatch.setattr(Embedder, "__call__", counted)
+    chosen = {"gender_model": "wav2vec2-svm", "speaker_model": "wav2vec2-cnn"}
+    together = Voice(models, **chosen, jobs=1).predict(talks[0]).summary
+    assert len(passes) == 1
+    gender = Voice(models, tasks=["gender"], **chosen).predict(talks[0]).summary
+    speaker = Voice(models, tasks=["speaker"], **chosen).predict(talks[0]).summary
+    assert together.gender_probability == gender.gender_probability
+    assert together.nearest == speaker.nearest
+    assert together.voice_score == speaker.voice_score
+    recipes = [
+        read_card(models / name)["recipe"]["inputs"]["wav2vec2"]["layer"]
+        for name in ("gender-wav2vec2-svm", "speaker-wav2vec2-cnn", "speaker-wav2vec2-svm")
+    ]
+    assert len(set(recipes)) > 1, "this test is about several layers"
 
 
 # --- the same answer, however it is asked -----------------------------------------------------
@@ -494,6 +525,18 @@ def test_another_encoder_than_that_of_training_is_refused(moved):
     config.write_text(json.dumps(json.loads(config.read_text()) | {"layerdrop": 0.123}))
     with pytest.raises(UserError, match=r"is not the wav2vec 2\.0 that speaker-wav2vec2-svm"):
         Voice(moved, encoder=moved.parent / "checkpoint")
+
+
+def test_voices_known_by_another_encoder_are_refused(moved):
+    (moved.parent / "checkpoint").rename(moved / "encoder")
+    card = moved / "rejection" / "rejection.json"
+    version = json.loads(card.read_text("utf-8"))["format"]
+    content = read_sealed(card, version, "")
+    content["voices"]["wav2vec2"]["recipe"]["encoder"] = {"config.json": "0" * 64}
+    write_sealed(card, version, content)
+    with pytest.raises(UserError, match=r"knows voices by another encoder than speaker-wav2vec2-"):
+        Voice(moved)
+    assert Voice(moved, tasks=["gender"]).models
 
 
 def test_models_hold_nothing_that_could_run(models):
