@@ -147,6 +147,22 @@ def test_only_what_stops_early_gives_up_validation_data(spied, request):
 
 
 @pytest.mark.parametrize("task", TASKS)
+def test_who_trains_to_the_end_gives_up_whole_voices_only_for_they_tell_the_temperature(
+    monkeypatch, params, task
+):
+    spy = type("ThisSpy", (Spy,), {"stops_early": True, "seen": []})
+    monkeypatch.setitem(registry._CLASSES, "mlp", spy)
+    endless = params.model_copy(update={"mlp": params.mlp.model_copy(update={"patience": None})})
+    utterances = corpus(12)
+    examples = cut(utterances)
+    data = label_examples(examples, utterances, task)
+    folds = folds_of(examples.table, utterances, task, params)
+    cross_validate("mlp", task, examples.table, data, folds, endless)
+    given = [validation is not None for _, validation, _ in spy.seen]
+    assert given == [task == "gender"] * len(spy.seen)
+
+
+@pytest.mark.parametrize("task", TASKS)
 def test_every_chunk_is_predicted_once_and_gets_its_own_answer(spied, task):
     table, seen, result = spied(task)
     tested = np.concatenate([rows for _, _, rows in seen])

@@ -356,3 +356,16 @@ def test_the_best_model_is_picked_without_a_refit(project):
         assert kept in MODELS
         assert headline_folder(project, task).name.endswith(f"-{kept}")
         assert (project.root / headline_folder(project, task) / "model.json").is_file()
+
+
+def test_the_script_of_the_docs_measures_other_conditions(finished):
+    script = Path(__file__).parents[2] / "docs" / "other_conditions.py"
+    out = finished.must("python", str(script), "lda").out
+    assert re.search(r"^other_conditions: \d+ utterances under 5 conditions", out, re.MULTILINE)
+    for condition in ("clean", "telephone", "room", "pink noise 20 dB", "pink noise 10 dB"):
+        assert condition in out
+    for task, copies in product(TASKS, (0, 1)):
+        (row,) = re.findall(rf"^ *{task} +lda +{copies} (.+)$", out, re.MULTILINE)
+        told = re.findall(r"([\d.]+) \(([\d.]+)\)", row)
+        assert len(told) == 5
+        assert all(0 <= float(number) <= 100 for pair in told for number in pair)
