@@ -64,6 +64,17 @@ def _task_from(group: str) -> str:
     return f"{task} from {wording.features(features)}"
 
 
+def _layer_told(task: str, own: dict) -> str:
+    """Say what choosing a layer gives; where one was named instead, what that gives as well."""
+    told = f"For {task}, choosing a layer inside each training part gives {wording.accuracy(own)}"
+    if own["accuracy_in_use"] == own["accuracy"]:
+        return f"{told}; the final model has layer {own['layer_in_use']}."
+    return (
+        f"{told} (all data choose layer {own['layer']}); layer {own['layer_in_use']}, which "
+        f"params.yaml names, {wording.percent(own['accuracy_in_use'])}."
+    )
+
+
 def _layers(table: pd.DataFrame, metrics: dict) -> list[Block]:
     traces = []
     shown = table[table["level"] == "utterance"]
@@ -78,12 +89,7 @@ def _layers(table: pd.DataFrame, metrics: dict) -> list[Block]:
         "xaxis": charts.whole_numbers("hidden state", table["layer"].max()),
         "yaxis": charts.axis("utterances right", **charts.WHOLE_SHARE),
     }
-    told = [
-        f"For {task}, choosing a layer inside each training part gives {wording.accuracy(own)}; "
-        f"all data choose layer {own['layer']}; the final model has layer {own['layer_in_use']}, "
-        f"and its way to come by a layer gives {wording.percent(own['accuracy_in_use'])}."
-        for task, own in metrics.items()
-    ]
+    told = [_layer_told(task, own) for task, own in metrics.items()]
     says = (
         "By a linear head on each hidden state of wav2vec 2.0 (0: before the first layer); dotted: "
         "95 % intervals."
