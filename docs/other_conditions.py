@@ -12,6 +12,7 @@ of the pipeline. Nothing is written but to a temporary folder.
 
 import argparse
 import zlib
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -84,9 +85,7 @@ def _table(
         for name, folder in folders.items()
     }
     with_copies = label_examples(learnt, usable, task)
-    plain = Labelled(
-        with_copies.inputs, with_copies.labels, with_copies.utterances, with_copies.sessions
-    )
+    plain = replace(with_copies, copies=())
     folds = folds_of(learnt, usable)
     rows = []
     for model in models:

@@ -88,7 +88,7 @@ class Judge:
             self._sums[model.task] = self._sums.get(model.task, 0) + logarithms.sum(axis=0)
             if model.task == "speaker":
                 known = self._rejection.voices[model.features]
-                vectors = measured.inputs(model.features, known.recipe, "pooled")
+                vectors = voice_inputs(model, measured, self._rejection)
                 self._voice = self._voice + vectors.sum(axis=0, dtype=np.float64)
                 scores = known.voices.scores(vectors) - known.chunk_threshold
         return probabilities, scores
@@ -172,3 +172,10 @@ def model_inputs(model: ChosenModel, measured: Measured) -> NDArray[np.float32]:
     """Give what a model is given of each chunk with speech."""
     form = model.classifier.form
     return measured.inputs(model.features, model.recipe, form, model.classifier.frames)
+
+
+def voice_inputs(
+    model: ChosenModel, measured: Measured, rejection: Rejection
+) -> NDArray[np.float32]:
+    """Give what voices are known by of each chunk with speech, for a speaker model."""
+    return measured.inputs(model.features, rejection.voices[model.features].recipe, "pooled")

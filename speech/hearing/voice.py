@@ -17,7 +17,7 @@ from speech.audio import AudioError
 from speech.errors import UserError
 from speech.hearing.answers import Answer
 from speech.hearing.embedder import Embedder
-from speech.hearing.judging import Judge, model_inputs
+from speech.hearing.judging import Judge, model_inputs, voice_inputs
 from speech.hearing.measured import Measured
 from speech.hearing.models import (
     HEADLINE,
@@ -205,7 +205,7 @@ class Voice:
             for model in self.models:
                 model_inputs(model, measured)
                 if model.task == "speaker":
-                    measured.inputs(model.features, self._voices_of(model).recipe, "pooled")
+                    voice_inputs(model, measured, self.rejection)
         return measured
 
     def _require_voices(self, model: ChosenModel, folder: Path) -> None:
