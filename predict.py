@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speech.errors import UserError
-from speech.hearing.recordings import Found, find_recordings
+from speech.inference.recordings import Found, find_recordings
 
 if TYPE_CHECKING:
-    from speech.hearing.answers import Answer
-    from speech.hearing.voice import Voice
-    from speech.progress import ByteProgress
+    from speech.inference.answers import Answer
+    from speech.inference.recogniser import Recogniser
+    from speech.storage.progress import ByteProgress
 
 ALL_WELL, SOME_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 _MOMENT = 2
@@ -71,7 +71,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _run(options: argparse.Namespace) -> int:
     voice = _voice(options)
     if options.about:
-        from speech.hearing.about import about
+        from speech.inference.about import about
 
         print(about(voice.models, voice.rejection))
         return ALL_WELL
@@ -115,11 +115,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _voice(options: argparse.Namespace) -> "Voice":
+def _voice(options: argparse.Namespace) -> "Recogniser":
     # Only now: a mistyped option is told at once.
-    from speech.hearing.voice import Voice
+    from speech.inference.recogniser import Recogniser
 
-    return Voice(
+    return Recogniser(
         options.models,
         tasks=["gender", "speaker"] if options.task == "both" else [options.task],
         gender_model=options.gender_model,
@@ -129,10 +129,10 @@ def _voice(options: argparse.Namespace) -> "Voice":
     )
 
 
-def _answer_all(voice: "Voice", found: Sequence[Found], options: argparse.Namespace) -> int:
+def _answer_all(voice: "Recogniser", found: Sequence[Found], options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from speech.hearing.tables import FORMATS, rows_of
+    from speech.inference.tables import FORMATS, rows_of
 
     if options.plot:
         # At once: what cannot be written is told before hours of listening, not after.
@@ -156,16 +156,16 @@ def _answer_all(voice: "Voice", found: Sequence[Found], options: argparse.Namesp
 
 
 def _draw(page: Path, answers: "Sequence[Answer]") -> None:
-    from speech.disk import writing
-    from speech.files import write_text
-    from speech.hearing.timeline import timeline_page
+    from speech.inference.timeline import timeline_page
+    from speech.storage.disk import writing
+    from speech.storage.files import write_text
 
     with writing(page):
         write_text(page, timeline_page(answers))
 
 
-def _answer(voice: "Voice", one: Found) -> "Answer":
-    from speech.hearing.answers import Answer
+def _answer(voice: "Recogniser", one: Found) -> "Answer":
+    from speech.inference.answers import Answer
 
     if one.problem:
         return Answer(one.name, error=one.problem)

@@ -5,7 +5,7 @@
 of unheard voices for gender (MFCC with pitch), of voices in unheard chapters for speakers (MFCC),
 learnt with and without the copies of `inputs.mfcc.augmentation`.
 
-The recordings are changed as sound, by `speech.rejection.conditions`; the copies that are learnt
+The recordings are changed as sound, by `speech.audio.conditions`; the copies that are learnt
 from are changed in their MFCC, by other code and other draws. Folds, params and features are those
 of the pipeline. Nothing is written but to a temporary folder.
 """
@@ -21,21 +21,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from speech.calibration import expected_calibration_error, reliability
+from speech.audio.conditions import under_condition
 from speech.classifiers.protocol import Labelled
 from speech.classifiers.registry import build_classifier, classifier_class
-from speech.cross_validation import folds_of, label_examples
-from speech.examples import Examples, load_examples
+from speech.evaluation.calibration import expected_calibration_error, reliability
+from speech.features.examples import Examples, load_examples
 from speech.features.extraction import extract_speaker, speaker_jobs
 from speech.features.mfcc import mfcc
 from speech.features.pitch import PART, pitch
 from speech.features.store import Tensors
 from speech.parallel import spread
 from speech.params import Features, ModelName, Params, Task
-from speech.predictions import utterance_level, with_probabilities
-from speech.rejection.conditions import under_condition
-from speech.scores import predicted_classes
-from speech.tables import read_folds, read_parquet
+from speech.predictions import predicted_classes, utterance_level, with_probabilities
+from speech.storage.tables import read_folds, read_parquet
+from speech.training.cross_validation import folds_of, label_examples
 from stages.console import bar, run_stage
 from stages.paths import CORPUS_AUDIO, FEATURES, FOLDS, UTTERANCES
 

@@ -1,20 +1,21 @@
 """Gender and speaker classification from speech: what the stages of the pipeline share.
 
-`Voice` listens to your own recordings with the trained models: ``from speech import Voice``.
+`Recogniser` applies the trained models to your own recordings:
+``from speech import Recogniser``.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from speech.hearing.voice import Voice
+    from speech.inference.recogniser import Recogniser
 
-__all__ = ["Voice"]
+__all__ = ["Recogniser"]
 
 
 def __getattr__(name: str) -> Any:
     # When it is asked for, not before: the stages have no use for what it imports.
-    if name == "Voice":
-        from speech.hearing.voice import Voice
+    if name == "Recogniser":
+        from speech.inference.recogniser import Recogniser
 
-        return Voice
+        return Recogniser
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

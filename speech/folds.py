@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
 from speech.errors import UserError
-from speech.genders import GENDERS
 from speech.params import Task
+
+FEMALE, MALE = "F", "M"
+
+GENDERS = {FEMALE: "female", MALE: "male"}
+"""In the order in which they are counted, compared and drawn."""
 
 Unit = Literal["chunk", "utterance", "chapter", "speaker"]
 

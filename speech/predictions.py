@@ -64,6 +64,52 @@ def classes_of(table: pd.DataFrame) -> list[str]:
     ]
 
 
+SMALLEST_PROBABILITY = float(np.finfo(np.float32).eps)
+"""Log loss takes no probability for smaller: networks compute in single precision, and models that
+compute in double must not be punished harder for the same certain mistake."""
+
+
+def probabilities_of(table: pd.DataFrame) -> NDArray[np.float64]:
+    """Give the probabilities in a table of predictions, each row scaled to sum to one.
+
+    Parameters
+    ----------
+    table
+        Predictions.
+
+    Returns
+    -------
+    NDArray[np.float64], shape [rows, classes]
+        The probabilities.
+
+    Raises
+    ------
+    ValueError
+        If one is negative or not finite, or a row sums to zero.
+    """
+    probabilities = table[columns_of(classes_of(table))].to_numpy(np.float64)
+    sums = probabilities.sum(axis=1, keepdims=True)
+    if not (np.isfinite(probabilities).all() and (probabilities >= 0).all() and (sums > 0).all()):
+        raise ValueError("probabilities must be finite, not negative, and not all zero in a row")
+    return probabilities / sums
+
+
+def predicted_classes(table: pd.DataFrame) -> NDArray[np.object_]:
+    """Predict the class of highest probability; of equal ones, the first.
+
+    Parameters
+    ----------
+    table
+        Predictions.
+
+    Returns
+    -------
+    NDArray[np.object_], shape [rows]
+        The predicted classes.
+    """
+    return np.array(classes_of(table), dtype=object)[probabilities_of(table).argmax(axis=1)]
+
+
 def logarithms_of(probabilities: NDArray[np.floating]) -> NDArray[np.floating]:
     """Take the logarithms of chunks' probabilities, as `utterance_level` averages them."""
     return np.log(np.maximum(probabilities, SMALLEST))

@@ -4,8 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from speech.features.store import read_speaker, speaker_file
-from speech.mfcc_analysis import (
+from speech.exploration.mfcc_analysis import (
     coefficient_names,
     compare_normalisations,
     densities,
@@ -13,10 +12,11 @@ from speech.mfcc_analysis import (
     gender_differences,
     summarise,
 )
-from speech.mfcc_outliers import Outliers, find_outliers
+from speech.exploration.outliers import Outliers, find_outliers
+from speech.features.store import read_speaker, speaker_file
 from speech.params import Params
-from speech.results import write_metrics, write_plot
-from speech.tables import read_folds, read_parquet
+from speech.storage.results import write_metrics, write_plot
+from speech.storage.tables import read_folds, read_parquet
 from stages.console import bar, run_stage
 from stages.paths import FOLDS, METRICS, MFCC, PLOTS, UTTERANCES
 

@@ -5,13 +5,13 @@ from typing import get_args
 import pandas as pd
 
 from speech.classifiers.registry import classifier_class
-from speech.cross_validation import folds_of, label_examples
-from speech.examples import load_examples
-from speech.layer_choice import with_unchosen_layer
+from speech.features.examples import load_examples
 from speech.params import Params, Task
-from speech.results import with_names, write_metrics, write_plot
-from speech.split_audit import audit, splits_of
-from speech.tables import read_folds, read_parquet
+from speech.storage.results import with_names, write_metrics, write_plot
+from speech.storage.tables import read_folds, read_parquet
+from speech.training.cross_validation import folds_of, label_examples
+from speech.training.layer_choice import with_unchosen_layer
+from speech.training.split_audit import audit, splits_of
 from stages.console import bar, run_stage
 from stages.paths import FEATURES, FOLDS, METRICS, PLOTS, UTTERANCES
 

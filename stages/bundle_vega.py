@@ -6,8 +6,8 @@
 
 import vl_convert
 
-from speech.files import write_text
 from speech.params import Params
+from speech.storage.files import write_text
 from stages.console import run_stage
 from stages.paths import PLOTS
 

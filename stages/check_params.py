@@ -1,7 +1,7 @@
 """Check every key of params.yaml, and write down what is allowed."""
 
-from speech.files import write_json
 from speech.params import Params
+from speech.storage.files import write_json
 from stages.console import run_stage
 from stages.paths import SCHEMA
 

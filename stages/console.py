@@ -12,7 +12,7 @@ from tqdm import tqdm
 from speech.errors import UserError
 from speech.parallel import Progress
 from speech.params import Params, load_params
-from speech.progress import ByteProgress
+from speech.storage.progress import ByteProgress
 from stages.paths import PARAMS
 
 

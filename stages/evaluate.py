@@ -7,23 +7,24 @@ from typing import NamedTuple, get_args
 
 import pandas as pd
 
-from speech.calibration import (
+from speech.errors import UserError
+from speech.evaluation.by_duration import accuracy_by_length
+from speech.evaluation.calibration import (
     calibration_error_by_chance,
     expected_calibration_error,
     reliability,
 )
-from speech.errors import UserError
+from speech.evaluation.headline import Headline, Score, write_headline
+from speech.evaluation.label_audit import audit_labels, median_pitch
+from speech.evaluation.roc import roc_points
+from speech.evaluation.scores import accuracy_by, score_levels, speaker_table
 from speech.features.store import read_speaker, speaker_file
 from speech.folds import ALL_FOLDS
-from speech.headline import Headline, Score, write_headline
-from speech.label_audit import audit_labels, median_pitch
-from speech.model_choice import pick_models, picked_model, predictions_as_picked
 from speech.params import BEST, FEATURES_OF, Features, ModelName, Params, Task
-from speech.results import rounded, with_names, write_metrics, write_plot
-from speech.roc import roc_points
-from speech.scores import accuracy_by, predicted_classes, score_levels, speaker_table
-from speech.speech_length import accuracy_by_length
-from speech.tables import read_parquet
+from speech.predictions import predicted_classes
+from speech.storage.results import rounded, with_names, write_metrics, write_plot
+from speech.storage.tables import read_parquet
+from speech.training.model_selection import pick_models, picked_model, predictions_as_picked
 from stages.console import bar, run_stage
 from stages.paths import METRICS, MODELS, PITCH, PLOTS, PREDICTIONS, UTTERANCES
 

@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-import speech.audio
+import speech.audio.decode
 import speech.features.pitch
 from speech.features.extraction import (
     describe_extraction,
@@ -14,7 +14,7 @@ from speech.features.extraction import (
 from speech.features.pitch import PART, pitch
 from speech.parallel import spread
 from speech.params import Params
-from speech.tables import read_parquet
+from speech.storage.tables import read_parquet
 from stages.console import bar, run_stage
 from stages.paths import CORPUS_AUDIO, PITCH, UTTERANCES
 
@@ -27,7 +27,7 @@ def extract_pitch(params: Params) -> str:
     }
     settings = settings_digest(
         params.pitch.model_dump() | grid,
-        Path(speech.audio.__file__),
+        Path(speech.audio.decode.__file__),
         Path(speech.features.pitch.__file__),
     )
     jobs = speaker_jobs(read_parquet(UTTERANCES), CORPUS_AUDIO, PITCH, settings)

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-import speech.audio
-import speech.chunks
+import speech.audio.chunks
+import speech.audio.decode
 import speech.features.wav2vec2
 from speech.errors import UserError
 from speech.features.checkpoint import checkpoint_digests
@@ -15,12 +15,12 @@ from speech.features.extraction import (
     settings_digest,
     speaker_jobs,
 )
+from speech.features.feature_spec import ENCODER_FILE
 from speech.features.wav2vec2 import ChunkEmbedder, load_encoder
-from speech.files import write_json
 from speech.parallel import spread
 from speech.params import Params
-from speech.recipe import ENCODER_FILE
-from speech.tables import read_parquet
+from speech.storage.files import write_json
+from speech.storage.tables import read_parquet
 from stages.console import bar, run_stage
 from stages.paths import CORPUS_AUDIO, ENCODER, UTTERANCES, WAV2VEC2
 
@@ -69,7 +69,7 @@ def _digest(embedder: ChunkEmbedder, checkpoint: Mapping[str, str]) -> str:
         "layers": embedder.layers,
         "sequence": [embedder.sequence_layer, embedder.sequence_stride],
     }
-    modules = (speech.audio, speech.chunks, speech.features.wav2vec2)
+    modules = (speech.audio.decode, speech.audio.chunks, speech.features.wav2vec2)
     return settings_digest(settings, *(Path(str(module.__file__)) for module in modules))
 
 

@@ -6,9 +6,9 @@ from speech.errors import UserError
 from speech.features.checkpoint import CHOICES, check_encoder_folder, hidden_states
 from speech.features.hub import fetch_hub_model, parse_hub_model
 from speech.features.wav2vec2 import make_sample_encoder
-from speech.files import replacing_folder
-from speech.links import point
 from speech.params import SAMPLE, Params
+from speech.storage.files import replacing_folder
+from speech.storage.links import point
 from stages.console import run_stage
 from stages.paths import ENCODER, HUB_ENCODER, SAMPLE_ENCODER
 

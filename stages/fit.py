@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from speech.classifiers.calibrated import HeldOut
 from speech.classifiers.protocol import Labelled
 from speech.classifiers.registry import classifier_class
-from speech.cross_validation import (
+from speech.features.examples import Examples, load_examples
+from speech.features.feature_spec import recipe_of
+from speech.folds import ALL_FOLDS
+from speech.params import Features, ModelName, Params, Task
+from speech.predictions import utterance_level
+from speech.storage.tables import read_folds, read_parquet, write_csv, write_parquet
+from speech.training.cross_validation import (
     UNJUDGED,
     cross_validate,
     fit_final,
@@ -19,14 +25,8 @@ from speech.cross_validation import (
     join_folds,
     label_examples,
 )
-from speech.examples import Examples, load_examples
-from speech.folds import ALL_FOLDS
-from speech.layer_choice import by_layer, read_layers, with_layer
-from speech.params import Features, ModelName, Params, Task
-from speech.predictions import utterance_level
-from speech.recipe import recipe_of
-from speech.tables import read_folds, read_parquet, write_csv, write_parquet
-from speech.tuning import Tuned, tune, untuned
+from speech.training.layer_choice import by_layer, read_layers, with_layer
+from speech.training.tuning import Tuned, tune, untuned
 from stages.console import bar, run_stage
 from stages.paths import FEATURES, FOLDS, LAYERS, MODELS, PREDICTIONS, UTTERANCES
 

@@ -7,15 +7,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from speech.examples import load_examples
+from speech.evaluation.scores import share_with_interval
+from speech.features.examples import load_examples
+from speech.features.feature_spec import read_recipe, recipe_of
 from speech.folds import deal_units
-from speech.layer_choice import with_unchosen_layer
 from speech.parallel import spread
 from speech.params import FEATURES_OF, Features, Params
-from speech.recipe import read_recipe, recipe_of
-from speech.rejection.known_voices import KnownVoices
+from speech.rejection.enrolled_speakers import EnrolledSpeakers
+from speech.rejection.model_file import SpeechModel, VoiceModel, write_rejection
 from speech.rejection.open_set import accepting_threshold, open_set_errors, open_set_trials
-from speech.rejection.saved import SpeechModel, VoiceModel, write_rejection
 from speech.rejection.speech_trials import (
     Heard,
     fit_speech_models,
@@ -23,9 +23,9 @@ from speech.rejection.speech_trials import (
     judged_lengths,
     measure_nonspeech,
 )
-from speech.results import rounded, write_metrics
-from speech.scores import share_with_interval
-from speech.tables import read_folds, read_parquet
+from speech.storage.results import rounded, write_metrics
+from speech.storage.tables import read_folds, read_parquet
+from speech.training.layer_choice import with_unchosen_layer
 from stages.console import bar, run_stage
 from stages.paths import CORPUS_AUDIO, FEATURES, FOLDS, METRICS, MODELS, UTTERANCES
 
@@ -125,7 +125,7 @@ def _fit_voices(
     known = (session >= 0).to_numpy()
     speakers: NDArray[np.str_] = chunks.loc[known, "speaker_id"].to_numpy(str)
     model = VoiceModel(
-        KnownVoices.learn(examples.inputs[known], speakers),
+        EnrolledSpeakers.learn(examples.inputs[known], speakers),
         accepting_threshold(trials["chunk"], accepted),
         accepting_threshold(trials["utterance"], accepted),
         read_recipe(recipe_of(params, features, FEATURES[features]), MODELS / "rejection"),

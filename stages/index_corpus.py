@@ -9,9 +9,9 @@ from speech.corpus.index import describe_corpus, index_corpus
 from speech.corpus.layouts import Location, list_recordings
 from speech.corpus.listing import Listing
 from speech.errors import UserError
-from speech.files import write_json
 from speech.params import Params
-from speech.tables import read_parquet, write_csv, write_parquet
+from speech.storage.files import write_json
+from speech.storage.tables import read_parquet, write_csv, write_parquet
 from stages.console import bar, run_stage
 from stages.paths import (
     AUDIO_FACTS,

@@ -2,13 +2,13 @@
 
 import pandas as pd
 
-from speech.cross_validation import folds_of, label_examples
-from speech.examples import load_examples
-from speech.layer_choice import with_unchosen_layer
+from speech.features.examples import load_examples
 from speech.params import Features, Params
-from speech.results import write_metrics, write_plot
-from speech.tables import read_folds, read_parquet
-from speech.training_speakers import (
+from speech.storage.results import write_metrics, write_plot
+from speech.storage.tables import read_folds, read_parquet
+from speech.training.cross_validation import folds_of, label_examples
+from speech.training.layer_choice import with_unchosen_layer
+from speech.training.learning_curve import (
     last_doubling,
     predict_with_fewer_speakers,
     score_speaker_counts,

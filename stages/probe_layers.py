@@ -5,11 +5,11 @@ from typing import Any, get_args
 import pandas as pd
 
 from speech.folds import ALL_FOLDS
-from speech.layer_choice import layers_in_use
-from speech.layer_probe import Probed, kept_layers, probe_task
 from speech.params import Params, Task
-from speech.results import write_metrics, write_plot
-from speech.tables import read_folds, read_parquet, write_csv
+from speech.storage.results import write_metrics, write_plot
+from speech.storage.tables import read_folds, read_parquet, write_csv
+from speech.training.layer_choice import layers_in_use
+from speech.training.layer_probe import Probed, kept_layers, probe_task
 from stages.console import bar, run_stage
 from stages.paths import FOLDS, LAYERS, METRICS, PLOTS, UTTERANCES, WAV2VEC2
 

@@ -7,18 +7,18 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
-from speech.clusters import (
+from speech.exploration.clusters import (
     NOISE,
     Clustering,
     average_over_utterances,
     find_clusters,
     sample_by_speaker,
 )
-from speech.examples import load_examples
-from speech.layer_choice import with_unchosen_layer
+from speech.features.examples import load_examples
 from speech.params import Params, WithoutPitch
-from speech.results import write_metrics, write_plot
-from speech.tables import read_parquet
+from speech.storage.results import write_metrics, write_plot
+from speech.storage.tables import read_parquet
+from speech.training.layer_choice import with_unchosen_layer
 from stages.console import bar, run_stage
 from stages.paths import FEATURES, METRICS, PLOTS, UTTERANCES
 

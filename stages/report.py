@@ -5,11 +5,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
-from speech.files import write_text
 from speech.params import ModelName, Params
 from speech.report.comparison import comparison
 from speech.report.run import Places, Run
 from speech.report.whole import flattened, report
+from speech.storage.files import write_text
 from stages.console import run_stage
 from stages.paths import CORPUS_AUDIO, METRICS, PARAMS, PLOTS, REJECTED, UTTERANCES
 from stages.revisions import revision_here, run_at

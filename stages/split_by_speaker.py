@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from speech.files import write_json
 from speech.folds import gender_folds, speaker_folds
 from speech.params import Params
-from speech.tables import read_parquet, write_csv
+from speech.storage.files import write_json
+from speech.storage.tables import read_parquet, write_csv
 from stages.console import run_stage
 from stages.paths import FOLDS, METRICS, UTTERANCES
 

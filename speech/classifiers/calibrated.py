@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from speech.classifiers.protocol import Classifier, Labelled
 from speech.classifiers.temperature import at_temperature, fit_temperature
 from speech.errors import UserError
-from speech.examples import Form
+from speech.features.examples import Form
 
 HeldOut = Literal["sessions", "utterances", "nothing"]
 

@@ -17,7 +17,7 @@ from sklearn.svm import SVC
 from speech.classifiers.estimator_file import read_estimator, write_estimator
 from speech.classifiers.protocol import Labelled
 from speech.errors import UserError
-from speech.examples import Form
+from speech.features.examples import Form
 from speech.params import Dummy, Lda, Logistic, Svm
 
 

@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 
 from speech.classifiers.protocol import Labelled
 from speech.errors import UserError
-from speech.examples import Form
+from speech.features.examples import Form
 from speech.params import Cnn, Mlp, Training
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from speech.examples import Form
+from speech.features.examples import Form
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from speech.classifiers.networks import CnnModel, MlpModel
 from speech.classifiers.protocol import Classifier
 from speech.errors import UserError
 from speech.params import ModelName, Params
-from speech.sealed import read_sealed, write_sealed
+from speech.storage.sealed import read_sealed, write_sealed
 
 _CLASSES: dict[str, Any] = {
     "dummy": DummyBaseline,

@@ -9,11 +9,11 @@ from unicodedata import category, normalize
 
 import pandas as pd
 
-from speech.audio import AudioFacts, decoder_digest, digest_of, inspect_audio
+from speech.audio.decode import AudioFacts, decoder_digest, digest_of, inspect_audio
 from speech.corpus.listing import Listing, Misnamed, Recording
 from speech.corpus.subset import choose_subset
 from speech.errors import UserError
-from speech.genders import GENDERS
+from speech.folds import GENDERS
 from speech.parallel import Progress, silent, spread
 from speech.params import CorpusSubset
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from speech.audio import EXTENSIONS
+from speech.audio.decode import EXTENSIONS
 from speech.errors import UserError
-from speech.genders import FEMALE, MALE
+from speech.folds import FEMALE, MALE
 
 _SPELLINGS = {
     **dict.fromkeys(("f", "female", "w", "woman"), FEMALE),

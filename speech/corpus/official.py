@@ -11,15 +11,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from speech.corpus.download import NotThereError, download, sha256_of
 from speech.corpus.librispeech import SPEAKERS_FILE
-from speech.disk import require_space, writing
-from speech.download import NotThereError, download, sha256_of
+from speech.corpus.unpack import unpack
 from speech.errors import UserError
-from speech.files import replacing_folder, write_json
-from speech.links import link_or_copy
 from speech.params import Subset
-from speech.progress import Watch, unwatched
-from speech.unpack import unpack
+from speech.storage.disk import require_space, writing
+from speech.storage.files import replacing_folder, write_json
+from speech.storage.links import link_or_copy
+from speech.storage.progress import Watch, unwatched
 
 RESOURCE = "resources/12"
 """Where OpenSLR and its mirrors keep LibriSpeech."""

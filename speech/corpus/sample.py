@@ -24,10 +24,10 @@ from scipy.signal import firwin2, oaconvolve
 from speech.corpus import espeak
 from speech.corpus.espeak import Reader, Voice
 from speech.errors import UserError
-from speech.files import replacing_folder
-from speech.genders import FEMALE, MALE
+from speech.folds import FEMALE, MALE
 from speech.parallel import Progress, silent, spread
 from speech.params import SAMPLE_RATE, SampleCorpus
+from speech.storage.files import replacing_folder
 
 SUBSET = "sample"
 """Where LibriSpeech has dev-clean: the folder's name and the subset in both tables."""

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from speech.errors import UserError
-from speech.genders import GENDERS
+from speech.folds import GENDERS
 from speech.params import SAMPLE_RATE, CorpusSubset
 
 

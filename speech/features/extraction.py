@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from speech.audio import AudioError, decode_audio, digest_of
+from speech.audio.decode import AudioError, decode_audio, digest_of
 from speech.errors import UserError
 from speech.features.store import (
     Recipe,

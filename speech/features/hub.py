@@ -28,7 +28,6 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import logging
 
-from speech.disk import writing
 from speech.errors import UserError
 from speech.features.checkpoint import (
     CHOICES,
@@ -39,8 +38,9 @@ from speech.features.checkpoint import (
     check_architecture,
     shards_of,
 )
-from speech.files import replacing_folder
-from speech.links import link_or_copy
+from speech.storage.disk import writing
+from speech.storage.files import replacing_folder
+from speech.storage.links import link_or_copy
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from speech.errors import UserError
-from speech.files import replacing
+from speech.storage.files import replacing
 
 Tensors = dict[str, NDArray[Any]]
 

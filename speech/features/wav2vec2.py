@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 from transformers.utils import logging as transformers_logging
 
-from speech.chunks import HALF, chunk_bounds, middle_half
+from speech.audio.chunks import HALF, chunk_bounds, middle_half
 from speech.errors import UserError
 from speech.features.checkpoint import PREPROCESSOR, WEIGHTS, check_encoder_folder
 from speech.params import SAMPLE_RATE, Chunks, SampleEncoder

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import chirp, lfilter, square
 
+from speech.audio.conditions import coloured_noise
 from speech.params import SAMPLE_RATE
-from speech.rejection.conditions import coloured_noise
 
 Signal = NDArray[np.float64]
 

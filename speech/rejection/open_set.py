@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from speech.clusters import average_over_utterances
-from speech.rejection.known_voices import KnownVoices
-from speech.scores import draw_speakers, interval_of, share_with_interval
-from speech.verification import equal_error_rate, error_rates
+from speech.evaluation.scores import draw_speakers, interval_of, share_with_interval
+from speech.evaluation.verification import equal_error_rate, error_rates
+from speech.exploration.clusters import average_over_utterances
+from speech.rejection.enrolled_speakers import EnrolledSpeakers
 
 
 class Errors(NamedTuple):
@@ -46,7 +46,7 @@ def open_set_trials(chunks: pd.DataFrame, vectors: NDArray[np.float32]) -> dict[
     tables: dict[str, list[pd.DataFrame]] = {"chunk": [], "utterance": []}
     group_of = chunks.drop_duplicates("speaker_id").set_index("speaker_id")["group"]
     for known, unknown, enrolled in _parts(chunks):
-        voices = KnownVoices.learn(
+        voices = EnrolledSpeakers.learn(
             vectors[enrolled], chunks.loc[enrolled, "speaker_id"].to_numpy(str)
         )
         for tested, is_known in ((known, True), (unknown, False)):

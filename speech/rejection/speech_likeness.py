@@ -20,7 +20,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from speech.examples import correlations
+from speech.features.examples import correlations
 from speech.params import Mfcc
 
 _MOVING, _TOGETHER, _MODULATED = 13, 8, 6

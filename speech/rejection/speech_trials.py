@@ -1,6 +1,6 @@
 """Fitting what speech is like on some voices, and trying it on others and on what is no speech.
 
-Speech is learnt clean and under all conditions of `speech.rejection.conditions`. Speakers are held
+Speech is learnt clean and under all conditions of `speech.audio.conditions`. Speakers are held
 out by groups: the threshold is set on voices that the model of their group has never heard, and how
 much speech it refuses is counted on voices that had no say in the threshold either.
 """
@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from speech.audio import load_audio
+from speech.audio.conditions import CONDITIONS, MILD, under_condition
+from speech.audio.decode import load_audio
 from speech.errors import UserError
 from speech.features.mfcc import frame_count, mfcc
 from speech.params import SAMPLE_RATE, Chunks, Mfcc
-from speech.rejection.conditions import CONDITIONS, MILD, under_condition
+from speech.rejection.model_file import SpeechModel
 from speech.rejection.nonspeech import make_nonspeech
-from speech.rejection.saved import SpeechModel
 from speech.rejection.speech_likeness import SpeechLikeness, movement_statistics
 
 _UTTERANCE_SECONDS, _SPEAKER_SECONDS = 10.0, 40.0

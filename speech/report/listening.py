@@ -6,7 +6,7 @@ from html import escape
 
 import soundfile
 
-from speech.audio import SAMPLE_RATE, decode_audio
+from speech.audio.decode import SAMPLE_RATE, decode_audio
 from speech.report.page import Html
 from speech.report.run import Run
 

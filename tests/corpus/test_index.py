@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import speech.corpus.index
-from speech.audio import inspect_audio
+from speech.audio.decode import inspect_audio
 from speech.corpus.index import UTTERANCE_COLUMNS, describe_corpus, index_corpus
 from speech.corpus.layouts import Location, list_recordings, locate
 from speech.corpus.listing import Listing, Recording

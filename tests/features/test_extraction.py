@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from speech.audio import digest_of
+from speech.audio.decode import digest_of
 from speech.errors import UserError
 from speech.features.extraction import (
     Extracted,

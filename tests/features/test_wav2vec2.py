@@ -21,7 +21,7 @@ from transformers import (
 )
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2Attention
 
-from speech.chunks import chunk_bounds, middle_half
+from speech.audio.chunks import chunk_bounds, middle_half
 from speech.errors import UserError
 from speech.features.checkpoint import check_encoder_folder
 from speech.features.wav2vec2 import (

@@ -6,8 +6,8 @@ import shutil
 import pandas as pd
 import pytest
 
-from speech.links import point
-from speech.tables import write_parquet
+from speech.storage.links import point
+from speech.storage.tables import write_parquet
 
 
 def contents(project):

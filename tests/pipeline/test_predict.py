@@ -16,18 +16,18 @@ import pandas as pd
 import pytest
 import soundfile
 
-from speech import Voice
-from speech.audio import AudioError, load_audio
+from speech import Recogniser
+from speech.audio.decode import AudioError, load_audio
 from speech.classifiers.registry import load_classifier, read_card
 from speech.errors import UserError
-from speech.examples import load_examples
-from speech.hearing import streaming
-from speech.hearing.answers import FLAGS
-from speech.hearing.embedder import Embedder
-from speech.layer_choice import with_layer
+from speech.features.examples import load_examples
+from speech.inference import streaming
+from speech.inference.answers import FLAGS
+from speech.inference.embedder import Embedder
 from speech.params import load_params
 from speech.predictions import classes_of, utterance_level, with_probabilities
-from speech.sealed import read_sealed, write_sealed
+from speech.storage.sealed import read_sealed, write_sealed
+from speech.training.layer_choice import with_layer
 
 RATE = 16_000
 QUICK = ["--task", "gender", "--gender-model", "mfcc-svm"]
@@ -41,12 +41,12 @@ def models(finished):
 
 @pytest.fixture(scope="session")
 def both(models):
-    return Voice(models, jobs=2)
+    return Recogniser(models, jobs=2)
 
 
 @pytest.fixture(scope="session")
 def quick(models):
-    return Voice(models, tasks=["gender"], gender_model="mfcc-svm", jobs=2)
+    return Recogniser(models, tasks=["gender"], gender_model="mfcc-svm", jobs=2)
 
 
 @pytest.fixture(scope="session")
@@ -93,7 +93,7 @@ SYSTEMS = [
 def test_an_utterance_is_answered_as_the_pipeline_would(
     finished, models, utterances, task, features, model
 ):
-    voice = Voice(models, tasks=[task], **{f"{task}_model": f"{features}-{model}"}, jobs=1)
+    voice = Recogniser(models, tasks=[task], **{f"{task}_model": f"{features}-{model}"}, jobs=1)
     params = load_params(finished.root / "params.yaml")
     classifier, card = load_classifier(models / f"{task}-{features}-{model}")
     if features == "wav2vec2":
@@ -136,10 +136,10 @@ def test_models_on_several_layers_share_one_pass_and_answer_as_each_alone(
 
     monkeypatch.setattr(Embedder, "__call__", counted)
     chosen = {"gender_model": "wav2vec2-svm", "speaker_model": "wav2vec2-cnn"}
-    together = Voice(models, **chosen, jobs=1).predict(talks[0]).summary
+    together = Recogniser(models, **chosen, jobs=1).predict(talks[0]).summary
     assert len(passes) == 1
-    gender = Voice(models, tasks=["gender"], **chosen).predict(talks[0]).summary
-    speaker = Voice(models, tasks=["speaker"], **chosen).predict(talks[0]).summary
+    gender = Recogniser(models, tasks=["gender"], **chosen).predict(talks[0]).summary
+    speaker = Recogniser(models, tasks=["speaker"], **chosen).predict(talks[0]).summary
     assert together.gender_probability == gender.gender_probability
     assert together.nearest == speaker.nearest
     assert together.voice_score == speaker.voice_score
@@ -154,7 +154,7 @@ def test_models_on_several_layers_share_one_pass_and_answer_as_each_alone(
 
 
 def test_the_answer_does_not_depend_on_company_or_order(both, talks):
-    alone = [told(Voice.predict(both, path)) for path in talks[:3]]
+    alone = [told(Recogniser.predict(both, path)) for path in talks[:3]]
     backwards = [told(both.predict(path)) for path in reversed(talks[:3])]
     assert alone == backwards[::-1]
 
@@ -179,7 +179,7 @@ def test_neither_blocks_nor_workers_change_an_answer(models, long_talk, monkeypa
     answers = []
     for jobs, block in product((1, 3), (4_096, 1 << 20)):
         monkeypatch.setattr(streaming, "_BLOCK", block)
-        answers.append(told(Voice(models, jobs=jobs).predict_signal(long_talk, RATE)))
+        answers.append(told(Recogniser(models, jobs=jobs).predict_signal(long_talk, RATE)))
     assert all(answer == answers[0] for answer in answers)
     summary, segments = answers[0]
     assert summary.end == 100.0
@@ -188,8 +188,8 @@ def test_neither_blocks_nor_workers_change_an_answer(models, long_talk, monkeypa
 
 def test_three_lines_are_enough_in_a_notebook(finished, talks):
     lines = f"""
-from speech import Voice
-voice = Voice("models")
+from speech import Recogniser
+voice = Recogniser("models")
 print(voice.predict({str(talks[0])!r}).summary.gender)
 """
     assert finished.must(sys.executable, "-c", lines).out.strip() in ("F", "M")
@@ -295,14 +295,14 @@ def test_what_is_cut_off_is_told_where_it_is(quick, talks):
 
 
 def test_an_unsure_answer_is_told(models, talks):
-    voice = Voice(models, tasks=["gender"], gender_model="mfcc-svm")
+    voice = Recogniser(models, tasks=["gender"], gender_model="mfcc-svm")
     for bound, unsure in ((1.1, True), (0.0, False)):
         voice.rejection = replace(voice.rejection, low_confidence=bound)
         assert ("low confidence" in voice.predict(talks[0]).summary.flags) is unsure
 
 
 def test_an_unknown_voice_is_no_ones(models, talks):
-    voice = Voice(models, tasks=["speaker"], speaker_model="mfcc-svm")
+    voice = Recogniser(models, tasks=["speaker"], speaker_model="mfcc-svm")
     for threshold, known in ((2.0, False), (-2.0, True)):
         one = voice.rejection.voices["mfcc"]._replace(
             chunk_threshold=threshold, utterance_threshold=threshold
@@ -505,18 +505,18 @@ def moved(models, finished, tmp_path):
 
 def test_models_answer_the_same_wherever_they_are(both, moved, talks):
     with pytest.raises(UserError, match=r"needs the wav2vec 2\.0 it was trained with"):
-        Voice(moved)
+        Recogniser(moved)
     expected = [told(both.predict(path)) for path in talks[:2]]
-    named = Voice(moved, encoder=moved.parent / "checkpoint")
+    named = Recogniser(moved, encoder=moved.parent / "checkpoint")
     assert [told(named.predict(path)) for path in talks[:2]] == expected
     (moved.parent / "checkpoint").rename(moved / "encoder")
-    beside = Voice(moved)
+    beside = Recogniser(moved)
     assert [told(beside.predict(path)) for path in talks[:2]] == expected
 
 
 def test_dvc_gets_the_models_as_the_docs_say(finished, quick, tmp_path, talks):
     finished.dvc("get", ".", "models", "-o", str(tmp_path / "models"))
-    got = Voice(tmp_path / "models", tasks=["gender"], gender_model="mfcc-svm")
+    got = Recogniser(tmp_path / "models", tasks=["gender"], gender_model="mfcc-svm")
     assert told(got.predict(talks[0])) == told(quick.predict(talks[0]))
 
 
@@ -524,7 +524,7 @@ def test_another_encoder_than_that_of_training_is_refused(moved):
     config = moved.parent / "checkpoint" / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"layerdrop": 0.123}))
     with pytest.raises(UserError, match=r"is not the wav2vec 2\.0 that speaker-wav2vec2-svm"):
-        Voice(moved, encoder=moved.parent / "checkpoint")
+        Recogniser(moved, encoder=moved.parent / "checkpoint")
 
 
 def test_voices_known_by_another_encoder_are_refused(moved):
@@ -535,8 +535,8 @@ def test_voices_known_by_another_encoder_are_refused(moved):
     content["voices"]["wav2vec2"]["recipe"]["encoder"] = {"config.json": "0" * 64}
     write_sealed(card, version, content)
     with pytest.raises(UserError, match=r"knows voices by another encoder than speaker-wav2vec2-"):
-        Voice(moved)
-    assert Voice(moved, tasks=["gender"]).models
+        Recogniser(moved)
+    assert Recogniser(moved, tasks=["gender"]).models
 
 
 def test_models_hold_nothing_that_could_run(models):
@@ -566,7 +566,7 @@ def test_a_file_that_is_not_as_it_was_written_is_refused_in_one_sentence(moved, 
         place = max(content.rfind(digit) for digit in (b"1", b"7", b"\x00"))
         path.write_bytes(content[:place] + b"2" + content[place + 1 :])
     with pytest.raises(UserError) as error:
-        Voice(moved, tasks=["gender"])
+        Recogniser(moved, tasks=["gender"])
     assert str(moved) in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -575,7 +575,7 @@ def test_models_of_another_version_are_refused(moved):
     path = moved / "gender-mfcc_pitch-svm" / "model.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 1}))
     with pytest.raises(UserError, match="version 1"):
-        Voice(moved, tasks=["gender"])
+        Recogniser(moved, tasks=["gender"])
 
 
 def test_a_closed_pipe_is_no_defect(finished, talks):

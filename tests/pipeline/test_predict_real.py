@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from speech import Voice
+from speech import Recogniser
 
 FEMALE = ["84", "1462", "1673", "1988", "1993", "2035", "2277"]
 MALE = ["174", "251", "652", "1272", "2086", "2428", "2803"]
@@ -38,7 +38,7 @@ def real(dev_clean_20, new_project, tmp_path_factory):
     project.set(corpus=str(corpus), models=["logistic"], model="logistic", **{"parallel.jobs": -1})
     project.set(**{"headline_features.speaker": "mfcc"})
     project.dvc("repro", "evaluate@gender", "evaluate@speaker", "fit_rejection")
-    voice = Voice(project.root / "models")
+    voice = Recogniser(project.root / "models")
     heard = {
         name: {speaker: [voice.predict(path).summary for path in paths] for speaker, paths in kind}
         for name, kind in (("strangers", strangers.items()), ("sessions", sessions.items()))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from speech.rejection.conditions import CONDITIONS, MILD, coloured_noise, under_condition
+from speech.audio.conditions import CONDITIONS, MILD, coloured_noise, under_condition
 from speech.rejection.nonspeech import LEVELS_DB, make_nonspeech
 
 FAMILIES = {"noise", "tones", "music", "silence"}

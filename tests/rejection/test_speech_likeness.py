@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from scipy.signal import lfilter
 
-from speech.audio import load_audio
+from speech.audio.conditions import CONDITIONS, MILD
+from speech.audio.decode import load_audio
 from speech.errors import UserError
 from speech.features.mfcc import mfcc
-from speech.rejection.conditions import CONDITIONS, MILD
 from speech.rejection.speech_likeness import SpeechLikeness, movement_statistics
 from speech.rejection.speech_trials import (
     Heard,

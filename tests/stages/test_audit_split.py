@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from speech.examples import Examples
+from speech.features.examples import Examples
 from speech.folds import gender_folds, speaker_folds
 from stages import audit_split as stage
 from stages.paths import FEATURES, FOLDS, METRICS, PLOTS, UTTERANCES

@@ -10,10 +10,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from speech.errors import UserError
-from speech.headline import read_headline
+from speech.evaluation.headline import read_headline
 from speech.params import FEATURES_OF, HeadlineFeatures, load_params
-from speech.predictions import utterance_level
-from speech.scores import predicted_classes
+from speech.predictions import predicted_classes, utterance_level
 from stages.evaluate import evaluate
 
 ROOT = Path(__file__).parents[2]

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from speech.audio import load_audio
+from speech.audio.decode import load_audio
 from speech.errors import UserError
 from speech.params import SAMPLE_RATE, Subset
 from stages.fetch_corpus import fetch_corpus
@@ -187,7 +187,7 @@ def test_a_kill_while_unpacking_is_made_good_without_a_request(
     here, mirror, settings, shipped_params, make_params, how
 ):
     write_params(here, shipped_params, settings)
-    slowly = "import time, speech.unpack as u; write = u._write; "
+    slowly = "import time, speech.corpus.unpack as u; write = u._write; "
     slowly += "u._write = lambda *all: (time.sleep(0.3), write(*all)); "
     process = start(here, slowly + "from stages.fetch_corpus import *; run_stage(fetch_corpus)")
     wait_for(process, lambda: any((here / "data").glob("librispeech/.dev-clean.*/**/*.flac")))

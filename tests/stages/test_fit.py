@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from speech.errors import UserError
+from speech.features.feature_spec import ENCODER_FILE
 from speech.features.store import Recipe, speaker_file, write_speaker
 from speech.folds import gender_folds
-from speech.recipe import ENCODER_FILE
 from stages.fit import fit
 from stages.paths import FOLDS, LAYERS, MODELS, PREDICTIONS, UTTERANCES, WAV2VEC2
 

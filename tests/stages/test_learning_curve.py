@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from speech.examples import Examples
+from speech.features.examples import Examples
 from stages import learning_curve as stage
 from stages.paths import FOLDS, METRICS, PLOTS, UTTERANCES
 

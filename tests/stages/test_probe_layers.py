@@ -8,7 +8,7 @@ import pytest
 
 from speech.features.store import Recipe, speaker_file, write_speaker
 from speech.folds import gender_folds, speaker_folds
-from speech.layer_choice import with_layer
+from speech.training.layer_choice import with_layer
 from stages.paths import FOLDS, LAYERS, METRICS, PLOTS, UTTERANCES, WAV2VEC2
 from stages.probe_layers import probe_layers
 

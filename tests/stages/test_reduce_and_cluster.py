@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from speech.examples import Examples
+from speech.features.examples import Examples
 from speech.params import load_params
 from stages import reduce_and_cluster as stage
 from stages.paths import METRICS, PLOTS, UTTERANCES

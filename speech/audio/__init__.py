@@ -1,0 +1,1 @@
+"""Audio in: decoding, streams, chunks, acoustic conditions."""

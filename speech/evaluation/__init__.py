@@ -1,0 +1,1 @@
+"""Scores of predictions: intervals, calibration, ROC, label audit, verification."""

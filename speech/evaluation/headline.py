@@ -1,0 +1,83 @@
+"""Which model is the headline of a task, and how good each model is: a file beside the models."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+from speech.errors import UserError
+from speech.params import Features, ModelName, Task
+from speech.storage.sealed import read_sealed, write_sealed
+
+_FORMAT = 2
+_REMEDY = "copy the folder of models anew, or run `dvc repro` to make it"
+
+Score = tuple[float, float, float]
+"""Value and the lower and upper end of its 95 % interval over speakers."""
+
+
+class Headline(NamedTuple):
+    """What `models/<task>-headline.json` says.
+
+    Attributes
+    ----------
+    model, features
+        The headline.
+    corpus, encoder
+        What the models learnt from, and the wav2vec 2.0 they were given: a name, or the last
+        part of a path.
+    scores
+        Of every model that was compared, by ``<features>-<model>``, and there by the score's name:
+        value, lower and upper end.
+    """
+
+    model: ModelName
+    features: Features
+    corpus: str
+    encoder: str
+    scores: Mapping[str, Mapping[str, Score]]
+
+
+def headline_file(models: Path, task: Task) -> Path:
+    """Return where a task's headline is named."""
+    return models / f"{task}-headline.json"
+
+
+def model_folder(models: Path, task: Task, features: Features, model: ModelName) -> Path:
+    """Return where a model lies."""
+    return models / f"{task}-{features}-{model}"
+
+
+def write_headline(models: Path, task: Task, headline: Headline) -> None:
+    """Name a task's headline and tell what is known of the models beside it.
+
+    Parameters
+    ----------
+    models
+        The folder of all models.
+    task
+        Of which task.
+    headline
+        What to write.
+    """
+    folder = model_folder(models, task, headline.features, headline.model)
+    content = {"task": task, "folder": folder.name, **headline._asdict()}
+    write_sealed(headline_file(models, task), _FORMAT, content)
+
+
+def read_headline(models: Path, task: Task) -> Headline:
+    """Read what `write_headline` wrote.
+
+    Raises
+    ------
+    UserError
+        If it is missing, of another version, changed, or names no model of this project.
+    """
+    path = headline_file(models, task)
+    content: dict[str, Any] = read_sealed(path, _FORMAT, _REMEDY)
+    try:
+        headline = Headline(**{name: content[name] for name in Headline._fields})
+    except KeyError as error:
+        raise UserError(f"{path}: has no key {error.args[0]}; {_REMEDY}.") from None
+    if headline.model not in get_args(ModelName) or headline.features not in get_args(Features):
+        raise UserError(f"{path}: names a model that is not known here; {_REMEDY}.")
+    return headline

@@ -1,0 +1,1 @@
+"""Features without models: analysis of MFCC, outliers, clusters."""

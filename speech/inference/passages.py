@@ -1,0 +1,82 @@
+"""A recording cut into passages, each as long as an utterance and treated like one.
+
+Models learn from utterances: an utterance's loudness is taken off by its own mean, and its pitch is
+followed from its start to its end. A recording of any length is heard the same way, passage by
+passage, so that nothing of one passage depends on another, and memory on how long it all is.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speech.audio.stream import Block
+from speech.params import SAMPLE_RATE, Chunks
+
+LONGEST_SECONDS = 40.0
+"""No utterance of LibriSpeech is longer, so each is heard whole, as in training."""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A stretch of a recording.
+
+    Attributes
+    ----------
+    start
+        Of its first sample, in samples at 16 kHz from the recording's start.
+    signal
+        float32, shape (samples,), mono at 16 kHz.
+    clipped
+        Positions in the signal at which the recording was cut off at the end of the scale.
+    """
+
+    start: int
+    signal: NDArray[np.float32]
+    clipped: NDArray[np.int64]
+
+
+def cut_passages(blocks: Iterable[Block], settings: Chunks) -> Iterator[Passage]:
+    """Cut a recording into passages of whole chunks, 40 seconds or one chunk long.
+
+    What is left over at the end and shorter than a chunk belongs to the last passage. How the
+    blocks are cut makes no difference.
+
+    Parameters
+    ----------
+    blocks
+        In order, without gaps.
+    settings
+        Length of a chunk.
+
+    Yields
+    ------
+    Passage
+        In order, without gaps; none for an empty recording.
+    """
+    length = settings.samples * max(1, int(LONGEST_SECONDS * SAMPLE_RATE) // settings.samples)
+    start = 0
+    waiting: list[Block] = []
+    samples = 0
+    for block in blocks:
+        waiting.append(block)
+        samples += len(block.signal)
+        while samples >= length + settings.samples:
+            signal, clipped = _joined(waiting)
+            yield _passage(start, signal[:length], clipped)
+            waiting = [Block(signal[length:], clipped)]
+            start, samples = start + length, samples - length
+    if samples:
+        yield _passage(start, *_joined(waiting))
+
+
+def _joined(blocks: list[Block]) -> Block:
+    signals, clipped = zip(*blocks, strict=True)
+    return Block(np.concatenate(signals), np.concatenate(clipped))
+
+
+def _passage(start: int, signal: NDArray[np.float32], clipped: NDArray[np.float64]) -> Passage:
+    positions = (clipped * SAMPLE_RATE).astype(np.int64) - start
+    inside = (positions >= 0) & (positions < len(signal))
+    return Passage(start, signal, positions[inside])

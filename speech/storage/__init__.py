@@ -1,0 +1,1 @@
+"""Files, tables and sealed folders: whole or absent."""

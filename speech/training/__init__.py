@@ -1,0 +1,1 @@
+"""Cross-validation, tuning, model selection, and what is asked of fits."""

@@ -1,0 +1,96 @@
+"""Confidence against accuracy: the definitions of Guo et al. (2017), on tables of known truth."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from speech.evaluation.calibration import (
+    BINS,
+    calibration_error_by_chance,
+    expected_calibration_error,
+    reliability,
+)
+
+RESAMPLING = {"resamples": 200, "seed": 1000}  # other draws than those of the predictions
+
+
+def predictions(confidence, *, right, speakers=10, rows=200, seed=0):
+    """Make up rows of a given confidence that are right with the given chance."""
+    random = np.random.default_rng(seed)
+    speaker = np.repeat(np.arange(speakers), rows)
+    label = np.array(["F", "M"])[speaker % 2]
+    sure = np.broadcast_to(confidence(random, len(label)), len(label))
+    correct = random.random(len(label)) < right(sure)
+    of_label = np.where(correct, sure, 1 - sure)
+    women = np.where(label == "F", of_label, 1 - of_label)
+    return pd.DataFrame(
+        {"speaker_id": speaker.astype(str), "label": label, "p_F": women, "p_M": 1 - women}
+    )
+
+
+def uniform(random, rows):
+    return random.uniform(0.5, 1, rows)
+
+
+def error(table, task="gender"):
+    return expected_calibration_error(reliability(table, task, **RESAMPLING))
+
+
+def test_a_system_that_is_as_right_as_it_is_sure_has_next_to_no_error():
+    assert error(predictions(uniform, right=lambda sure: sure, rows=2000)) < 0.01
+
+
+def test_the_error_of_one_who_is_always_surer_than_right_is_the_difference():
+    table = predictions(lambda *_: 0.95, right=lambda sure: sure - 0.15, rows=2000)
+    assert error(table) == pytest.approx(0.15, abs=0.01)
+
+
+def test_the_error_is_that_of_a_loop_over_the_bins():
+    table = predictions(uniform, right=lambda sure: sure**2)
+    confidence = table[["p_F", "p_M"]].max(axis=1).to_numpy()
+    correct = (table["p_F"] > table["p_M"]) == (table["label"] == "F")
+    total = 0.0
+    for number in range(BINS):
+        inside = (confidence > number / BINS) & (confidence <= (number + 1) / BINS)
+        if inside.any():
+            total += inside.mean() * abs(correct[inside].mean() - confidence[inside].mean())
+    assert error(table) == pytest.approx(total, abs=1e-12)
+
+
+def test_every_row_is_in_one_bin_with_confidences_of_that_bin():
+    table = predictions(uniform, right=lambda sure: sure)
+    bins = reliability(table, "gender", **RESAMPLING)
+    assert bins["rows"].sum() == len(table)
+    assert ((bins["bin"] - 1) / BINS <= bins["confidence"]).all()
+    assert (bins["confidence"] <= bins["bin"] / BINS).all()
+    assert (bins["low"] <= bins["value"]).all()
+    assert (bins["value"] <= bins["high"]).all()
+
+
+@pytest.mark.parametrize("certain", [0.5, 1.0])
+def test_both_ends_of_the_scale_have_a_bin(certain):
+    bins = reliability(predictions(lambda *_: certain, right=lambda s: s), "gender", **RESAMPLING)
+    assert bins["bin"].tolist() == [np.ceil(certain * BINS)]
+    assert bins["rows"].tolist() == [2000]
+
+
+def test_a_last_bit_moves_nothing_to_another_bin():
+    edge = 12 / BINS
+    sure = np.resize([edge, np.nextafter(edge, 1), np.nextafter(edge, 0)], 2000)
+    table = predictions(lambda *_: sure, right=lambda s: s)
+    assert len(reliability(table, "gender", **RESAMPLING)) == 1
+
+
+def test_a_calibrated_system_has_the_error_that_chance_gives_it():
+    tables = [predictions(uniform, right=lambda sure: sure, rows=20, seed=s) for s in range(40)]
+    by_chance = calibration_error_by_chance(tables[0], **RESAMPLING)
+    assert by_chance == pytest.approx(np.mean([error(table) for table in tables]), rel=0.1)
+    assert by_chance > 0.05
+
+
+def test_chance_gives_less_error_to_more_predictions_and_none_to_certain_ones():
+    few, many = (predictions(uniform, right=lambda sure: sure, rows=rows) for rows in (20, 2000))
+    of_few, of_many = (calibration_error_by_chance(table, **RESAMPLING) for table in (few, many))
+    assert of_many == pytest.approx(of_few / 10, rel=0.15)
+    certain = predictions(lambda *_: 1.0, right=lambda sure: sure)
+    assert calibration_error_by_chance(certain, **RESAMPLING) == 0

@@ -1,0 +1,268 @@
+"""Statistics of the MFCC against hand computation, SciPy and scikit-learn on all frames at once."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import RobustScaler, StandardScaler
+
+from speech.exploration.mfcc_analysis import (
+    MOMENTS,
+    FrameCounts,
+    coefficient_names,
+    cohens_d,
+    compare_normalisations,
+    densities,
+    distributions,
+    frame_moments,
+    gender_differences,
+    holm,
+    scaling,
+    summarise,
+)
+from speech.features.normalise import normalise
+from speech.params import load_params
+
+PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
+LOGISTIC = PARAMS.logistic.model_copy(update={"C": 0.1})
+"""Not as it is tuned for real speech: what is made up here is to be learnt quickly."""
+COEFFICIENTS = 4
+NAMES = coefficient_names(COEFFICIENTS, energy=True)
+
+
+def corpus(
+    speakers=12, chapters=2, utterances=8, shift=6.0, unlabelled=()
+) -> tuple[pd.DataFrame, dict[str, dict[str, np.ndarray]]]:
+    """Make up frames: every other speaker is a woman, told by the second coefficient alone.
+
+    A column of deltas follows the static coefficients.
+    """
+    random = np.random.default_rng(0)
+    rows, frames = [], {}
+    for number in range(speakers):
+        speaker, woman = f"{number:02d}", number % 2 == 0
+        voice = random.normal(0, 1, COEFFICIENTS) + woman * shift * np.eye(COEFFICIENTS)[1]
+        frames[speaker] = {}
+        for chapter in range(chapters):
+            for item in range(utterances):
+                name = f"{speaker}-{chapter}-{item:04d}"
+                length = random.integers(60, 120)
+                static = random.normal(voice, [2, 3, 4, 5], (length, COEFFICIENTS))
+                delta = random.normal(0, 1, (length, 1))
+                frames[speaker][name] = np.hstack([static, delta]).astype(np.float32)
+                gender = None if speaker in unlabelled else "F" if woman else "M"
+                fold = None if speaker in unlabelled else number // 2 % 3
+                rows.append((name, speaker, str(chapter), gender, length / 100, fold))
+    columns = ["utterance_id", "speaker_id", "chapter_id", "gender", "seconds", "fold"]
+    return pd.DataFrame(rows, columns=columns), frames
+
+
+def summary_of(table, frames):
+    return summarise(table, frames.__getitem__, COEFFICIENTS)
+
+
+@pytest.fixture(scope="module")
+def made_up():
+    return corpus()
+
+
+@pytest.fixture(scope="module")
+def summary(made_up):
+    return summary_of(*made_up)
+
+
+def static_frames(frames, speakers):
+    parts = [part for speaker in speakers for part in frames[speaker].values()]
+    return np.concatenate(parts)[:, :COEFFICIENTS].astype(np.float64)
+
+
+def test_moments_are_those_of_scipy():
+    frames = np.random.default_rng(1).gamma(2, 3, (500, COEFFICIENTS)).astype(np.float32)
+    wide = frames.astype(np.float64)
+    expected = [wide.mean(0), wide.std(0), stats.skew(wide), stats.kurtosis(wide)]
+    np.testing.assert_allclose(frame_moments(frames), expected, rtol=1e-9)
+
+
+def test_a_constant_coefficient_has_no_shape():
+    frames = np.full((50, 1), -36.0437, np.float32)
+    np.testing.assert_allclose(frame_moments(frames)[1:, 0], 0, atol=1e-9)
+
+
+def test_counted_frames_have_the_quantiles_moments_and_scales_of_the_frames_themselves(made_up):
+    _, frames = made_up
+    everything = static_frames(frames, frames)
+    counts = FrameCounts.of(everything)
+    quantiles = [0.05, 0.25, 0.5, 0.75, 0.95]
+    expected = np.quantile(everything, quantiles, axis=0)
+    np.testing.assert_allclose(counts.quantiles(quantiles), expected, atol=1 / 32)
+    np.testing.assert_allclose(counts.moments(), frame_moments(everything), atol=2e-3)
+    standard, robust = StandardScaler().fit(everything), RobustScaler().fit(everything)
+    centre, unit = scaling(counts, "standard")
+    np.testing.assert_allclose(centre, standard.mean_, atol=2e-3)
+    np.testing.assert_allclose(unit, standard.scale_, atol=2e-3)
+    centre, unit = scaling(counts, "robust")
+    np.testing.assert_allclose(centre, robust.center_, atol=1 / 32)
+    np.testing.assert_allclose(unit, robust.scale_, atol=1 / 16)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.floats(-600, 600, width=32), min_size=2, max_size=40), st.integers(1, 39))
+def test_counts_of_parts_add_up_to_the_counts_of_the_whole(values, cut):
+    frames = np.array(values)[:, np.newaxis]
+    cut = min(cut, len(frames) - 1)
+    both = FrameCounts.of(frames[:cut]) + FrameCounts.of(frames[cut:])
+    whole = FrameCounts.of(frames)
+    assert both.first == whole.first
+    assert both.total == len(values)
+    np.testing.assert_array_equal(both.counts, whole.counts)
+
+
+def test_distributions_describe_the_frames_of_each_gender(made_up, summary):
+    _, frames = made_up
+    women = static_frames(frames, [speaker for speaker in frames if int(speaker) % 2 == 0])
+    table = distributions(summary.by_gender, NAMES)
+    assert list(table["coefficient"].unique()) == ["c00 energy", "c01", "c02", "c03"]
+    row = table[(table["coefficient"] == "c01") & (table["gender"] == "F")].iloc[0]
+    assert row["frames"] == len(women)
+    assert row["mean"] == pytest.approx(women[:, 1].mean(), abs=1e-2)
+    assert row["q95"] == pytest.approx(np.quantile(women[:, 1], 0.95), abs=1 / 32)
+
+
+def test_densities_enclose_an_area_of_one(summary):
+    for _, curve in densities(summary.by_gender, NAMES).groupby(["coefficient", "gender"]):
+        step = curve["value"].diff().iloc[1]
+        assert curve["density"].sum() * step == pytest.approx(1, abs=0.02)
+
+
+def test_cohens_d_by_hand():
+    # Means 3 and 1, variances 1 and 4 with 2 and 1 degrees of freedom: pooled (2 + 8) / 3.
+    women, men = np.array([2.0, 3.0, 4.0]), np.array([1 - np.sqrt(4), 1 + np.sqrt(4)])
+    assert cohens_d(women, men) == pytest.approx(2 / np.sqrt((2 * 1 + 1 * 8) / 3))
+
+
+def test_holm_by_hand():
+    corrected = holm(np.array([0.01, 0.04, 0.03, 0.005]))
+    np.testing.assert_allclose(corrected, [0.03, 0.06, 0.06, 0.02])
+    np.testing.assert_allclose(holm(np.array([0.6, 0.7])), [1, 1])
+
+
+def test_gender_shows_in_the_planted_coefficient_alone(summary):
+    table = gender_differences(summary, NAMES, resamples=300, seed=0).set_index("coefficient")
+    assert list(table.index[table["p_corrected"] < 0.05]) == ["c01"]
+    planted = table.loc["c01"]
+    assert 3 < planted["low"] < planted["value"] < planted["high"]
+    assert planted["rank_biserial"] == 1
+
+
+def test_p_and_correlations_are_those_of_scipy_on_speaker_means(made_up, summary):
+    table = gender_differences(summary, NAMES, resamples=100, seed=0)
+    means = pd.DataFrame(summary.moments[:, 0]).groupby(summary.utterances["speaker_id"]).mean()
+    woman = np.array([int(speaker) % 2 == 0 for speaker in means.index])
+    for k in range(COEFFICIENTS):
+        test = stats.mannwhitneyu(means[k][woman], means[k][~woman], method="exact")
+        assert table["p"][k] == pytest.approx(test.pvalue)
+        assert table["r"][k] == pytest.approx(stats.pearsonr(woman, means[k]).statistic)
+
+
+def test_more_utterances_of_the_same_speakers_are_no_more_evidence(made_up):
+    table, frames = made_up
+    short = table.groupby(["speaker_id", "chapter_id"]).head(4)
+    few = gender_differences(summary_of(short, frames), NAMES, resamples=300, seed=0)
+    many = gender_differences(summary_of(table, frames), NAMES, resamples=300, seed=0)
+    ratio = (many["high"] - many["low"]) / (few["high"] - few["low"])
+    assert ratio.between(0.7, 1.3).all()
+
+
+def test_unlabelled_speakers_take_no_part_in_gender(made_up):
+    table, frames = corpus(unlabelled=("00", "01"))
+    without = table[~table["speaker_id"].isin(["00", "01"])]
+    both = [summary_of(part, frames) for part in (table, without)]
+    pd.testing.assert_frame_equal(
+        *(gender_differences(part, NAMES, resamples=100, seed=0) for part in both)
+    )
+    pd.testing.assert_frame_equal(
+        *(compare_normalisations(part, LOGISTIC, resamples=100, seed=0) for part in both)
+    )
+
+
+def test_three_speakers_of_a_gender_give_finite_values_or_no_interval():
+    summary = summary_of(*corpus(speakers=6))
+    table = gender_differences(summary, NAMES, resamples=200, seed=0)
+    assert np.isfinite(table[["value", "r", "rank_biserial", "p"]]).all(axis=None)
+    assert not np.isinf(table[["low", "high"]]).any(axis=None)
+
+
+@pytest.mark.parametrize("how", ["none", "utterance_mean", "utterance", "standard", "robust"])
+def test_normalising_moments_equals_normalising_frames_by_training_speakers_alone(how):
+    # Hard enough for errors, and one fold louder, so that a scale fitted on all would differ.
+    table, frames = corpus(shift=1.2)
+    loud = table.loc[table["fold"] == 2, "speaker_id"].unique()
+    frames |= {
+        speaker: {name: 6 * part for name, part in frames[speaker].items()} for speaker in loud
+    }
+    correct = []
+    for tested in range(3):
+        training = table.loc[table["fold"] != tested, "speaker_id"].unique()
+        own = static_frames(frames, training)
+        scaler = {"standard": StandardScaler(), "robust": RobustScaler()}.get(how)
+        if scaler is not None:
+            scaler.fit(own)
+
+        def inputs(name, scaler=scaler):
+            static = frames[name[:2]][name][:, :COEFFICIENTS].astype(np.float64)
+            scaled = scaler.transform(static) if scaler else normalise(static, how)
+            return frame_moments(scaled).ravel()
+
+        everything = np.stack([inputs(name) for name in table["utterance_id"]])
+        women, test = table["gender"].eq("F").to_numpy(), (table["fold"] == tested).to_numpy()
+        model = LogisticRegression(C=LOGISTIC.C, max_iter=LOGISTIC.max_iter)
+        predicted = model.fit(everything[~test], women[~test]).predict(everything[test])
+        correct.extend(predicted == women[test])
+    summary = summary_of(table, frames)
+    compared = compare_normalisations(summary, LOGISTIC, resamples=100, seed=0)
+    row = compared[(compared["normalisation"] == how) & ~compared["standardised"]].iloc[0]
+    # Scales are fitted on counts, so an utterance at the border may fall on the other side.
+    assert row["accuracy"] == pytest.approx(np.mean(correct), abs=2.5 / len(table))
+
+
+def test_perfect_accuracy_stays_perfect_however_unequal_the_speakers_drawn():
+    table, frames = corpus(shift=40)
+    uneven = table[(table["speaker_id"] < "06") | (table["chapter_id"] == "0")]
+    summary = summary_of(uneven, frames)
+    compared = compare_normalisations(summary, LOGISTIC, resamples=100, seed=0)
+    raw = compared[(compared["normalisation"] == "none") & ~compared["standardised"]]
+    assert (raw[["accuracy", "low", "high"]] == 1).all(axis=None)
+
+
+def test_global_scales_change_nothing_once_inputs_are_standardised(summary):
+    compared = compare_normalisations(summary, LOGISTIC, resamples=100, seed=0)
+    standardised = compared[compared["standardised"]].set_index("normalisation")
+    globally = standardised.loc[["standard", "robust"]]
+    assert (globally["accuracy"] == standardised["accuracy"]["none"]).all()
+    assert (globally[["difference", "difference_low", "difference_high"]] == 0).all(axis=None)
+
+
+def test_what_is_in_the_mean_is_lost_by_normalising_each_utterance(summary):
+    compared = compare_normalisations(summary, LOGISTIC, resamples=100, seed=0)
+    accuracy = compared[compared["standardised"]].set_index("normalisation")["accuracy"]
+    assert accuracy["none"] > 0.95
+    assert accuracy["utterance_mean"] < 0.7
+    assert accuracy["utterance"] < 0.7
+
+
+def test_the_order_of_the_rows_does_not_matter(made_up, summary):
+    table, frames = made_up
+    shuffled = summary_of(table.sample(frac=1, random_state=3), frames)
+    pd.testing.assert_frame_equal(shuffled.utterances, summary.utterances)
+    np.testing.assert_array_equal(shuffled.moments, summary.moments)
+    assert shuffled.moments.shape == (len(table), len(MOMENTS), COEFFICIENTS)
+
+
+def test_names_say_which_coefficient_is_energy():
+    assert coefficient_names(2, energy=True) == ["c00 energy", "c01"]
+    assert coefficient_names(2, energy=False) == ["c00", "c01"]

@@ -1,0 +1,84 @@
+"""Which recordings are meant by files, folders, patterns and standard input."""
+
+from pathlib import Path
+
+import pytest
+
+from speech.inference.recordings import find_recordings
+
+ODD = [
+    "two words.wav",
+    "it's “quoted”.flac",
+    'a "b".ogg',
+    "Zoë 日本語.mp3",
+    "list[1].wav",
+    "-x.wav",
+]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    for name in [*ODD, "a/b/deep.WAV", "a/notes.txt", "a/film.m4a", "a/.hidden.wav", ".old/x.wav"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def names(*arguments):
+    return [one.name for one in find_recordings(arguments)]
+
+
+def problems(*arguments):
+    return {one.name: one.problem for one in find_recordings(arguments) if one.problem}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_file_is_found_whatever_its_name(folder, name):
+    (found,) = find_recordings([name])
+    assert found.path == Path(name)
+    assert found.name == name
+
+
+def test_a_folder_is_searched_with_its_folders(folder):
+    assert names("a") == ["a/b/deep.WAV", "a/film.m4a"]
+
+
+def test_what_begins_with_a_dot_is_passed_over_in_a_folder_but_may_be_named(folder):
+    assert not any(".hidden" in name or ".old" in name for name in names("."))
+    assert names("a/.hidden.wav") == ["a/.hidden.wav"]
+
+
+def test_a_recording_that_cannot_be_decoded_is_not_passed_over(folder):
+    assert "a/film.m4a" in names(".")
+
+
+def test_a_pattern_is_expanded_where_the_shell_did_not(folder):
+    assert names("*.flac") == ["it's “quoted”.flac"]
+    assert names("**/*.WAV") == ["a/b/deep.WAV"]
+
+
+def test_a_file_that_looks_like_a_pattern_is_that_file(folder):
+    (folder / "list1.wav").write_bytes(b"")
+    assert names("list[1].wav") == ["list[1].wav"]
+
+
+def test_each_recording_is_meant_once_in_the_order_named(folder):
+    assert names("two words.wav", "-", "./two words.wav", "*words.wav", "-") == [
+        "two words.wav",
+        "-",
+    ]
+
+
+def test_what_leads_to_nothing_is_a_problem_of_its_own(folder):
+    assert problems("empty", "gone.wav", "*.opus", "two words.wav") == {
+        "empty": "a folder without recordings",
+        "gone.wav": "no such file",
+        "*.opus": "no file matches",
+    }
+
+
+def test_a_name_that_no_file_can_have_is_a_problem_and_no_defect(folder):
+    long = "a" * 300
+    assert problems(long, "two words.wav") == {long: "unreadable (File name too long)"}

@@ -1,0 +1,57 @@
+"""Sealed JSON files: what was written is read, anything else is refused."""
+
+import json
+
+import pytest
+
+from speech.errors import UserError
+from speech.storage.sealed import read_sealed, write_sealed
+
+CONTENT = {"name": "Zoë", "share": 0.1, "list": [1, 2], "nested": {"b": None, "a": True}}
+
+
+@pytest.fixture
+def file(tmp_path):
+    write_sealed(tmp_path / "card.json", 3, CONTENT)
+    return tmp_path / "card.json"
+
+
+def test_what_was_written_is_read(file):
+    assert read_sealed(file, 3, "copy it anew") == CONTENT
+
+
+def test_two_writings_are_the_same_bytes(file, tmp_path):
+    write_sealed(tmp_path / "again.json", 3, CONTENT)
+    assert (tmp_path / "again.json").read_bytes() == file.read_bytes()
+
+
+def test_how_it_is_laid_out_does_not_matter(file):
+    file.write_text(json.dumps(json.loads(file.read_text("utf-8"))), "utf-8")
+    assert read_sealed(file, 3, "copy it anew") == CONTENT
+
+
+def edit(file, **changes):
+    file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | changes), "utf-8")
+
+
+DAMAGES = {
+    "a value was changed": (lambda file: edit(file, share=0.2), "was changed"),
+    "a key was added": (lambda file: edit(file, more=1), "was changed"),
+    "the seal was changed": (lambda file: edit(file, seal="0"), "was changed"),
+    "of another version": (lambda file: edit(file, format=2), "version 2 .* version 3"),
+    "cut short": (lambda file: file.write_bytes(file.read_bytes()[:-9]), "damaged"),
+    "binary": (lambda file: file.write_bytes(b"\xff\x00"), "damaged"),
+    "a list": (lambda file: file.write_text("[]"), "damaged"),
+    "nested too deep": (lambda file: file.write_text("[" * 100_000), "damaged"),
+    "not there": (lambda file: file.unlink(), "no such file"),
+}
+
+
+@pytest.mark.parametrize(("damage", "said"), DAMAGES.values(), ids=DAMAGES)
+def test_anything_else_is_refused_in_one_sentence_with_the_remedy(file, damage, said):
+    damage(file)
+    with pytest.raises(UserError, match=said) as error:
+        read_sealed(file, 3, "copy it anew")
+    assert str(error.value).startswith(str(file))
+    assert str(error.value).endswith("copy it anew.")
+    assert "\n" not in str(error.value)

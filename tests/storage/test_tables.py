@@ -1,0 +1,101 @@
+"""Tables keep their values, give the same bytes again, and say how to be made when they cannot."""
+
+import pandas as pd
+import pytest
+
+from speech.errors import UserError
+from speech.storage.tables import read_folds, read_parquet, write_csv, write_parquet
+
+TABLE = pd.DataFrame(
+    {
+        "utterance_id": ["84-7-0000", "007-1-0001"],
+        "gender": ["F", None],
+        "seconds": [2.5, 1 / 3],
+        "samples": [40_000, 5_333],
+    }
+)
+
+
+def test_parquet_keeps_values_types_and_what_is_missing(tmp_path):
+    write_parquet(tmp_path / "data" / "table.parquet", TABLE)
+    pd.testing.assert_frame_equal(read_parquet(tmp_path / "data" / "table.parquet"), TABLE)
+
+
+@pytest.mark.parametrize("write", [write_parquet, write_csv])
+def test_the_same_table_gives_the_same_bytes_whatever_its_index(tmp_path, write):
+    write(tmp_path / "first", TABLE)
+    write(tmp_path / "again", TABLE.set_index(pd.Index([7, 9])))
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "again").read_bytes()
+
+
+@pytest.mark.parametrize("write", [write_parquet, write_csv])
+def test_a_table_that_cannot_be_written_leaves_the_old_one_and_nothing_else(
+    tmp_path, monkeypatch, write
+):
+    path = tmp_path / "table"
+    write(path, TABLE)
+    before = path.read_bytes()
+
+    def fail(table, target, **options):
+        target.write_text("half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", fail)
+    monkeypatch.setattr(pd.DataFrame, "to_csv", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write(path, TABLE)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_csv_has_unix_line_ends_and_no_index(tmp_path):
+    write_csv(tmp_path / "table.csv", TABLE)
+    lines = (tmp_path / "table.csv").read_bytes().split(b"\n")
+    assert lines[0] == b"utterance_id,gender,seconds,samples"
+    assert lines[2].startswith(b"007-1-0001,,0.3333333333333333,")
+    assert lines[3:] == [b""]
+
+
+def test_folds_are_read_as_they_were_written_with_ids_as_text(tmp_path):
+    folds = pd.DataFrame({"utterance_id": ["007", "0010"], "fold": [0, 3]})
+    write_csv(tmp_path / "folds.csv", folds)
+    pd.testing.assert_frame_equal(read_folds(tmp_path / "folds.csv"), folds)
+
+
+@pytest.mark.parametrize("read", [read_parquet, read_folds])
+def test_a_missing_table_is_named_with_the_command_that_makes_it(tmp_path, read):
+    with pytest.raises(UserError, match=r"table: no such file; run `dvc repro` to make it\."):
+        read(tmp_path / "table")
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"no parquet at all", b"PAR1" * 10])
+def test_a_damaged_parquet_is_named(tmp_path, content):
+    (tmp_path / "table.parquet").write_bytes(content)
+    with pytest.raises(UserError, match=r"table\.parquet: damaged; delete it and run `dvc repro`"):
+        read_parquet(tmp_path / "table.parquet")
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_a_truncated_parquet_is_named(tmp_path, share):
+    path = tmp_path / "table.parquet"
+    write_parquet(path, TABLE)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(UserError, match="damaged"):
+        read_parquet(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "utterance_id\n84-7-0000\n",
+        "fold\n1\n",
+        "utterance_id,fold\n84-7-0000,\n",
+        "utterance_id,fold\n84-7-0000,first\n",
+    ],
+)
+def test_a_damaged_fold_table_is_named(tmp_path, text):
+    (tmp_path / "gender.csv").write_text(text)
+    with pytest.raises(UserError, match=r"gender\.csv: damaged; delete it and run `dvc repro`"):
+        read_folds(tmp_path / "gender.csv")

@@ -1,0 +1,117 @@
+"""The best model is picked by other folds than the one it is scored on."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from speech.folds import ALL_FOLDS
+from speech.training.model_selection import pick_models, picked_model, predictions_as_picked
+
+FOLDS, SPEAKERS, ROWS = 3, 12, 5
+NAMES = ["logistic", "svm", "mlp"]
+
+
+def table(random, skill):
+    """Make up predictions of speakers dealt to folds, some of them right."""
+    speaker = np.repeat(np.arange(SPEAKERS), ROWS)
+    label = np.array(["F", "M"])[speaker % 2]
+    evidence = random.normal(skill, 1, len(speaker)) * np.where(label == "F", 1, -1)
+    women = 1 / (1 + np.exp(-evidence))
+    return pd.DataFrame(
+        {
+            "utterance_id": np.arange(len(speaker)),
+            "speaker_id": speaker.astype(str),
+            "fold": speaker // 2 % FOLDS,
+            "label": label,
+            "p_F": women,
+            "p_M": 1 - women,
+        }
+    )
+
+
+def made_up(seed=0, skills=(0.2, 0.2, 0.2)):
+    random = np.random.default_rng(seed)
+    return {name: table(random, skill) for name, skill in zip(NAMES, skills, strict=True)}
+
+
+def picked(predictions):
+    picks = pick_models(predictions)
+    return {fold: picked_model(picks, fold) for fold in [*range(FOLDS), ALL_FOLDS]}
+
+
+@given(st.integers(0, 10_000), st.integers(0, FOLDS - 1), st.randoms(use_true_random=False))
+def test_nothing_in_a_fold_changes_what_is_picked_for_it(seed, fold, luck):
+    predictions = made_up(seed)
+    before = pick_models(predictions)
+    exchanged = luck.random() < 0.5
+    for changed in predictions.values():
+        own = changed["fold"] == fold
+        women = np.array([luck.random() for _ in range(own.sum())])
+        changed.loc[own, "p_F"], changed.loc[own, "p_M"] = women, 1 - women
+        if exchanged:
+            changed.loc[own, "label"] = changed.loc[own, "label"].map({"F": "M", "M": "F"})
+    after = pick_models(predictions)
+    for picks in (before, after):
+        assert picks.loc[picks["fold"] == fold, "picked"].sum() == 1
+    pd.testing.assert_frame_equal(before[before["fold"] == fold], after[after["fold"] == fold])
+
+
+def test_the_best_on_all_other_folds_is_picked_and_not_the_best_on_the_fold():
+    predictions = made_up(skills=(2, 0, 0))
+    # On fold 0 the first is always sure and wrong, so only the picks that fold votes on change.
+    worst = predictions["logistic"]
+    own = worst["fold"] == 0
+    wrong = (worst.loc[own, "label"] == "M").astype(float)
+    worst.loc[own, "p_F"], worst.loc[own, "p_M"] = wrong, 1 - wrong
+    picks = picked(predictions)
+    assert picks[0] == "logistic"
+    assert "logistic" not in {picks[1], picks[2], picks[ALL_FOLDS]}
+
+
+def test_scores_are_log_loss_and_accuracy_on_the_other_folds():
+    predictions = made_up()
+    picks = pick_models(predictions).set_index(["fold", "model"])
+    others = predictions["svm"][predictions["svm"]["fold"] != 1]
+    of_truth = others["p_F"].where(others["label"] == "F", others["p_M"])
+    assert picks.loc[(1, "svm"), "log_loss"] == pytest.approx(-np.log(of_truth).mean())
+    assert picks.loc[(1, "svm"), "accuracy"] == pytest.approx((of_truth > 0.5).mean())
+    assert picks.loc[(ALL_FOLDS, "svm"), "accuracy"] == pytest.approx(
+        (predictions["svm"]["p_F"] > 0.5).eq(predictions["svm"]["label"] == "F").mean()
+    )
+
+
+def test_of_equal_models_the_first_is_picked():
+    same = made_up()["svm"]
+    assert set(picked({"mlp": same, "svm": same.copy()}).values()) == {"mlp"}
+
+
+def test_of_equal_log_losses_the_more_accurate_is_picked():
+    first, second = made_up()["svm"], made_up()["svm"]
+    # One mistake, or none, at the same loss: ln 0.9 + ln 0.4 = ln 0.6 + ln 0.6.
+    for predictions, of_truth in ((first, [0.9, 0.4]), (second, [0.6, 0.6])):
+        truth = np.resize(of_truth, len(predictions))
+        women = np.where(predictions["label"] == "F", truth, 1 - truth)
+        predictions["p_F"], predictions["p_M"] = women, 1 - women
+    losses = pick_models({"mlp": first, "svm": second}).set_index(["fold", "model"])["log_loss"]
+    assert losses[ALL_FOLDS, "mlp"] == pytest.approx(losses[ALL_FOLDS, "svm"])
+    assert picked({"mlp": first, "svm": second})[ALL_FOLDS] == "svm"
+
+
+def test_each_fold_is_predicted_by_its_pick_in_the_order_of_the_rows():
+    predictions = made_up()
+    picks = pick_models(predictions)
+    assembled = predictions_as_picked(predictions, picks)
+    assert assembled["utterance_id"].tolist() == predictions["svm"]["utterance_id"].tolist()
+    for fold in range(FOLDS):
+        own = assembled[assembled["fold"] == fold]
+        model = predictions[picked_model(picks, fold)]
+        pd.testing.assert_frame_equal(own, model[model["fold"] == fold])
+    assert len({picked_model(picks, fold) for fold in range(FOLDS)}) > 1
+
+
+def test_of_one_model_nothing_is_changed():
+    predictions = {"svm": made_up()["svm"]}
+    assembled = predictions_as_picked(predictions, pick_models(predictions))
+    pd.testing.assert_frame_equal(assembled, predictions["svm"])
