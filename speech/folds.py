@@ -1,4 +1,4 @@
-"""The two contracts of cross-validation: unheard voices for gender, unheard sessions for speaker.
+"""The two contracts of cross-validation: speakers disjoint for gender, sessions for speaker.
 
 The contracts are code here, at the one place where folds are made: whatever table comes in,
 either they hold or a `UserError` says how many speakers or chapters are missing.
@@ -10,16 +10,15 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedKFold
 
 from speech.errors import UserError
-from speech.params import Task
 
 FEMALE, MALE = "F", "M"
 
 GENDERS = {FEMALE: "female", MALE: "male"}
 """In the order in which they are counted, compared and drawn."""
 
+Task = Literal["gender", "speaker"]
 Unit = Literal["chunk", "utterance", "chapter", "speaker"]
 
 _KNOWN_BY: dict[Unit, list[str]] = {
@@ -30,7 +29,7 @@ _KNOWN_BY: dict[Unit, list[str]] = {
 }
 
 ALL_FOLDS = "all"
-"""In the place of a fold: what all of them choose, for what learns from all data."""
+"""In the place of a fold: what is chosen by all data, for what is fitted on all data."""
 
 _WHOLE: dict[Task, list[Unit]] = {
     "gender": ["speaker"],
@@ -74,6 +73,8 @@ def gender_folds(utterances: pd.DataFrame, folds: int, seed: int) -> pd.DataFram
         .sort_values("speaker_id", ignore_index=True)
     )
     _check_genders(speakers, folds)
+    from sklearn.model_selection import StratifiedKFold
+
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     fold_of: dict[str, int] = {}
     for fold, (_, tested) in enumerate(splitter.split(speakers, speakers["gender"])):
@@ -82,7 +83,7 @@ def gender_folds(utterances: pd.DataFrame, folds: int, seed: int) -> pd.DataFram
 
 
 def speaker_folds(utterances: pd.DataFrame, folds: int) -> pd.DataFrame:
-    """Assign each speaker's chapters to folds, so that a tested session was never heard.
+    """Assign each speaker's chapters to folds, so that no session is in training and test.
 
     Chapters of one speaker go to different folds as long as there are folds left, the longest
     first, each to the fold with the least speech so far. So no chapter straddles folds, and every
@@ -120,7 +121,7 @@ def speaker_folds(utterances: pd.DataFrame, folds: int) -> pd.DataFrame:
 
 
 def single_chapter_speakers(utterances: pd.DataFrame) -> list[str]:
-    """Name the speakers who cannot be tested on an unheard session, because they have one only."""
+    """Name the speakers with one session only, who cannot be tested on another one."""
     chapters = utterances.groupby("speaker_id")["chapter_id"].nunique()
     return sorted(chapters.index[chapters < 2])
 
@@ -224,8 +225,8 @@ def deal_units(
 def inner_folds(task: Task, training: pd.DataFrame, folds: int, seed: int) -> NDArray[np.int64]:
     """Deal the chunks of a training part to inner folds, on which a choice is made.
 
-    For gender whole speakers are dealt; for speaker whole chapters. Who has a single one can but
-    be learnt from. Where nobody has two chapters, whole utterances are dealt.
+    For gender whole speakers are dealt; for speaker whole chapters. The only unit of a label
+    is in all training parts. Where nobody has two chapters, whole utterances are dealt.
 
     Parameters
     ----------
@@ -239,7 +240,7 @@ def inner_folds(task: Task, training: pd.DataFrame, folds: int, seed: int) -> ND
     Returns
     -------
     ndarray of shape (chunks,)
-        The inner fold of each; -1 for the only unit of a label, which can but be learnt from.
+        The inner fold of each; -1 for the only unit of a label, which is in training only.
     """
     labels = training["label"].to_numpy(dtype=str)
     for unit in _WHOLE[task]:

@@ -1,11 +1,15 @@
-"""params.yaml as typed, checked values: every key, every bound, in one place."""
+"""params.yaml as typed, checked values: every key, every bound, in one place.
 
+The blocks of the classifiers are made of the keyword arguments of their classes.
+"""
+
+import inspect
 import json
 import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args, get_type_hints
 
 import yaml
 from pydantic import (
@@ -14,15 +18,24 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    create_model,
     model_validator,
 )
 
+from speech.audio import SAMPLE_RATE
+from speech.audio.chunks import Tail, seconds_to_samples
+from speech.classifiers.registry import CLASSIFIERS
 from speech.errors import UserError
+from speech.features.examples import Statistic
+from speech.features.normalise import Normalisation
+from speech.folds import Task
 
-Task = Literal["gender", "speaker"]
 Features = Literal["mfcc", "mfcc_pitch", "wav2vec2"]
 WithoutPitch = Literal["mfcc", "wav2vec2"]
-ModelName = Literal["dummy", "logistic", "svm", "lda", "mlp", "cnn"]
+if TYPE_CHECKING:
+    ModelName = str
+else:
+    ModelName = Literal[tuple(CLASSIFIERS)]
 BEST = "best"
 """The value of ``model`` that stands for whichever the other folds' predictions favour."""
 
@@ -30,10 +43,8 @@ FEATURES_OF: dict[Task, tuple[Features, ...]] = {
     "gender": get_args(Features),
     "speaker": get_args(WithoutPitch),
 }
-"""What each task is tried on. Pitch tells women from men; among speakers it added nothing."""
+"""What each task is tried on. Pitch separates women from men; for speakers it gained nothing."""
 
-Normalisation = Literal["none", "level", "utterance_mean", "utterance"]
-Statistic = Literal["mean", "std", "correlation", "delta_correlation"]
 Subset = Literal[
     "dev-clean",
     "dev-other",
@@ -48,19 +59,11 @@ Subset = Literal[
 SAMPLE = "sample"
 """The value of ``corpus`` and ``encoder`` that stands for the ones made on this machine."""
 
-SAMPLE_RATE = 16_000
-"""Hz; wav2vec 2.0 and LibriSpeech are both defined at this rate, so it is no parameter."""
-
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Place = Annotated[str, Field(min_length=1), AfterValidator(os.path.expanduser)]
 """A path, or a name of something that is none; ``~`` is the user's home, as in a shell."""
-
-
-def _samples(seconds: float) -> int:
-    # Half a sample rounds up, as in python_speech_features.
-    return int(seconds * SAMPLE_RATE + 0.5)
 
 
 class Block(BaseModel):
@@ -103,17 +106,17 @@ class Chunks(Block):
 
     seconds: float = Field(ge=0.1, le=60)
     hop_seconds: float = Field(ge=0.01)
-    tail: Literal["overlap", "drop"]
+    tail: Tail
 
     @property
     def samples(self) -> int:
         """Length of a chunk at `SAMPLE_RATE`."""
-        return _samples(self.seconds)
+        return seconds_to_samples(self.seconds)
 
     @property
     def hop_samples(self) -> int:
         """Samples from the start of one chunk to that of the next."""
-        return _samples(self.hop_seconds)
+        return seconds_to_samples(self.hop_seconds)
 
 
 class Folds(Block):
@@ -142,12 +145,12 @@ class Mfcc(Block):
     @property
     def window_samples(self) -> int:
         """Length of an analysis window at `SAMPLE_RATE`."""
-        return _samples(self.window_seconds)
+        return seconds_to_samples(self.window_seconds)
 
     @property
     def hop_samples(self) -> int:
         """Samples from the start of one window to that of the next."""
-        return _samples(self.hop_seconds)
+        return seconds_to_samples(self.hop_seconds)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -195,28 +198,28 @@ class Wav2vec2(Block):
 
 
 class Augmentation(Block):
-    """Copies of training utterances, heard under other conditions."""
+    """Copies of training utterances under random acoustic conditions."""
 
     copies: int = Field(ge=0, le=20)
-    room: float = Field(ge=0, le=1)
-    noise: float = Field(ge=0, le=1)
+    reverb_probability: float = Field(ge=0, le=1)
+    noise_probability: float = Field(ge=0, le=1)
+    bandlimit_probability: float = Field(ge=0, le=1)
     snr_db: list[float] = Field(min_length=2, max_length=2)
-    narrow: float = Field(ge=0, le=1)
 
 
 class MfccInput(Block):
-    """How classifiers see the MFCC."""
+    """What classifiers are given of the MFCC."""
 
     normalisation: Normalisation
     statistics: list[Statistic] = Field(min_length=1)
     correlated: int = Field(ge=2)
-    augmentation: Augmentation
+    frame_stride: int = Field(ge=1, le=20)
 
 
 class Wav2vec2Input(Block):
-    """Which hidden state classifiers of pooled features see."""
+    """Which hidden state classifiers of pooled features are given."""
 
-    layer: Annotated[int, Field(ge=0)] | Literal["auto"]
+    layer: int = Field(ge=0)
 
 
 class Inputs(Block):
@@ -233,80 +236,11 @@ class Analysis(Block):
     outlier_p: Fraction
 
 
-class Dummy(Block):
-    """The naive baseline."""
-
-    strategy: Literal["prior", "most_frequent", "stratified", "uniform"]
-
-
-class Logistic(Block):
-    """Logistic regression."""
-
-    C: Positive
-    max_iter: int = Field(ge=10)
-
-
-class Svm(Block):
-    """Support vector machine."""
-
-    C: Positive
-    kernel: Literal["rbf", "linear"]
-    gamma: Positive | Literal["scale", "auto"]
-
-
-class Lda(Block):
-    """Linear discriminant analysis."""
-
-    shrinkage: Annotated[float, Field(ge=0, le=1)] | Literal["auto"]
-
-
-class Training(Block):
-    """What both networks need to be trained."""
-
-    dropout: float = Field(ge=0, lt=1)
-    learning_rate: Positive
-    decay: Literal["none", "cosine"]
-    weight_decay: float = Field(ge=0)
-    batch_size: int = Field(ge=1)
-    epochs: int = Field(ge=1)
-    patience: int | None = Field(ge=1)
-    validation_fraction: float = Field(gt=0, le=0.5)
-
-
-class Mlp(Training):
-    """The neural network on pooled features."""
-
-    hidden: list[Annotated[int, Field(ge=1)]] = Field(min_length=1)
-
-
-class Cnn(Training):
-    """The convolutional network over frames."""
-
-    channels: list[Annotated[int, Field(ge=1)]] = Field(min_length=1, max_length=5)
-    kernel: int = Field(ge=1, le=31)
-
-
-Values = dict[str, Annotated[list[Any], Field(min_length=1)]]
-"""Of hyperparameters by name: those to be tried."""
-
-
-class SearchSpace(Block):
-    """Which values of each model's hyperparameters are tried; the others stay as they are."""
-
-    dummy: Values
-    logistic: Values
-    svm: Values
-    lda: Values
-    mlp: Values
-    cnn: Values
-
-
 class Tuning(Block):
     """How hyperparameters are searched for when ``tune`` is true."""
 
     budget: int = Field(ge=2)
     inner_folds: int = Field(ge=2, le=20)
-    space: SearchSpace
 
 
 class Evaluate(Block):
@@ -387,15 +321,15 @@ class HeadlineFeatures(Block):
     speaker: WithoutPitch
 
 
-class Params(Block):
-    """Everything in params.yaml."""
+class _Params(Block):
+    """Everything in params.yaml but the blocks of the classifiers."""
 
     corpus: Annotated[list[Subset], Field(min_length=1)] | Place
     corpus_mirror: Place | None
     corpus_sha256: dict[Subset, Sha256]
     keep_archives: bool
     encoder: Place
-    model: Literal[ModelName, "best"]
+    model: ModelName | Literal["best"]
     models: list[ModelName] = Field(min_length=1)
     headline_features: HeadlineFeatures
     tune: bool
@@ -410,14 +344,9 @@ class Params(Block):
     mfcc: Mfcc
     pitch: Pitch
     wav2vec2: Wav2vec2
+    augmentation: Augmentation
     inputs: Inputs
     analysis: Analysis
-    dummy: Dummy
-    logistic: Logistic
-    svm: Svm
-    lda: Lda
-    mlp: Mlp
-    cnn: Cnn
     tuning: Tuning
     evaluate: Evaluate
     audit_split: AuditSplit
@@ -451,25 +380,6 @@ class Params(Block):
         return self
 
     @model_validator(mode="after")
-    def _search_space_is_allowed(self) -> Self:
-        for model in get_args(ModelName):
-            block = getattr(self, model)
-            for name, values in getattr(self.tuning.space, model).items():
-                key = f"tuning.space.{model}.{name}"
-                if name not in type(block).model_fields:
-                    allowed = ", ".join(type(block).model_fields)
-                    raise ValueError(f"unknown key {key}; the keys allowed there are {allowed}")
-                for number, value in enumerate(values):
-                    try:
-                        type(block).model_validate(block.model_dump() | {name: value}, strict=True)
-                    except ValidationError as error:
-                        raise ValueError(
-                            f"{key}[{number}] is {_shown(value)}, but should be "
-                            f"{_allowed(error.errors())}; change it"
-                        ) from None
-        return self
-
-    @model_validator(mode="after")
     def _deltas_are_computed(self) -> Self:
         if "delta_correlation" in self.inputs.mfcc.statistics and self.mfcc.delta_orders == 0:
             raise ValueError(
@@ -481,20 +391,14 @@ class Params(Block):
     @model_validator(mode="after")
     def _input_layer_is_kept(self) -> Self:
         layers, layer = self.wav2vec2.layers, self.inputs.wav2vec2.layer
-        if layer != "auto" and layers != "all" and layer not in layers:
+        if layers != "all" and layer not in layers:
             raise ValueError(
                 f"inputs.wav2vec2.layer ({layer}) must be among wav2vec2.layers ({layers}); "
                 "change one of them"
             )
-        sequence = self.wav2vec2.sequence_layer
-        if layer == "auto" and layers != "all" and sequence not in layers:
-            raise ValueError(
-                f"wav2vec2.sequence_layer ({sequence}) must be among wav2vec2.layers ({layers}) "
-                "while inputs.wav2vec2.layer is auto; change one of them"
-            )
         asked = {
-            "inputs.wav2vec2.layer": 0 if layer == "auto" else layer,
-            "wav2vec2.sequence_layer": sequence,
+            "inputs.wav2vec2.layer": layer,
+            "wav2vec2.sequence_layer": self.wav2vec2.sequence_layer,
             "wav2vec2.layers": 0 if layers == "all" else max(layers),
         }
         for key, highest in asked.items():
@@ -504,6 +408,60 @@ class Params(Block):
                     f"({self.sample_encoder.layers}); change one of them"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _search_is_allowed(self) -> Self:
+        for model in CLASSIFIERS:
+            block = getattr(self, model)
+            for name, values in block.search.items():
+                key = f"{model}.search.{name}"
+                if name not in type(block).model_fields or name == _SEARCH:
+                    allowed = ", ".join(self.hyperparameters(model))
+                    raise ValueError(f"unknown key {key}; the keys allowed there are {allowed}")
+                for number, value in enumerate(values):
+                    try:
+                        type(block).model_validate(block.model_dump() | {name: value}, strict=True)
+                    except ValidationError as error:
+                        raise ValueError(
+                            f"{key}[{number}] is {_shown(value)}, but should be "
+                            f"{_allowed(error.errors())}; change it"
+                        ) from None
+        return self
+
+    def hyperparameters(self, model: str) -> dict[str, Any]:
+        """Return the keyword arguments of a classifier's class."""
+        return getattr(self, model).model_dump(exclude={_SEARCH})
+
+    def search_space(self, model: str) -> dict[str, list[Any]]:
+        """Return the values to be tried of a classifier's hyperparameters, by their names."""
+        return getattr(self, model).search
+
+
+_SEARCH = "search"
+"""In the block of a classifier: which values of which hyperparameters `tune` tries."""
+
+
+def _block_of(classifier: type) -> type[Block]:
+    """Make the block of a classifier of the keyword arguments of its class."""
+    hints = get_type_hints(classifier.__init__, include_extras=True)
+    fields: dict[str, Any] = {
+        name: (hints[name], ...)
+        for name, parameter in inspect.signature(classifier).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY and name != "seed"
+    }
+    fields[_SEARCH] = (dict[str, Annotated[list[Any], Field(min_length=1)]], {})
+    return create_model(classifier.__name__, __base__=Block, __doc__=classifier.__doc__, **fields)
+
+
+if TYPE_CHECKING:
+    Params = _Params
+else:
+    Params = create_model(
+        "Params",
+        __base__=_Params,
+        __doc__="Everything in params.yaml.",
+        **{name: (_block_of(classifier), ...) for name, classifier in CLASSIFIERS.items()},
+    )
 
 
 def load_params(path: Path) -> Params:
@@ -556,29 +514,6 @@ _Loader.add_implicit_resolver(
     list("-+.0123456789"),
 )
 
-_ALLOWED = {
-    "bool_type": "true or false",
-    "dict_type": "a block of keys",
-    "finite_number": "a finite number",
-    "float_type": "a number",
-    "greater_than": "above {gt}",
-    "greater_than_equal": "at least {ge}",
-    "int_from_float": "a whole number",
-    "int_type": "a whole number",
-    "less_than": "below {lt}",
-    "less_than_equal": "at most {le}",
-    "list_type": "a list",
-    "literal_error": "{expected}",
-    "model_type": "a block of keys",
-    "multiple_of": "a multiple of {multiple_of}",
-    "string_pattern_mismatch": "64 hexadecimal digits in small letters",
-    "string_too_short": "at least one character",
-    "string_type": "text",
-    "too_long": "a list at most {max_length} long",
-    "too_short": "a list at least {min_length} long",
-}
-"""What the value should be, by pydantic's type of error and in the words of its context."""
-
 
 def _first_complaint(error: ValidationError, content: Mapping[str, Any]) -> str:
     """Say the first thing wrong as one sentence with the key, the value and what is allowed."""
@@ -590,7 +525,8 @@ def _first_complaint(error: ValidationError, content: Mapping[str, Any]) -> str:
             allowed = ", ".join(_block_at(first["loc"][:-1]).model_fields)
             return f"unknown key {key}; the keys allowed there are {allowed}"
         case "missing":
-            return f"the key {key} is missing; restore it from git or set it"
+            name = ".".join(map(str, first["loc"]))
+            return f"the key {name} is missing; restore it from git or set it"
         case "value_error":
             return str(first["ctx"]["error"])
     allowed = _allowed([one for one in complaints if _key(one["loc"], content) == key])
@@ -601,30 +537,22 @@ def _first_complaint(error: ValidationError, content: Mapping[str, Any]) -> str:
 
 def _allowed(complaints: Sequence[Mapping[str, Any]]) -> str:
     """Say what is allowed; a value that may be of several kinds brings one complaint for each."""
-    return " or ".join(
-        _ALLOWED.get(complaint["type"], complaint["msg"]).format_map(_plain(complaint))
-        for complaint in complaints
-    )
+    messages = [re.sub(r"^(Input|\w+) should (be |have )?", "", one["msg"]) for one in complaints]
+    return " or ".join(dict.fromkeys(messages))
 
 
-def _key(location: Sequence[int | str], content: Mapping[str, Any]) -> str:
+def _key(location: Sequence[int | str], content: Any) -> str:
     """Write a location as params.yaml has it: ``wav2vec2.layers[1]``.
 
-    Below a block pydantic adds names of its own for the kinds that a value may be of; they are
-    not in the content.
+    pydantic adds names of its own for the kinds that a value may be of; they are not in the
+    content.
     """
-    depth = 0
-    while depth < len(location) and _is_block(location[:depth]):
-        depth += 1
-    key = ".".join(map(str, location[:depth]))
-    value: Any = content
-    for part in location[:depth]:
-        value = value.get(part)
-    for part in location[depth:]:
+    key, value = "", content
+    for part in location:
         if isinstance(value, list) and isinstance(part, int):
             key, value = f"{key}[{part}]", value[part]
         elif isinstance(value, dict) and part in value:
-            key, value = f"{key}.{part}", value[part]
+            key, value = f"{key}.{part}" if key else str(part), value[part]
     return key
 
 
@@ -633,22 +561,6 @@ def _block_at(location: Sequence[int | str]) -> type[BaseModel]:
     for part in location:
         block = block.model_fields[str(part)].annotation  # type: ignore[assignment]
     return block
-
-
-def _is_block(location: Sequence[int | str]) -> bool:
-    try:
-        return issubclass(_block_at(location), Block)
-    except (AttributeError, KeyError, TypeError):
-        return False
-
-
-def _plain(complaint: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what bounds a value, 8000.0 as 8000."""
-    context = complaint.get("ctx", {})
-    return {
-        name: int(bound) if isinstance(bound, float) and bound.is_integer() else bound
-        for name, bound in context.items()
-    }
 
 
 def _shown(value: Any) -> str:

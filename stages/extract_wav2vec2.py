@@ -1,23 +1,11 @@
 """Embed every utterance's chunks with wav2vec 2.0, one file per speaker."""
 
-from collections.abc import Mapping
-from functools import partial
-from pathlib import Path
-
-import speech.audio.chunks
-import speech.audio.decode
 import speech.features.wav2vec2
 from speech.errors import UserError
 from speech.features.checkpoint import checkpoint_digests
-from speech.features.extraction import (
-    describe_extraction,
-    extract_speaker,
-    settings_digest,
-    speaker_jobs,
-)
+from speech.features.extraction import describe_extraction, extract_features, settings_digest
 from speech.features.feature_spec import ENCODER_FILE
 from speech.features.wav2vec2 import ChunkEmbedder, load_encoder
-from speech.parallel import spread
 from speech.params import Params
 from speech.storage.files import write_json
 from speech.storage.tables import read_parquet
@@ -27,21 +15,38 @@ from stages.paths import CORPUS_AUDIO, ENCODER, UTTERANCES, WAV2VEC2
 
 def extract_wav2vec2(params: Params) -> str:
     """Embed what is not there yet from an earlier run."""
+    states = load_encoder(ENCODER).states
+    layers = _layers(params, states)
     embedder = ChunkEmbedder(
         ENCODER,
-        params.chunks,
-        _layers(params, load_encoder(ENCODER).states),
-        params.wav2vec2.sequence_layer,
-        params.wav2vec2.sequence_stride,
-        params.wav2vec2.batch_size,
+        chunks=params.chunks.model_dump(),
+        layers=layers,
+        sequence_layer=params.wav2vec2.sequence_layer,
+        sequence_stride=params.wav2vec2.sequence_stride,
+        batch_size=params.wav2vec2.batch_size,
     )
     checkpoint = checkpoint_digests(ENCODER)
-    settings = _digest(embedder, checkpoint)
-    jobs = speaker_jobs(read_parquet(UTTERANCES), CORPUS_AUDIO, WAV2VEC2, settings)
-    extract = partial(extract_speaker, compute=embedder)
-    done = spread(extract, jobs, params.parallel.jobs, bar("speaker"))
-    # Models that learn from these features will need the very same encoder wherever they are used.
-    write_json(WAV2VEC2 / ENCODER_FILE, checkpoint)
+    digest = settings_digest(
+        {
+            "encoder": checkpoint,
+            "chunks": params.chunks.model_dump(),
+            "layers": layers,
+            "sequence": [params.wav2vec2.sequence_layer, params.wav2vec2.sequence_stride],
+        },
+        modules=[speech.features.wav2vec2],
+        libraries=["torch", "transformers"],
+    )
+    done = extract_features(
+        read_parquet(UTTERANCES),
+        CORPUS_AUDIO,
+        WAV2VEC2,
+        settings=digest,
+        compute=embedder,
+        jobs=params.parallel.jobs,
+        progress=bar("speaker"),
+    )
+    # Models that learn from these features need the very same encoder wherever they are used.
+    write_json(WAV2VEC2 / ENCODER_FILE, {"files": checkpoint, "states": states})
     return describe_extraction(done, WAV2VEC2)
 
 
@@ -59,18 +64,6 @@ def _layers(params: Params, states: int) -> tuple[int, ...]:
                 f"{states - 1}; choose among those."
             )
     return layers
-
-
-def _digest(embedder: ChunkEmbedder, checkpoint: Mapping[str, str]) -> str:
-    """Return the digest of all that the features depend on besides the recordings."""
-    settings = {
-        "encoder": dict(checkpoint),
-        "chunks": embedder.chunks.model_dump(),
-        "layers": embedder.layers,
-        "sequence": [embedder.sequence_layer, embedder.sequence_stride],
-    }
-    modules = (speech.audio.decode, speech.audio.chunks, speech.features.wav2vec2)
-    return settings_digest(settings, *(Path(str(module.__file__)) for module in modules))
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def _require_layer(folder: Path, params: Params) -> None:
 
 def _sample(params: Params) -> Path:
     with replacing_folder(SAMPLE_ENCODER) as folder:
-        make_sample_encoder(folder, params.sample_encoder, params.seed)
+        make_sample_encoder(folder, **params.sample_encoder.model_dump(), seed=params.seed)
     return SAMPLE_ENCODER
 
 

@@ -27,12 +27,12 @@ SAMPLE_ENCODER = Path("data/sample_encoder")
 HUB_ENCODER = Path("data/hub_encoder")
 ENCODER = Path("data/encoder")
 WAV2VEC2 = Path("data/wav2vec2")
-LAYERS = Path("data/layers")
 FEATURES: dict[Features, list[Path]] = {
     "mfcc": [MFCC],
     "mfcc_pitch": [MFCC, PITCH],
     "wav2vec2": [WAV2VEC2],
 }
+EXAMPLES = Path("data/examples")
 PREDICTIONS = Path("data/predictions")
 MODELS = Path("models")
 METRICS = Path("metrics")

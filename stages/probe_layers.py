@@ -1,55 +1,61 @@
-"""Measure what each hidden state of wav2vec 2.0 knows of gender and speaker."""
+"""Probe each hidden state of wav2vec 2.0 for gender and speaker by a linear head."""
 
 from typing import Any, get_args
 
 import pandas as pd
 
+from speech.evaluation.scores import score_levels
 from speech.folds import ALL_FOLDS
 from speech.params import Params, Task
+from speech.predictions import utterance_level
 from speech.storage.results import write_metrics, write_plot
-from speech.storage.tables import read_folds, read_parquet, write_csv
-from speech.training.layer_choice import layers_in_use
+from speech.storage.tables import read_folds, read_parquet
 from speech.training.layer_probe import Probed, kept_layers, probe_task
 from stages.console import bar, run_stage
-from stages.paths import FOLDS, LAYERS, METRICS, PLOTS, UTTERANCES, WAV2VEC2
+from stages.paths import FOLDS, METRICS, PLOTS, UTTERANCES, WAV2VEC2
 
 LABEL = {"gender": "gender", "speaker": "speaker_id"}
 
 
 def probe_layers(params: Params) -> str:
-    """Probe every layer for both tasks, and say which is to be used."""
+    """Score every layer for both tasks, and what choosing one inside training would give."""
     corpus = read_parquet(UTTERANCES)
     layers = kept_layers(WAV2VEC2, corpus, params.wav2vec2.layers)
-    probed = {
-        task: probe_task(WAV2VEC2, _labelled(corpus, task), task, layers, params, bar("layer"))
-        for task in get_args(Task)
-    }
-    in_use = {task: layers_in_use(own.chosen, task, params) for task, own in probed.items()}
-    for task, own in in_use.items():
-        write_csv(LAYERS / f"{task}.csv", own)
-    metrics = {task: _metrics(own, in_use[task], params) for task, own in probed.items()}
+    scores, chosen, metrics = {}, {}, {}
+    for task in get_args(Task):
+        probed = probe_task(
+            WAV2VEC2,
+            _labelled(corpus, task),
+            task,
+            layers,
+            C=params.probe.C,
+            max_iter=params.probe.max_iter,
+            inner=params.probe.inner_folds,
+            seed=params.seed,
+            jobs=params.parallel.jobs,
+            progress=bar("layer"),
+        )
+        scores[task] = pd.concat(
+            [
+                _accuracy(own, task, params).assign(layer=layer)
+                for layer, own in probed.layers.items()
+            ]
+        )[["layer", "level", "value", "low", "high"]]
+        chosen[task] = probed.chosen
+        metrics[task] = _metrics(
+            probed, scores[task], _accuracy(probed.nested, task, params), params
+        )
     write_metrics(METRICS / "layers.json", metrics)
-    plots = {
-        "layers": {task: own.layers for task, own in probed.items()},
-        "layers_chosen": {task: own.chosen for task, own in probed.items()},
-    }
-    for name, tables in plots.items():
+    for name, tables in {"layers": scores, "layers_nested": chosen}.items():
         by_task = pd.concat(tables, names=["task"]).reset_index("task")
         write_plot(PLOTS / f"{name}.csv", by_task)
-    told = [
-        f"{task} {100 * own['accuracy']:.1f} % (layer {own['layer']}; in use: "
-        f"{_told(in_use[task])})"
+    summaries = [
+        f"{task} {100 * own['accuracy_in_use']:.1f} % with layer {own['layer_in_use']}, "
+        f"{100 * own['nested_accuracy']:.1f} % with a layer chosen in training "
+        f"(by all data: {own['chosen_layer']})"
         for task, own in metrics.items()
     ]
-    return (
-        f"{len(layers)} layers; utterance accuracy with the layer chosen in training: "
-        f"{', '.join(told)}"
-    )
-
-
-def _told(in_use: pd.DataFrame) -> str:
-    """Say which layers the folds use, the least first."""
-    return ", ".join(map(str, sorted(set(in_use["layer"]))))
+    return f"{len(layers)} layers; utterance accuracy: {', '.join(summaries)}"
 
 
 def _labelled(corpus: pd.DataFrame, task: Task) -> pd.DataFrame:
@@ -58,21 +64,31 @@ def _labelled(corpus: pd.DataFrame, task: Task) -> pd.DataFrame:
     return names.assign(label=utterances[LABEL[task]])
 
 
-def _metrics(probed: Probed, in_use: pd.DataFrame, params: Params) -> dict[str, Any]:
-    """Say which layer validation chose, what choosing gives, and what the layer in use gives."""
-    chosen = probed.chosen.set_index("fold")["layer"]
-    nested = probed.nested.set_index("level").loc["utterance"]
-    layers = probed.layers.set_index(["layer", "level"])["value"]
-    of_all = in_use.set_index("fold")["layer"][ALL_FOLDS]
-    # The best point of a curve would flatter whoever chose it.
-    auto = params.inputs.wav2vec2.layer == "auto"
+def _accuracy(predictions: pd.DataFrame, task: Task, params: Params) -> pd.DataFrame:
+    scores = score_levels(
+        predictions,
+        utterance_level(predictions),
+        task,
+        resamples=params.evaluate.resamples,
+        seed=params.seed,
+    )
+    return scores.loc[scores["score"] == "accuracy", ["level", "value", "low", "high"]]
+
+
+def _metrics(
+    probed: Probed, layers: pd.DataFrame, nested: pd.DataFrame, params: Params
+) -> dict[str, Any]:
+    """Report the layer in use, the one that validation favours, and what choosing would give."""
+    in_use = params.inputs.wav2vec2.layer
+    by_layer = layers[layers["level"] == "utterance"].set_index("layer")["value"]
+    of_nested = nested.set_index("level").loc["utterance"]
     return {
-        "layer": int(chosen[ALL_FOLDS]),
-        "accuracy": nested["value"],
-        "accuracy_low": nested["low"],
-        "accuracy_high": nested["high"],
-        "layer_in_use": int(of_all),
-        "accuracy_in_use": nested["value"] if auto else layers[of_all, "utterance"],
+        "layer_in_use": in_use,
+        "accuracy_in_use": by_layer[in_use],
+        "chosen_layer": int(probed.chosen.set_index("fold")["layer"][ALL_FOLDS]),
+        "nested_accuracy": of_nested["value"],
+        "nested_accuracy_low": of_nested["low"],
+        "nested_accuracy_high": of_nested["high"],
     }
 
 

@@ -1,26 +1,31 @@
 """Clean speech as it comes from other rooms, microphones and lines.
 
-Corpora are read in quiet rooms. What is to know speech from other sounds in users' recordings must
-have heard it in noise, through a telephone, in a hall and too loud as well.
+Training examples are augmented by conditions drawn at random; rejection is measured under a few
+fixed ones. Both use the same three effects: noise, reverberation and a limited band.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter, oaconvolve, sosfilt
 
-from speech.params import SAMPLE_RATE
+from speech.audio import SAMPLE_RATE
 
 Signal = NDArray[np.float32]
 
-_TELEPHONE = butter(4, [300, 3400], "bandpass", fs=SAMPLE_RATE, output="sos")
-_DISTANT = 0.03
-_OVERDRIVEN = 20.0
+_NOISE_EXPONENTS = (-0.2, 1.2)
+"""From a little bluer than white noise to a little redder than pink noise."""
+
+_REVERBERATION_SECONDS, _REVERBERATION_LEVELS = (0.2, 0.8), (0.3, 1.0)
+_LOW_HZ, _HIGH_HZ = (60.0, 400.0), (2500.0, 6000.0)
+_ORDERS = (2, 7)
+"""Ranges from which random conditions are drawn."""
 
 
-def coloured_noise(samples: int, exponent: float, random: np.random.Generator) -> NDArray:
-    """Make noise of unit power whose power density falls with frequency to an exponent.
+def coloured_noise(
+    samples: int, *, exponent: float = 1.0, random: np.random.Generator
+) -> NDArray[np.float64]:
+    """Make noise of unit power whose power density falls with frequency.
 
     Parameters
     ----------
@@ -29,12 +34,11 @@ def coloured_noise(samples: int, exponent: float, random: np.random.Generator) -
     exponent
         0 for white noise, 1 for pink, 2 for brown; flat below 20 Hz.
     random
-        Where it comes from.
+        Source of random numbers.
 
     Returns
     -------
     ndarray of shape (samples,)
-        The noise.
     """
     spectrum = np.fft.rfft(random.standard_normal(samples))
     frequency = np.fft.rfftfreq(samples, 1 / SAMPLE_RATE)
@@ -42,63 +46,138 @@ def coloured_noise(samples: int, exponent: float, random: np.random.Generator) -
     return noise / noise.std()
 
 
-def under_condition(signal: Signal, condition: str, random: np.random.Generator) -> Signal:
-    """Make of clean speech what would be recorded under a condition.
+def add_noise(
+    signal: Signal, *, snr_db: float, exponent: float = 1.0, random: np.random.Generator
+) -> Signal:
+    """Add coloured noise at a signal-to-noise ratio over the whole signal.
 
     Parameters
     ----------
     signal
-        Shape (samples,), at 16 kHz, full scale ±1.
-    condition
-        A key of `CONDITIONS`.
-    random
-        Of the noise or the room.
+        Shape (samples,), at 16 kHz.
+    snr_db
+        Power of the speech over that of the noise, in decibels.
+    exponent, random
+        As in `coloured_noise`.
 
     Returns
     -------
     ndarray of shape (samples,)
-        float32, within full scale.
+        float32.
     """
-    changed = CONDITIONS[condition](signal.astype(np.float64), random)
-    return (changed / max(1.0, np.abs(changed).max())).astype(np.float32)
+    level = np.sqrt(np.mean(np.square(signal, dtype=np.float64))) / 10 ** (snr_db / 20)
+    noise = coloured_noise(len(signal), exponent=exponent, random=random)
+    return (signal + level * noise).astype(np.float32)
 
 
-def _in_noise(signal: NDArray, random: np.random.Generator, decibels: float, exponent: float):  # noqa: ANN202
-    noise = coloured_noise(len(signal), exponent, random)
-    return signal + noise * np.sqrt(np.mean(signal**2)) / 10 ** (decibels / 20)
+def add_reverberation(
+    signal: Signal, *, seconds: float = 0.5, level: float = 0.5, random: np.random.Generator
+) -> Signal:
+    """Convolve with an exponentially decaying tail of white noise.
+
+    Parameters
+    ----------
+    signal
+        Shape (samples,), at 16 kHz.
+    seconds
+        In which the tail falls by 60 dB.
+    level
+        Norm of the tail, that of the direct sound being 1.
+    random
+        Source of random numbers.
+
+    Returns
+    -------
+    ndarray of shape (samples,)
+        float32; what rings on after the end is cut off.
+
+    Notes
+    -----
+    Polack (1988), "La transmission de l'énergie sonore dans les salles": the late part of a room's
+    impulse response is noise with an exponential envelope.
+    """
+    from scipy.signal import oaconvolve
+
+    samples = round(seconds * SAMPLE_RATE)
+    response = random.standard_normal(samples) * 10 ** (-3 * np.arange(samples) / samples)
+    response *= level / np.linalg.norm(response)
+    response[0] += 1
+    return oaconvolve(signal.astype(np.float64), response)[: len(signal)].astype(np.float32)
 
 
-def _in_a_room(signal: NDArray, random: np.random.Generator) -> NDArray:
-    """Add an echo of noise that falls by 60 dB in 0.3 to 0.8 seconds."""
-    tail = round(random.uniform(0.3, 0.8) * SAMPLE_RATE)
-    echo = random.standard_normal(tail) * 10 ** (-3 * np.arange(tail) / tail)
-    echo *= random.uniform(0.3, 1.0) / np.linalg.norm(echo)
-    echo[0] += 1
-    return oaconvolve(signal, echo)[: len(signal)]
+def limit_band(
+    signal: Signal, *, low_hz: float = 300.0, high_hz: float = 3400.0, order: int = 4
+) -> Signal:
+    """Keep only a band of frequencies, as a telephone line does.
+
+    Parameters
+    ----------
+    signal
+        Shape (samples,), at 16 kHz.
+    low_hz, high_hz
+        Edges of the band.
+    order
+        Of the Butterworth filter.
+
+    Returns
+    -------
+    ndarray of shape (samples,)
+        float32.
+    """
+    from scipy.signal import butter, sosfilt
+
+    filters = butter(order, [low_hz, high_hz], "bandpass", fs=SAMPLE_RATE, output="sos")
+    return sosfilt(filters, signal.astype(np.float64)).astype(np.float32)
 
 
-CONDITIONS: dict[str, Callable[[NDArray, np.random.Generator], NDArray]] = {
+def augment(
+    signal: Signal,
+    *,
+    reverb_probability: float = 0.5,
+    noise_probability: float = 0.5,
+    bandlimit_probability: float = 0.5,
+    snr_db: Sequence[float] = (5.0, 30.0),
+    random: np.random.Generator,
+) -> Signal:
+    """Put an utterance under acoustic conditions drawn at random.
+
+    Parameters
+    ----------
+    signal
+        Shape (samples,), at 16 kHz.
+    reverb_probability, noise_probability, bandlimit_probability
+        Of each effect; 0 for never.
+    snr_db
+        Range from which the signal-to-noise ratio is drawn.
+    random
+        Source of random numbers.
+
+    Returns
+    -------
+    ndarray of shape (samples,)
+        float32.
+    """
+    if random.random() < reverb_probability:
+        seconds, level = (
+            random.uniform(*_REVERBERATION_SECONDS),
+            random.uniform(*_REVERBERATION_LEVELS),
+        )
+        signal = add_reverberation(signal, seconds=seconds, level=level, random=random)
+    if random.random() < bandlimit_probability:
+        low, high = random.uniform(*_LOW_HZ), random.uniform(*_HIGH_HZ)
+        order = int(random.integers(*_ORDERS))
+        signal = limit_band(signal, low_hz=low, high_hz=high, order=order)
+    if random.random() < noise_probability:
+        exponent, snr = random.uniform(*_NOISE_EXPONENTS), random.uniform(*snr_db)
+        signal = add_noise(signal, snr_db=snr, exponent=exponent, random=random)
+    return signal
+
+
+CONDITIONS: dict[str, Callable[[Signal, np.random.Generator], Signal]] = {
     "clean": lambda signal, _: signal,
-    "distant": lambda signal, _: _DISTANT * signal,
-    "overdriven": lambda signal, _: np.clip(_OVERDRIVEN * signal, -1, 1),
-    "telephone": lambda signal, _: sosfilt(_TELEPHONE, signal),
-    "white noise 30 dB": lambda signal, random: _in_noise(signal, random, 30, 0),
-    "white noise 20 dB": lambda signal, random: _in_noise(signal, random, 20, 0),
-    "pink noise 20 dB": lambda signal, random: _in_noise(signal, random, 20, 1),
-    "white noise 10 dB": lambda signal, random: _in_noise(signal, random, 10, 0),
-    "pink noise 10 dB": lambda signal, random: _in_noise(signal, random, 10, 1),
-    "brown noise 10 dB": lambda signal, random: _in_noise(signal, random, 10, 2),
-    "room": _in_a_room,
+    "noise 20 dB": lambda signal, random: add_noise(signal, snr_db=20, random=random),
+    "noise 10 dB": lambda signal, random: add_noise(signal, snr_db=10, random=random),
+    "reverberation": lambda signal, random: add_reverberation(signal, random=random),
+    "telephone": lambda signal, _: limit_band(signal),
 }
-"""Noise is that many decibels below the speech."""
-
-MILD = (
-    "clean",
-    "distant",
-    "overdriven",
-    "telephone",
-    "white noise 30 dB",
-    "white noise 20 dB",
-    "pink noise 20 dB",
-)
-"""Under which a single second is enough to tell speech from other sounds."""
+"""Fixed conditions under which rejection is measured, from a signal and random numbers."""

@@ -1,15 +1,15 @@
-"""Any classifier, with a temperature learnt on held-out training sessions.
+"""A classifier with a temperature learnt on held-out training sessions.
 
-What a classifier says of the data that it learnt from is too sure, and so is what it says of
-another utterance of a session that it heard. So the temperature is learnt from answers about whole
-sessions of the training data that the answering classifier never heard: those of validation data,
-if they are whole sessions, else those of further fits that leave sessions out. Only labels with two
-or more sessions can have one left out; the others do not vote. If no label has two, whole
+The probabilities that a classifier gives for its own training data are too high, and so are those
+for other utterances of a training session. So the temperature is learnt from predictions of whole
+sessions of the training data that were held out: those of validation data, if they are whole
+sessions, else those of further fits that leave sessions out. Only labels with two or more sessions
+can have one left out; the others have no part in the temperature. If no label has two, whole
 utterances must do, and `Calibrated.calibrated_on` says so.
 """
 
 import json
-from collections.abc import Callable
+from copy import copy
 from pathlib import Path
 from typing import Literal, Self
 
@@ -17,10 +17,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from speech.classifiers.protocol import Classifier, Labelled
+from speech.classifiers.protocol import Classifier, Form, Labelled
 from speech.classifiers.temperature import at_temperature, fit_temperature
 from speech.errors import UserError
-from speech.features.examples import Form
 
 HeldOut = Literal["sessions", "utterances", "nothing"]
 
@@ -33,35 +32,28 @@ class Calibrated:
 
     Parameters
     ----------
-    build
-        Makes an unfitted classifier; for networks, of so many epochs.
+    classifier
+        Unfitted.
     seed
         Of the draw of sessions that are left out.
-    epochs
-        For networks: train exactly that long.
     temperature
-        To be taken; None to learn it.
+        To be used as it is; None to learn it.
 
     Attributes
     ----------
     temperature
-        Above 1, the classifier by itself is too sure; below 1, not sure enough.
+        Above 1, the probabilities of the classifier by itself are too high; below 1, too low.
     calibrated_on
-        What the temperature was learnt from: unheard ``sessions``, unheard ``utterances`` of
-        sessions that were heard, or ``nothing``, which is a temperature that was given, or of 1.
+        What the temperature was learnt from: held-out ``sessions``, held-out ``utterances`` of
+        training sessions, or ``nothing``, which is a temperature that was given, or of 1.
     """
 
     def __init__(
-        self,
-        build: Callable[[int | None], Classifier],
-        seed: int,
-        epochs: int | None = None,
-        temperature: float | None = None,
+        self, classifier: Classifier, *, seed: int = 0, temperature: float | None = None
     ) -> None:
-        self._build = build
+        self._classifier = classifier
         self._seed = seed
         self._given = temperature
-        self._classifier = build(epochs)
         self.temperature = temperature or 1.0
         self.calibrated_on: HeldOut = "nothing"
 
@@ -72,7 +64,7 @@ class Calibrated:
 
     @property
     def frames(self) -> int:
-        """How many frames an example of frames has, as the classifier learnt; 0 for others."""
+        """How many frames an example of frames has, as in training; 0 for pooled ones."""
         return getattr(self._classifier, "frames", 0)
 
     @property
@@ -82,25 +74,27 @@ class Calibrated:
 
     @property
     def curves(self) -> list[dict[str, float]]:
-        """Learning curves of the classifier that answers, not of those that leave sessions out."""
+        """Learning curves of the classifier, not of the fits that leave sessions out."""
         return self._classifier.curves
 
     @property
     def best_epochs(self) -> int:
-        """How many epochs the weights that answer were trained; 0 if not trained in epochs."""
+        """How many epochs its weights were trained; 0 if not trained in epochs."""
         return self._classifier.best_epochs
 
-    def fit(self, training: Labelled, validation: Labelled | None = None) -> Self:
+    def fit(
+        self, training: Labelled, validation: Labelled | None = None, epochs: int | None = None
+    ) -> Self:
         """Learn from all training data and its copies, the temperature from held-out sessions.
 
-        Copies have no say in the temperature: it is to fit recordings as they are.
+        Copies have no part in the temperature: it is for recordings as they are.
         """
-        self._classifier.fit(training, validation)
+        self._classifier.fit(training, validation, epochs)
         if self._given is None:
             self._learn_temperature(training, validation)
         return self
 
-    def predict_proba(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    def predict_proba(self, inputs: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return the probability of each class, shape (examples, classes)."""
         return at_temperature(self._classifier.predict_proba(inputs), self.temperature)
 
@@ -125,31 +119,31 @@ class Calibrated:
             raise UserError(
                 f"{folder}: its temperature is missing or damaged; run `dvc repro` to fit it."
             ) from None
-        loaded = classifier_class.load(folder)
-        return cls(lambda _: loaded, seed=0, temperature=temperature)
+        return cls(classifier_class.load(folder), temperature=temperature)
 
     def _learn_temperature(self, training: Labelled, validation: Labelled | None) -> None:
         fits = self._classifier.calibration_fits
         if not fits:
             return
         if validation is not None and not np.isin(_sessions(validation), _sessions(training)).any():
-            held_out, answers = [validation], [self._classifier.predict_proba(validation.inputs)]
+            held_out, predicted = [validation], [self._classifier.predict_proba(validation.inputs)]
             self.calibrated_on = "sessions"
         else:
             parts, self.calibrated_on = held_out_parts(training, self._seed)
             if self.calibrated_on == "nothing":
                 return
-            held_out, answers = [], []
+            held_out, predicted = [], []
             for part in range(fits):
                 out = parts == part
                 if out.any():
-                    other = self._build(self.best_epochs or None).fit(training[~out])
+                    other = copy(self._classifier)
+                    other.fit(training[~out], epochs=self.best_epochs or None)
                     held_out.append(training[out])
-                    answers.append(other.predict_proba(training.inputs[out]))
+                    predicted.append(other.predict_proba(training.inputs[out]))
         labels = np.concatenate([part.labels for part in held_out])
         utterances = np.concatenate([part.utterances for part in held_out])
         targets = np.searchsorted(np.asarray(self.classes), labels)
-        self.temperature = fit_temperature(np.concatenate(answers), targets, utterances)
+        self.temperature = fit_temperature(np.concatenate(predicted), targets, utterances)
 
 
 def held_out_parts(training: Labelled, seed: int) -> tuple[NDArray[np.int64], HeldOut]:
@@ -165,7 +159,7 @@ def held_out_parts(training: Labelled, seed: int) -> tuple[NDArray[np.int64], He
     Returns
     -------
     parts : ndarray of shape (examples,)
-        0 to 2; -1 for what can but be learnt from. A session is in one part, and every label has
+        0 to 2; -1 for what is never left out. A session is in one part, and every label has
         something outside of each part. Part 0 holds a session of every label that is in any.
     units : str
         What was dealt: ``sessions``; ``utterances`` if no label has two sessions; ``nothing`` if

@@ -1,24 +1,21 @@
-"""The classifiers of scikit-learn: a naive baseline, and three that draw a line or a curve."""
+"""The classifiers of scikit-learn: a naive baseline, and three that draw a line or a curve.
+
+scikit-learn is imported when a classifier is built, not before: whoever only checks
+hyperparameters does without.
+"""
 
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
-from sklearn.base import BaseEstimator
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.dummy import DummyClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
+from pydantic import Field, PositiveFloat
 
-from speech.classifiers.estimator_file import read_estimator, write_estimator
-from speech.classifiers.protocol import Labelled
+from speech.classifiers.protocol import Form, Labelled
 from speech.errors import UserError
-from speech.features.examples import Form
-from speech.params import Dummy, Lda, Logistic, Svm
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
 
 
 class ScikitClassifier:
@@ -30,7 +27,7 @@ class ScikitClassifier:
     workers = "threads"
     """scikit-learn's solvers release the GIL, and threads spare them the start of processes."""
 
-    def __init__(self, estimator: BaseEstimator) -> None:
+    def __init__(self, estimator: "BaseEstimator") -> None:
         self.estimator = estimator
         self.curves: list[dict[str, float]] = []
         self.best_epochs = 0
@@ -40,68 +37,105 @@ class ScikitClassifier:
         """The labels, sorted."""
         return [str(name) for name in self.estimator.classes_]
 
-    def fit(self, training: Labelled, validation: Labelled | None = None) -> Self:  # noqa: ARG002
-        """Learn from all training data and its copies; nothing here stops early."""
-        heard = training.with_copies()
-        self.estimator.fit(heard.inputs, heard.labels)
+    def fit(
+        self,
+        training: Labelled,
+        validation: Labelled | None = None,  # noqa: ARG002
+        epochs: int | None = None,  # noqa: ARG002
+    ) -> Self:
+        """Learn from all training data and its copies; nothing here is trained in epochs."""
+        from sklearn.base import clone
+
+        examples = training.with_copies()
+        self.estimator = clone(self.estimator).fit(examples.inputs, examples.labels)
         return self
 
-    def predict_proba(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    def predict_proba(self, inputs: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return the probability of each class, shape (examples, classes)."""
         return self.estimator.predict_proba(inputs).astype(np.float32)
 
     def save(self, folder: Path) -> None:
         """Write the estimator as JSON and safetensors."""
+        from speech.classifiers.estimator_file import write_estimator
+
         folder.mkdir(parents=True, exist_ok=True)
         write_estimator(folder, self.estimator)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
+        from speech.classifiers.estimator_file import read_estimator
+
         classifier = cls.__new__(cls)
         ScikitClassifier.__init__(classifier, read_estimator(folder))
         return classifier
 
 
 class DummyBaseline(ScikitClassifier):
-    """Knows how frequent each label is, and nothing else: there is no certainty to correct."""
+    """Predicts by how frequent each label is, whatever the input; nothing to calibrate."""
 
     calibration_fits = 0
 
-    def __init__(self, settings: Dummy, seed: int) -> None:
-        super().__init__(DummyClassifier(strategy=settings.strategy, random_state=seed))
+    def __init__(
+        self,
+        *,
+        strategy: Literal["prior", "most_frequent", "stratified", "uniform"] = "prior",
+        seed: int = 0,
+    ) -> None:
+        from sklearn.dummy import DummyClassifier
+
+        super().__init__(DummyClassifier(strategy=strategy, random_state=seed))
 
 
 class LogisticModel(ScikitClassifier):
     """Multinomial logistic regression on standardised features."""
 
-    def __init__(self, settings: Logistic, seed: int) -> None:
+    def __init__(
+        self,
+        *,
+        C: PositiveFloat = 0.03,  # noqa: N803
+        max_iter: Annotated[int, Field(ge=10)] = 2000,
+        seed: int = 0,
+    ) -> None:
+        from sklearn.linear_model import LogisticRegression
+
         regression = LogisticRegression(
-            C=settings.C, max_iter=settings.max_iter, class_weight="balanced", random_state=seed
+            C=C, max_iter=max_iter, class_weight="balanced", random_state=seed
         )
-        super().__init__(make_pipeline(StandardScaler(), regression))
+        super().__init__(_standardised(regression))
 
 
 class SvmModel(ScikitClassifier):
     """Support vector machine on standardised features, one machine for each two labels.
 
-    It knows margins and no probabilities. A label's score is its margin over its strongest rival:
-    unlike the machines' votes, it tells a near miss from a clear one. Its softmax still wants a
-    temperature.
+    It has margins and no probabilities. A label's score is its margin over its strongest rival:
+    unlike the machines' votes, it separates a near miss from a clear one. Its softmax still wants
+    a temperature.
     """
 
-    def __init__(self, settings: Svm, seed: int) -> None:  # noqa: ARG002
+    def __init__(
+        self,
+        *,
+        C: PositiveFloat = 3.0,  # noqa: N803
+        kernel: Literal["rbf", "linear"] = "rbf",
+        gamma: PositiveFloat | Literal["scale", "auto"] = 0.001,
+        seed: int = 0,  # noqa: ARG002
+    ) -> None:
+        from sklearn.svm import SVC
+
         machine = SVC(
-            C=settings.C,
-            kernel=settings.kernel,
-            gamma=settings.gamma,
+            C=C,
+            kernel=kernel,
+            gamma=gamma,
             class_weight="balanced",
             decision_function_shape="ovo",
         )
-        super().__init__(make_pipeline(StandardScaler(), machine))
+        super().__init__(_standardised(machine))
 
-    def predict_proba(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    def predict_proba(self, inputs: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return the softmax of the margins over the strongest rivals."""
+        from scipy.special import softmax
+
         margins = self.estimator.decision_function(inputs)
         count = len(self.classes)
         if count == 2:
@@ -115,28 +149,47 @@ class SvmModel(ScikitClassifier):
 
 
 class LdaModel(ScikitClassifier):
-    """Linear discriminant analysis on standardised features, all labels equally likely before.
+    """Linear discriminant analysis on standardised features, all labels equally likely a priori.
 
-    It learns one mean per label, and of all labels together how chunks of one label differ. So a
-    label with a minute of speech is told as the others are, and what differs inside a label, be it
-    sounds or sessions, counts little between labels.
+    It learns one mean per label, and one covariance of all labels together. So a label with a
+    minute of speech counts like the others.
     """
 
-    def __init__(self, settings: Lda, seed: int) -> None:  # noqa: ARG002
-        analysis = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=settings.shrinkage)
-        super().__init__(make_pipeline(StandardScaler(), analysis))
+    def __init__(
+        self,
+        *,
+        shrinkage: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] = 0.3,
+        seed: int = 0,  # noqa: ARG002
+    ) -> None:
+        from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-    def fit(self, training: Labelled, validation: Labelled | None = None) -> Self:
-        """Learn from all training data and its copies; nothing here stops early."""
-        heard = training.with_copies()
-        count = len(set(heard.labels.tolist()))
-        if len(heard.labels) <= count:
+        super().__init__(
+            _standardised(LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage))
+        )
+
+    def fit(
+        self,
+        training: Labelled,
+        validation: Labelled | None = None,
+        epochs: int | None = None,
+    ) -> Self:
+        """Learn from all training data and its copies."""
+        labels = training.with_copies().labels
+        count = len(set(labels.tolist()))
+        if len(labels) <= count:
             raise UserError(
                 "models: lda needs a label with two chunks to learn from, and here each has one; "
                 "take it out of models, or add recordings."
             )
-        analysis = self.estimator[-1].set_params(priors=np.full(count, 1 / count))
-        super().fit(heard, validation)
+        self.estimator[-1].set_params(priors=np.full(count, 1 / count))
+        super().fit(training, validation, epochs)
         # Of no use for predicting, and many times larger than what is.
-        del analysis.covariance_
+        del self.estimator[-1].covariance_
         return self
+
+
+def _standardised(estimator: "BaseEstimator") -> "BaseEstimator":
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), estimator)

@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from speech.features.examples import Form
+Form = Literal["pooled", "frames"]
 
 
 @dataclass(frozen=True)
@@ -17,24 +17,23 @@ class Labelled:
     Attributes
     ----------
     inputs
-        float32, of shape (examples, dimensions) or (examples, frames, dimensions).
+        Shape (examples, dimensions) or (examples, frames, dimensions).
     labels
         Shape (examples,), strings.
     utterances
-        Shape (examples,): what answers are given about.
+        Shape (examples,): what predictions are averaged over.
     sessions
-        Shape (examples,): what is unheard in every test (speakers for gender, chapters for
-        speakers), named once among those of a label.
+        Shape (examples,): what is never in both training and test (speakers for gender, chapters
+        for speakers); unique among the sessions of a label.
     copies
-        The inputs under other conditions, to be learnt from as well; each of the shape of
-        ``inputs``.
+        The inputs under other acoustic conditions, for training; each of the shape of `inputs`.
     """
 
-    inputs: NDArray[np.float32]
+    inputs: NDArray[np.floating]
     labels: NDArray[np.str_]
     utterances: NDArray[np.str_]
     sessions: NDArray[np.str_]
-    copies: tuple[NDArray[np.float32], ...] = ()
+    copies: tuple[NDArray[np.floating], ...] = ()
 
     def __getitem__(self, chosen: NDArray[Any]) -> "Labelled":
         """Return the chosen examples, by boolean mask or positions."""
@@ -47,7 +46,7 @@ class Labelled:
         )
 
     def with_copies(self) -> "Labelled":
-        """Return the examples followed by their copies, which are examples then."""
+        """Return the examples followed by their copies as further examples."""
         if not self.copies:
             return self
         times = 1 + len(self.copies)
@@ -62,15 +61,19 @@ class Labelled:
 class Classifier(Protocol):
     """Learns labels from examples and gives a probability for each.
 
+    A classifier is built from keyword arguments: its hyperparameters, whose names, types and
+    bounds params.yaml is checked against, and ``seed``. Like a scikit-learn estimator, `fit`
+    starts anew each time.
+
     Attributes
     ----------
     form
         Which form of inputs it takes.
     stops_early
-        Whether validation data can tell it when to stop.
+        Whether validation data can stop its training.
     calibration_fits
-        How many more fits a temperature is worth, each without another third of the sessions;
-        0 if it needs none.
+        How many further fits, each without a third of the sessions, its temperature is learnt
+        from; 0 if it needs none.
     workers
         What several fits at once must be spread over.
     classes
@@ -79,7 +82,7 @@ class Classifier(Protocol):
         One row per epoch of training (epoch, loss, validation_loss, accuracy,
         validation_accuracy); empty if it is not trained in epochs.
     best_epochs
-        How many epochs the weights that answer were trained; 0 if it is not trained in epochs.
+        How many epochs its weights were trained; 0 if it is not trained in epochs.
     """
 
     form: Form
@@ -90,10 +93,22 @@ class Classifier(Protocol):
     curves: list[dict[str, float]]
     best_epochs: int
 
-    def fit(self, training: Labelled, validation: Labelled | None = None) -> Self:
-        """Learn from training data and its copies; validation data tell when to stop."""
+    def fit(
+        self, training: Labelled, validation: Labelled | None = None, epochs: int | None = None
+    ) -> Self:
+        """Learn from training data and its copies.
 
-    def predict_proba(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        Parameters
+        ----------
+        training
+            Examples.
+        validation
+            May stop the training early.
+        epochs
+            Train exactly that long; only for what is trained in epochs.
+        """
+
+    def predict_proba(self, inputs: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return the probability of each class, shape (examples, classes)."""
 
     def save(self, folder: Path) -> None:

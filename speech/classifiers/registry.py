@@ -1,18 +1,21 @@
-"""Classifiers by name: how to build one from params, and how to load a saved one."""
+"""Classifiers by name: which there are, how to build one, how to keep and load a fitted one.
+
+A new classifier is a class with keyword arguments, a line here, and a block of its name in
+params.yaml.
+"""
 
 import hashlib
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from speech.classifiers.calibrated import Calibrated
 from speech.classifiers.classical import DummyBaseline, LdaModel, LogisticModel, SvmModel
 from speech.classifiers.networks import CnnModel, MlpModel
 from speech.classifiers.protocol import Classifier
 from speech.errors import UserError
-from speech.params import ModelName, Params
 from speech.storage.sealed import read_sealed, write_sealed
 
-_CLASSES: dict[str, Any] = {
+CLASSIFIERS: dict[str, type[Any]] = {
     "dummy": DummyBaseline,
     "logistic": LogisticModel,
     "svm": SvmModel,
@@ -20,51 +23,34 @@ _CLASSES: dict[str, Any] = {
     "mlp": MlpModel,
     "cnn": CnnModel,
 }
-assert set(_CLASSES) == set(get_args(ModelName))
 
 _CARD = "model.json"
-_FORMAT = 4
+_FORMAT = 5
 _REMEDY = "copy the model anew, or run `dvc repro` to fit it"
 
 
-def classifier_class(name: ModelName) -> type[Classifier]:
+def classifier_class(name: str) -> type[Classifier]:
     """Return the class behind a name, to ask for its form before building one."""
-    return _CLASSES[name]
+    return CLASSIFIERS[name]
 
 
-def build_classifier(
-    name: ModelName,
-    params: Params,
-    seed: int,
-    epochs: int | None = None,
-    temperature: float | None = None,
-) -> Calibrated:
+def build_classifier(name: str, *, seed: int = 0, **hyperparameters: Any) -> Classifier:
     """Build an unfitted classifier.
 
     Parameters
     ----------
     name
-        Which.
-    params
-        Its block of hyperparameters is taken from there.
+        A key of `CLASSIFIERS`.
     seed
         Of everything random in it.
-    epochs
-        For networks: train exactly that long.
-    temperature
-        Of its probabilities; None to learn it from held-out sessions.
+    hyperparameters
+        Keyword arguments of its class.
     """
-    chosen = _CLASSES[name]
-    settings = getattr(params, name)
-
-    def build(epochs: int | None) -> Classifier:
-        return chosen(settings, seed, epochs) if chosen.stops_early else chosen(settings, seed)
-
-    return Calibrated(build, seed, epochs, temperature)
+    return CLASSIFIERS[name](**hyperparameters, seed=seed)
 
 
 def save_classifier(folder: Path, classifier: Calibrated, card: dict[str, Any]) -> None:
-    """Write a classifier and what is to be known about it.
+    """Write a classifier and its card.
 
     Parameters
     ----------
@@ -73,7 +59,8 @@ def save_classifier(folder: Path, classifier: Calibrated, card: dict[str, Any]) 
     classifier
         Fitted.
     card
-        JSON-serialisable; must hold ``model``, the classifier's name.
+        What a user of the model needs to know, JSON-serialisable; must hold ``model``, the
+        classifier's name.
     """
     classifier.save(folder)
     known = {"classes": classifier.classes, "files": _digests(folder)}
@@ -81,7 +68,7 @@ def save_classifier(folder: Path, classifier: Calibrated, card: dict[str, Any]) 
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """Read what is to be known about a saved model, without loading it.
+    """Read the card of a saved model, without loading the model.
 
     Raises
     ------
@@ -90,7 +77,7 @@ def read_card(folder: Path) -> dict[str, Any]:
         not those the model was saved with.
     """
     card = read_sealed(folder / _CARD, _FORMAT, _REMEDY)
-    if card.get("model") not in list(_CLASSES):
+    if card.get("model") not in list(CLASSIFIERS):
         raise UserError(f"{folder}: holds no model of a kind known here; {_REMEDY}.")
     if card.get("files") != _digests(folder):
         raise UserError(
@@ -115,7 +102,7 @@ def load_classifier(folder: Path) -> tuple[Calibrated, dict[str, Any]]:
         As `read_card`, or if the files do not fit together.
     """
     card = read_card(folder)
-    return Calibrated.load(folder, _CLASSES[card["model"]]), card
+    return Calibrated.load(folder, CLASSIFIERS[card["model"]]), card
 
 
 def _digests(folder: Path) -> dict[str, str]:

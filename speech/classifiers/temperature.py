@@ -1,4 +1,4 @@
-"""One number that brings probabilities to what they say [1]_: above 1, a classifier was too sure.
+"""Temperature scaling [1]_: one number that calibrates probabilities; above 1, they were too sure.
 
 References
 ----------
@@ -9,8 +9,6 @@ References
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
 
 from speech.predictions import SMALLEST
 
@@ -21,12 +19,11 @@ _COLDEST, _HOTTEST = 1 / 50, 50.0
 def fit_temperature(
     probabilities: NDArray[np.floating], targets: NDArray[np.integer], utterances: NDArray[np.str_]
 ) -> float:
-    """Find the temperature at which the answers about whole utterances are truest.
+    """Find the temperature at which predictions of whole utterances have the lowest Brier score.
 
-    Utterances, not chunks, are what answers are given about: the mean of its chunks' logarithms
-    (`speech.predictions.utterance_level`), where chunks that agree make sure. Truest is the lowest
-    Brier score, the mean square of what is missing: a session that is taken for another as a whole
-    weighs as much as it is long, where by the log loss it would make all others doubtful.
+    Predictions are made about utterances: the mean of the logarithms of its chunks' probabilities
+    (`speech.predictions.utterance_level`). By the Brier score a session that is confused as a whole
+    weighs as much as it is long; by the log loss it would make all others doubtful.
 
     Parameters
     ----------
@@ -44,10 +41,13 @@ def fit_temperature(
 
     Notes
     -----
-    Where every answer is right, no certainty is too much for the plain score. So the true
-    class's target is (n + 1) / (n + 2) for n utterances, by Laplace's rule of succession, as in
+    Where every prediction is right, the plain score would have no minimum. So the true class's
+    target is (n + 1) / (n + 2) for n utterances, by Laplace's rule of succession, as in
     Platt (1999), "Probabilistic outputs for support vector machines".
     """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
     _, first, members = np.unique(utterances, return_index=True, return_inverse=True)
     logarithms = _logarithms(probabilities)
     count, classes = len(first), probabilities.shape[1]
@@ -56,8 +56,8 @@ def fit_temperature(
 
     def loss(log_temperature: float) -> float:
         tempered = log_softmax(logarithms / np.exp(log_temperature), axis=1)
-        heard = pd.DataFrame(np.maximum(tempered, np.log(SMALLEST)))
-        joined = log_softmax(heard.groupby(members).mean().to_numpy(), axis=1)
+        floored = pd.DataFrame(np.maximum(tempered, np.log(SMALLEST)))
+        joined = log_softmax(floored.groupby(members).mean().to_numpy(), axis=1)
         return float(np.square(np.exp(joined) - wanted).sum(axis=1).mean())
 
     bounds = (np.log(_COLDEST), np.log(_HOTTEST))
@@ -66,6 +66,8 @@ def fit_temperature(
 
 def at_temperature(probabilities: NDArray[np.floating], temperature: float) -> NDArray[np.float32]:
     """Give the probabilities of a classifier at a temperature, of the same shape."""
+    from scipy.special import log_softmax
+
     tempered = log_softmax(_logarithms(probabilities) / temperature, axis=1)
     return np.exp(tempered).astype(np.float32)
 

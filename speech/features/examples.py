@@ -1,29 +1,37 @@
-"""Features as classifiers see them: one example per chunk, pooled or as a sequence of frames."""
+"""What classifiers are given: one example per chunk, as a pooled vector or a sequence of frames."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from speech.audio.augmentation import vary
-from speech.audio.chunks import HALF, chunk_bounds, middle_half
+from speech.audio import SAMPLE_RATE
+from speech.audio.chunks import chunk_bounds, seconds_to_samples
 from speech.features.mfcc import frame_count
-from speech.features.normalise import normalise
-from speech.features.pitch import PART as PITCH_PART
+from speech.features.normalise import Normalisation, normalise
+from speech.features.pitch import PART as PITCH
 from speech.features.pitch import pitch_statistics
-from speech.features.store import Tensors, read_speaker, speaker_file
-from speech.params import SAMPLE_RATE, Features, Mfcc, MfccInput, Params
+from speech.features.store import Tensors, read_speaker, read_tensors, speaker_file, write_tensors
+from speech.parallel import Progress, silent, spread
+from speech.storage.tables import read_parquet, write_parquet
 
 Form = Literal["pooled", "frames"]
-Bounds = list[tuple[int, int]]
+Statistic = Literal["mean", "std", "correlation", "delta_correlation"]
+Bounds = Sequence[tuple[int, int]]
 Arrays = list[NDArray[Any]]
+
+STATISTICS: tuple[Statistic, ...] = ("mean", "std", "correlation", "delta_correlation")
 
 _CONSTANT = 1e-3
 """Below this norm a coefficient counts as constant over a chunk: what moves it is rounding."""
+
+_TABLE, _CLEAN = "table.parquet", "clean"
+_FILES: dict[Form, str] = {"pooled": "vectors.safetensors", "frames": "frames.safetensors"}
 
 
 @dataclass(frozen=True)
@@ -33,150 +41,279 @@ class Examples:
     Attributes
     ----------
     table
-        One row per chunk: utterance_id, speaker_id, chapter_id, chunk, start_seconds,
-        end_seconds.
+        One row per chunk: utterance_id, speaker_id, chapter_id, gender, chunk, start_seconds,
+        end_seconds; for a task also label, session and fold (-1: takes no part).
     inputs
-        float32, of shape (chunks, dimensions) if pooled, (chunks, frames, dimensions) if not.
+        Shape (chunks, dimensions) if pooled, (chunks, frames, dimensions) if not.
     copies
-        The same under other conditions, to be learnt from: each of the shape of `inputs`.
-    halves
-        The middle half chunks of the utterances that have one, to be tested and never learnt
-        from; None if they were not asked for.
+        The same chunks under other acoustic conditions, for training only: each of the shape of
+        `inputs`.
     """
 
     table: pd.DataFrame
-    inputs: NDArray[np.float32]
-    copies: tuple[NDArray[np.float32], ...] = ()
-    halves: "Examples | None" = None
+    inputs: NDArray[np.floating]
+    copies: tuple[NDArray[np.floating], ...] = ()
+
+    def __getitem__(self, chosen: NDArray[np.bool_]) -> "Examples":
+        """Return the chosen examples."""
+        return Examples(
+            self.table[chosen].reset_index(drop=True),
+            self.inputs[chosen],
+            tuple(copy[chosen] for copy in self.copies),
+        )
 
 
-def load_examples(
+class ChunkInputs(Protocol):
+    """Cuts the features of an utterance into the inputs of its chunks."""
+
+    def pooled(self, tensors: Tensors, name: str, bounds: Bounds) -> Arrays:
+        """Return a vector per chunk."""
+
+    def frames(self, tensors: Tensors, name: str, bounds: Bounds) -> Arrays:
+        """Return a sequence of frames per chunk, each of shape (frames, dimensions)."""
+
+
+@dataclass(frozen=True)
+class MfccInputs:
+    """Inputs made of MFCC, with or without pitch.
+
+    Attributes
+    ----------
+    normalisation
+        Of the frames of an utterance; see `speech.features.normalise.normalise`.
+    statistics
+        Over the frames of a chunk; see `mfcc_statistics`.
+    correlated
+        How many of the first coefficients are correlated with each other.
+    frame_stride
+        Frames averaged into one frame of a sequence. Of pitch, every so many-th frame is taken.
+    coefficients, window_seconds, hop_seconds
+        As the MFCC were computed.
+    pitch
+        Whether pitch is appended.
+    """
+
+    normalisation: Normalisation = "level"
+    statistics: Sequence[Statistic] = STATISTICS
+    correlated: int = 13
+    frame_stride: int = 2
+    coefficients: int = 30
+    window_seconds: float = 0.025
+    hop_seconds: float = 0.01
+    pitch: bool = False
+
+    def pooled(self, tensors: Tensors, name: str, bounds: Bounds) -> Arrays:
+        """Return a vector per chunk: statistics of its frames, then those of its pitch."""
+        frames = normalise(tensors[name], self.normalisation)
+        vectors = [
+            mfcc_statistics(
+                self._cut(frames, bound),
+                coefficients=self.coefficients,
+                statistics=self.statistics,
+                correlated=self.correlated,
+            )
+            for bound in bounds
+        ]
+        if not self.pitch:
+            return vectors
+        pitch = tensors[_pitch_of(name)]
+        return [
+            np.concatenate([vector, pitch_statistics(self._cut(pitch, bound), pitch)])
+            for vector, bound in zip(vectors, bounds, strict=True)
+        ]
+
+    def frames(self, tensors: Tensors, name: str, bounds: Bounds) -> Arrays:
+        """Return the frames of each chunk at the reduced rate, then pitch as further columns."""
+        frames = normalise(tensors[name], self.normalisation)
+        stride = self.frame_stride
+        cut = [averaged(self._cut(frames, bound), stride) for bound in bounds]
+        if not self.pitch:
+            return cut
+        pitch = tensors[_pitch_of(name)]
+        return [
+            # Taken, not averaged: half a pitch next to an unvoiced frame would be none.
+            np.concatenate([part, self._cut(pitch, bound)[::stride][: len(part)]], axis=1)
+            for part, bound in zip(cut, bounds, strict=True)
+        ]
+
+    def _cut(self, frames: NDArray[np.float32], bound: tuple[int, int]) -> NDArray[np.float32]:
+        start, stop = bound
+        # In the whole samples that the frames were cut at, or chunks would drift from their frames.
+        first = start // seconds_to_samples(self.hop_seconds)
+        count = frame_count(
+            stop - start, window_seconds=self.window_seconds, hop_seconds=self.hop_seconds
+        )
+        return frames[first : first + count]
+
+
+@dataclass(frozen=True)
+class Wav2vec2Inputs:
+    """Inputs made of the hidden states of wav2vec 2.0.
+
+    Attributes
+    ----------
+    position
+        Of the layer in use, among those that are kept.
+    """
+
+    position: int
+
+    def pooled(self, tensors: Tensors, name: str, bounds: Bounds) -> Arrays:  # noqa: ARG002
+        """Return mean and standard deviation of the layer in use, a vector per chunk."""
+        # A copy, so that the other layers need not stay in memory.
+        return list(tensors[f"{name}/pooled"][:, self.position].copy())
+
+    def frames(self, tensors: Tensors, name: str, bounds: Bounds) -> Arrays:  # noqa: ARG002
+        """Return the sequence that was kept of each chunk."""
+        return list(tensors[f"{name}/sequence"])
+
+
+def build_examples(
     folders: Sequence[Path],
-    features: Features,
     utterances: pd.DataFrame,
-    params: Params,
+    inputs: ChunkInputs,
     form: Form,
     *,
-    copies: bool = False,
-    halves: bool = False,
+    chunks: Mapping[str, Any],
+    copies: int = 0,
+    jobs: int = -1,
+    progress: Progress = silent,
 ) -> Examples:
-    """Load the chunks of some utterances.
+    """Cut the features of utterances into examples.
 
-    Holds all of them in memory, frames for a moment twice. For the 5.4 hours of dev-clean that
-    is 12 MB of pooled MFCC or 500 MB of frames (60 columns), as much again for each copy under
-    other conditions, and 60 MB of pooled wav2vec 2.0 base or 750 MB of frames (stride 4).
+    Holds all of them in memory.
 
     Parameters
     ----------
     folders
         Where the speakers' features lie; those with pitch in two of them.
-    features
-        Which features they are.
     utterances
-        With utterance_id, speaker_id, chapter_id and samples.
-    params
-        `chunks`, `mfcc`, `wav2vec2` and `inputs` count.
+        With utterance_id, speaker_id, chapter_id, gender and samples.
+    inputs
+        What becomes of the features of a chunk.
     form
         ``pooled`` for one vector per chunk, ``frames`` for a sequence.
+    chunks
+        Keyword arguments of `speech.audio.chunks.chunk_bounds`.
     copies
-        Whether to load the copies to be learnt from as well; there are such of MFCC only.
-    halves
-        Whether to load the middle half chunks as well, each as if it were a recording: cut out
-        before its level is taken and its pitch is compared, in frames brought to a chunk's length.
+        How many augmented copies of each utterance there are.
+    jobs
+        Threads; -1 for one per core.
+    progress
+        Shown over speakers.
 
     Returns
     -------
-    chunks : Examples
-        Sorted by speaker, chapter, utterance and chunk.
+    examples : Examples
+        Sorted by speaker, chapter, utterance and chunk; float32 if pooled, float16 if frames.
     """
-    chunks = _load(folders, features, utterances, params, form)
-    if halves:
-        own = _load_halves(folders, features, utterances, params, form, chunks)
-        chunks = replace(chunks, halves=own)
-    # wav2vec 2.0 would have to hear the sound anew.
-    if not copies or features == "wav2vec2":
-        return chunks
-    varied = [
-        _load(folders, features, utterances, params, form, copy).inputs
-        for copy in range(params.inputs.mfcc.augmentation.copies)
-    ]
-    return replace(chunks, copies=tuple(varied))
-
-
-def _load(
-    folders: Sequence[Path],
-    features: Features,
-    utterances: pd.DataFrame,
-    params: Params,
-    form: Form,
-    copy: int | None = None,
-) -> Examples:
-    """Load chunks; of a copy that has a number, under the conditions drawn for it."""
-    reader = READERS[features, form]
-    rows: list[dict[str, Any]] = []
-    inputs: list[NDArray[np.float32]] = []
-    for utterance, tensors in _read(folders, utterances):
-        name = utterance.utterance_id
-        if copy is not None:
-            # By its name, so that it is heard the same whatever else is in the corpus.
-            random = np.random.default_rng([params.seed, copy, *name.encode()])
-            augmentation = params.inputs.mfcc.augmentation
-            tensors[name] = vary(tensors[name], params.mfcc, augmentation, random)
-        bounds = chunk_bounds(utterance.samples, params.chunks)
-        inputs.extend(reader(tensors, name, bounds, params))
-        rows.extend(_chunk_rows(utterance, bounds))
-    if form == "frames":
-        longest = max(len(frames) for frames in inputs)
-        inputs = [to_length(frames, longest) for frames in inputs]
-    return Examples(pd.DataFrame(rows), np.stack(inputs).astype(np.float32, copy=False))
-
-
-def _load_halves(
-    folders: Sequence[Path],
-    features: Features,
-    utterances: pd.DataFrame,
-    params: Params,
-    form: Form,
-    chunks: Examples,
-) -> Examples:
-    """Load the middle half chunks, of the columns, types and shape of the chunks."""
-    reader = READERS[features, form]
-    rows: list[dict[str, Any]] = []
-    inputs: list[NDArray[np.float32]] = []
-    for utterance, tensors in _read(folders, utterances):
-        bound = middle_half(utterance.samples, params.chunks)
-        if bound is None:
-            continue
-        name = utterance.utterance_id
-        # What wav2vec 2.0 made of the half is stored; of the others the frames are cut out, with
-        # what deltas and pitch heard of the few frames next to them.
-        for part in ("", f"/{PITCH_PART}"):
-            if name + part in tensors:
-                own = _frames_of(tensors[name + part], bound, params.mfcc)
-                tensors[f"{name}/{HALF}{part}"] = own
-        start, stop = bound
-        inputs.extend(reader(tensors, f"{name}/{HALF}", [(0, stop - start)], params))
-        rows.extend(_chunk_rows(utterance, [bound]))
-    if not rows:
-        return Examples(chunks.table.head(0), chunks.inputs[:0])
-    if form == "frames":
-        inputs = [to_length(frames, chunks.inputs.shape[1]) for frames in inputs]
-    return Examples(pd.DataFrame(rows), np.stack(inputs).astype(np.float32, copy=False))
-
-
-def _read(folders: Sequence[Path], utterances: pd.DataFrame) -> Iterator[tuple[Any, Tensors]]:
-    """Give each utterance's row, in the order of examples, and what is measured on its speaker."""
     ordered = utterances.sort_values(["speaker_id", "chapter_id", "utterance_id"])
-    for speaker, own in ordered.groupby("speaker_id"):
-        tensors: Tensors = {}
-        for folder in folders:
-            tensors |= read_speaker(speaker_file(folder, str(speaker)))
-        for utterance in own.itertuples(index=False):
-            yield utterance, tensors
+    cut = partial(
+        _cut_speaker, folders=folders, inputs=inputs, form=form, chunks=chunks, copies=copies
+    )
+    parts = spread(cut, list(ordered.groupby("speaker_id")), jobs, progress, "threads")
+    rows = [row for rows, _ in parts for row in rows]
+    arrays = [
+        _stacked([array for _, made in parts for array in made[number]], form)
+        for number in range(1 + copies)
+    ]
+    return Examples(pd.DataFrame(rows), arrays[0], tuple(arrays[1:]))
+
+
+def write_examples(folder: Path, pooled: Examples, frames: Examples) -> None:
+    """Write the examples of a task in both forms: a table and two files of arrays.
+
+    Parameters
+    ----------
+    folder
+        Made if it is not there.
+    pooled, frames
+        The same chunks in both forms.
+    """
+    write_parquet(folder / _TABLE, pooled.table)
+    for form, examples in (("pooled", pooled), ("frames", frames)):
+        arrays = {_CLEAN: examples.inputs}
+        arrays |= {f"copy{number}": copy for number, copy in enumerate(examples.copies)}
+        write_tensors(folder / _FILES[form], arrays)
+
+
+def read_examples(folder: Path, form: Form = "pooled", *, copies: bool = False) -> Examples:
+    """Read what `write_examples` wrote.
+
+    Parameters
+    ----------
+    folder
+        Of a task and its features, such as ``data/examples/gender-mfcc``.
+    form
+        ``pooled`` or ``frames``.
+    copies
+        Whether augmented copies are read as well.
+
+    Raises
+    ------
+    UserError
+        If a file is missing or damaged.
+    """
+    table = read_parquet(folder / _TABLE)
+    arrays = read_tensors(folder / _FILES[form], None if copies else [_CLEAN])
+    clean = arrays.pop(_CLEAN)
+    return Examples(table, clean, tuple(arrays[name] for name in sorted(arrays)))
+
+
+def with_labels(examples: Examples, folds: pd.DataFrame, task: str) -> Examples:
+    """Add the columns of a task: label, session and fold.
+
+    Parameters
+    ----------
+    examples
+        Chunks.
+    folds
+        utterance_id and fold; utterances that are not listed take no part: fold -1.
+    task
+        ``gender``: labels are genders, and a session is a speaker. ``speaker``: labels are
+        speakers, and a session is a chapter. No session is in training and test.
+    """
+    label, session = {"gender": ("gender", "speaker_id"), "speaker": ("speaker_id", "chapter_id")}[
+        task
+    ]
+    fold_of = folds.set_index("utterance_id")["fold"]
+    fold = examples.table["utterance_id"].map(fold_of).fillna(-1).astype(int)
+    table = examples.table.assign(
+        label=examples.table[label], session=examples.table[session], fold=fold
+    )
+    return replace(examples, table=table)
+
+
+def average_over_utterances(
+    table: pd.DataFrame, vectors: NDArray[np.floating]
+) -> tuple[pd.DataFrame, NDArray[np.float64]]:
+    """Average the vectors of each utterance's chunks.
+
+    Parameters
+    ----------
+    table
+        One row per chunk, with utterance_id, speaker_id and chapter_id.
+    vectors
+        Shape (chunks, dimensions).
+
+    Returns
+    -------
+    table : DataFrame
+        One row per utterance, in order of utterance_id: utterance_id, speaker_id, chapter_id.
+    vectors : ndarray of shape (utterances, dimensions)
+    """
+    utterances = table.groupby("utterance_id", sort=True)
+    means = pd.DataFrame(vectors.astype(np.float64)).groupby(table["utterance_id"].to_numpy())
+    names = utterances[["speaker_id", "chapter_id"]].first().reset_index()
+    return names, means.mean().to_numpy()
 
 
 def mfcc_statistics(
-    frames: NDArray[np.float32], coefficients: int, settings: MfccInput
+    frames: NDArray[np.float32],
+    *,
+    coefficients: int = 30,
+    statistics: Sequence[Statistic] = STATISTICS,
+    correlated: int = 13,
 ) -> NDArray[np.float32]:
     """Summarise the frames of one chunk.
 
@@ -186,31 +323,32 @@ def mfcc_statistics(
         Shape (frames, coefficients * (1 + delta orders)), static coefficients first.
     coefficients
         Number of static coefficients.
-    settings
-        Which statistics.
+    statistics
+        Which; a new one is a line in this function.
+    correlated
+        How many of the first coefficients are correlated with each other.
 
     Returns
     -------
     ndarray
         ``mean``: of each static coefficient; that of a delta is next to nothing by construction.
         ``std``: of every column. ``correlation``: between each two of the first static
-        coefficients, which tells how a voice moves between its sounds, whatever the microphone
-        adds to all of them; 0 for a coefficient that does not move. ``delta_correlation``: between
-        the first deltas of the same coefficients.
+        coefficients, how a voice moves between its sounds whatever the microphone adds to all of
+        them. ``delta_correlation``: the same of their deltas.
     """
     static, deltas = frames[:, :coefficients], frames[:, coefficients : 2 * coefficients]
-    correlated = min(settings.correlated, coefficients)
-    statistics = {
+    first = min(correlated, coefficients)
+    computed = {
         "mean": lambda: static.mean(axis=0),
         "std": lambda: frames.std(axis=0),
-        "correlation": lambda: correlations(static[:, :correlated]),
-        "delta_correlation": lambda: correlations(deltas[:, :correlated]),
+        "correlation": lambda: correlations(static[:, :first]),
+        "delta_correlation": lambda: correlations(deltas[:, :first]),
     }
-    return np.concatenate([statistics[name]() for name in settings.statistics])
+    return np.concatenate([computed[name]() for name in statistics])
 
 
 def correlations(columns: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Correlate each two columns over the frames; 0 for one that does not move.
+    """Correlate each two columns over the frames; 0 for a column that is constant.
 
     Parameters
     ----------
@@ -227,71 +365,13 @@ def correlations(columns: NDArray[np.floating]) -> NDArray[np.floating]:
     return (scaled.T @ scaled)[np.triu_indices(columns.shape[1], k=1)]
 
 
-def _chunk_rows(utterance: Any, bounds: Bounds) -> list[dict[str, Any]]:
-    return [
-        {
-            "utterance_id": utterance.utterance_id,
-            "speaker_id": utterance.speaker_id,
-            "chapter_id": utterance.chapter_id,
-            "chunk": number,
-            "start_seconds": start / SAMPLE_RATE,
-            "end_seconds": stop / SAMPLE_RATE,
-        }
-        for number, (start, stop) in enumerate(bounds)
-    ]
-
-
-def _mfcc_pooled(tensors: Tensors, utterance: str, bounds: Bounds, params: Params) -> Arrays:
-    return [
-        mfcc_statistics(frames, params.mfcc.coefficients, params.inputs.mfcc)
-        for frames in _mfcc_frames(tensors, utterance, bounds, params)
-    ]
-
-
-def _mfcc_frames(tensors: Tensors, utterance: str, bounds: Bounds, params: Params) -> Arrays:
-    frames = normalise(tensors[utterance], params.inputs.mfcc.normalisation)
-    return [_frames_of(frames, bound, params.mfcc) for bound in bounds]
-
-
-def _mfcc_pitch_pooled(tensors: Tensors, utterance: str, bounds: Bounds, params: Params) -> Arrays:
-    pitch = tensors[f"{utterance}/{PITCH_PART}"]
-    return [
-        np.concatenate([statistics, pitch_statistics(_frames_of(pitch, bound, params.mfcc), pitch)])
-        for statistics, bound in zip(
-            _mfcc_pooled(tensors, utterance, bounds, params), bounds, strict=True
-        )
-    ]
-
-
-def _mfcc_pitch_frames(tensors: Tensors, utterance: str, bounds: Bounds, params: Params) -> Arrays:
-    pitch = tensors[f"{utterance}/{PITCH_PART}"]
-    return [
-        np.concatenate([frames, _frames_of(pitch, bound, params.mfcc)], axis=1)
-        for frames, bound in zip(
-            _mfcc_frames(tensors, utterance, bounds, params), bounds, strict=True
-        )
-    ]
-
-
-def _wav2vec2_pooled(tensors: Tensors, utterance: str, _: Bounds, params: Params) -> Arrays:
-    kept = params.wav2vec2.layers
-    layer = params.inputs.wav2vec2.layer
-    position = layer if kept == "all" else kept.index(layer)
-    # A copy, so that the other layers need not stay in memory.
-    return list(tensors[f"{utterance}/pooled"][:, position].copy())
-
-
-def _wav2vec2_frames(tensors: Tensors, utterance: str, _: Bounds, __: Params) -> Arrays:
-    return list(tensors[f"{utterance}/sequence"])
-
-
-def _frames_of(
-    frames: NDArray[np.float32], bound: tuple[int, int], settings: Mfcc
-) -> NDArray[np.float32]:
-    start, stop = bound
-    # In the whole samples that the frames were cut at, or chunks would drift from their frames.
-    first = start // settings.hop_samples
-    return frames[first : first + frame_count(stop - start, settings)]
+def averaged(frames: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
+    """Average each `stride` frames into one; what is left over at the end is averaged too."""
+    if stride == 1:
+        return frames
+    starts = np.arange(0, len(frames), stride)
+    counts = np.diff(np.append(starts, len(frames)))
+    return np.add.reduceat(frames, starts, axis=0) / counts[:, np.newaxis].astype(np.float32)
 
 
 def to_length(frames: NDArray[Any], length: int) -> NDArray[Any]:
@@ -301,13 +381,53 @@ def to_length(frames: NDArray[Any], length: int) -> NDArray[Any]:
     return np.take(frames, np.arange(length), axis=0, mode="wrap")
 
 
-READERS: dict[tuple[Features, Form], Callable[[Tensors, str, Bounds, Any], Arrays]] = {
-    ("mfcc", "pooled"): _mfcc_pooled,
-    ("mfcc", "frames"): _mfcc_frames,
-    ("mfcc_pitch", "pooled"): _mfcc_pitch_pooled,
-    ("mfcc_pitch", "frames"): _mfcc_pitch_frames,
-    ("wav2vec2", "pooled"): _wav2vec2_pooled,
-    ("wav2vec2", "frames"): _wav2vec2_frames,
-}
-"""From what is measured on an utterance, its name, its chunks, and params (or what has their blocks
-`mfcc`, `wav2vec2` and `inputs`) to the input of each chunk."""
+def _cut_speaker(
+    speaker: tuple[str, pd.DataFrame],
+    folders: Sequence[Path],
+    inputs: ChunkInputs,
+    form: Form,
+    chunks: Mapping[str, Any],
+    copies: int,
+) -> tuple[list[dict[str, Any]], list[Arrays]]:
+    """Give the rows of a speaker's chunks, and their inputs: clean, then of each copy."""
+    name, own = speaker
+    tensors: Tensors = {}
+    for folder in folders:
+        tensors |= read_speaker(speaker_file(folder, str(name)))
+    rows: list[dict[str, Any]] = []
+    arrays: list[Arrays] = [[] for _ in range(1 + copies)]
+    cut = inputs.pooled if form == "pooled" else inputs.frames
+    for utterance in own.itertuples(index=False):
+        bounds = chunk_bounds(utterance.samples, **chunks)
+        rows += _rows(utterance, bounds)
+        arrays[0] += cut(tensors, utterance.utterance_id, bounds)
+        for number in range(copies):
+            arrays[1 + number] += cut(tensors, f"{utterance.utterance_id}/copy{number}", bounds)
+    return rows, arrays
+
+
+def _rows(utterance: Any, bounds: Bounds) -> list[dict[str, Any]]:
+    return [
+        {
+            "utterance_id": utterance.utterance_id,
+            "speaker_id": utterance.speaker_id,
+            "chapter_id": utterance.chapter_id,
+            "gender": utterance.gender,
+            "chunk": number,
+            "start_seconds": start / SAMPLE_RATE,
+            "end_seconds": stop / SAMPLE_RATE,
+        }
+        for number, (start, stop) in enumerate(bounds)
+    ]
+
+
+def _stacked(arrays: Arrays, form: Form) -> NDArray[np.floating]:
+    if form == "pooled":
+        return np.stack(arrays).astype(np.float32, copy=False)
+    longest = max(len(frames) for frames in arrays)
+    return np.stack([to_length(frames, longest).astype(np.float16) for frames in arrays])
+
+
+def _pitch_of(name: str) -> str:
+    # A copy has the pitch of the clean utterance.
+    return f"{name.split('/')[0]}/{PITCH}"

@@ -2,28 +2,36 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+import speech.audio
 from speech.audio.decode import AudioError, decode_audio, digest_of
 from speech.errors import UserError
 from speech.features.store import (
-    Recipe,
+    Fingerprint,
     Tensors,
     is_current,
     read_current,
     speaker_file,
     write_speaker,
 )
+from speech.parallel import Progress, silent, spread
 
-Compute = Callable[[NDArray[np.float32]], Mapping[str, NDArray[Any]]]
-"""From a signal to its features by part; the part ``""`` is the utterance itself."""
+Compute = Callable[[NDArray[np.float32], str], Mapping[str, NDArray[Any]]]
+"""From a signal and its utterance id to features by part; part ``""`` is the utterance itself."""
+
+
+_DECODERS = ("soundfile", "soxr", "numpy", "scipy")
 
 
 @dataclass(frozen=True)
@@ -36,13 +44,13 @@ class SpeakerJob:
         Where the features go.
     sources
         Path of each recording by utterance id.
-    recipe
+    fingerprint
         What the file must be made from.
     """
 
     file: Path
     sources: Mapping[str, Path]
-    recipe: Recipe
+    fingerprint: Fingerprint
 
 
 @dataclass(frozen=True)
@@ -53,18 +61,31 @@ class Extracted:
     kept: int
 
 
-def settings_digest(settings: Mapping[str, Any], *code: Path) -> str:
-    """Return a digest of everything but the recordings that features depend on.
+def settings_digest(
+    settings: Mapping[str, Any], modules: Iterable[ModuleType], libraries: Iterable[str]
+) -> str:
+    """Digest everything but the recordings that features depend on.
 
     Parameters
     ----------
     settings
         Parameters, JSON-serialisable.
-    code
-        Source files that compute the features: changed code makes old features stale.
+    modules
+        Whose source computes the features. That of `speech.audio` counts always.
+    libraries
+        Distributions that compute the features; those that decode and resample count always.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits. Other settings, code or versions give others, so that no file of
+        features mixes old and new.
     """
-    digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=16)
-    for file in code:
+    versions = {name: version(name) for name in (*_DECODERS, *libraries)}
+    content = json.dumps([settings, versions], sort_keys=True)
+    digest = hashlib.blake2b(content.encode(), digest_size=16)
+    decoding = sorted(Path(speech.audio.__file__).parent.glob("*.py"))
+    for file in [*decoding, *(Path(str(module.__file__)) for module in modules)]:
         digest.update(file.read_bytes())
     return digest.hexdigest()
 
@@ -91,11 +112,51 @@ def speaker_jobs(
             SpeakerJob(
                 file=speaker_file(folder, str(speaker)),
                 sources={row.utterance_id: audio / row.path for row in own.itertuples(index=False)},
-                recipe=Recipe(settings, dict(zip(own["utterance_id"], own["digest"], strict=True))),
+                fingerprint=Fingerprint(
+                    settings, dict(zip(own["utterance_id"], own["digest"], strict=True))
+                ),
             )
         )
     _remove_others(folder, {job.file for job in jobs})
     return jobs
+
+
+def extract_features(
+    utterances: pd.DataFrame,
+    audio: Path,
+    folder: Path,
+    *,
+    settings: str,
+    compute: Compute,
+    jobs: int = -1,
+    progress: Progress = silent,
+) -> list[Extracted]:
+    """Bring the features of all speakers up to date, one file per speaker.
+
+    Parameters
+    ----------
+    utterances
+        With utterance_id, speaker_id, path and digest.
+    audio
+        Folder that the paths are relative to.
+    folder
+        Where the features go; files of absent speakers are removed.
+    settings
+        As `settings_digest` gives it.
+    compute
+        Computes the features of one signal; must be picklable by cloudpickle.
+    jobs
+        Worker processes; -1 for one per core.
+    progress
+        Shown over speakers.
+
+    Raises
+    ------
+    UserError
+        If a recording changed since it was indexed, or cannot be read any more.
+    """
+    planned = speaker_jobs(utterances, audio, folder, settings)
+    return spread(partial(extract_speaker, compute=compute), planned, jobs, progress)
 
 
 def extract_speaker(job: SpeakerJob, compute: Compute) -> Extracted:
@@ -118,15 +179,16 @@ def extract_speaker(job: SpeakerJob, compute: Compute) -> Extracted:
     UserError
         If a recording changed since it was indexed, or cannot be read any more.
     """
-    if is_current(job.file, job.recipe):
+    if is_current(job.file, job.fingerprint):
         return Extracted(0, len(job.sources))
-    tensors: Tensors = read_current(job.file, job.recipe)
+    tensors: Tensors = read_current(job.file, job.fingerprint)
     kept = {name.split("/")[0] for name in tensors}
     for utterance, path in job.sources.items():
         if utterance not in kept:
-            for part, array in compute(_load(path, job.recipe.sources[utterance])).items():
+            signal = _load(path, job.fingerprint.sources[utterance])
+            for part, array in compute(signal, utterance).items():
                 tensors[f"{utterance}/{part}" if part else utterance] = array
-    write_speaker(job.file, tensors, job.recipe)
+    write_speaker(job.file, tensors, job.fingerprint)
     return Extracted(len(job.sources) - len(kept), len(kept))
 
 

@@ -1,4 +1,4 @@
-"""What a model's features are made of, kept in its card so that it can be used anywhere."""
+"""What a model's features are made of, kept beside the model so that it can be used anywhere."""
 
 import json
 from collections.abc import Sequence
@@ -8,33 +8,29 @@ from typing import Any
 from pydantic import ValidationError
 
 from speech.errors import UserError
-from speech.params import Block, Chunks, Features, Mfcc, MfccInput, Params, Pitch
+from speech.features.examples import ChunkInputs, MfccInputs, Wav2vec2Inputs
+from speech.params import Block, Chunks, Features, Mfcc, MfccInput, Params, Pitch, Wav2vec2Input
 
 ENCODER_FILE = "encoder.json"
 """In the folder of the wav2vec 2.0 features: digests of the checkpoint's files by name."""
 
 
 class KeptStates(Block):
-    """Which hidden states there are to be read; the same keys as `speech.params.Wav2vec2`."""
+    """The hidden states that are kept: those pooled, and the one kept as a sequence."""
 
     layers: list[int]
+    sequence_layer: int
     sequence_stride: int
 
 
-class StateInput(Block):
-    """Which hidden state the classifier is given; that has been decided here."""
-
-    layer: int
-
-
-class RecipeInputs(Block):
+class SpecInputs(Block):
     """What the classifier is given; the same keys as `speech.params.Inputs`."""
 
     mfcc: MfccInput | None = None
-    wav2vec2: StateInput | None = None
+    wav2vec2: Wav2vec2Input | None = None
 
 
-class Recipe(Block):
+class FeatureSpec(Block):
     """Everything that features depend on; blocks have the names they have in params.yaml.
 
     Attributes
@@ -46,59 +42,73 @@ class Recipe(Block):
     """
 
     chunks: Chunks
-    inputs: RecipeInputs
+    inputs: SpecInputs
     mfcc: Mfcc | None = None
     pitch: Pitch | None = None
     wav2vec2: KeptStates | None = None
     encoder: dict[str, str] | None = None
 
+    def chunk_inputs(self) -> ChunkInputs:
+        """Return what cuts features into the inputs of chunks."""
+        if self.wav2vec2 and self.inputs.wav2vec2:
+            return Wav2vec2Inputs(self.wav2vec2.layers.index(self.inputs.wav2vec2.layer))
+        if self.mfcc is None or self.inputs.mfcc is None:
+            raise ValueError("features of neither MFCC nor wav2vec 2.0")
+        return MfccInputs(
+            **self.inputs.mfcc.model_dump(),
+            coefficients=self.mfcc.coefficients,
+            window_seconds=self.mfcc.window_seconds,
+            hop_seconds=self.mfcc.hop_seconds,
+            pitch=self.pitch is not None,
+        )
 
-def recipe_of(params: Params, features: Features, folders: Sequence[Path]) -> dict[str, Any]:
+
+def spec_of(params: Params, features: Features, folders: Sequence[Path]) -> FeatureSpec:
     """Write down what features are made of.
 
     Parameters
     ----------
     params
-        What they were made with; the layer of wav2vec 2.0 must be a number
-        (`speech.training.layer_choice.with_layer`).
+        What they are made with.
     features
         Which.
     folders
         Where they lie.
 
-    Returns
-    -------
-    dict
-        JSON-serialisable; `read_recipe` reads it.
+    Raises
+    ------
+    UserError
+        If the encoder's name is missing beside its features.
     """
-    chunks = params.chunks.model_dump()
     if features == "wav2vec2":
         (folder,) = folders
-        layer = params.inputs.wav2vec2.layer
-        return {
-            "chunks": chunks,
-            "inputs": {"wav2vec2": {"layer": layer}},
-            "wav2vec2": {
-                "layers": [layer],
-                "sequence_stride": params.wav2vec2.sequence_stride,
-            },
-            "encoder": _encoder_of(folder),
-        }
-    recipe = {
-        "chunks": chunks,
-        "inputs": {"mfcc": params.inputs.mfcc.model_dump()},
-        "mfcc": params.mfcc.model_dump(),
-    }
-    return recipe | ({"pitch": params.pitch.model_dump()} if features == "mfcc_pitch" else {})
+        kept = _read_encoder(folder)
+        layers = params.wav2vec2.layers
+        return FeatureSpec(
+            chunks=params.chunks,
+            inputs=SpecInputs(wav2vec2=params.inputs.wav2vec2),
+            wav2vec2=KeptStates(
+                layers=list(range(kept["states"])) if layers == "all" else layers,
+                sequence_layer=params.wav2vec2.sequence_layer,
+                sequence_stride=params.wav2vec2.sequence_stride,
+            ),
+            encoder=kept["files"],
+        )
+    return FeatureSpec(
+        chunks=params.chunks,
+        inputs=SpecInputs(mfcc=params.inputs.mfcc),
+        mfcc=params.mfcc,
+        pitch=params.pitch if features == "mfcc_pitch" else None,
+    )
 
 
-def read_recipe(content: Any, origin: Path) -> Recipe:
-    """Check a recipe that comes from a file.
+def read_spec(content: Any, origin: Path) -> FeatureSpec:
+    """Check a specification that comes from a file.
 
     Parameters
     ----------
     content
-        As `recipe_of` gave it.
+        JSON of a `FeatureSpec`.
     origin
         The file, for the sentence.
 
@@ -108,18 +118,19 @@ def read_recipe(content: Any, origin: Path) -> Recipe:
         If a key is missing, unknown or impossible.
     """
     try:
-        return Recipe.model_validate(content, strict=True)
+        return FeatureSpec.model_validate(content, strict=True)
     except ValidationError as error:
         key = ".".join(map(str, error.errors()[0]["loc"])) or "the whole"
         raise UserError(
-            f"{origin}: its recipe for features is not one of this version ({key}); "
+            f"{origin}: its features are not specified as in this version ({key}); "
             "fit the model again."
         ) from None
 
 
-def _encoder_of(folder: Path) -> dict[str, str]:
+def _read_encoder(folder: Path) -> dict[str, Any]:
     path = folder / ENCODER_FILE
     try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+        content = json.loads(path.read_text("utf-8"))
+        return {"files": dict(content["files"]), "states": int(content["states"])}
+    except (OSError, ValueError, KeyError, TypeError):
         raise UserError(f"{path}: missing or damaged; run `dvc repro` to make it.") from None

@@ -1,11 +1,10 @@
 """Mel-frequency cepstral coefficients, as python_speech_features defines them."""
 
 import numpy as np
-import python_speech_features
 from numpy.typing import NDArray
-from scipy.signal import savgol_filter
 
-from speech.params import SAMPLE_RATE, Mfcc
+from speech.audio import SAMPLE_RATE
+from speech.audio.chunks import seconds_to_samples
 
 _INT16_SCALE = 32768.0
 """python_speech_features comes from the world of 16-bit samples; log energy depends on it."""
@@ -20,12 +19,28 @@ change the other coefficients of band-limited speech, where the highest filters 
 """
 
 
-def frame_count(samples: int, settings: Mfcc) -> int:
-    """Return how many whole analysis windows fit into a signal."""
-    return max(0, 1 + (samples - settings.window_samples) // settings.hop_samples)
+def frame_count(samples: int, *, window_seconds: float = 0.025, hop_seconds: float = 0.01) -> int:
+    """Count the whole analysis windows that fit into a signal."""
+    rest = samples - seconds_to_samples(window_seconds)
+    return max(0, 1 + rest // seconds_to_samples(hop_seconds))
 
 
-def mfcc(signal: NDArray[np.float32], settings: Mfcc) -> NDArray[np.float32]:
+def mfcc(
+    signal: NDArray[np.float32],
+    *,
+    coefficients: int = 30,
+    filters: int = 40,
+    window_seconds: float = 0.025,
+    hop_seconds: float = 0.01,
+    fft: int = 512,
+    low_hz: float = 60,
+    high_hz: float = 6000,
+    preemphasis: float = 0.97,
+    lifter: int = 22,
+    energy: bool = True,
+    delta_orders: int = 1,
+    delta_width: int = 2,
+) -> NDArray[np.float32]:
     """Compute the MFCC of a signal, and their deltas.
 
     Only windows that lie whole inside the signal count: the zero-padded last frame that
@@ -36,14 +51,27 @@ def mfcc(signal: NDArray[np.float32], settings: Mfcc) -> NDArray[np.float32]:
     ----------
     signal
         Shape (samples,), at 16 kHz, full scale ±1.
-    settings
-        Parameters of the analysis.
+    coefficients
+        How many, the first included.
+    filters
+        Of the mel filterbank, between `low_hz` and `high_hz`.
+    window_seconds, hop_seconds
+        Length of an analysis window, and from the start of one to the start of the next.
+    fft
+        Points of the Fourier transform; must cover a window.
+    preemphasis
+        Coefficient of the filter before the analysis.
+    lifter
+        Of the cepstra; 0 for none.
+    energy
+        Whether the first coefficient is the frame's log energy.
+    delta_orders, delta_width
+        How many orders of deltas follow, and over how many frames on each side.
 
     Returns
     -------
     ndarray of shape (frames, coefficients * (1 + delta_orders))
-        The static coefficients, then each order of deltas. The first coefficient is the frame's
-        log energy if ``energy`` is set.
+        The static coefficients, then each order of deltas.
 
     Raises
     ------
@@ -55,33 +83,35 @@ def mfcc(signal: NDArray[np.float32], settings: Mfcc) -> NDArray[np.float32]:
     Davis & Mermelstein (1980), "Comparison of parametric representations for monosyllabic word
     recognition in continuously spoken sentences".
     """
-    window = settings.window_samples
+    import python_speech_features
+
+    window, hop = seconds_to_samples(window_seconds), seconds_to_samples(hop_seconds)
     if len(signal) < window:
         raise ValueError(f"{len(signal)} samples are fewer than a window's {window}")
-    whole = window + (frame_count(len(signal), settings) - 1) * settings.hop_samples
+    frames = frame_count(len(signal), window_seconds=window_seconds, hop_seconds=hop_seconds)
     static = python_speech_features.mfcc(
-        signal[:whole].astype(np.float64) * _INT16_SCALE,
+        signal[: window + (frames - 1) * hop].astype(np.float64) * _INT16_SCALE,
         samplerate=SAMPLE_RATE,
-        winlen=settings.window_seconds,
-        winstep=settings.hop_seconds,
-        numcep=settings.coefficients,
-        nfilt=settings.filters,
-        nfft=settings.fft,
-        lowfreq=settings.low_hz,
-        highfreq=settings.high_hz,
-        preemph=settings.preemphasis,
-        ceplifter=settings.lifter,
-        appendEnergy=settings.energy,
+        winlen=window_seconds,
+        winstep=hop_seconds,
+        numcep=coefficients,
+        nfilt=filters,
+        nfft=fft,
+        lowfreq=low_hz,
+        highfreq=high_hz,
+        preemph=preemphasis,
+        ceplifter=lifter,
+        appendEnergy=energy,
         winfunc=np.hamming,
     )
     static[:, 0] = np.maximum(static[:, 0], _SILENCE)
     orders = [static]
-    for _ in range(settings.delta_orders):
-        orders.append(delta(orders[-1], settings.delta_width))
+    for _ in range(delta_orders):
+        orders.append(delta(orders[-1], width=delta_width))
     return np.concatenate(orders, axis=1).astype(np.float32)
 
 
-def delta(frames: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+def delta(frames: NDArray[np.float64], *, width: int = 2) -> NDArray[np.float64]:
     """Compute the regression slope of each coefficient over neighbouring frames.
 
     The same formula as ``python_speech_features.delta``, whose loop in Python it replaces: the
@@ -100,4 +130,6 @@ def delta(frames: NDArray[np.float64], width: int) -> NDArray[np.float64]:
     ndarray of shape (frames, coefficients)
         Change per frame.
     """
+    from scipy.signal import savgol_filter
+
     return savgol_filter(frames, 2 * width + 1, polyorder=1, deriv=1, axis=0, mode="nearest")

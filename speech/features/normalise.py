@@ -1,16 +1,20 @@
 """Per-utterance normalisation of frames: what a session adds, an utterance's own mean removes."""
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
-from speech.params import Normalisation
+Normalisation = Literal["none", "level", "utterance_mean", "utterance"]
 
 _FLOOR = 1e-8
 """Below this a coefficient counts as constant: dividing by it would only blow up rounding."""
 
 
 def normalise(
-    frames: NDArray[np.float32], how: Normalisation, counted: NDArray[np.bool_] | None = None
+    frames: NDArray[np.float32],
+    how: Normalisation = "level",
+    counted: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float32]:
     """Normalise the frames of one utterance by its own statistics.
 
@@ -19,8 +23,8 @@ def normalise(
     frames
         Shape (frames, coefficients).
     how
-        ``none``; ``level`` subtracts the first coefficient's mean over the utterance, which tells
-        how loud the recording is and nothing of the voice; ``utterance_mean`` subtracts that of
+        ``none``; ``level`` subtracts the first coefficient's mean over the utterance, which is
+        the loudness of the recording; ``utterance_mean`` subtracts that of
         every coefficient (cepstral mean normalisation, Atal 1974); ``utterance`` also divides by
         its standard deviation (CMVN, Viikki & Laurila 1998).
     counted

@@ -1,11 +1,11 @@
-"""Pitch: how fast the vocal folds swing, frame by frame, as Praat measures it."""
+"""Fundamental frequency (pitch) frame by frame, as Praat measures it."""
 
 import numpy as np
-import parselmouth
 from numpy.typing import NDArray
 
+from speech.audio import SAMPLE_RATE
+from speech.audio.chunks import seconds_to_samples
 from speech.features.mfcc import frame_count
-from speech.params import SAMPLE_RATE, Mfcc, Pitch
 
 PART = "pitch"
 """Under which name an utterance's pitch is stored."""
@@ -14,17 +14,24 @@ UNVOICED = 0.0
 """What stands in place of a pitch where there is none; no pitch is 1 Hz."""
 
 
-def pitch(signal: NDArray[np.float32], settings: Pitch, frames: Mfcc) -> NDArray[np.float32]:
+def pitch(
+    signal: NDArray[np.float32],
+    *,
+    floor_hz: float = 60,
+    ceiling_hz: float = 400,
+    window_seconds: float = 0.025,
+    hop_seconds: float = 0.01,
+) -> NDArray[np.float32]:
     """Measure the pitch of a signal at the frames of its MFCC.
 
     Parameters
     ----------
     signal
         Shape (samples,), at 16 kHz, full scale ±1.
-    settings
-        Between which pitches to look.
-    frames
-        Where the MFCC's frames lie, and how long they are.
+    floor_hz, ceiling_hz
+        The lowest and the highest fundamental frequency that is looked for.
+    window_seconds, hop_seconds
+        Of the frames of the MFCC.
 
     Returns
     -------
@@ -38,13 +45,15 @@ def pitch(signal: NDArray[np.float32], settings: Pitch, frames: Mfcc) -> NDArray
     harmonics-to-noise ratio of a sampled sound". Its window holds three periods of the lowest
     pitch, so the first and last frames, where it does not fit, are unvoiced.
     """
-    count = frame_count(len(signal), frames)
-    hop = frames.hop_samples / SAMPLE_RATE
-    centres = np.arange(count) * hop + frames.window_samples / SAMPLE_RATE / 2
-    if len(signal) / SAMPLE_RATE < _PERIODS / settings.floor_hz:
+    import parselmouth
+
+    count = frame_count(len(signal), window_seconds=window_seconds, hop_seconds=hop_seconds)
+    hop = seconds_to_samples(hop_seconds) / SAMPLE_RATE
+    centres = np.arange(count) * hop + seconds_to_samples(window_seconds) / SAMPLE_RATE / 2
+    if len(signal) / SAMPLE_RATE < _PERIODS / floor_hz:
         return np.full((count, 2), UNVOICED, dtype=np.float32)
     contour = parselmouth.Sound(signal.astype(np.float64), SAMPLE_RATE).to_pitch_ac(
-        time_step=hop, pitch_floor=settings.floor_hz, pitch_ceiling=settings.ceiling_hz
+        time_step=hop, pitch_floor=floor_hz, pitch_ceiling=ceiling_hz
     )
     times, found = contour.xs(), contour.selected_array
     nearest = np.clip(np.rint((centres - times[0]) / hop).astype(int), 0, len(times) - 1)
@@ -73,7 +82,7 @@ def pitch_statistics(
     ndarray of shape (5,)
         The 10th, 50th and 90th percentile and the standard deviation of the voiced frames' log2
         pitch, and the share of voiced frames in the chunk. Where not even the utterance is
-        voiced, the pitch is said to be `_NEITHER`, which speaks for no gender.
+        voiced, the pitch is set to `_NEITHER`, which speaks for no gender.
     """
     voiced = chunk[:, 0][chunk[:, 0] > UNVOICED]
     share = len(voiced) / max(len(chunk), 1)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,14 @@ _STAMP = "stamp"
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Fingerprint:
     """What a speaker's file must have been made from to be current.
 
     Attributes
     ----------
     settings
-        Digest of everything but the recordings: parameters, code, encoder weights.
+        Digest of everything but the recordings: parameters, code, versions of libraries, encoder
+        weights.
     sources
         Digest of each recording by utterance id.
     """
@@ -58,7 +59,35 @@ def read_speaker(path: Path) -> Tensors:
         ) from None
 
 
-def write_speaker(path: Path, tensors: Tensors, recipe: Recipe) -> None:
+def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays by name, whole or not at all; its folder is made."""
+    with replacing(path) as unfinished:
+        save_file({name: np.ascontiguousarray(a) for name, a in tensors.items()}, unfinished)
+
+
+def read_tensors(path: Path, names: Sequence[str] | None = None) -> Tensors:
+    """Read arrays that `write_tensors` wrote.
+
+    Parameters
+    ----------
+    path
+        The file.
+    names
+        Which; None for all.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or torn.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return {name: file.get_tensor(name) for name in names or file.keys()}
+    except (FileNotFoundError, SafetensorError):
+        raise UserError(f"{path}: missing or damaged; run `dvc repro` to make it.") from None
+
+
+def write_speaker(path: Path, tensors: Tensors, fingerprint: Fingerprint) -> None:
     """Write all features of a speaker, whole or not at all.
 
     Parameters
@@ -67,33 +96,35 @@ def write_speaker(path: Path, tensors: Tensors, recipe: Recipe) -> None:
         Its file; its folder is made.
     tensors
         Arrays named ``<utterance id>`` or ``<utterance id>/<part>``.
-    recipe
+    fingerprint
         What they were made from.
     """
     ordered = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
     stamp = {
-        "settings": recipe.settings,
-        "sources": dict(sorted(recipe.sources.items())),
+        "settings": fingerprint.settings,
+        "sources": dict(sorted(fingerprint.sources.items())),
         "content": _content_digest(ordered),
     }
     with replacing(path) as unfinished:
         save_file(ordered, unfinished, metadata={_STAMP: json.dumps(stamp)})
 
 
-def is_current(path: Path, recipe: Recipe) -> bool:
-    """Tell whether a speaker's file is whole and made from exactly this recipe."""
+def is_current(path: Path, fingerprint: Fingerprint) -> bool:
+    """Tell whether a speaker's file is whole and made from exactly this fingerprint."""
     stamp, _ = _read_intact(path)
-    return stamp["settings"] == recipe.settings and stamp["sources"] == dict(recipe.sources)
+    return stamp["settings"] == fingerprint.settings and stamp["sources"] == dict(
+        fingerprint.sources
+    )
 
 
-def read_current(path: Path, recipe: Recipe) -> Tensors:
+def read_current(path: Path, fingerprint: Fingerprint) -> Tensors:
     """Read what an earlier run left of a speaker, as far as it is still current.
 
     Parameters
     ----------
     path
         The speaker's file; it may be missing, torn or stale.
-    recipe
+    fingerprint
         What the file should be made from now.
 
     Returns
@@ -102,12 +133,12 @@ def read_current(path: Path, recipe: Recipe) -> Tensors:
         The tensors of every utterance whose recording, settings and content are unchanged.
     """
     stamp, tensors = _read_intact(path)
-    if stamp["settings"] != recipe.settings:
+    if stamp["settings"] != fingerprint.settings:
         return {}
     current = {
         utterance
         for utterance, digest in stamp["sources"].items()
-        if recipe.sources.get(utterance) == digest
+        if fingerprint.sources.get(utterance) == digest
     }
     return {name: array for name, array in tensors.items() if name.split("/")[0] in current}
 

@@ -4,7 +4,7 @@ Baevski, Zhou, Mohamed & Auli (2020), "wav2vec 2.0: a framework for self-supervi
 speech representations".
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 from transformers.utils import logging as transformers_logging
 
-from speech.audio.chunks import HALF, chunk_bounds, middle_half
+from speech.audio import SAMPLE_RATE
+from speech.audio.chunks import chunk_bounds
 from speech.errors import UserError
 from speech.features.checkpoint import PREPROCESSOR, WEIGHTS, check_encoder_folder
-from speech.params import SAMPLE_RATE, Chunks, SampleEncoder
 
 _POOLED, _SEQUENCE = "pooled", "sequence"
 
@@ -170,38 +170,28 @@ class ChunkEmbedder:
     encoder
         Folder of the checkpoint.
     chunks
-        How a signal is cut.
+        Keyword arguments of `speech.audio.chunks.chunk_bounds`.
     layers, sequence_layer, sequence_stride, batch_size
         As in `embed`.
     """
 
     encoder: Path
-    chunks: Chunks
+    chunks: Mapping[str, Any]
     layers: tuple[int, ...]
     sequence_layer: int
     sequence_stride: int
     batch_size: int
 
-    def __call__(self, signal: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-        """Embed the chunks of one utterance and, by itself, its middle half, on one thread.
+    def __call__(self, signal: NDArray[np.float32], utterance: str = "") -> dict[str, NDArray[Any]]:  # noqa: ARG002
+        """Embed the chunks of one utterance on one thread.
 
-        Many threads on batches this small wait for each other more than they work. The parts of
-        the half are named ``half/pooled`` and ``half/sequence``.
+        Many threads on batches this small wait for each other more than they work.
         """
         torch.set_num_threads(1)
-        parts = self._embed(signal, chunk_bounds(len(signal), self.chunks))
-        half = middle_half(len(signal), self.chunks)
-        # The states of a whole chunk have heard all of it, so that of a half could not be cut out.
-        alone = self._embed(signal, [half]) if half else {}
-        return parts | {f"{HALF}/{part}": array for part, array in alone.items()}
-
-    def _embed(
-        self, signal: NDArray[np.float32], bounds: Sequence[tuple[int, int]]
-    ) -> dict[str, NDArray[Any]]:
         return embed(
             _load_once(self.encoder, max(self.sequence_layer, *self.layers)),
             signal,
-            bounds,
+            chunk_bounds(len(signal), **self.chunks),
             layers=self.layers,
             sequence_layer=self.sequence_layer,
             sequence_stride=self.sequence_stride,
@@ -209,10 +199,12 @@ class ChunkEmbedder:
         )
 
 
-def make_sample_encoder(folder: Path, settings: SampleEncoder, seed: int) -> None:
+def make_sample_encoder(
+    folder: Path, *, hidden: int = 128, layers: int = 6, seed: int = 17
+) -> None:
     """Save a small, randomly initialised wav2vec 2.0 in Hugging Face format.
 
-    Its architecture is that of the base model, narrower and shallower. It has learnt nothing:
+    Its architecture is that of the base model, narrower and shallower. It is untrained:
     it exists so that the pipeline runs without a download through the very code that a
     pre-trained checkpoint runs through.
 
@@ -220,7 +212,7 @@ def make_sample_encoder(folder: Path, settings: SampleEncoder, seed: int) -> Non
     ----------
     folder
         Where to save; replaced file by file.
-    settings
+    hidden, layers
         Width and depth.
     seed
         Of the initialisation.
@@ -228,11 +220,11 @@ def make_sample_encoder(folder: Path, settings: SampleEncoder, seed: int) -> Non
     transformers_logging.disable_progress_bar()
     torch.manual_seed(seed)
     config = Wav2Vec2Config(
-        hidden_size=settings.hidden,
-        num_hidden_layers=settings.layers,
+        hidden_size=hidden,
+        num_hidden_layers=layers,
         num_attention_heads=4,
-        intermediate_size=4 * settings.hidden,
-        conv_dim=(settings.hidden,) * 7,
+        intermediate_size=4 * hidden,
+        conv_dim=(hidden,) * 7,
         num_conv_pos_embedding_groups=16,
     )
     Wav2Vec2Model(config).eval().save_pretrained(folder)

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from speech.errors import UserError
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -68,6 +70,22 @@ def write_json(path: Path, data: Any) -> None:
         If a number is NaN or infinite: JSON has no such numbers and DVC's metrics no use for them.
     """
     write_text(path, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file that an earlier stage wrote.
+
+    Raises
+    ------
+    UserError
+        If it is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run `dvc repro` to make it.") from None
+    except (OSError, ValueError):
+        raise UserError(f"{path}: damaged; delete it and run `dvc repro`.") from None
 
 
 @contextmanager

@@ -1,14 +1,13 @@
-"""What each hidden state of wav2vec 2.0 knows of gender and speaker, and which one to take.
+"""What each hidden state of wav2vec 2.0 tells of gender and speaker, by a linear probe.
 
-Every layer gets the same linear head: standardised, logistic regression. It is judged over the
-folds of the task. Which layer to take is decided inside each fold's training part alone, by an
-inner cross-validation. Scoring every fold with the layer that its own training part chose gives
-the accuracy of "choose a layer, then use it"; the highest point of a curve over layers overstates
-it.
+Every layer gets the same head: standardised, logistic regression, cross-validated over the folds
+of the task. A layer is also chosen inside each fold's training part alone, by an inner
+cross-validation; scoring every fold with the layer that its own training part chose gives the
+accuracy of "choose a layer, then use it". The highest point of a curve over layers overstates it.
 
-A worker holds the pooled states of one layer (chunks × 2 × hidden × 4 bytes: 60 MB for the 5.4
+A worker holds the pooled states of one layer (chunks x 2 x hidden x 4 bytes: 60 MB for the 5.4
 hours of dev-clean and wav2vec 2.0 base), standardised copies of the training part, and one
-speaker's file. The predictions of all layers are kept (layers × chunks × (4 × classes + some 60)
+speaker's file. The predictions of all layers are kept (layers x chunks x (4 x classes + some 60)
 bytes: 25 MB there).
 """
 
@@ -16,26 +15,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from speech.evaluation.scores import score_levels
 from speech.features.store import read_speaker, speaker_file
-from speech.folds import ALL_FOLDS, inner_folds
+from speech.folds import ALL_FOLDS, Task, inner_folds
 from speech.parallel import Progress, silent, spread
-from speech.params import Params, Probe, Task
 from speech.predictions import predicted_classes, utterance_level, with_probabilities
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 
 @dataclass(frozen=True)
 class ProbedLayer:
-    """What the head makes of one layer.
+    """What the head predicts from one layer.
 
     Attributes
     ----------
@@ -52,38 +49,37 @@ class ProbedLayer:
 
 @dataclass(frozen=True)
 class Probed:
-    """What all layers know of one task.
+    """The predictions of all layers for one task.
 
     Attributes
     ----------
     layers
-        Out-of-fold accuracy of each: layer, level (as in
-        `speech.evaluation.scores.score_levels`), value, low, high.
+        Out-of-fold predictions of chunks by layer.
+    nested
+        The same, each fold with the layer that its own training part chose.
     chosen
         fold, layer (chosen by validation inside the training part; of equal ones, the first),
         validation_accuracy (of chunks), chunk_accuracy and utterance_accuracy (of the fold with
         that layer). The row of `ALL_FOLDS` has the layer of highest mean validation accuracy, and
         the accuracies of all folds, each with its own choice.
-    nested
-        level, value, low, high: the latter accuracies with their intervals.
     """
 
-    layers: pd.DataFrame
-    chosen: pd.DataFrame
+    layers: dict[int, pd.DataFrame]
     nested: pd.DataFrame
+    chosen: pd.DataFrame
 
 
 def kept_layers(folder: Path, utterances: pd.DataFrame, kept: Sequence[int] | str) -> list[int]:
-    """Find out which layers are stored.
+    """List the layers that are stored.
 
     Parameters
     ----------
     folder
         Where the speakers' wav2vec 2.0 features lie.
     utterances
-        With utterance_id and speaker_id; only the first is looked at.
+        With utterance_id and speaker_id; only the first is read.
     kept
-        What was asked to be kept: numbers, or ``all``.
+        The layers that were asked for: numbers, or ``all``.
     """
     if kept != "all":
         return [int(layer) for layer in kept]
@@ -133,10 +129,15 @@ def probe_task(
     utterances: pd.DataFrame,
     task: Task,
     layers: Sequence[int],
-    params: Params,
+    *,
+    C: float = 0.01,  # noqa: N803
+    max_iter: int = 500,
+    inner: int = 3,
+    seed: int = 0,
+    jobs: int = -1,
     progress: Progress = silent,
 ) -> Probed:
-    """Judge every layer on one task, and the choice among them.
+    """Probe every layer on one task, and the choice among them.
 
     Parameters
     ----------
@@ -145,17 +146,30 @@ def probe_task(
     utterances
         Of the task: utterance_id, speaker_id, chapter_id, label, fold.
     task
-        Which.
+        Decides what inner folds keep whole.
     layers
         The numbers of the layers kept, as they are stored.
-    params
-        `probe`, `evaluate`, `parallel` and the seed count.
-    progress
-        Shown over layers.
+    C, max_iter
+        Of the logistic regression.
+    inner
+        Inner folds.
+    seed
+        Of the inner folds.
+    jobs, progress
+        Workers; shown over layers.
     """
-    judge = partial(_probe_stored, folder=folder, utterances=utterances, task=task, params=params)
+    probe = partial(
+        _probe_stored,
+        folder=folder,
+        utterances=utterances,
+        task=task,
+        C=C,
+        max_iter=max_iter,
+        inner=inner,
+        seed=seed,
+    )
     # The solver releases the GIL, and threads spare it the start of processes.
-    probed = spread(judge, range(len(layers)), params.parallel.jobs, progress, "threads")
+    probed = spread(probe, range(len(layers)), jobs, progress, "threads")
     validation = pd.DataFrame([layer.validation for layer in probed])
 
     choices: list[dict[str, Any]] = []
@@ -168,84 +182,73 @@ def probe_task(
     means = validation.mean(axis=1)
     best = means.fillna(0).idxmax()
     choices.append(_choice(ALL_FOLDS, layers[best], means[best], nested))
-
-    def accuracy(predictions: pd.DataFrame) -> pd.DataFrame:
-        return _accuracy(predictions, task, params.evaluate.resamples, params.seed)
-
-    by_layer = [
-        accuracy(own.predictions).assign(layer=layer)
-        for layer, own in zip(layers, probed, strict=True)
-    ]
-    return Probed(
-        layers=pd.concat(by_layer)[["layer", "level", "value", "low", "high"]],
-        chosen=pd.DataFrame(choices),
-        nested=accuracy(nested),
-    )
+    by_layer = {layer: own.predictions for layer, own in zip(layers, probed, strict=True)}
+    return Probed(by_layer, nested, pd.DataFrame(choices))
 
 
 def probe_layer(
-    task: Task, table: pd.DataFrame, states: NDArray[np.float32], settings: Probe, seed: int
+    task: Task,
+    table: pd.DataFrame,
+    states: NDArray[np.float32],
+    *,
+    C: float = 0.01,  # noqa: N803
+    max_iter: int = 500,
+    inner: int = 3,
+    seed: int = 0,
 ) -> ProbedLayer:
-    """Judge one layer over the folds, and inside the training part of each.
+    """Probe one layer over the folds, and inside the training part of each.
 
     Parameters
     ----------
-    task
-        Decides what inner folds keep whole.
     table
         One row per chunk: utterance_id, speaker_id, chapter_id, chunk, label, fold.
     states
         Shape (chunks, dimensions).
-    settings
-        Of the head and the inner folds.
-    seed
-        Of the inner folds.
+    task, C, max_iter, inner, seed
+        As in `probe_task`.
     """
     labels, folds = table["label"].to_numpy(dtype=str), table["fold"].to_numpy()
     classes = np.unique(labels)
     probabilities = np.zeros((len(table), len(classes)), dtype=np.float32)
     validation: dict[int, float] = {}
     for fold in np.unique(folds).tolist():
-        tested = folds == fold
-        heard, known = states[~tested], labels[~tested]
-        probabilities[tested] = _head(settings).fit(heard, known).predict_proba(states[tested])
-        inner = inner_folds(task, table[~tested], settings.inner_folds, seed)
-        validation[fold] = _validate(heard, known, inner, settings)
+        test = folds == fold
+        train, own = states[~test], labels[~test]
+        probabilities[test] = _head(C, max_iter).fit(train, own).predict_proba(states[test])
+        dealt = inner_folds(task, table[~test], inner, seed)
+        validation[fold] = _validate(train, own, dealt, C, max_iter)
     return ProbedLayer(with_probabilities(table, classes, probabilities), validation)
 
 
 def _probe_stored(
-    position: int, folder: Path, utterances: pd.DataFrame, task: Task, params: Params
+    position: int, folder: Path, utterances: pd.DataFrame, task: Task, **settings: Any
 ) -> ProbedLayer:
     table, states = load_layers(folder, utterances, position)
-    return probe_layer(task, table, states, params.probe, params.seed)
+    return probe_layer(task, table, states, **settings)
 
 
-def _head(settings: Probe) -> Pipeline:
-    return make_pipeline(
-        StandardScaler(),
-        LogisticRegression(C=settings.C, max_iter=settings.max_iter, class_weight="balanced"),
-    )
+def _head(C: float, max_iter: int) -> "Pipeline":  # noqa: N803
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    regression = LogisticRegression(C=C, max_iter=max_iter, class_weight="balanced")
+    return make_pipeline(StandardScaler(), regression)
 
 
 def _validate(
     states: NDArray[np.float32],
     labels: NDArray[np.str_],
     folds: NDArray[np.int64],
-    settings: Probe,
+    C: float,  # noqa: N803
+    max_iter: int,
 ) -> float:
-    right: list[NDArray[np.bool_]] = []
+    correct: list[NDArray[np.bool_]] = []
     for fold in np.unique(folds[folds >= 0]):
-        tested = folds == fold
-        head = _head(settings).fit(states[~tested], labels[~tested])
-        right.append(head.predict(states[tested]) == labels[tested])
-    return float(np.concatenate(right).mean()) if right else float("nan")
-
-
-def _accuracy(predictions: pd.DataFrame, task: Task, resamples: int, seed: int) -> pd.DataFrame:
-    utterances = utterance_level(predictions)
-    scores = score_levels(predictions, utterances, task, resamples=resamples, seed=seed)
-    return scores.loc[scores["score"] == "accuracy", ["level", "value", "low", "high"]]
+        test = folds == fold
+        head = _head(C, max_iter).fit(states[~test], labels[~test])
+        correct.append(head.predict(states[test]) == labels[test])
+    return float(np.concatenate(correct).mean()) if correct else float("nan")
 
 
 def _choice(
@@ -255,10 +258,10 @@ def _choice(
         "fold": fold,
         "layer": layer,
         "validation_accuracy": validation,
-        "chunk_accuracy": _share_right(predictions),
-        "utterance_accuracy": _share_right(utterance_level(predictions)),
+        "chunk_accuracy": _accuracy(predictions),
+        "utterance_accuracy": _accuracy(utterance_level(predictions)),
     }
 
 
-def _share_right(predictions: pd.DataFrame) -> float:
+def _accuracy(predictions: pd.DataFrame) -> float:
     return float((predicted_classes(predictions) == predictions["label"]).mean())

@@ -1,9 +1,9 @@
-"""Choosing among models by their out-of-fold predictions, without a test score voting on itself.
+"""Model selection by out-of-fold predictions of the other folds.
 
-What is tested on a fold is the model that did best on all *other* folds. The scores of the models
-so picked, each on the fold that had no say in its pick, are those of the whole procedure "fit
-several, keep the best" on unheard voices; the best model's own score would be flattered by having
-been the best on the very data it is quoted for [1]_. The model to keep is picked by all folds.
+Each fold is predicted by the model that did best on all *other* folds. The scores of these
+predictions are those of the whole procedure "fit several, keep the best"; the best model's own
+score would be optimistic, for it was the best on the very data it is quoted for [1]_. The model to
+keep is picked by all folds.
 
 References
 ----------
@@ -17,11 +17,10 @@ import numpy as np
 import pandas as pd
 
 from speech.folds import ALL_FOLDS
-from speech.params import ModelName
 from speech.predictions import SMALLEST_PROBABILITY, classes_of, predicted_classes, probabilities_of
 
 
-def pick_models(predictions: Mapping[ModelName, pd.DataFrame]) -> pd.DataFrame:
+def pick_models(predictions: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Pick a model for each fold by its predictions on the others, and one by all folds.
 
     Parameters
@@ -41,7 +40,7 @@ def pick_models(predictions: Mapping[ModelName, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(compared, ignore_index=True)
 
 
-def picked_model(picks: pd.DataFrame, fold: int | str = ALL_FOLDS) -> ModelName:
+def picked_model(picks: pd.DataFrame, fold: int | str = ALL_FOLDS) -> str:
     """Name the model picked for a fold.
 
     Parameters
@@ -60,7 +59,7 @@ def picked_model(picks: pd.DataFrame, fold: int | str = ALL_FOLDS) -> ModelName:
 
 
 def predictions_as_picked(
-    predictions: Mapping[ModelName, pd.DataFrame], picks: pd.DataFrame
+    predictions: Mapping[str, pd.DataFrame], picks: pd.DataFrame
 ) -> pd.DataFrame:
     """Take each fold's predictions from the model that was picked without that fold.
 
@@ -87,7 +86,7 @@ def predictions_as_picked(
 def mean_scores(table: pd.DataFrame) -> dict[str, float]:
     """Give what candidates are compared by: the ``log_loss`` and ``accuracy`` of predictions."""
     probabilities, labels = probabilities_of(table), table["label"].to_numpy()
-    # Some classes may have no row: there are voices that can but be learnt from.
+    # Some classes may have no row: some speakers are in training only.
     of_truth = (probabilities * (labels[:, None] == np.array(classes_of(table)))).sum(axis=1)
     return {
         "log_loss": -np.log(np.maximum(of_truth, SMALLEST_PROBABILITY)).mean(),
@@ -113,7 +112,7 @@ def best_of(compared: pd.DataFrame) -> Hashable:
     return rank.sort_values(["loss", "error"], kind="stable").index[0]
 
 
-def _compare(predictions: Mapping[ModelName, pd.DataFrame], fold: int | str) -> pd.DataFrame:
+def _compare(predictions: Mapping[str, pd.DataFrame], fold: int | str) -> pd.DataFrame:
     rows = [
         {"fold": fold, "model": model, **mean_scores(table[table["fold"] != fold])}
         for model, table in predictions.items()
