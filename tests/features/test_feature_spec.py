@@ -1,4 +1,4 @@
-"""Recipes: what features are made of goes into a card and comes out of it, or is refused."""
+"""What features are made of goes into a model's card and comes out of it, or is refused."""
 
 import json
 from pathlib import Path
@@ -6,36 +6,47 @@ from pathlib import Path
 import pytest
 
 from speech.errors import UserError
-from speech.features.feature_spec import ENCODER_FILE, read_recipe, recipe_of
+from speech.features.examples import MfccInputs, Wav2vec2Inputs
+from speech.features.feature_spec import ENCODER_FILE, read_spec, spec_of
 from speech.params import FEATURES_OF
-from speech.training.layer_choice import with_layer
 
-DIGESTS = {"config.json": "0" * 64, "model.safetensors": "f" * 64}
+FILES = {"config.json": "0" * 64, "model.safetensors": "f" * 64}
 
 
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / ENCODER_FILE).write_text(json.dumps(DIGESTS))
+    (tmp_path / ENCODER_FILE).write_text(json.dumps({"files": FILES, "states": 7}))
     return tmp_path
 
 
 def through_a_file(params, features, folder):
-    return json.loads(json.dumps(recipe_of(with_layer(params, 3), features, [folder])))
+    return json.loads(spec_of(params, features, [folder]).model_dump_json(exclude_none=True))
 
 
 @pytest.mark.parametrize("features", FEATURES_OF["gender"])
-def test_what_was_written_down_is_read_back(params, folder, features):
-    recipe = read_recipe(through_a_file(params, features, folder), Path("model.json"))
-    assert recipe.chunks == params.chunks
-    if features == "wav2vec2":
-        assert recipe.mfcc is recipe.pitch is None
-        assert recipe.wav2vec2.layers == [3]
-        assert recipe.encoder == DIGESTS
-    else:
-        assert recipe.mfcc == params.mfcc
-        assert recipe.inputs.mfcc == params.inputs.mfcc
-        assert recipe.pitch == (params.pitch if features == "mfcc_pitch" else None)
-        assert recipe.encoder is None
+def test_what_was_written_is_read_back(params, folder, features):
+    spec = read_spec(through_a_file(params, features, folder), Path("model.json"))
+    assert spec == spec_of(params, features, [folder])
+    assert spec.encoder == (FILES if features == "wav2vec2" else None)
+
+
+@pytest.mark.parametrize("layers", ["all", [0, 2, 4]])
+def test_the_layer_in_use_is_found_among_those_that_are_kept(make_params, folder, layers):
+    params = make_params(**{"wav2vec2.layers": layers, "inputs.wav2vec2.layer": 4})
+    inputs = spec_of(params, "wav2vec2", [folder]).chunk_inputs()
+    assert inputs == Wav2vec2Inputs(position=4 if layers == "all" else 2)
+
+
+@pytest.mark.parametrize("pitch", [False, True])
+def test_the_inputs_of_mfcc_are_those_of_params(make_params, folder, pitch):
+    params = make_params(**{"mfcc.coefficients": 20, "inputs.mfcc.normalisation": "none"})
+    inputs = spec_of(params, "mfcc_pitch" if pitch else "mfcc", [folder]).chunk_inputs()
+    assert inputs == MfccInputs(
+        coefficients=20,
+        normalisation="none",
+        pitch=pitch,
+        statistics=["mean", "std", "correlation", "delta_correlation"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -47,14 +58,14 @@ def test_what_was_written_down_is_read_back(params, folder, features):
         ({"inputs": {"mfcc": {"normalisation": "loud"}}}, "inputs.mfcc"),
     ],
 )
-def test_a_recipe_that_is_none_is_refused_by_its_key(params, folder, changes, key):
+def test_a_damaged_specification_is_refused_by_its_key(params, folder, changes, key):
     content = through_a_file(params, "mfcc", folder) | changes
     with pytest.raises(UserError, match=key) as error:
-        read_recipe(content, Path("models/gender-mfcc-svm"))
+        read_spec(content, Path("models/gender-mfcc-svm"))
     assert str(error.value).startswith("models/gender-mfcc-svm: ")
     assert "\n" not in str(error.value)
 
 
-def test_features_of_no_known_encoder_are_refused(params, tmp_path):
+def test_features_of_an_unnamed_encoder_are_refused(params, tmp_path):
     with pytest.raises(UserError, match=ENCODER_FILE):
-        recipe_of(params, "wav2vec2", [tmp_path])
+        spec_of(params, "wav2vec2", [tmp_path])
