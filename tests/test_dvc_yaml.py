@@ -161,6 +161,38 @@ def test_every_param_is_named_by_some_stage():
     assert [key for key, value in PARAMS.items() if not covered(key, value)] == []
 
 
+def params_read(file):
+    """List the keys that a script reads as ``params.block.key``, each as far as it goes."""
+    found = set()
+    for node in ast.walk(ast.parse((ROOT / file).read_text("utf-8"))):
+        names, inner = [], node
+        while isinstance(inner, ast.Attribute):
+            names.insert(0, inner.attr)
+            inner = inner.value
+        if names and isinstance(inner, ast.Name) and inner.id == "params":
+            block = PARAMS.get(names[0])
+            if block is not None or names[0] in PARAMS:
+                deep = isinstance(block, dict) and len(names) > 1 and names[1] in block
+                found.add(".".join(names[:2]) if deep else names[0])
+    # `params.mfcc` is a part of `params.mfcc.coefficients`, and no read of its own.
+    return {key for key in found if not any(one.startswith(f"{key}.") for one in found)}
+
+
+def covers(one, other):
+    """Say whether two keys are the same, or one is the block of the other."""
+    return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
+
+
+@pytest.mark.parametrize("script", sorted({script_of(name) for name in STAGES}))
+def test_the_params_that_a_script_reads_are_those_of_its_stages(script):
+    own = [instance for name, instance in INSTANCES if script_of(name) == script]
+    if "params.yaml" in own[0]["deps"]:
+        return
+    listed = {key for instance in own for key in instance.get("params", [])} | NO_RESULT
+    read = params_read(script)
+    assert [key for key in sorted(read) if not any(covers(key, one) for one in listed)] == []
+
+
 def test_no_two_stages_write_the_same_place():
     outs = [out for _, instance in INSTANCES for out in outs_of(instance)]
     assert len(outs) == len(set(outs))
