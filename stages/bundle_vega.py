@@ -52,7 +52,7 @@ makes an empty drawing."""
 def bundle_vega(params: Params) -> str:  # noqa: ARG001
     """Write the frame."""
     path = PLOTS / "frame.html"
-    frame = FRAME % vl_convert.javascript_bundle(None, VEGA_LITE)
+    frame = FRAME % vl_convert.javascript_bundle(vl_version=VEGA_LITE)
     write_text(path, frame)
     return f"{path}, {len(frame) / 1e6:.1f} MB, in which `dvc plots show` draws without a network"
 
