@@ -6,7 +6,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from speech.storage.links import point
+from speech.storage.files import point
 from speech.storage.tables import write_parquet
 
 
