@@ -101,6 +101,40 @@ def write_json(path: Path, data: Any) -> None:
     write_text(path, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def read_json(path: Path) -> Any:
+    """Read a JSON file that an earlier stage wrote.
+
+    Raises
+    ------
+    UserError
+        If it is missing or damaged.
+    """
+    with reading(path):
+        return json.loads(path.read_text("utf-8"))
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn an error while something that a stage wrote is read into a sentence.
+
+    Parameters
+    ----------
+    path
+        What is read, for the sentence.
+
+    Raises
+    ------
+    UserError
+        If it is missing, or the block finds it damaged, by an `OSError` or `ValueError`.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run `dvc repro` to make it.") from None
+    except (OSError, ValueError):
+        raise UserError(f"{path}: damaged; delete it and run `dvc repro`.") from None
+
+
 def point(link: Path, target: Path) -> None:
     """Make a symbolic link to a file or folder, replacing an earlier link.
 

@@ -1,14 +1,12 @@
 """Tables on disk: parquet between stages, CSV for people and plots; whole or not there."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
-from speech.errors import UserError
-from speech.storage.files import replacing
+from speech.storage.files import reading, replacing
 
 
 def write_parquet(path: Path, table: pd.DataFrame) -> None:
@@ -31,7 +29,7 @@ def read_parquet(path: Path) -> pd.DataFrame:
     UserError
         If it is missing or damaged.
     """
-    with _reading(path):
+    with reading(path):
         return pd.read_parquet(path)
 
 
@@ -54,7 +52,7 @@ def read_csv(path: Path, types: Mapping[str, type] | None = None) -> pd.DataFram
         If it is missing or damaged, lacks one of these columns, or has a value of another type.
     """
     types = types or {}
-    with _reading(path):
+    with reading(path):
         table = pd.read_csv(
             path,
             dtype=defaultdict(lambda: str, types),
@@ -76,13 +74,3 @@ def read_folds(path: Path) -> pd.DataFrame:
     """
     types = {"utterance_id": str, "fold": int}
     return read_csv(path, types)[list(types)]
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run `dvc repro` to make it.") from None
-    except (OSError, ValueError):
-        raise UserError(f"{path}: damaged; delete it and run `dvc repro`.") from None

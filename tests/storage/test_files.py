@@ -11,6 +11,7 @@ from speech.errors import UserError
 from speech.storage.files import (
     link_or_copy,
     point,
+    read_json,
     replacing,
     replacing_folder,
     require_space,
@@ -63,6 +64,19 @@ def test_json_keeps_the_order_of_keys_and_ends_with_a_newline(tmp_path):
     assert text.endswith("}\n")
     assert list(json.loads(text)) == ["utterance", "chunk"]
     assert list(json.loads(text)["utterance"]) == ["f1", "accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "no such file; run `dvc repro`"), (b"[1, ", "damaged; "), (b"\xff", "damaged; ")],
+)
+def test_json_that_cannot_be_read_is_named_with_what_to_do(tmp_path, content, reason):
+    path = tmp_path / "folds.json"
+    write_json(path, [1, {"é": None}])
+    assert read_json(path) == [1, {"é": None}]
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(UserError, match=rf"folds\.json: {reason}"):
+        read_json(path)
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
