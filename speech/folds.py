@@ -192,7 +192,10 @@ def name_units(chunks: pd.DataFrame, unit: Unit) -> NDArray[np.str_]:
 
 
 def deal_units(
-    units: Sequence[str], labels: Sequence[str], folds: int, seed: int
+    units: Sequence[str] | NDArray[np.str_],
+    labels: Sequence[str] | NDArray[np.str_],
+    folds: int,
+    seed: int,
 ) -> NDArray[np.int64]:
     """Deal whole units to folds at random, those of each label as evenly as can be.
 

@@ -12,7 +12,7 @@ from speech.corpus.official import ARCHIVES, fetch_subsets
 from speech.corpus.sample import synthesise_corpus
 from speech.errors import UserError
 from speech.params import SAMPLE, Params, Subset
-from speech.storage.links import point
+from speech.storage.files import point
 from speech.storage.tables import write_csv
 from stages.console import bar, byte_bar, run_stage
 from stages.paths import (

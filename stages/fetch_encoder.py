@@ -7,8 +7,7 @@ from speech.features.checkpoint import CHOICES, check_encoder_folder, hidden_sta
 from speech.features.hub import fetch_hub_model, parse_hub_model
 from speech.features.wav2vec2 import make_sample_encoder
 from speech.params import SAMPLE, Params
-from speech.storage.files import replacing_folder
-from speech.storage.links import point
+from speech.storage.files import point, replacing_folder
 from stages.console import run_stage
 from stages.paths import ENCODER, HUB_ENCODER, SAMPLE_ENCODER
 

@@ -15,7 +15,7 @@ from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util import Retry
 
 from speech.errors import UserError
-from speech.storage.disk import require_space, writing
+from speech.storage.files import require_space, writing
 from speech.storage.progress import ByteProgress, unseen
 
 TRIES = 6

@@ -16,9 +16,7 @@ from speech.corpus.librispeech import SPEAKERS_FILE
 from speech.corpus.unpack import unpack
 from speech.errors import UserError
 from speech.params import Subset
-from speech.storage.disk import require_space, writing
-from speech.storage.files import replacing_folder, write_json
-from speech.storage.links import link_or_copy
+from speech.storage.files import link_or_copy, replacing_folder, require_space, write_json, writing
 from speech.storage.progress import Watch, unwatched
 
 RESOURCE = "resources/12"

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from speech.errors import UserError
-from speech.storage.disk import require_space, writing
+from speech.storage.files import require_space, writing
 from speech.storage.progress import ByteProgress, unseen
 
 MOST_TIMES = 4

@@ -38,9 +38,7 @@ from speech.features.checkpoint import (
     check_architecture,
     shards_of,
 )
-from speech.storage.disk import writing
-from speech.storage.files import replacing_folder
-from speech.storage.links import link_or_copy
+from speech.storage.files import link_or_copy, replacing_folder, writing
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")

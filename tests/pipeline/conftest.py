@@ -26,8 +26,11 @@ SOURCES = [
     ".dvcignore",
     ".gitignore",
     ".dvc/.gitignore",
+    ".dvc/config",
+    ".dvc/plots",
+    "data/.gitignore",
+    "plots/.gitignore",
 ]
-SOURCES += [".dvc/config", ".dvc/plots"]
 
 TINY = {
     # The others are fitted by themselves, and compared with each other elsewhere.
