@@ -1,4 +1,4 @@
-"""Look at the MFCC before any model: distributions, gender differences, outliers, normalisation."""
+"""Analyse the MFCC before any model: distributions, gender, outliers, normalisations."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from speech.exploration.mfcc_analysis import (
     gender_differences,
     summarise,
 )
-from speech.exploration.outliers import Outliers, find_outliers
+from speech.exploration.outliers import find_outliers
 from speech.features.store import read_speaker, speaker_file
 from speech.params import Params
 from speech.storage.results import write_metrics, write_plot
@@ -22,6 +22,9 @@ from stages.paths import FOLDS, METRICS, MFCC, PLOTS, UTTERANCES
 
 SIGNIFICANCE = 0.05
 
+MOST_LISTED = 200
+"""Utterances in outliers.csv, the furthest first."""
+
 
 def analyse_mfcc(params: Params) -> str:
     """Analyse the static coefficients of the whole corpus."""
@@ -30,16 +33,31 @@ def analyse_mfcc(params: Params) -> str:
     summary = summarise(
         read_parquet(UTTERANCES).merge(folds, on="utterance_id", how="left"),
         lambda speaker: read_speaker(speaker_file(MFCC, speaker)),
-        params.mfcc.coefficients,
-        bar("speaker"),
+        coefficients=params.mfcc.coefficients,
+        progress=bar("speaker"),
     )
 
     resampling = {"resamples": params.analysis.resamples, "seed": params.seed}
     differences = gender_differences(summary, names, **resampling)
-    outliers = find_outliers(summary, names, p=params.analysis.outlier_p)
-    normalisations = compare_normalisations(
-        summary, params.logistic, **resampling, progress=bar("cross-validation")
+    means = summary.moments[:, 0]
+    outliers = find_outliers(
+        summary.utterances, means, p=params.analysis.outlier_p, seed=params.seed
     )
+    normalisations = compare_normalisations(
+        summary, **params.logistic.model_dump(), **resampling, progress=bar("cross-validation")
+    )
+
+    by_gender = summary.by_gender
+    tables = {
+        "distributions": distributions(by_gender, names),
+        "density": densities(by_gender, names),
+        "effect_sizes": differences[["coefficient", "value", "low", "high"]],
+        "correlation": _correlation(differences),
+        "outliers": outliers.table.head(MOST_LISTED),
+        "normalisations": normalisations,
+    }
+    for name, table in tables.items():
+        write_plot(PLOTS / "mfcc" / f"{name}.csv", table)
 
     counts = {
         "speakers": summary.utterances["speaker_id"].nunique(),
@@ -47,33 +65,24 @@ def analyse_mfcc(params: Params) -> str:
         "utterances_without_gender": int(summary.utterances["fold"].isna().sum()),
         "frames": int(summary.utterances["frames"].sum()),
     }
-    metrics = counts | {
-        "outliers": _outlier_metrics(outliers),
-        "gender": _gender_metrics(differences),
-        "accuracy": _accuracy_metrics(normalisations),
+    found = {
+        "count": int(outliers.table["outlier"].sum()),
+        "scored": len(outliers.table),
+        "threshold": outliers.threshold,
+        "method": outliers.method,
     }
+    gender = _gender_metrics(differences)
+    standardised = normalisations[normalisations["standardised"]]
+    accuracy = dict(zip(standardised["normalisation"], standardised["accuracy"], strict=True))
+    metrics = {**counts, "outliers": found, "gender": gender, "accuracy": accuracy}
     write_metrics(METRICS / "mfcc.json", metrics)
-    plots = {
-        "distributions": distributions(summary.by_gender, names),
-        "density": densities(summary.by_gender, names),
-        "effect_sizes": differences[["coefficient", "value", "low", "high"]],
-        "correlation": _correlation(differences),
-        "outliers": outliers.table,
-        "normalisations": normalisations,
-    }
-    for name, table in plots.items():
-        write_plot(PLOTS / "mfcc" / f"{name}.csv", table)
 
-    strongest = metrics["gender"]["strongest"]
+    strongest = gender["strongest"]
     return (
         f"{counts['utterances']} utterances of {counts['speakers']} speakers; "
         f"{strongest['coefficient']} differs most between genders (d = {strongest['d']:.2f}); "
-        f"{len(outliers.table)} outliers by {outliers.method}"
+        f"{found['count']} outliers by {outliers.method}"
     )
-
-
-def _outlier_metrics(outliers: Outliers) -> dict[str, Any]:
-    return {"count": len(outliers.table), "judged": outliers.judged, "method": outliers.method}
 
 
 def _gender_metrics(differences: pd.DataFrame) -> dict[str, Any]:
@@ -91,17 +100,10 @@ def _gender_metrics(differences: pd.DataFrame) -> dict[str, Any]:
 
 
 def _correlation(differences: pd.DataFrame) -> pd.DataFrame:
-    """Give the point-biserial correlation the column names that the plot template reads."""
+    """Name the columns of the point-biserial correlation as the plot template reads them."""
     columns = ["coefficient", "r", "r_low", "r_high", "rank_biserial", "p", "p_corrected"]
     names = {"r": "value", "r_low": "low", "r_high": "high"}
     return differences[columns].rename(columns=names)
-
-
-def _accuracy_metrics(normalisations: pd.DataFrame) -> dict[str, float]:
-    """Give the accuracy after each normalisation, inputs standardised; the CSV has the rest."""
-    return {
-        row.normalisation: row.accuracy for row in normalisations.itertuples() if row.standardised
-    }
 
 
 if __name__ == "__main__":
