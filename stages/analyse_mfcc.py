@@ -1,5 +1,6 @@
 """Analyse the MFCC before any model: distributions, gender, outliers, normalisations."""
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -22,6 +23,9 @@ from stages.paths import FOLDS, METRICS, MFCC, PLOTS, UTTERANCES
 
 SIGNIFICANCE = 0.05
 
+MOST_FRAMES = 100_000
+"""In the sample of frames, about; it bounds the memory."""
+
 MOST_LISTED = 200
 """Utterances in outliers.csv, the furthest first."""
 
@@ -30,30 +34,34 @@ def analyse_mfcc(params: Params) -> str:
     """Analyse the static coefficients of the whole corpus."""
     names = coefficient_names(params.mfcc.coefficients, energy=params.mfcc.energy)
     folds = read_folds(FOLDS / "gender.csv")
+    utterances = read_parquet(UTTERANCES).merge(folds, on="utterance_id", how="left")
+    frames = utterances["seconds"].sum() / params.mfcc.hop_seconds
     summary = summarise(
-        read_parquet(UTTERANCES).merge(folds, on="utterance_id", how="left"),
+        utterances,
         lambda speaker: read_speaker(speaker_file(MFCC, speaker)),
         coefficients=params.mfcc.coefficients,
+        every=math.ceil(frames / MOST_FRAMES),
         progress=bar("speaker"),
     )
 
     resampling = {"resamples": params.analysis.resamples, "seed": params.seed}
     differences = gender_differences(summary, names, **resampling)
-    means = summary.moments[:, 0]
     outliers = find_outliers(
-        summary.utterances, means, p=params.analysis.outlier_p, seed=params.seed
+        summary.utterances,
+        summary.moments[:, 0],
+        p=params.analysis.outlier_p,
+        seed=params.seed,
     )
     normalisations = compare_normalisations(
-        summary, **params.logistic.model_dump(), **resampling, progress=bar("cross-validation")
+        summary, **params.logistic.model_dump(), **resampling, progress=bar("normalisation")
     )
 
-    by_gender = summary.by_gender
     tables = {
-        "distributions": distributions(by_gender, names),
-        "density": densities(by_gender, names),
+        "distributions": distributions(summary, names),
+        "density": densities(summary, names),
         "effect_sizes": differences[["coefficient", "value", "low", "high"]],
         "correlation": _correlation(differences),
-        "outliers": outliers.table.head(MOST_LISTED),
+        "outliers": outliers.head(MOST_LISTED),
         "normalisations": normalisations,
     }
     for name, table in tables.items():
@@ -65,12 +73,7 @@ def analyse_mfcc(params: Params) -> str:
         "utterances_without_gender": int(summary.utterances["fold"].isna().sum()),
         "frames": int(summary.utterances["frames"].sum()),
     }
-    found = {
-        "count": int(outliers.table["outlier"].sum()),
-        "scored": len(outliers.table),
-        "threshold": outliers.threshold,
-        "method": outliers.method,
-    }
+    found = {"count": int(outliers["outlier"].sum()), "scored": len(outliers)}
     gender = _gender_metrics(differences)
     standardised = normalisations[normalisations["standardised"]]
     accuracy = dict(zip(standardised["normalisation"], standardised["accuracy"], strict=True))
@@ -81,7 +84,7 @@ def analyse_mfcc(params: Params) -> str:
     return (
         f"{counts['utterances']} utterances of {counts['speakers']} speakers; "
         f"{strongest['coefficient']} differs most between genders (d = {strongest['d']:.2f}); "
-        f"{found['count']} outliers by {outliers.method}"
+        f"{found['count']} utterances stand out from their session"
     )
 
 

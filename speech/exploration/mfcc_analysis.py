@@ -1,8 +1,8 @@
 """MFCC before any model: distributions, gender differences and the effect of normalisation.
 
 Frames and utterances only describe. Claims about gender rest on speakers, because utterances of
-one speaker are not independent. Frames are reduced to four moments per utterance and to counts in
-narrow bins, so that only one speaker's frames are in memory at a time.
+one speaker are not independent. Of the frames, four moments per utterance and a bounded sample are
+kept, so that only one speaker's frames are in memory at a time.
 """
 
 import warnings
@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import RobustScaler, StandardScaler
 from threadpoolctl import threadpool_limits
 
 from speech.folds import FEMALE, GENDERS
 from speech.parallel import Progress, silent
 
 Floats = NDArray[np.float64]
-Counts = NDArray[np.int64]
 
 MOMENTS = ("mean", "std", "skewness", "kurtosis")
 """Of each coefficient over the frames of an utterance. The last two are there because the first
@@ -35,13 +34,6 @@ QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 
 CONFIDENCE = 0.95
 """Of all intervals."""
-
-_BIN = 1 / 16
-"""Width of a bin in units of the coefficient. MFCC spread over several units, so interpolated
-quantiles are exact to a hundredth of a standard deviation."""
-
-_EDGES = np.arange(-512, 512 + _BIN, _BIN)
-"""Of the bins. MFCC of speech stay within 200; what lies outside is counted in the last bin."""
 
 _DENSITY_POINTS = 64
 _DENSITY_RANGE = (0.01, 0.99)
@@ -64,27 +56,21 @@ class Summary:
         One row per utterance, ordered by utterance_id, with the number of ``frames``.
     moments
         Shape (utterances, 4, coefficients): `MOMENTS` over each utterance's frames.
-    counts
-        Frames per bin, shape (coefficients, bins), by gender and fold of the gender task; -1 is
-        the fold of speakers without one. Speakers without a gender are left out.
+    frames
+        A sample of the frames, shape (sampled frames, coefficients).
+    rows
+        Row in ``utterances`` of each sampled frame, shape (sampled frames,).
     """
 
     utterances: pd.DataFrame
     moments: Floats
-    counts: Mapping[tuple[str, int], Counts]
+    frames: NDArray[np.float32]
+    rows: NDArray[np.intp]
 
-    @property
-    def by_gender(self) -> dict[str, Counts]:
-        """Counts of the frames of each gender."""
-        genders = sorted({gender for gender, _ in self.counts})
-        return {own: self._total(lambda gender, _, own=own: gender == own) for own in genders}
-
-    def training_counts(self, test_fold: int) -> Counts:
-        """Add up the counts of all folds but one."""
-        return self._total(lambda _, fold: fold not in (test_fold, -1))
-
-    def _total(self, wanted: Callable[[str, int], bool]) -> Counts:
-        return np.sum([own for key, own in self.counts.items() if wanted(*key)], axis=0)
+    def frames_by_gender(self) -> dict[str, Floats]:
+        """Return the sampled frames of each gender."""
+        genders = self.utterances["gender"].to_numpy()[self.rows]
+        return {gender: self.frames[genders == gender].astype(np.float64) for gender in GENDERS}
 
 
 def coefficient_names(coefficients: int, *, energy: bool = True) -> list[str]:
@@ -99,15 +85,13 @@ def coefficient_names(coefficients: int, *, energy: bool = True) -> list[str]:
     return [f"{names[0]} energy", *names[1:]] if energy else names
 
 
-def frame_moments(frames: NDArray[np.floating], weights: NDArray | None = None) -> Floats:
+def frame_moments(frames: NDArray[np.floating]) -> Floats:
     """Compute `MOMENTS` of each coefficient over frames.
 
     Parameters
     ----------
     frames
         Shape (frames, coefficients).
-    weights
-        Of the frames, of the same shape; by default all weigh alike.
 
     Returns
     -------
@@ -117,39 +101,14 @@ def frame_moments(frames: NDArray[np.floating], weights: NDArray | None = None) 
         coefficient is constant.
     """
     values = frames.astype(np.float64)
-    mean = np.average(values, axis=0, weights=weights)
+    mean = values.mean(axis=0)
     centred = values - mean
     square = centred * centred  # faster than powers
-    powers = (square, square * centred, square * square)
-    second, third, fourth = (np.average(part, axis=0, weights=weights) for part in powers)
-    std = np.sqrt(second)
+    third, fourth = (square * centred).mean(axis=0), (square * square).mean(axis=0)
+    std = np.sqrt(square.mean(axis=0))
     varies = std > _CONSTANT
     unit = np.where(varies, std, 1.0)
     return np.stack([mean, std, varies * third / unit**3, varies * (fourth / unit**4 - 3)])
-
-
-def count_frames(frames: NDArray[np.floating]) -> Counts:
-    """Count frames, (frames, coefficients), in narrow bins: shape (coefficients, bins)."""
-    bins, coefficients = len(_EDGES) - 1, frames.shape[1]
-    places = np.floor((frames - _EDGES[0]) / _BIN).clip(0, bins - 1).astype(np.int64)
-    places += bins * np.arange(coefficients)
-    return np.bincount(places.ravel(), minlength=bins * coefficients).reshape(coefficients, bins)
-
-
-def count_moments(counts: Counts) -> Floats:
-    """Compute `MOMENTS` from the result of `count_frames`: shape (4, coefficients)."""
-    middles = (_EDGES[:-1] + _EDGES[1:]) / 2
-    return frame_moments(np.broadcast_to(middles[:, np.newaxis], counts.T.shape), counts.T)
-
-
-def count_quantiles(counts: Counts, probabilities: Sequence[float]) -> Floats:
-    """Interpolate quantiles from the result of `count_frames`.
-
-    Returns
-    -------
-    ndarray of shape (probabilities, coefficients)
-    """
-    return np.stack([np.interp(probabilities, own, _EDGES) for own in _cumulated(counts)], axis=1)
 
 
 def summarise(
@@ -157,9 +116,10 @@ def summarise(
     read: Callable[[str], Mapping[str, NDArray[np.floating]]],
     *,
     coefficients: int,
+    every: int = 1,
     progress: Progress = silent,
 ) -> Summary:
-    """Reduce a corpus to moments and counts, one speaker at a time.
+    """Reduce a corpus to moments and a sample of frames, one speaker at a time.
 
     Parameters
     ----------
@@ -171,6 +131,8 @@ def summarise(
         static coefficients (deltas) and other arrays (augmented copies) are not used.
     coefficients
         Number of static coefficients.
+    every
+        How many frames there are for each sampled one. The sample is held in memory.
     progress
         Shown over speakers.
 
@@ -181,28 +143,27 @@ def summarise(
     """
     table = utterances.sort_values("utterance_id", ignore_index=True)
     moments = np.empty((len(table), len(MOMENTS), coefficients))
-    frames = np.empty(len(table), dtype=np.int64)
-    counts: dict[tuple[str, int], Counts] = {}
+    lengths = np.empty(len(table), dtype=np.int64)
+    sampled: dict[int, NDArray[np.float32]] = {}
     rows_of = table.groupby("speaker_id", sort=True).indices
     for speaker, rows in progress(rows_of.items(), total=len(rows_of)):
         arrays = read(speaker)
-        own = [arrays[name][:, :coefficients] for name in table["utterance_id"].iloc[rows]]
-        moments[rows] = [frame_moments(part) for part in own]
-        frames[rows] = [len(part) for part in own]
-        first = table.loc[rows[0]]
-        if first["gender"] in GENDERS:
-            key = (first["gender"], int(first["fold"]) if pd.notna(first["fold"]) else -1)
-            counts[key] = counts.get(key, 0) + count_frames(np.concatenate(own))
-    return Summary(table.assign(frames=frames), moments, counts)
+        for row in rows:
+            frames = arrays[table["utterance_id"][row]][:, :coefficients]
+            moments[row], lengths[row] = frame_moments(frames), len(frames)
+            sampled[row] = frames[::every].copy()
+    parts = [sampled[row] for row in range(len(table))]
+    rows = np.repeat(np.arange(len(table)), [len(part) for part in parts])
+    return Summary(table.assign(frames=lengths), moments, np.concatenate(parts), rows)
 
 
-def distributions(by_gender: Mapping[str, Counts], names: Sequence[str]) -> pd.DataFrame:
-    """Describe the distribution of each coefficient over all frames of a gender.
+def distributions(summary: Summary, names: Sequence[str]) -> pd.DataFrame:
+    """Describe the distribution of each coefficient over the sampled frames of a gender.
 
     Parameters
     ----------
-    by_gender
-        Counts of frames (`Summary.by_gender`). Speakers who talk longer weigh more.
+    summary
+        Of the corpus. Speakers who talk longer weigh more.
     names
         Of the coefficients.
 
@@ -212,20 +173,21 @@ def distributions(by_gender: Mapping[str, Counts], names: Sequence[str]) -> pd.D
         coefficient, gender, frames, mean, std, skewness, kurtosis, q05, q25, q50, q75, q95.
     """
     tables = []
-    for gender, counts in by_gender.items():
-        moments = dict(zip(MOMENTS, count_moments(counts), strict=True))
-        quantiles = count_quantiles(counts, list(QUANTILES.values()))
-        head = {"coefficient": names, "gender": gender, "frames": counts[0].sum()}
-        tables.append(pd.DataFrame(head | moments | dict(zip(QUANTILES, quantiles, strict=True))))
+    for gender, frames in summary.frames_by_gender().items():
+        moments = dict(zip(MOMENTS, frame_moments(frames), strict=True))
+        values = np.quantile(frames, list(QUANTILES.values()), axis=0)
+        quantiles = dict(zip(QUANTILES, values, strict=True))
+        head = {"coefficient": names, "gender": gender, "frames": len(frames)}
+        tables.append(pd.DataFrame(head | moments | quantiles))
     return pd.concat(tables).sort_index(kind="stable").reset_index(drop=True)
 
 
-def densities(by_gender: Mapping[str, Counts], names: Sequence[str]) -> pd.DataFrame:
+def densities(summary: Summary, names: Sequence[str]) -> pd.DataFrame:
     """Compute each coefficient's density by gender, on a grid that both genders share.
 
     Parameters
     ----------
-    by_gender, names
+    summary, names
         As in `distributions`.
 
     Returns
@@ -233,17 +195,18 @@ def densities(by_gender: Mapping[str, Counts], names: Sequence[str]) -> pd.DataF
     DataFrame
         coefficient, gender, value (middle of a step), density (per unit of the coefficient).
     """
-    ranges = [count_quantiles(counts, _DENSITY_RANGE) for counts in by_gender.values()]
-    lowest, highest = np.min(ranges, axis=(0, 1)), np.max(ranges, axis=(0, 1)) + _BIN
-    shares = {gender: _cumulated(counts) for gender, counts in by_gender.items()}
+    by_gender = summary.frames_by_gender()
+    ranges = [np.quantile(frames, _DENSITY_RANGE, axis=0) for frames in by_gender.values()]
+    lowest, highest = np.min(ranges, axis=(0, 1)), np.max(ranges, axis=(0, 1))
     tables = []
     for k, name in enumerate(names):
-        edges = np.linspace(lowest[k], highest[k], _DENSITY_POINTS + 1)
+        edges = np.linspace(lowest[k], max(highest[k], lowest[k] + 1e-6), _DENSITY_POINTS + 1)
         values = (edges[:-1] + edges[1:]) / 2
-        for gender, share in shares.items():
-            density = np.diff(np.interp(edges, _EDGES, share[k])) / np.diff(edges)
-            columns = {"coefficient": name, "gender": gender, "value": values, "density": density}
-            tables.append(pd.DataFrame(columns))
+        for gender, frames in by_gender.items():
+            counts, _ = np.histogram(frames[:, k], edges)
+            columns = {"coefficient": name, "gender": gender, "value": values}
+            density = counts / len(frames) / np.diff(edges)
+            tables.append(pd.DataFrame(columns | {"density": density}))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -395,7 +358,7 @@ def compare_normalisations(
     resamples, seed
         Of the bootstrap, which draws women from the women and men from the men.
     progress
-        Shown over the ten cross-validations.
+        Shown over the normalisations.
 
     Returns
     -------
@@ -407,19 +370,20 @@ def compare_normalisations(
     with_fold = summary.utterances["fold"].notna().to_numpy()
     table, moments = summary.utterances[with_fold], summary.moments[with_fold]
     folds, women = table["fold"].to_numpy(int), table["gender"].eq(FEMALE).to_numpy()
+    fold_of_frame = summary.utterances["fold"].to_numpy(float)[summary.rows]
     plain = LogisticRegression(C=C, max_iter=max_iter)
     classifiers = {False: plain, True: make_pipeline(StandardScaler(), plain)}
-    cases = [(how, standardised) for standardised in classifiers for how in NORMALISATIONS]
-    correct = []
-    for how, standardised in progress(cases, total=len(cases)):
-        classifier, predicted = classifiers[standardised], np.empty_like(women)
+    correct = np.empty((len(classifiers), len(NORMALISATIONS), len(table)), dtype=bool)
+    for k, how in enumerate(progress(NORMALISATIONS, total=len(NORMALISATIONS))):
         for fold in np.unique(folds):
-            inputs, test = _normalised(moments, how, summary, fold), folds == fold
-            classifier.fit(inputs[~test], women[~test])
-            predicted[test] = classifier.predict(inputs[test])
-        correct.append(predicted == women)
+            train = ~np.isnan(fold_of_frame) & (fold_of_frame != fold)
+            inputs, test = _normalised(moments, how, summary.frames[train]), folds == fold
+            for number, classifier in enumerate(classifiers.values()):
+                classifier.fit(inputs[~test], women[~test])
+                correct[number, k, test] = classifier.predict(inputs[test]) == women[test]
+    cases = [(how, standardised) for standardised in classifiers for how in NORMALISATIONS]
     names = pd.DataFrame(cases, columns=["normalisation", "standardised"])
-    scored = accuracy_table(np.array(correct), table, resamples=resamples, seed=seed)
+    scored = accuracy_table(correct.reshape(len(cases), -1), table, resamples=resamples, seed=seed)
     return pd.concat([names, scored], axis=1)
 
 
@@ -470,35 +434,7 @@ def accuracy_table(
     return pd.DataFrame(dict(zip(columns, values.reshape(6, -1), strict=True)))
 
 
-def scaling(counts: Counts, how: str) -> tuple[Floats, Floats]:
-    """Fit the centre and unit of each coefficient, as scikit-learn's scalers do on frames.
-
-    Parameters
-    ----------
-    counts
-        Of the training frames, from `count_frames`.
-    how
-        ``standard``: mean and standard deviation; ``robust``: median and interquartile range.
-
-    Returns
-    -------
-    centre, unit : ndarray of shape (coefficients,)
-        To the precision of the bins; the unit of a constant coefficient is 1.
-    """
-    if how == "standard":
-        centre, unit = count_moments(counts)[:2]
-    else:
-        low, centre, high = count_quantiles(counts, [0.25, 0.5, 0.75])
-        unit = high - low
-    return centre, np.where(unit > _CONSTANT, unit, 1.0)
-
-
-def _cumulated(counts: Counts) -> Floats:
-    """Share of the frames below each edge: shape (coefficients, edges)."""
-    return np.pad(counts.cumsum(axis=1), ((0, 0), (1, 0))) / counts[:1].sum()
-
-
-def _normalised(moments: Floats, how: str, summary: Summary, test_fold: int) -> Floats:
+def _normalised(moments: Floats, how: str, training: NDArray[np.float32]) -> Floats:
     """Compute the classifier's inputs, (utterances, 4 x coefficients), from raw moments."""
     mean, std, *shape = np.moveaxis(moments, 1, 0)
     centre, unit = mean, np.ones_like(mean)
@@ -506,6 +442,10 @@ def _normalised(moments: Floats, how: str, summary: Summary, test_fold: int) -> 
         centre = np.zeros_like(mean)
     elif how == "utterance":
         unit = np.where(std > _CONSTANT, std, 1.0)
-    elif how in ("standard", "robust"):
-        centre, unit = scaling(summary.training_counts(test_fold), how)
+    elif how == "standard":
+        scaler = StandardScaler().fit(training)
+        centre, unit = scaler.mean_, scaler.scale_
+    elif how == "robust":
+        scaler = RobustScaler().fit(training)
+        centre, unit = scaler.center_, scaler.scale_
     return np.hstack([(mean - centre) / unit, std / unit, *shape])

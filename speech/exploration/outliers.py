@@ -5,8 +5,6 @@ unusual recordings. An utterance is therefore compared with its session: the utt
 speaker and chapter. A whole session that is wrong is not found.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -29,27 +27,6 @@ _CONSTANT = 1e-8
 """A deviation below this is rounding."""
 
 
-@dataclass(frozen=True)
-class Outliers:
-    """How far utterances lie from their session.
-
-    Attributes
-    ----------
-    table
-        One row per utterance in a session of three or more, largest distance first: utterance_id,
-        speaker_id, chapter_id, distance (robust Mahalanobis), threshold, outlier (whether the
-        distance exceeds the threshold).
-    threshold
-        Root of the chi-square quantile; NaN if there is nothing to compare.
-    method
-        ``minimum covariance determinant``, ``empirical covariance`` or ``none``.
-    """
-
-    table: pd.DataFrame
-    threshold: float
-    method: str
-
-
 def find_outliers(
     utterances: pd.DataFrame,
     means: NDArray[np.floating],
@@ -57,7 +34,7 @@ def find_outliers(
     p: float = 0.01,
     coefficients: int = 13,
     seed: int = 0,
-) -> Outliers:
+) -> pd.DataFrame:
     """Rank utterances by the Mahalanobis distance of their mean MFCC from their session's median.
 
     Parameters
@@ -79,9 +56,11 @@ def find_outliers(
 
     Returns
     -------
-    Outliers
-        The table, its threshold and how the covariance was estimated: by the minimum covariance
-        determinant, or by the empirical covariance if there are fewer than five utterances per
+    DataFrame
+        One row per utterance in a session of three or more, largest distance first: utterance_id,
+        speaker_id, chapter_id, distance, threshold (root of the chi-square quantile), outlier
+        (whether the distance exceeds the threshold). The covariance is the minimum covariance
+        determinant, or the empirical covariance if there are fewer than five utterances per
         coefficient or some coefficient is a linear combination of others.
 
     Notes
@@ -91,32 +70,32 @@ def find_outliers(
 
     Examples
     --------
-    >>> find_outliers(summary.utterances, summary.moments[:, 0]).table.head()  # doctest: +SKIP
+    >>> find_outliers(summary.utterances, summary.moments[:, 0]).head()  # doctest: +SKIP
     """
     session = [utterances["speaker_id"], utterances["chapter_id"]]
     values = pd.DataFrame(means[:, :coefficients].astype(np.float64), utterances.index)
     sessions = values.groupby(session)
     compared = sessions[0].transform("size").to_numpy() >= _SMALLEST_SESSION
     deviations = (values - sessions.transform("median")).to_numpy()[compared]
-    squared, dimensions, method = _squared_distances(deviations, seed)
-    threshold = float(np.sqrt(chi2.isf(p / max(len(squared), 1), dimensions)))
+    squared, dimensions = _squared_distances(deviations, seed)
+    threshold = np.sqrt(chi2.isf(p / max(len(squared), 1), dimensions))
     table = utterances.loc[compared, ["utterance_id", "speaker_id", "chapter_id"]].assign(
         distance=np.sqrt(squared), threshold=threshold, outlier=np.sqrt(squared) > threshold
     )
-    order = {"by": ["distance", "utterance_id"], "ascending": [False, True]}
-    return Outliers(table.sort_values(**order, ignore_index=True), threshold, method)
+    return table.sort_values(
+        ["distance", "utterance_id"], ascending=[False, True], ignore_index=True
+    )
 
 
-def _squared_distances(deviations: Floats, seed: int) -> tuple[Floats, int, str]:
-    """Compute squared Mahalanobis distances, their degrees of freedom and the method's name."""
+def _squared_distances(deviations: Floats, seed: int) -> tuple[Floats, int]:
+    """Compute squared Mahalanobis distances and their degrees of freedom."""
     varies = np.abs(deviations).max(axis=0, initial=0) > _CONSTANT
     if not varies.any():
-        return np.zeros(len(deviations)), 0, "none"
+        return np.zeros(len(deviations)), 0
     scaled = deviations[:, varies] / deviations[:, varies].std(axis=0)
     dimensions = int(np.linalg.matrix_rank(scaled))
     robust = dimensions == scaled.shape[1] and len(scaled) >= _ROWS_PER_DIMENSION * dimensions
     estimator = (
         MinCovDet(support_fraction=_SUPPORT, random_state=seed) if robust else EmpiricalCovariance()
     )
-    method = "minimum covariance determinant" if robust else "empirical covariance"
-    return estimator.fit(scaled).mahalanobis(scaled), dimensions, method
+    return estimator.fit(scaled).mahalanobis(scaled), dimensions
