@@ -34,7 +34,7 @@ ALGORITHMS = ("kmeans", "agglomerative", "hdbscan")
 def reduce_and_cluster(params: Params) -> str:
     """Map and cluster the pooled features of the whole corpus, both features at once."""
     names = get_args(WithoutPitch)
-    # Threads, because t-SNE and k-means release the interpreter; each has one thread of OpenMP,
+    # Threads, because t-SNE and k-means release the interpreter lock. Each has one OpenMP thread,
     # so that results do not depend on the number of cores.
     made = spread(
         partial(_cluster, params=params), names, params.parallel.jobs, bar("feature"), "threads"
@@ -50,10 +50,8 @@ def read_chunks(
         params = with_unchosen_layer(params)
     utterances = read_parquet(UTTERANCES)
     examples = load_examples(FEATURES[features], features, utterances, params, "pooled")
-    genders = utterances.set_index("utterance_id")["gender"]
-    return examples.table.assign(
-        gender=examples.table["utterance_id"].map(genders)
-    ), examples.inputs
+    genders = examples.table["utterance_id"].map(utterances.set_index("utterance_id")["gender"])
+    return examples.table.assign(gender=genders), examples.inputs
 
 
 def _cluster(features: WithoutPitch, params: Params) -> str:
@@ -108,7 +106,7 @@ def _metrics(found: dict[str, Labels], agreement: pd.DataFrame) -> dict[str, Any
         metrics[name] = {"clusters": len(np.unique(found[name][found[name] != NOISE]))}
     metrics["hdbscan"]["noise"] = np.mean(found["hdbscan"] == NOISE)
     for row in agreement[agreement["algorithm"].isin(ALGORITHMS)].itertuples():
-        own = metrics[row.algorithm]
+        own = metrics[str(row.algorithm)]
         if row.label != "clusters":
             own = own.setdefault(row.label, {})
         own[row.score] = row.value

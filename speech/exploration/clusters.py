@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.preprocessing import StandardScaler
 
 from speech.errors import UserError
 
-# scikit-learn and SciPy are imported where they are used: other stages need the averages only.
+# Algorithms are imported where they are used: other stages need the averages only. The import of
+# StandardScaler loads the OpenMP library, so that `speech.parallel.spread` can limit its threads.
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -81,7 +83,7 @@ def average_over_utterances(
 
 
 def sample_by_speaker(
-    speakers: Sequence[str], max_points: int = 5000, seed: int = 0
+    speakers: Sequence[str] | pd.Series, max_points: int = 5000, seed: int = 0
 ) -> NDArray[np.intp]:
     """Draw points at random, about the same share of each speaker.
 
@@ -102,7 +104,7 @@ def sample_by_speaker(
     Examples
     --------
     >>> sample_by_speaker(["a", "a", "a", "a", "b", "b"], max_points=3)
-    array([1, 3, 4])
+    array([2, 3, 4])
     """
     if len(speakers) <= max_points:
         return np.arange(len(speakers))
@@ -132,8 +134,6 @@ def standardise(vectors: NDArray[np.floating]) -> Floats:
     UserError
         If there are fewer than four points.
     """
-    from sklearn.preprocessing import StandardScaler
-
     if len(vectors) < _FEWEST_POINTS:
         raise UserError(
             f"clusters: {len(vectors)} points are too few to map, {_FEWEST_POINTS} are needed; "

@@ -147,7 +147,7 @@ def summarise(
     sampled: dict[int, NDArray[np.float32]] = {}
     rows_of = table.groupby("speaker_id", sort=True).indices
     for speaker, rows in progress(rows_of.items(), total=len(rows_of)):
-        arrays = read(speaker)
+        arrays = read(str(speaker))
         for row in rows:
             frames = arrays[table["utterance_id"][row]][:, :coefficients]
             moments[row], lengths[row] = frame_moments(frames), len(frames)
