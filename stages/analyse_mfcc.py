@@ -46,14 +46,16 @@ def analyse_mfcc(params: Params) -> str:
 
     resampling = {"resamples": params.analysis.resamples, "seed": params.seed}
     differences = gender_differences(summary, names, **resampling)
+    means = summary.moments[:, 0]
     outliers = find_outliers(
-        summary.utterances,
-        summary.moments[:, 0],
-        p=params.analysis.outlier_p,
-        seed=params.seed,
+        summary.utterances, means, p=params.analysis.outlier_p, seed=params.seed
     )
     normalisations = compare_normalisations(
-        summary, **params.logistic.model_dump(), **resampling, progress=bar("normalisation")
+        summary,
+        C=params.logistic.C,
+        max_iter=params.logistic.max_iter,
+        **resampling,
+        progress=bar("normalisation"),
     )
 
     tables = {
@@ -66,39 +68,39 @@ def analyse_mfcc(params: Params) -> str:
     }
     for name, table in tables.items():
         write_plot(PLOTS / "mfcc" / f"{name}.csv", table)
-
-    counts = {
-        "speakers": summary.utterances["speaker_id"].nunique(),
-        "utterances": len(summary.utterances),
-        "utterances_without_gender": int(summary.utterances["fold"].isna().sum()),
-        "frames": int(summary.utterances["frames"].sum()),
-    }
-    found = {"count": int(outliers["outlier"].sum()), "scored": len(outliers)}
-    gender = _gender_metrics(differences)
-    standardised = normalisations[normalisations["standardised"]]
-    accuracy = dict(zip(standardised["normalisation"], standardised["accuracy"], strict=True))
-    metrics = {**counts, "outliers": found, "gender": gender, "accuracy": accuracy}
+    metrics = _metrics(summary.utterances, differences, outliers, normalisations)
     write_metrics(METRICS / "mfcc.json", metrics)
 
-    strongest = gender["strongest"]
+    strongest = metrics["gender"]["strongest"]
     return (
-        f"{counts['utterances']} utterances of {counts['speakers']} speakers; "
+        f"{metrics['utterances']} utterances of {metrics['speakers']} speakers; "
         f"{strongest['coefficient']} differs most between genders (d = {strongest['d']:.2f}); "
-        f"{found['count']} utterances stand out from their session"
+        f"{metrics['outliers']['count']} utterances stand out from their session"
     )
 
 
-def _gender_metrics(differences: pd.DataFrame) -> dict[str, Any]:
+def _metrics(
+    utterances: pd.DataFrame,
+    differences: pd.DataFrame,
+    outliers: pd.DataFrame,
+    normalisations: pd.DataFrame,
+) -> dict[str, Any]:
     strongest = differences.loc[differences["value"].abs().idxmax()]
+    named = {"value": "d", "low": "d_low", "high": "d_high"}
+    keys = ["coefficient", "value", "low", "high", "p_corrected"]
+    # With standardised inputs; the CSV has the rest.
+    accuracy = normalisations[normalisations["standardised"]].set_index("normalisation")
     return {
-        "different_coefficients": int((differences["p_corrected"] < SIGNIFICANCE).sum()),
-        "strongest": {
-            "coefficient": strongest["coefficient"],
-            "d": strongest["value"],
-            "d_low": strongest["low"],
-            "d_high": strongest["high"],
-            "p_corrected": strongest["p_corrected"],
+        "speakers": utterances["speaker_id"].nunique(),
+        "utterances": len(utterances),
+        "utterances_without_gender": int(utterances["fold"].isna().sum()),
+        "frames": int(utterances["frames"].sum()),
+        "outliers": {"count": int(outliers["outlier"].sum()), "scored": len(outliers)},
+        "gender": {
+            "different_coefficients": int((differences["p_corrected"] < SIGNIFICANCE).sum()),
+            "strongest": strongest[keys].rename(named).to_dict(),
         },
+        "accuracy": accuracy["accuracy"].to_dict(),
     }
 
 
