@@ -25,8 +25,7 @@ STAGES = [
     *(f"fit_on_wav2vec2@{task}-{model}" for task, model in product(TASKS, MODELS)),
     *(f"fit_with_pitch@{model}" for model in MODELS),
     *(f"evaluate@{task}" for task in TASKS),
-    *("audit_split", "probe_layers"),
-    *(f"reduce_and_cluster@{features}" for features in FEATURES),
+    *("audit_split", "probe_layers", "reduce_and_cluster"),
     *("fit_rejection", "learning_curve", "verify_speakers", "report"),
 ]
 REEVALUATED = ["check_params", "evaluate@gender", "evaluate@speaker", "report"]

@@ -86,8 +86,7 @@ INSTANCES = [
     "learning_curve",
     "verify_speakers",
     "report",
-    "reduce_and_cluster@mfcc",
-    "reduce_and_cluster@wav2vec2",
+    "reduce_and_cluster",
 ]
 
 
