@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from speech.training.layer_choice import with_unchosen_layer
 
 from speech.evaluation.verification import (
     det_curve,
@@ -13,12 +14,10 @@ from speech.evaluation.verification import (
     error_rates,
     normalise_by_other_folds,
 )
-from speech.exploration.clusters import average_over_utterances
-from speech.features.examples import load_examples
+from speech.features.examples import average_over_utterances, load_examples
 from speech.params import Features, Params
 from speech.storage.results import write_metrics, write_plot
 from speech.storage.tables import read_folds, read_parquet
-from speech.training.layer_choice import with_unchosen_layer
 from stages.console import run_stage
 from stages.paths import FEATURES, FOLDS, METRICS, PLOTS, UTTERANCES
 
