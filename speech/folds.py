@@ -10,7 +10,6 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedKFold
 
 from speech.errors import UserError
 from speech.params import Task
@@ -67,6 +66,8 @@ def gender_folds(utterances: pd.DataFrame, folds: int, seed: int) -> pd.DataFram
     UserError
         If a gender has too few speakers for every fold to hold one and every training part two.
     """
+    from sklearn.model_selection import StratifiedKFold
+
     usable = utterances[utterances["gender"].isin(list(GENDERS))]
     speakers = (
         usable[["speaker_id", "gender"]]

@@ -1,9 +1,7 @@
 """Mel-frequency cepstral coefficients, as python_speech_features defines them."""
 
 import numpy as np
-import python_speech_features
 from numpy.typing import NDArray
-from scipy.signal import savgol_filter
 
 from speech.params import SAMPLE_RATE, Mfcc
 
@@ -55,6 +53,8 @@ def mfcc(signal: NDArray[np.float32], settings: Mfcc) -> NDArray[np.float32]:
     Davis & Mermelstein (1980), "Comparison of parametric representations for monosyllabic word
     recognition in continuously spoken sentences".
     """
+    import python_speech_features
+
     window = settings.window_samples
     if len(signal) < window:
         raise ValueError(f"{len(signal)} samples are fewer than a window's {window}")
@@ -100,4 +100,6 @@ def delta(frames: NDArray[np.float64], width: int) -> NDArray[np.float64]:
     ndarray of shape (frames, coefficients)
         Change per frame.
     """
+    from scipy.signal import savgol_filter
+
     return savgol_filter(frames, 2 * width + 1, polyorder=1, deriv=1, axis=0, mode="nearest")

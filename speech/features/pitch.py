@@ -1,7 +1,6 @@
 """Pitch: how fast the vocal folds swing, frame by frame, as Praat measures it."""
 
 import numpy as np
-import parselmouth
 from numpy.typing import NDArray
 
 from speech.features.mfcc import frame_count
@@ -38,6 +37,8 @@ def pitch(signal: NDArray[np.float32], settings: Pitch, frames: Mfcc) -> NDArray
     harmonics-to-noise ratio of a sampled sound". Its window holds three periods of the lowest
     pitch, so the first and last frames, where it does not fit, are unvoiced.
     """
+    import parselmouth
+
     count = frame_count(len(signal), frames)
     hop = frames.hop_samples / SAMPLE_RATE
     centres = np.arange(count) * hop + frames.window_samples / SAMPLE_RATE / 2
