@@ -27,9 +27,6 @@ BINS = 15
 """Of equal width from 0 to 1, each with its upper end; with two classes the lower seven are empty,
 for the predicted class then has at least one half."""
 
-_DRAWS_AT_ONCE = 100
-"""Of the predictions of a large corpus, a thousand draws would fill the memory."""
-
 
 def reliability(
     table: pd.DataFrame, task: Task, *, resamples: int = 1000, seed: int = 0
@@ -90,16 +87,14 @@ def calibration_error_by_chance(
     resamples, seed
         Of the draws, whose mean is returned.
     """
-    confidence = pd.Series(probabilities_of(table).max(axis=1))
-    in_bin = pd.get_dummies(_bins_of(confidence)).to_numpy(float)
-    sure = confidence.to_numpy()
+    confidence = probabilities_of(table).max(axis=1)
+    bins = _bins_of(pd.Series(confidence)).to_numpy()
     random = np.random.default_rng(seed)
-    total = 0.0
-    for start in range(0, resamples, _DRAWS_AT_ONCE):
-        draws = min(_DRAWS_AT_ONCE, resamples - start)
-        correct = random.random((draws, len(sure))) < sure
-        total += np.abs((sure - correct) @ in_bin).sum()
-    return total / resamples / len(sure)
+    distances = []
+    for _ in range(resamples):
+        correct = random.random(len(bins)) < confidence
+        distances.append(np.abs(np.bincount(bins, confidence - correct)).sum())
+    return float(np.mean(distances)) / len(bins)
 
 
 def _bins_of(confidence: pd.Series) -> pd.Series:

@@ -20,9 +20,9 @@ def corpus(seed, distance):
     random = np.random.default_rng(seed)
     speaker = np.repeat(np.arange(SPEAKERS), UTTERANCES)
     woman = np.arange(SPEAKERS) % 2 == 0
-    voices = random.normal(size=(SPEAKERS, DIMENSIONS))
-    voices[:, :4] += distance * np.where(woman, 0.5, -0.5)[:, None]
-    return speaker, voices[speaker] + 0.7 * random.normal(size=(len(speaker), DIMENSIONS))
+    means = random.normal(size=(SPEAKERS, DIMENSIONS))
+    means[:, :4] += distance * np.where(woman, 0.5, -0.5)[:, None]
+    return speaker, means[speaker] + 0.7 * random.normal(size=(len(speaker), DIMENSIONS))
 
 
 def labels(planted=()):
