@@ -66,6 +66,8 @@ def gender_folds(utterances: pd.DataFrame, folds: int, seed: int) -> pd.DataFram
     UserError
         If a gender has too few speakers for every fold to hold one and every training part two.
     """
+    from sklearn.model_selection import StratifiedKFold
+
     usable = utterances[utterances["gender"].isin(list(GENDERS))]
     speakers = (
         usable[["speaker_id", "gender"]]
@@ -73,7 +75,6 @@ def gender_folds(utterances: pd.DataFrame, folds: int, seed: int) -> pd.DataFram
         .sort_values("speaker_id", ignore_index=True)
     )
     _check_genders(speakers, folds)
-    from sklearn.model_selection import StratifiedKFold
 
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     fold_of: dict[str, int] = {}
