@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 _FILE = re.compile(r"/(?P<id>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<name>.+)")
 _MODEL = re.compile(r"/api/models/(?P<id>[^/]+/[^/]+?)(/revision/(?P<revision>[^/]+))?")
+_TREE = re.compile(r"/api/models/(?P<id>[^/]+/[^/]+)/tree/(?P<revision>[^/]+)")
 _LARGE = (".bin", ".safetensors")
 """Kept apart from git, and known by SHA-256, as the hub's large files are."""
 
@@ -85,6 +86,14 @@ def _etag(file: Path) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
+def _entry(file: Path) -> dict:
+    size, digest = file.stat().st_size, _etag(file)
+    entry = {"type": "file", "path": file.name, "size": size, "oid": 40 * "0"}
+    if file.name.endswith(_LARGE):
+        return entry | {"lfs": {"oid": digest, "size": size, "pointerSize": 100}}
+    return entry | {"oid": digest}
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     hub: LocalHub
@@ -104,6 +113,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.hub.requests.append(f"{self.command} {path}")
         if match := _FILE.fullmatch(path):
             self.file(match)
+        elif match := _TREE.fullmatch(path):
+            self.tree(match)
         elif match := _MODEL.fullmatch(path):
             self.model(match)
         else:
@@ -113,6 +124,11 @@ class _Handler(BaseHTTPRequestHandler):
         model_id, revision = match["id"], match["revision"] or "main"
         if commit := self.commit(model_id, revision):
             content = {"id": model_id, "sha": commit, "siblings": []}
+            self.send(json.dumps(content).encode(), {"Content-Type": "application/json"})
+
+    def tree(self, match):
+        if commit := self.commit(match["id"], match["revision"]):
+            content = [_entry(file) for file in self.hub.models[match["id"], commit].iterdir()]
             self.send(json.dumps(content).encode(), {"Content-Type": "application/json"})
 
     def file(self, match):

@@ -107,13 +107,13 @@ class Reader:
             self._process.stdin.write(text.encode() + b"\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            self._complain()
+            self._fail()
         length = self._process.stdout.read(_LENGTH.size)
         if len(length) < _LENGTH.size:
-            self._complain()
+            self._fail()
         return self._process.stdout.read(*_LENGTH.unpack(length))
 
-    def _complain(self) -> NoReturn:
+    def _fail(self) -> NoReturn:
         from speech.errors import UserError
 
         assert self._process.stderr is not None
@@ -132,7 +132,7 @@ class Reader:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with contextlib.suppress(BrokenPipeError):  # a process that died has complained already
+        with contextlib.suppress(BrokenPipeError):  # a process that died has been reported already
             self._process.__exit__(kind, error, traceback)
 
 
@@ -150,19 +150,19 @@ def _serve(library_path: str, settings: str) -> None:
     _choose_voice(library, Voice(*voice))
     library.espeak_ng_SetRandSeed(ctypes.c_long(seed))
 
-    heard = bytearray()
+    spoken = bytearray()
 
     @_TakeSamples
     def take_samples(samples: ctypes.c_void_p, count: int, _events: object) -> int:
         if samples and count:
-            heard.extend(ctypes.string_at(samples, count * ctypes.sizeof(ctypes.c_short)))
+            spoken.extend(ctypes.string_at(samples, count * ctypes.sizeof(ctypes.c_short)))
         return 0
 
     library.espeak_SetSynthCallback(take_samples)
     for text in sys.stdin.buffer:
-        heard.clear()
+        spoken.clear()
         library.espeak_Synth(text, len(text) + 1, 0, _FROM_CHARACTER, 0, _UTF8, None, None)
-        sys.stdout.buffer.write(_LENGTH.pack(len(heard)) + heard)
+        sys.stdout.buffer.write(_LENGTH.pack(len(spoken)) + spoken)
         sys.stdout.buffer.flush()
 
 
