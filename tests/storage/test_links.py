@@ -16,76 +16,56 @@ def target(tmp_path):
     return folder
 
 
-def test_a_link_shows_what_lies_at_its_target(tmp_path, target):
+def test_a_link_shows_what_lies_at_its_target_from_anywhere(tmp_path, target, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     link = tmp_path / "data" / "corpus" / "audio"
-    point(link, target)
+    point(link, target.relative_to(tmp_path))
+    point(tmp_path / "link.flac", target / "a.flac")
+    monkeypatch.chdir("/")
     assert link.is_symlink()
-    assert (link / "a.flac").read_text() == "sound"
+    assert (link / "a.flac").read_text() == (tmp_path / "link.flac").read_text() == "sound"
     (target / "b.flac").touch()
     assert (link / "b.flac").exists()
 
 
-def test_a_file_can_be_pointed_to_as_well(tmp_path, target):
-    point(tmp_path / "link.flac", target / "a.flac")
-    assert (tmp_path / "link.flac").read_text() == "sound"
-
-
-def test_a_relative_target_is_found_from_anywhere(tmp_path, target, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    point(tmp_path / "data" / "audio", target.relative_to(tmp_path))
-    monkeypatch.chdir("/")
-    assert (tmp_path / "data" / "audio" / "a.flac").read_text() == "sound"
-
-
-@pytest.mark.parametrize("before", ["a folder", "nowhere", "itself"])
-def test_an_earlier_link_is_replaced_and_what_it_showed_is_kept(tmp_path, target, before):
-    earlier = {"a folder": tmp_path / "earlier", "nowhere": tmp_path / "no", "itself": target}
+@pytest.mark.parametrize("before", ["earlier", "nowhere", "mine"])
+def test_an_earlier_link_and_an_unfinished_one_are_replaced_and_what_they_showed_is_kept(
+    tmp_path, target, before
+):
     (tmp_path / "earlier").mkdir()
     (tmp_path / "earlier" / "c.flac").touch()
     link = tmp_path / "data" / "audio"
     link.parent.mkdir()
-    link.symlink_to(earlier[before])
+    for path in (link, link.with_name(".audio.unfinished")):
+        path.symlink_to(tmp_path / before)
     point(link, target)
     assert link.resolve() == target
     assert (tmp_path / "earlier" / "c.flac").exists()
     assert list(link.parent.iterdir()) == [link]
 
 
-def test_what_an_interrupted_run_left_is_no_obstacle(tmp_path, target):
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / ".audio.unfinished").symlink_to(tmp_path / "no")
-    point(tmp_path / "data" / "audio", target)
-    assert [path.name for path in (tmp_path / "data").iterdir()] == ["audio"]
-
-
 @pytest.mark.parametrize("kind", ["folder", "file"])
 def test_what_is_no_link_is_never_replaced(tmp_path, target, kind):
     link = tmp_path / "audio"
-    if kind == "folder":
-        link.mkdir()
-        (link / "only copy.flac").touch()
-    else:
-        link.write_text("only copy")
+    only_copy = link / "only copy.flac" if kind == "folder" else link
+    only_copy.parent.mkdir(exist_ok=True)
+    only_copy.write_text("only copy")
     with pytest.raises(UserError, match=r"audio: is no link of this pipeline; move it away"):
         point(link, target)
-    assert not link.is_symlink()
-    assert (link / "only copy.flac").exists() if kind == "folder" else link.read_text()
+    assert only_copy.read_text() == "only copy"
 
 
-def test_a_second_name_takes_no_room_and_outlives_the_first(tmp_path, target):
-    file, name = target / "a.flac", tmp_path / "b.flac"
-    link_or_copy(file, name)
-    assert name.samefile(file)
-    file.unlink()
-    assert name.read_text() == "sound"
-
-
-def test_where_the_file_system_has_no_hard_links_the_content_is_copied(
-    tmp_path, target, monkeypatch
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_second_name_outlives_the_first_and_takes_no_room_where_there_are_hard_links(
+    tmp_path, target, monkeypatch, has_links
 ):
     def none_here(*_):
         raise PermissionError
 
-    monkeypatch.setattr(os, "link", none_here)
-    link_or_copy(target / "a.flac", tmp_path / "b.flac")
-    assert (tmp_path / "b.flac").read_text() == "sound"
+    if not has_links:
+        monkeypatch.setattr(os, "link", none_here)
+    file, name = target / "a.flac", tmp_path / "b.flac"
+    link_or_copy(file, name)
+    assert name.samefile(file) == has_links
+    file.unlink()
+    assert name.read_text() == "sound"
