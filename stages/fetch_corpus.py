@@ -8,7 +8,7 @@ import pandas as pd
 
 from speech.corpus.gender_overrides import COLUMNS
 from speech.corpus.layouts import locate
-from speech.corpus.librispeech import ARCHIVES, fetch_subsets
+from speech.corpus.librispeech import SHA256, fetch_subsets
 from speech.corpus.sample import synthesise_corpus
 from speech.errors import UserError
 from speech.params import SAMPLE, Params
@@ -61,7 +61,7 @@ def _fetch(params: Params) -> Path:
         )
         return SAMPLE_CORPUS
     names = [params.corpus] if isinstance(params.corpus, str) else params.corpus
-    if not set(names) <= ARCHIVES.keys():
+    if not set(names) <= SHA256.keys():
         return Path(params.corpus)
     return fetch_subsets(
         names,

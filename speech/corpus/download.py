@@ -28,10 +28,6 @@ PIECE = 1 << 16
 """Bytes read at once: what a kill loses, and how often a slow connection shows progress."""
 
 
-class NotThereError(UserError):
-    """The server has no such file."""
-
-
 def download(url: str, target: Path, sha256: str, *, progress: ByteProgress = unseen) -> None:
     """Download a file.
 
@@ -52,11 +48,9 @@ def download(url: str, target: Path, sha256: str, *, progress: ByteProgress = un
 
     Raises
     ------
-    NotThereError
-        If the server says 404 or 410.
     UserError
-        If it refuses for another reason, fails again and again, sends something else than the
-        checksum promises (what arrived is removed then), or the disk is full.
+        If the server refuses or fails again and again, sends something else than the checksum
+        promises (what arrived is removed then), or the disk is full.
     """
     part = target.with_name(f"{target.name}.part")
     with writing(part):
@@ -120,7 +114,12 @@ def _request_rest(session: requests.Session, url: str, part: Path, progress: Byt
     with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
         if response.status_code == 416 and start:
             return  # all is here already, or it is another file, which its checksum tells
-        _check_status(url, response)
+        if response.status_code not in (200, 206):
+            raise UserError(
+                f"{_public(url)}: the server says {response.status_code} {response.reason}; run "
+                "again later, or name in corpus_mirror a place that holds the file, such as "
+                "https://us.openslr.org/resources/12."
+            )
         if response.status_code == 200:  # from the beginning, because the server knows no ranges
             start = 0
         length = response.headers.get("Content-Length", "")
@@ -133,20 +132,6 @@ def _request_rest(session: requests.Session, url: str, part: Path, progress: Byt
             for piece in response.raw.stream(PIECE, decode_content=False):
                 file.write(piece)
                 progress(file.tell(), total)
-
-
-def _check_status(url: str, response: requests.Response) -> None:
-    if response.status_code in (200, 206):
-        return
-    words = f"the server says {response.status_code} {response.reason or ''}".rstrip()
-    if response.status_code in (404, 410):
-        raise NotThereError(
-            f"{_public(url)}: {words}; name in corpus_mirror a place that holds it, such as "
-            "https://us.openslr.org/resources/12."
-        )
-    raise UserError(
-        f"{_public(url)}: {words}; run again later, or name another mirror in corpus_mirror."
-    )
 
 
 def _size(path: Path) -> int:

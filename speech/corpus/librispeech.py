@@ -9,13 +9,12 @@ import re
 import tarfile
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
-from speech.corpus.download import NotThereError, download, sha256_of
+from speech.corpus.download import download, sha256_of
 from speech.corpus.layouts import SPEAKERS_TXT
 from speech.errors import UserError
 from speech.params import Subset
@@ -42,38 +41,26 @@ PADDING = 1 << 20
 """Bytes more that it may: small archives are mostly headers, which shrink to nothing."""
 
 
-class Archive(NamedTuple):
-    """An official archive: its size in bytes, and its checksum, which decides."""
-
-    size: int
-    sha256: str
-
-
-ARCHIVES: Mapping[Subset, Archive] = MappingProxyType(
-    {
-        "dev-clean": Archive(
-            337_926_286, "76f87d090650617fca0cac8f88b9416e0ebf80350acb97b343a85fa903728ab3"
-        ),
-        "dev-other": Archive(
-            314_305_928, "12661c48e8c3fe1de2c1caa4c3e135193bfb1811584f11f569dd12645aa84365"
-        ),
-        "test-clean": Archive(
-            346_663_984, "39fde525e59672dc6d1551919b1478f724438a95aa55f874b576be21967e6c23"
-        ),
-        "test-other": Archive(
-            328_757_843, "d09c181bba5cf717b3dee7d4d592af11a3ee3a09e08ae025c5506f6ebe961c29"
-        ),
-        "train-clean-100": Archive(
-            6_387_309_499, "d4ddd1d5a6ab303066f14971d768ee43278a5f2a0aa43dc716b0e64ecbbbf6e2"
-        ),
-        "train-clean-360": Archive(
-            23_049_477_885, "146a56496217e96c14334a160df97fffedd6e0a04e66b9c5af0d40be3c792ecf"
-        ),
-        "train-other-500": Archive(
-            30_593_501_606, "ddb22f27f96ec163645d53215559df6aa36515f26e01dd70798188350adcb6d2"
-        ),
-    }
-)
+SHA256: Mapping[Subset, str] = {
+    "dev-clean": "76f87d090650617fca0cac8f88b9416e0ebf80350acb97b343a85fa903728ab3",
+    "dev-other": "12661c48e8c3fe1de2c1caa4c3e135193bfb1811584f11f569dd12645aa84365",
+    "test-clean": "39fde525e59672dc6d1551919b1478f724438a95aa55f874b576be21967e6c23",
+    "test-other": "d09c181bba5cf717b3dee7d4d592af11a3ee3a09e08ae025c5506f6ebe961c29",
+    "train-clean-100": "d4ddd1d5a6ab303066f14971d768ee43278a5f2a0aa43dc716b0e64ecbbbf6e2",
+    "train-clean-360": "146a56496217e96c14334a160df97fffedd6e0a04e66b9c5af0d40be3c792ecf",
+    "train-other-500": "ddb22f27f96ec163645d53215559df6aa36515f26e01dd70798188350adcb6d2",
+}
+"""Of the official archives."""
+MEGABYTES: Mapping[Subset, int] = {
+    "dev-clean": 338,
+    "dev-other": 315,
+    "test-clean": 347,
+    "test-other": 329,
+    "train-clean-100": 6_388,
+    "train-clean-360": 23_050,
+    "train-other-500": 30_594,
+}
+"""Of the official archives, rounded up."""
 
 
 def fetch_subsets(
@@ -99,7 +86,7 @@ def fetch_subsets(
         The folder where archives arrive, and stay if they are kept.
     mirror
         In place of `OPENSLR`: the URL of a folder that holds the archives, or of a host that has
-        them where OpenSLR has them or at its root; or a folder, in which they are left.
+        them where OpenSLR has them; or a folder, in which they are left.
     checksums
         SHA-256 of archives that are not the official ones.
     keep
@@ -121,11 +108,7 @@ def fetch_subsets(
     mirror = mirror or OPENSLR
     remote = re.match("https?://", mirror, re.IGNORECASE) is not None
     store = archives if remote else Path(mirror)
-    wanted = {
-        subset: checksums.get(subset, archive.sha256)
-        for subset, archive in ARCHIVES.items()
-        if subset in subsets
-    }
+    wanted = {s: checksums.get(s, sha256) for s, sha256 in SHA256.items() if s in subsets}
     missing = [subset for subset in wanted if not _is_whole(home / subset, [wanted[subset]])]
     if missing and not (remote or store.is_dir()):
         raise UserError(
@@ -142,7 +125,11 @@ def fetch_subsets(
                     f"{wanted[subset]}; get it again, or set corpus_sha256 if it is meant to be "
                     "another than the official archive."
                 )
-            _download(mirror, archive, wanted[subset], watch)
+            # A host alone has them where OpenSLR has them.
+            folder = f"{mirror}/{RESOURCE}" if re.fullmatch("[^/]+//[^/]+/?", mirror) else mirror
+            with watch(f"downloading {archive.name}") as progress:
+                url = f"{folder.rstrip('/')}/{archive.name}"
+                download(url, archive, wanted[subset], progress=progress)
         _unpack_subset(archive, subset, wanted[subset], home / subset, watch)
         if remote and not keep:
             archive.unlink()
@@ -199,12 +186,12 @@ def _refused(archive: Path, what: str) -> UserError:
 
 def _needed_bytes(subsets: Collection[Subset], store: Path, keep: bool) -> float:
     """Count the bytes that official archives take until all of them are here and unpacked."""
-    unpacked = sum(UNPACKED * ARCHIVES[subset].size for subset in subsets)
-    coming = [0]
+    coming = [0.0]
     for subset in subsets:
         files = (store / f"{subset}.tar.gz", store / f"{subset}.tar.gz.part")
         arrived = sum(file.stat().st_size for file in files if file.is_file())
-        coming.append(max(0, ARCHIVES[subset].size - arrived))
+        coming.append(max(0, MEGABYTES[subset] * 1e6 - arrived))
+    unpacked = sum(UNPACKED * MEGABYTES[subset] * 1e6 for subset in subsets)
     # Archives that are not kept lie there one at a time.
     return unpacked + (sum(coming) if keep else max(coming))
 
@@ -217,18 +204,6 @@ def _is_sound(archive: Path, sha256: str, watch: Watch) -> bool:
             return sha256_of(archive, progress) == sha256
     except OSError:
         return False
-
-
-def _download(mirror: str, archive: Path, sha256: str, watch: Watch) -> None:
-    mirror = mirror.rstrip("/")
-    is_host = re.fullmatch("[a-zA-Z]+://[^/]+", mirror) is not None
-    with watch(f"downloading {archive.name}") as progress:
-        if is_host:
-            with suppress(NotThereError):
-                url = f"{mirror}/{RESOURCE}/{archive.name}"
-                download(url, archive, sha256, progress=progress)
-                return
-        download(f"{mirror}/{archive.name}", archive, sha256, progress=progress)
 
 
 # --- what is unpacked -------------------------------------------------------------------------

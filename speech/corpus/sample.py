@@ -8,7 +8,7 @@ conditions of its own, so that whoever learns the recording instead of the voice
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain, cycle, islice
 from math import ceil
@@ -21,7 +21,7 @@ import soxr
 from numpy.typing import NDArray
 
 from speech.corpus import espeak
-from speech.corpus.espeak import Reader, Voice
+from speech.corpus.espeak import Voice
 from speech.errors import UserError
 from speech.folds import FEMALE, MALE
 from speech.parallel import Progress, silent, spread
@@ -263,13 +263,13 @@ def _record(chapter: Chapter, root: Path) -> float:
     """Write a chapter's recordings and transcript; return how many seconds it lasts."""
     folder = chapter.folder(root)
     rng = np.random.default_rng(chapter.seed)
-    reading = chapter.voice._replace(
+    voice = chapter.voice._replace(
         words_per_minute=round(chapter.voice.words_per_minute * chapter.session.tempo)
     )
     samples = 0
     transcript = []
-    with Reader(reading, chapter.seed) as reader:
-        utterances = _read_utterances(reader, cycle(chapter.clauses), chapter.seconds, rng)
+    with espeak.reading(voice, chapter.seed) as read:
+        utterances = _read_utterances(read, cycle(chapter.clauses), chapter.seconds, rng)
         recordings = _through_session(utterances, chapter.session, rng)
         for number, (text, recording) in enumerate(recordings):
             utterance_id = f"{chapter.speaker_id}-{chapter.chapter_id}-{number:04d}"
@@ -282,7 +282,10 @@ def _record(chapter: Chapter, root: Path) -> float:
 
 
 def _read_utterances(
-    reader: Reader, clauses: Iterator[str], seconds: float, rng: np.random.Generator
+    read: Callable[[str], bytes],
+    clauses: Iterator[str],
+    seconds: float,
+    rng: np.random.Generator,
 ) -> Iterator[tuple[str, NDArray[np.float64]]]:
     """Yield texts and speech, [samples] at 16 kHz, that together last as long as asked.
 
@@ -297,12 +300,12 @@ def _read_utterances(
         # Never leave a rest that is too short for an utterance of its own.
         while lasts < aim or 0 < remaining - lasts < SHORTEST_UTTERANCE:
             text = next(clauses)
-            clause = reader.read(text)
+            clause = read(text)
             fits = (remaining - lasts) / _duration(clause)
             if fits < 1:
                 words = text.split()
                 text = " ".join(words[: round(len(words) * fits)])
-                clause = reader.read(text) if text else b""
+                clause = read(text) if text else b""
             texts.append(text)
             speech += clause
             lasts += _duration(clause)

@@ -62,14 +62,30 @@ class HubModel:
         return f"{self.id}@{self.commit}"
 
 
-_KNOWN = (
-    HubModel(
-        "facebook/wav2vec2-base",
-        "0b5b8e868dd84f03fd87d01f9c4ff0f080fecfe8",
-        {"pytorch_model.bin": "3249fe98bfc62fcbc26067f724716a6ec49d12c4728a2af1df659013905dff21"},
-    ),
+_BASE = HubModel(
+    "facebook/wav2vec2-base",
+    "0b5b8e868dd84f03fd87d01f9c4ff0f080fecfe8",
+    {"pytorch_model.bin": "3249fe98bfc62fcbc26067f724716a6ec49d12c4728a2af1df659013905dff21"},
 )
-"""The commit is the default of its id."""
+"""Known by its id alone."""
+
+_REASONS: Mapping[type[Exception], str] = {
+    GatedRepoError: (
+        "is only for users who accepted its terms; accept them at {hub}/{id} and set HF_TOKEN"
+    ),
+    RepositoryNotFoundError: (
+        "is not at {hub}, or it is private; check the id, or set HF_TOKEN if it is yours"
+    ),
+    RevisionNotFoundError: "has no revision {commit}; check it at {hub}/{id}",
+    OfflineModeIsEnabled: (
+        "is not completely in {cache}, and HF_HUB_OFFLINE forbids its download; unset it once"
+    ),
+    Exception: (
+        "cannot be downloaded from {hub} ({reason}); check the network, the proxy and the disk and "
+        "run again, or set HF_ENDPOINT to a mirror"
+    ),
+}
+"""What to say of the library's errors; the first that fits."""
 
 
 def parse_hub_model(name: str) -> HubModel:
@@ -92,9 +108,8 @@ def parse_hub_model(name: str) -> HubModel:
             f"encoder: {name} is neither a folder nor a model of the Hugging Face hub; {CHOICES}."
         )
     model_id, revision = match["id"], match["revision"] or None
-    for known in _KNOWN:
-        if known.id == model_id and revision in (None, known.commit):
-            return known
+    if model_id == _BASE.id and revision in (None, _BASE.commit):
+        return _BASE
     if revision and _COMMIT.fullmatch(revision):
         return HubModel(model_id, revision)
     try:
@@ -202,21 +217,13 @@ def _verify(file: Path, model: HubModel) -> None:
 def _refusal(error: Exception, model: HubModel) -> UserError:
     """Say in a sentence why a model cannot be had."""
     cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError) else error
-    hub = constants.ENDPOINT
-    match cause:
-        case GatedRepoError():
-            reason = f"is only for users who accepted its terms; accept them at {hub}/{model.id} "
-            reason += "and set HF_TOKEN"
-        case RepositoryNotFoundError():
-            reason = f"is not at {hub}, or it is private; check the id, or set HF_TOKEN if it is "
-            reason += "yours"
-        case RevisionNotFoundError():
-            reason = f"has no revision {model.commit}; check it at {hub}/{model.id}"
-        case OfflineModeIsEnabled():
-            reason = f"is not (or not completely) in {constants.HF_HUB_CACHE}, and HF_HUB_OFFLINE "
-            reason += "forbids its download; unset it once"
-        case _:
-            first_line = (str(cause).strip() or type(cause).__name__).splitlines()[0].rstrip(".")
-            reason = f"cannot be downloaded from {hub} ({first_line}); check the network, the "
-            reason += "proxy and the disk and run again, or set HF_ENDPOINT to a mirror"
-    return UserError(f"encoder: {model.id} {reason}.")
+    text = next(text for kind, text in _REASONS.items() if isinstance(cause or error, kind))
+    reason = (str(cause).strip() or type(cause).__name__).splitlines()[0].rstrip(".")
+    said = text.format(
+        hub=constants.ENDPOINT,
+        cache=constants.HF_HUB_CACHE,
+        id=model.id,
+        commit=model.commit,
+        reason=reason,
+    )
+    return UserError(f"encoder: {model.id} {said}.")

@@ -13,7 +13,8 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speech.corpus.espeak import Reader, Voice
+from speech.corpus import espeak
+from speech.corpus.espeak import Voice, reading
 from speech.corpus.sample import (
     FEMALE_VOICES,
     MALE_VOICES,
@@ -111,8 +112,8 @@ def test_another_seed_gives_other_recordings_of_the_same_voices(tiny, tmp_path):
 
 def test_a_reader_repeats_itself_even_where_the_voice_has_random_breath():
     def read_twice() -> tuple[bytes, bytes]:
-        with Reader(Voice("en-us", "f3", 50, 50, 170), seed=5) as reader:
-            return reader.read("Oh my ears and whiskers!"), reader.read("How late it's getting!")
+        with reading(Voice("en-us", "f3", 50, 50, 170), seed=5) as read:
+            return read("Oh my ears and whiskers!"), read("How late it's getting!")
 
     assert read_twice() == read_twice()
 
@@ -230,32 +231,29 @@ def test_a_failure_keeps_the_corpus_that_was_there_and_leaves_nothing_else(tmp_p
     def fail(*args):
         raise RuntimeError("out of breath")
 
-    monkeypatch.setattr(Reader, "read", fail)
+    monkeypatch.setattr(espeak, "reading", fail)
     with pytest.raises(RuntimeError, match="out of breath"):
         synthesise_corpus(tmp_path / "corpus", **TINY, jobs=1)
     assert contents(tmp_path) == {"corpus/SPEAKERS.TXT": b"older"}
-
-
-def test_an_unknown_voice_is_named():
-    with (
-        Reader(Voice("en-us", "f99", 50, 50, 170), seed=1) as reader,
-        pytest.raises(UserError, match=r"en-us\+f99"),
-    ):
-        reader.read("Curiouser and curiouser!")
 
 
 def test_espeak_is_found_at_the_end_of_a_long_path(tmp_path, monkeypatch):
     far = tmp_path / ("x" * 200) / "espeak-ng-data"
     shutil.copytree(espeakng_loader.get_data_path(), far)
     monkeypatch.setattr(espeakng_loader, "get_data_path", lambda: str(far))
-    with Reader(FEMALE_VOICES[0], seed=1) as reader:
-        assert len(reader.read("Down, down, down.")) > 0
+    with reading(FEMALE_VOICES[0], seed=1) as read:
+        assert len(read("Down, down, down.")) > 0
 
 
-def test_an_espeak_that_does_not_load_is_the_users_to_mend(tmp_path, monkeypatch):
-    monkeypatch.setattr(espeakng_loader, "get_library_path", lambda: str(tmp_path / "none.so"))
+@pytest.mark.parametrize(
+    ("variant", "library", "message"),
+    [("f99", None, r"en-us\+f99"), ("f1", "none.so", "reinstall espeakng-loader")],
+)
+def test_a_voice_or_library_that_does_not_load_is_refused(monkeypatch, variant, library, message):
+    if library:
+        monkeypatch.setattr(espeakng_loader, "get_library_path", lambda: library)
     with (
-        Reader(FEMALE_VOICES[0], seed=1) as reader,
-        pytest.raises(UserError, match="reinstall espeakng-loader"),
+        reading(Voice("en-us", variant, 50, 50, 170), seed=1) as read,
+        pytest.raises(UserError, match=message),
     ):
-        reader.read("Down, down, down.")
+        read("Curiouser and curiouser!")
