@@ -3,10 +3,8 @@
 The hub is one on this machine that answers as the real one does, plain downloads by HTTP.
 """
 
-import errno
 import hashlib
 import json
-import os
 import shutil
 import time
 
@@ -57,18 +55,14 @@ def published(checkpoint, hub, tmp_path):
 def at_this_machine(hub, tmp_path, monkeypatch):
     """Have HF_ENDPOINT and HF_HOME, as if they were set before the library was imported."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    point_to(monkeypatch, hub.url)
+    template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(time, "sleep", lambda _: None)
     huggingface_hub.close_session()
     yield
     huggingface_hub.close_session()
-
-
-def point_to(monkeypatch, url):
-    template = url + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(constants, "ENDPOINT", url)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
 
 
 @pytest.fixture
@@ -150,10 +144,9 @@ def test_exactly_the_needed_files_come_and_safetensors_before_pickles_and_only_o
     assert names(folder) == fetched
     assert sorted(hub.downloaded) == sorted(fetched)
     assert load_encoder(folder).states == 3
-    hub.requests.clear()
     (folder / "left over").touch()
+    hub.stop()
     fetch_hub_model(MODEL, folder)
-    assert hub.requests == []
     assert names(folder) == fetched
 
 
@@ -182,31 +175,6 @@ def test_the_fetched_files_outlive_the_cache(published, checkpoint, folder):
     shutil.rmtree(constants.HF_HUB_CACHE)
     assert (folder / SAFE).read_bytes() == (checkpoint / SAFE).read_bytes()
     assert not any(path.is_symlink() for path in folder.iterdir())
-
-
-def test_an_encoder_that_finds_no_room_leaves_the_earlier_one_whole(published, folder, monkeypatch):
-    def no_room(*_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    published()
-    fetch_hub_model(MODEL, folder)
-    before = {file.name: file.read_bytes() for file in folder.iterdir()}
-    monkeypatch.setattr(os, "link", no_room)
-    monkeypatch.setattr(shutil, "copyfile", no_room)
-    with pytest.raises(UserError, match=r"cannot be written \(No space left on device\)"):
-        fetch_hub_model(MODEL, folder)
-    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
-
-
-def test_each_commit_has_its_own_files(hub, checkpoint, published, folder):
-    other = published()
-    (other / SAFE).write_bytes(b"other weights")
-    hub.publish(MODEL.id, checkpoint, A)
-    hub.publish(MODEL.id, other, B)
-    fetch_hub_model(HubModel(MODEL.id, B), folder)
-    assert (folder / SAFE).read_bytes() == b"other weights"
-    fetch_hub_model(HubModel(MODEL.id, A), folder)
-    assert (folder / SAFE).read_bytes() == (checkpoint / SAFE).read_bytes()
 
 
 @pytest.mark.parametrize("architecture", ["hubert", "wav2vec2-bert"])
@@ -267,34 +235,6 @@ def test_of_a_known_model_only_the_known_weights_are_taken_whoever_serves_them(
 # --- the network ------------------------------------------------------------------------------
 
 
-def test_a_cut_connection_is_resumed_where_it_broke(hub, published, checkpoint, folder):
-    published()
-    hub.cut_after[SAFE] = (2000, 2)
-    fetch_hub_model(MODEL, folder)
-    assert (folder / SAFE).read_bytes() == (checkpoint / SAFE).read_bytes()
-
-
-def test_a_connection_that_stays_cut_leaves_nothing_and_the_next_run_completes(
-    hub, published, folder
-):
-    published()
-    hub.cut_after[SAFE] = (2000, float("inf"))
-    said = refusal(fetch_hub_model, MODEL, folder)
-    assert f"some/encoder cannot be downloaded from {hub.url}" in said
-    assert not folder.exists()
-    hub.cut_after.clear()
-    hub.requests.clear()
-    fetch_hub_model(MODEL, folder)
-    assert hub.downloaded == [SAFE]
-
-
-def test_a_hub_that_is_not_there_is_named_with_the_way_around_it(folder, monkeypatch):
-    point_to(monkeypatch, "http://127.0.0.1:9")
-    said = refusal(fetch_hub_model, MODEL, folder)
-    assert "cannot be downloaded from http://127.0.0.1:9 (" in said
-    assert "HF_ENDPOINT" in said
-
-
 @pytest.mark.parametrize(
     ("status", "code", "message"),
     [
@@ -305,13 +245,17 @@ def test_a_hub_that_is_not_there_is_named_with_the_way_around_it(folder, monkeyp
         (404, "RevisionNotFound", f"has no revision {A}"),
         (403, "", "cannot be downloaded from {hub} (403 Forbidden"),
         (503, "", "cannot be downloaded from {hub} (Server error '503"),
+        (None, "", "cannot be downloaded from {hub} ("),  # no server at all
     ],
 )
 def test_what_the_hub_refuses_is_passed_on_in_one_sentence(
     hub, published, folder, status, code, message
 ):
     published()
-    hub.status[MODEL.id] = (status, code)
+    if status is None:
+        hub.stop()
+    else:
+        hub.status[MODEL.id] = (status, code)
     assert message.format(hub=hub.url) in refusal(fetch_hub_model, MODEL, folder)
     assert not folder.exists()
 
@@ -341,11 +285,10 @@ def test_offline_what_was_not_fetched_is_not_made_up(hub, published, folder, off
     assert hub.requests == []
 
 
-@pytest.mark.parametrize("weights", [SAFE, BIN])
-def test_offline_what_others_left_in_the_cache_serves(published, folder, offline, weights):
+def test_offline_what_others_left_in_the_cache_serves(published, folder, offline):
     published()
-    for name in (CONFIG, PREPROCESSOR, weights):
+    for name in (CONFIG, PREPROCESSOR, BIN):
         huggingface_hub.hf_hub_download(MODEL.id, name, revision=A)
     offline()
     fetch_hub_model(MODEL, folder)
-    assert names(folder) == {CONFIG, PREPROCESSOR, weights}
+    assert names(folder) == {CONFIG, PREPROCESSOR, BIN}

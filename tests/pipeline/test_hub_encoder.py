@@ -94,7 +94,7 @@ def test_a_token_is_shown_and_a_proxy_is_gone_through(connected, hub, checkpoint
     connected.set(encoder=hub.publish("some/encoder", checkpoint))
     proxied = within(connected, HF_ENDPOINT="http://hub.invalid", HTTP_PROXY=hub.url, NO_PROXY="")
     said = refused(within(proxied, HF_TOKEN="hf_another"))
-    assert "http://hub.invalid has no model some/encoder, or it is private" in said
+    assert "some/encoder is not at http://hub.invalid, or it is private" in said
     assert "hf_another" not in said
     assert SAFE in fetched(within(proxied, HF_TOKEN="hf_secret"))
 
