@@ -199,12 +199,6 @@ def test_an_address_that_cannot_be_asked_is_named_with_the_reason(
     assert said.startswith(address)
 
 
-def test_a_redirect_is_followed(mirror, url, target):
-    mirror.misbehave(status=302, headers={"Location": url})
-    download(f"{mirror.host}/elsewhere", target, SHA256)
-    assert target.read_bytes() == CONTENT
-
-
 def test_a_password_in_the_url_is_never_shown(mirror, target):
     address = mirror.host.replace("//", "//someone:secret@")
     assert "secret" not in refusal("404", f"{address}/nothing", target, SHA256)

@@ -327,17 +327,16 @@ def test_ids_of_all_kinds_are_kept_as_text(audio, name):
     assert (row["utterance_id"], row["speaker_id"], row["chapter_id"]) == (name, name, name)
 
 
-@pytest.mark.parametrize("name", ["a/b", "../x", "", "a\nb", "a\0b"])
-@pytest.mark.parametrize("key", ["speaker_id", "utterance_id"])
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        *(("speaker_id", name) for name in ("a/b", "", "a\nb", "..", ".a", "x" * 101, "ä" * 51)),
+        *(("utterance_id", name) for name in ("../x", "", "a\0b")),
+    ],
+)
 def test_an_id_that_cannot_name_features_is_refused_with_its_file(audio, key, name):
     with pytest.raises(UserError, match=rf"^corpus: dev/1/7/1-7-0000\.flac has the {key} '"):
         index_named(audio, **{key: name})
-
-
-@pytest.mark.parametrize("name", ["..", ".hidden", "x" * 101, "ä" * 51])
-def test_a_speaker_that_cannot_be_a_files_name_is_refused(audio, name):
-    with pytest.raises(UserError, match="must not begin with a dot nor be longer than 100 bytes"):
-        index_named(audio, speaker_id=name)
 
 
 @pytest.mark.parametrize("name", ["ann", "ANN"])

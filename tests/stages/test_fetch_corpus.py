@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,11 +14,9 @@ from typing import get_args
 
 import pandas as pd
 import pytest
-import soundfile
 
-from speech.audio.decode import load_audio
 from speech.errors import UserError
-from speech.params import SAMPLE_RATE, Subset
+from speech.params import Subset
 from stages.fetch_corpus import fetch_corpus
 from stages.index_corpus import build_index
 
@@ -141,56 +138,34 @@ def test_overrides_that_are_not_there_are_refused_before_anything_is_downloaded(
 
 # --- interruptions ----------------------------------------------------------------------------
 
-
-@pytest.fixture
-def start(here, shipped_params, settings):
-    """Start the stage in a process of its own, after a line of Python."""
-
-    def run(first=""):
-        # JSON is YAML.
-        (here / "params.yaml").write_text(json.dumps(shipped_params | settings), "utf-8")
-        program = "from stages.fetch_corpus import *; run_stage(fetch_corpus)"
-        return subprocess.Popen(
-            [sys.executable, "-c", f"import sys; sys.argv = ['fetch_corpus']\n{first}\n{program}"],
-            cwd=here,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    return run
+SLOWLY = """
+import sys, tarfile, time
+sys.argv = ["fetch_corpus"]
+extract = tarfile.TarFile.extract
+tarfile.TarFile.extract = lambda *args, **named: (time.sleep(0.3), extract(*args, **named))
+from stages.fetch_corpus import *
+run_stage(fetch_corpus)
+"""
 
 
-def wait_for(process, condition):
-    while not condition():
+@pytest.mark.parametrize(("how", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_a_kill_while_unpacking_is_recovered_from_without_a_request(
+    here, mirror, settings, shipped_params, make_params, how, status
+):
+    # JSON is YAML.
+    (here / "params.yaml").write_text(json.dumps(shipped_params | settings), "utf-8")
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOWLY],
+        cwd=here,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not any((here / "data").glob("librispeech/.dev-clean.*/**/*.flac")):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.01)
-
-
-def test_a_download_ended_by_ctrl_c_is_resumed(here, mirror, settings, archive, start, make_params):
-    mirror.misbehave(hold_after=len(archive) // 2)
-    process = start()
-    part = here / "data/archives/dev-clean.tar.gz.part"
-    wait_for(process, lambda: part.exists() and part.stat().st_size > 100_000)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
-    assert process.stderr.read() == "fetch_corpus: interrupted; run again to go on\n"
-    arrived = part.stat().st_size
-    fetch_corpus(make_params(**settings))
-    assert [asked.start for asked in mirror.log] == [None, arrived]
-    assert mirror.log[1].sent == len(archive) - arrived
-
-
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_a_kill_while_unpacking_is_recovered_from_without_a_request(
-    here, mirror, settings, start, make_params, how
-):
-    slowly = "import tarfile, time; extract = tarfile.TarFile.extract; tarfile.TarFile.extract = "
-    slowly += "lambda *args, **named: (time.sleep(0.3), extract(*args, **named))"
-    process = start(slowly)
-    wait_for(process, lambda: any((here / "data").glob("librispeech/.dev-clean.*/**/*.flac")))
     process.send_signal(how)
-    assert process.wait(30) != 0
+    assert process.wait(30) == status
     assert not (here / "data/librispeech/dev-clean").exists()
     assert not (here / "data/corpus").exists()
     params = make_params(**settings)
@@ -198,29 +173,3 @@ def test_a_kill_while_unpacking_is_recovered_from_without_a_request(
     assert build_index(params).startswith("8 utterances")
     assert [path.name for path in Path("data/librispeech").iterdir()] == ["dev-clean"]
     assert len(mirror.log) == 1
-
-
-def test_real_recordings_packed_as_dev_clean_come_through(here, mirror, dev_clean_20, make_params):
-    """Three speakers' first utterances, as FLAC, by the official layout of files and URL."""
-    source = dev_clean_20 / "LibriSpeech"
-    target = here / "source" / "LibriSpeech"
-    target.mkdir(parents=True)
-    shutil.copy(source / "SPEAKERS.TXT", target)
-    utterances = 0
-    for speaker in ("84", "422", "1272"):
-        for chapter in (source / "dev-clean" / speaker).iterdir():
-            for file in sorted(chapter.glob("*.mp3"))[:8]:
-                path = (target / file.relative_to(source)).with_suffix(".flac")
-                path.parent.mkdir(parents=True, exist_ok=True)
-                soundfile.write(path, load_audio(file), SAMPLE_RATE, "PCM_16")
-                utterances += 1
-    archive = pack(target.parent)
-    params = make_params(**offer(mirror, dev_clean=archive))
-    mirror.misbehave(cut_after=1_000_000)
-    fetch_corpus(params)
-    assert build_index(params).startswith(f"{utterances} utterances of 3 speakers")
-    assert utterances > 30
-    found = pd.read_parquet("data/utterances.parquet")
-    genders = found.groupby("speaker_id")["gender"].agg(lambda of_speaker: "".join(set(of_speaker)))
-    assert genders.to_dict() == {"84": "F", "422": "M", "1272": "M"}
-    assert sum(asked.sent for asked in mirror.log) == len(archive)
