@@ -60,11 +60,11 @@ def _fetch(params: Params) -> Path:
             progress=bar("chapter"),
         )
         return SAMPLE_CORPUS
-    names = [params.corpus] if isinstance(params.corpus, str) else params.corpus
-    if not set(names) <= SHA256.keys():
+    if isinstance(params.corpus, str) and params.corpus not in SHA256:
         return Path(params.corpus)
+    names = [params.corpus] if isinstance(params.corpus, str) else params.corpus
     return fetch_subsets(
-        names,
+        [subset for subset in SHA256 if subset in names],
         LIBRISPEECH,
         DOWNLOADS,
         mirror=os.environ.get(MIRROR) or params.corpus_mirror,

@@ -122,7 +122,7 @@ def index_corpus(
         (SPEAKER_TASK, TOO_SHORT_FOR_SPEAKER, utterances["samples"] < chunk_samples),
     ):
         for row in utterances[excluded].itertuples():
-            rejected.append((row.path, row.utterance_id, task, reason))
+            rejected.append((str(row.path), str(row.utterance_id), task, reason))
     return CorpusIndex(
         utterances=utterances,
         left_out=usable[~chosen].reset_index(drop=True),
@@ -181,10 +181,7 @@ def describe_corpus(index: CorpusIndex) -> dict[str, Any]:
         },
         "rejected": {
             "files": int(wholly.sum()),
-            "reasons": {
-                str(reason): int(count)
-                for reason, count in reasons.value_counts().sort_index().items()
-            },
+            "reasons": reasons.value_counts().sort_index().to_dict(),
         },
     }
 
@@ -193,7 +190,7 @@ def _by_digest(known: pd.DataFrame | None) -> dict[str, AudioFacts]:
     if known is None or _DECODER not in known:
         return {}
     current = known[known[_DECODER] == decoder_digest()].drop(columns=_DECODER)
-    return {row["digest"]: AudioFacts(**row) for row in current.to_dict("records")}
+    return {row[0]: AudioFacts(*row) for row in current.itertuples(index=False, name=None)}
 
 
 def _inspect_once(recording: Recording, audio: Path, known: Mapping[str, AudioFacts]) -> AudioFacts:

@@ -181,10 +181,7 @@ def _list_speaker_folders(location: Location) -> Listing:
     for row in read_rows(location.labels, ("speaker_id", "gender")):
         record_gender(genders, row.cells["speaker_id"], row.cells["gender"], row.place)
     found = find_audio(location.audio, _place_in_speaker_folder)
-    own_sessions = sum(
-        isinstance(item, Recording) and item.chapter_id == item.utterance_id for item in found
-    )
-    return Listing(found, genders, location.labels.name, own_sessions)
+    return Listing(found, genders, location.labels.name)
 
 
 def _place_in_speaker_folder(relative: str) -> Recording | Misnamed:
@@ -208,7 +205,6 @@ def _list_table(location: Location) -> Listing:
     found: list[Recording | Misnamed] = []
     genders: dict[str, str | None] = {}
     places: dict[tuple[str, object], str] = {}
-    own_sessions = 0
     for row in read_rows(location.labels, _REQUIRED, _OPTIONAL):
         cells = row.cells
         written, speaker = cells["path"], nfc(cells["speaker_id"])
@@ -229,8 +225,7 @@ def _list_table(location: Location) -> Listing:
         path = Path(os.path.relpath(file, location.audio.resolve())).as_posix()
         session = nfc(cells["session_id"]) or utterance
         found.append(Recording(path, utterance, speaker, session))
-        own_sessions += not cells["session_id"]
-    return Listing(found, genders, location.labels.name, own_sessions)
+    return Listing(found, genders, location.labels.name)
 
 
 def _find(table: Path, row: Row) -> Path | None:

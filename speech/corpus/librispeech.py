@@ -125,10 +125,8 @@ def fetch_subsets(
                     f"{wanted[subset]}; get it again, or set corpus_sha256 if it is meant to be "
                     "another than the official archive."
                 )
-            # A host alone has them where OpenSLR has them.
-            folder = f"{mirror}/{RESOURCE}" if re.fullmatch("[^/]+//[^/]+/?", mirror) else mirror
             with watch(f"downloading {archive.name}") as progress:
-                url = f"{folder.rstrip('/')}/{archive.name}"
+                url = f"{_archives_of(mirror)}/{archive.name}"
                 download(url, archive, wanted[subset], progress=progress)
         _unpack_subset(archive, subset, wanted[subset], home / subset, watch)
         if remote and not keep:
@@ -194,6 +192,12 @@ def _needed_bytes(subsets: Collection[Subset], store: Path, keep: bool) -> float
     unpacked = sum(UNPACKED * MEGABYTES[subset] * 1e6 for subset in subsets)
     # Archives that are not kept lie there one at a time.
     return unpacked + (sum(coming) if keep else max(coming))
+
+
+def _archives_of(mirror: str) -> str:
+    """Name the folder on a mirror: of a host alone, the one that OpenSLR has."""
+    mirror = mirror.rstrip("/")
+    return f"{mirror}/{RESOURCE}" if re.fullmatch("[^/]+//[^/]+", mirror) else mirror
 
 
 def _is_sound(archive: Path, sha256: str, watch: Watch) -> bool:

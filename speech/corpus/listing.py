@@ -55,19 +55,21 @@ class Listing:
         Speaker id to F, M, or None where neither is on record.
     labels
         The name of the file that says so.
-    own_sessions
-        How many recordings count as a session each, because nothing says which belong together.
     """
 
     found: list[Recording | Misnamed]
     genders: Mapping[str, str | None]
     labels: str
-    own_sessions: int = 0
 
     @property
     def recordings(self) -> list[Recording]:
         """The files that could be placed."""
         return [item for item in self.found if isinstance(item, Recording)]
+
+    @property
+    def own_sessions(self) -> int:
+        """How many count as a session each, because nothing says which belong together."""
+        return sum(item.chapter_id == item.utterance_id for item in self.recordings)
 
 
 def gender_of(written: str) -> str | None:

@@ -20,7 +20,7 @@ class Row:
     Attributes
     ----------
     place
-        File and line, to be named in complaints.
+        File and line, for error messages.
     cells
         Text by column, without surrounding blanks; empty for an optional column that is absent.
     """

@@ -81,7 +81,7 @@ def _cut(
 ) -> list[str]:
     """Choose among one speaker's utterances; nothing if they cannot give what is asked."""
     chapters = {
-        name: _shuffled(ids, seed) for name, ids in own.groupby("chapter_id")["utterance_id"]
+        str(name): _shuffled(ids, seed) for name, ids in own.groupby("chapter_id")["utterance_id"]
     }
     # Counted in samples, whose sums do not depend on the order.
     samples = dict(zip(own["utterance_id"], own["samples"].tolist(), strict=True))

@@ -51,5 +51,5 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(
             f"{path}: cannot be written ({error.strerror or error}); "
-            "make room or mend its access rights, and run again."
+            "make room or change its access rights, and run again."
         ) from None
