@@ -28,7 +28,14 @@ PIECE = 1 << 16
 """Bytes read at once: what a kill loses, and how often a slow connection shows progress."""
 
 
-def download(url: str, target: Path, sha256: str, *, progress: ByteProgress = unseen) -> None:
+def download(
+    url: str,
+    target: Path,
+    sha256: str,
+    *,
+    extra_room: float = 0.0,
+    progress: ByteProgress = unseen,
+) -> None:
     """Download a file.
 
     What has arrived lies in ``<target>.part`` and is resumed, by this run or by the next one if
@@ -43,6 +50,8 @@ def download(url: str, target: Path, sha256: str, *, progress: ByteProgress = un
         The file to create or replace; its folder is made.
     sha256
         Its checksum, 64 lower-case hexadecimal digits.
+    extra_room
+        How much room on the disk is needed besides, in multiples of the file's size.
     progress
         Called as bytes arrive, and as they are checked.
 
@@ -56,12 +65,12 @@ def download(url: str, target: Path, sha256: str, *, progress: ByteProgress = un
     with writing(part):
         part.parent.mkdir(parents=True, exist_ok=True)
         resumed = _size(part) > 0
-        _receive(url, part, progress)
+        _receive(url, part, extra_room, progress)
         found = sha256_of(part, progress)
         if found != sha256 and resumed:
             # What an earlier run left may be of another file.
             part.unlink()
-            _receive(url, part, progress)
+            _receive(url, part, extra_room, progress)
             found = sha256_of(part, progress)
         if found != sha256:
             part.unlink()
@@ -82,7 +91,7 @@ def sha256_of(path: Path, progress: ByteProgress = unseen) -> str:
     return digest.hexdigest()
 
 
-def _receive(url: str, part: Path, progress: ByteProgress) -> None:
+def _receive(url: str, part: Path, extra_room: float, progress: ByteProgress) -> None:
     """Ask for the rest of a file until the server has sent it all."""
     furthest, retries = _size(part), RETRIES
     try:
@@ -91,7 +100,7 @@ def _receive(url: str, part: Path, progress: ByteProgress) -> None:
                 session.mount(scheme, HTTPAdapter(max_retries=RETRIES))
             while True:
                 try:
-                    return _request_rest(session, url, part, progress)
+                    return _request_rest(session, url, part, extra_room, progress)
                 except HTTPError as error:  # the body broke off, which the session does not retry
                     # Not the size before the last try counts: a server that always starts anew
                     # and always breaks off gains nothing.
@@ -107,7 +116,9 @@ def _receive(url: str, part: Path, progress: ByteProgress) -> None:
         ) from None
 
 
-def _request_rest(session: requests.Session, url: str, part: Path, progress: ByteProgress) -> None:
+def _request_rest(
+    session: requests.Session, url: str, part: Path, extra_room: float, progress: ByteProgress
+) -> None:
     start = _size(part)
     # Identity: a compressed transfer could be neither resumed nor measured.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
@@ -124,7 +135,7 @@ def _request_rest(session: requests.Session, url: str, part: Path, progress: Byt
             start = 0
         length = response.headers.get("Content-Length", "")
         total = start + int(length) if length.isdecimal() else None
-        require_space(part.parent, (total or 0) - start)
+        require_space(part.parent, (1 + extra_room) * (total or start) - start)
         with part.open("ab" if start else "wb") as file:
             progress(start, total)
             # Not iter_content, which would unpack what a server labels as `Content-Encoding: gzip`

@@ -51,16 +51,6 @@ SHA256: Mapping[Subset, str] = {
     "train-other-500": "ddb22f27f96ec163645d53215559df6aa36515f26e01dd70798188350adcb6d2",
 }
 """Of the official archives."""
-MEGABYTES: Mapping[Subset, int] = {
-    "dev-clean": 338,
-    "dev-other": 315,
-    "test-clean": 347,
-    "test-other": 329,
-    "train-clean-100": 6_388,
-    "train-clean-360": 23_050,
-    "train-other-500": 30_594,
-}
-"""Of the official archives, rounded up."""
 
 
 def fetch_subsets(
@@ -103,7 +93,7 @@ def fetch_subsets(
     ------
     UserError
         If an archive cannot be had, is not what its checksum says or cannot be unpacked; or if
-        the disk has too little room, which is looked at before anything is fetched.
+        the disk has too little room for it and what it holds, which is looked at before it comes.
     """
     mirror = mirror or OPENSLR
     remote = re.match("https?://", mirror, re.IGNORECASE) is not None
@@ -114,8 +104,6 @@ def fetch_subsets(
         raise UserError(
             f"corpus_mirror: {mirror} is neither an http(s) URL nor a folder; change or remove it."
         )
-    official = [subset for subset in missing if subset not in checksums]
-    require_space(home, _needed_bytes(official, store, keep))
     for subset in missing:
         archive = store / f"{subset}.tar.gz"
         if not _is_sound(archive, wanted[subset], watch):
@@ -127,7 +115,7 @@ def fetch_subsets(
                 )
             with watch(f"downloading {archive.name}") as progress:
                 url = f"{_archives_of(mirror)}/{archive.name}"
-                download(url, archive, wanted[subset], progress=progress)
+                download(url, archive, wanted[subset], extra_room=UNPACKED, progress=progress)
         _unpack_subset(archive, subset, wanted[subset], home / subset, watch)
         if remote and not keep:
             archive.unlink()
@@ -154,6 +142,7 @@ def unpack(archive: Path, folder: Path, progress: ByteProgress = unseen) -> None
     """
     size = archive.stat().st_size
     room = MOST_TIMES * size + PADDING
+    require_space(folder, UNPACKED * size)
     try:
         with archive.open("rb") as packed, tarfile.open(fileobj=packed, mode="r:gz") as tar:
             for member in tar:
@@ -163,7 +152,6 @@ def unpack(archive: Path, folder: Path, progress: ByteProgress = unseen) -> None
                 if not (member.isreg() or member.isdir()):
                     what = f"holds {member.name!a}, which is neither a plain file nor a folder"
                     raise _refused(archive, what)
-                require_space(folder, member.size)
                 tar.extract(member, folder, filter="data")
                 progress(packed.tell(), size)
     except tarfile.FilterError as error:
@@ -180,18 +168,6 @@ def _refused(archive: Path, what: str) -> UserError:
 
 
 # --- archives ---------------------------------------------------------------------------------
-
-
-def _needed_bytes(subsets: Collection[Subset], store: Path, keep: bool) -> float:
-    """Count the bytes that official archives take until all of them are here and unpacked."""
-    coming = [0.0]
-    for subset in subsets:
-        files = (store / f"{subset}.tar.gz", store / f"{subset}.tar.gz.part")
-        arrived = sum(file.stat().st_size for file in files if file.is_file())
-        coming.append(max(0, MEGABYTES[subset] * 1e6 - arrived))
-    unpacked = sum(UNPACKED * MEGABYTES[subset] * 1e6 for subset in subsets)
-    # Archives that are not kept lie there one at a time.
-    return unpacked + (sum(coming) if keep else max(coming))
 
 
 def _archives_of(mirror: str) -> str:
