@@ -117,7 +117,7 @@ def base(tmp_path_factory):
 
 def test_a_base_size_encoder_comes_in_both_forms_and_embeds_alike(connected, hub, base, voice):
     folder, model = base
-    chunks = Chunks(seconds=2.0, hop_seconds=2.0, tail="overlap")
+    chunks = {"seconds": 2.0, "hop_seconds": 2.0, "tail": "overlap"}
     signal = voice(3.0)
     found = {}
     for form in (SAFE, BIN):

@@ -9,7 +9,7 @@ from speech.features.wav2vec2 import make_sample_encoder
 from stages.fetch_encoder import fetch_encoder
 from stages.paths import ENCODER, HUB_ENCODER
 
-SIZE = {"hidden": 16, "layers": 2}
+SIZE = {"hidden": 16, "layers": 4}
 
 
 @pytest.fixture(autouse=True)
