@@ -1,4 +1,4 @@
-"""How the page says numbers and names: percent with intervals, models, features, splits."""
+"""How the page writes numbers and names: percent with intervals, models, features, splits."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -20,10 +20,10 @@ SHORT_MODELS |= {"mlp": "MLP", "cnn": "CNN"}
 FEATURES = {"mfcc": "MFCC", "mfcc_pitch": "MFCC + pitch", "wav2vec2": "wav2vec 2.0"}
 GENDERS = {"F": "women", "M": "men"}
 SPLITS = {
-    "random-chunk": "chunks at random",
-    "random-utterance": "utterances at random",
-    "chapter-disjoint": "chapters apart",
-    "speaker-disjoint": "speakers apart",
+    "random-chunk": "random chunks",
+    "random-utterance": "random utterances",
+    "chapter-disjoint": "disjoint chapters",
+    "speaker-disjoint": "disjoint speakers",
 }
 UNKNOWN = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
@@ -50,6 +50,11 @@ def system(name: str) -> str:
     return f"{short_model(of_model)} · {features(of_features)}"
 
 
+def gender(name: Any) -> str:
+    """Name a gender, or say that none is on record."""
+    return GENDERS.get(name, "not on record")
+
+
 def name(value: Any) -> str:
     """Write a name; one that is not on record is a dash."""
     return UNKNOWN if pd.isna(value) else str(value)
@@ -58,12 +63,6 @@ def name(value: Any) -> str:
 def number(value: float | None, digits: int = 2) -> str:
     """Write a number; one that is not defined is a dash."""
     return UNKNOWN if _missing(value) else f"{value:,.{digits}f}".replace("-", MINUS)
-
-
-def signed(value: float | None, digits: int) -> str:
-    """Write a change with its sign: +2.1."""
-    shown = number(value, digits)
-    return f"+{shown}" if value is not None and value > 0 else shown
 
 
 def count(value: float) -> str:
@@ -81,16 +80,12 @@ def points(value: float | None) -> str:
     return UNKNOWN if _missing(value) else number(100 * value, 1)
 
 
-def interval(value: float | None, low: float | None, high: float | None) -> str:
-    """Write a share with its interval: 97.1 % [94.6, 99.2]."""
-    if _missing(value) or _missing(low) or _missing(high):
-        return percent(value)
-    return f"{percent(value)} [{points(low)}, {points(high)}]"
-
-
-def accuracy(scores: Mapping[str, float]) -> str:
-    """Write the accuracy among some metrics with its interval."""
-    return interval(*(scores[f"accuracy{end}"] for end in ("", "_low", "_high")))
+def interval(scores: Mapping[str, float | None], score: str) -> str:
+    """Write one of some scores as percent, with its interval: 97.1 % [94.6, 99.2]."""
+    low, high = scores[f"{score}_low"], scores[f"{score}_high"]
+    shown = percent(scores[score])
+    known = not (_missing(scores[score]) or _missing(low) or _missing(high))
+    return f"{shown} [{points(low)}, {points(high)}]" if known else shown
 
 
 def plural(value: int, one: str, many: str | None = None) -> str:
