@@ -1,7 +1,7 @@
 """The kinds of drawings and tables on the page, each made from a data frame."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -200,15 +200,37 @@ def histogram(values: pd.Series, x: Attributes, y: str, bins: Any = 40) -> Figur
     return Figure(go.Figure(go.Bar(x=middles, y=counts), layout), 280)
 
 
-def bars_by_gender(table: pd.DataFrame, x: str, y: str, axis: Attributes) -> Figure:
-    """Draw a bar for each speaker in the order of the table, in the colour of the gender."""
-    drawing = go.Figure(layout={"barmode": "stack", "yaxis": axis})
-    for gender, own in table.groupby(table["gender"].fillna(wording.UNKNOWN)):
-        drawing.add_bar(x=own[x], y=own[y], name=wording.gender(gender))
-    order = {"categoryorder": "array", "categoryarray": table[x].tolist()}
+def speakers(
+    table: pd.DataFrame,
+    value: str,
+    axis: Attributes,
+    columns: Mapping[str, Any],
+    bins: Any = 40,
+) -> Figure:
+    """Draw a bar for each speaker; of many speakers, how often each value occurs.
+
+    Parameters
+    ----------
+    table
+        One row per speaker in the order of the bars: ``speaker_id``, ``gender`` and more.
+    value
+        The column that is drawn.
+    axis
+        The axis of values.
+    columns
+        Those of the table of numbers.
+    bins
+        Their edges or their number.
+    """
+    numbers = Table(table, columns)
+    if len(table) > MOST_ON_AN_AXIS:
+        return replace(histogram(table[value], axis, "speakers", bins), numbers=numbers)
+    drawing = go.Figure(layout={"barmode": "stack", "yaxis": axis, "showlegend": True})
+    for gender, own in table.groupby(table["gender"].map(wording.name)):
+        drawing.add_bar(x=own["speaker_id"], y=own[value], name=wording.gender(gender))
+    order = {"categoryorder": "array", "categoryarray": table["speaker_id"].tolist()}
     drawing.update_xaxes(type="category", tickangle=-60, title="speaker", **order)
-    # The name of the gender is needed even where there is one only.
-    return Figure(drawing.update_layout(showlegend=True))
+    return Figure(drawing, numbers=numbers)
 
 
 def confusion(table: pd.DataFrame, classes: list[str]) -> Figure:

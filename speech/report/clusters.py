@@ -12,23 +12,15 @@ from speech.report.themes import PALETTE
 
 VIEWS = {"tsne": "t-SNE", "pca": "PCA"}
 KINDS = ("mfcc", "wav2vec2")
-ALGORITHMS = {
-    "kmeans": "k-means, as many clusters as speakers",
-    "agglomerative": "Ward, as many as speakers",
-    "hdbscan": "HDBSCAN, finds the number",
-    "kmeans_2": "k-means, two clusters",
-    "agglomerative_2": "Ward, two clusters",
-    "hdbscan_without_noise": "HDBSCAN, noise left out",
-    "one_cluster": "all in one cluster",
-    "truth": "true labels",
-}
 DRAWN = {"kmeans": "k-means", "agglomerative": "Ward", "hdbscan": "HDBSCAN"}
 DRAWN |= {"kmeans_2": "k-means, 2", "agglomerative_2": "Ward, 2"}
+REFERENCES = {"hdbscan_without_noise": "HDBSCAN without noise", "one_cluster": "one cluster"}
+REFERENCES |= {"truth": "true labels"}
 NOISE = "-1"
 
 
 def clusters_section(run: Run) -> dict[str, Any]:
-    """Make the maps, the drawing and the table of agreement."""
+    """Make the maps, and the drawing of agreement."""
     agreement = pd.concat(
         [
             run.read_plot(f"clusters/{kind}_agreement").assign(features=wording.features(kind))
@@ -40,7 +32,6 @@ def clusters_section(run: Run) -> dict[str, Any]:
         "maps": {kind: feature_map(table) for kind, table in maps.items()},
         "points": {kind: len(table) // table["map"].nunique() for kind, table in maps.items()},
         "agreement": _agreement(agreement),
-        "table": _table(agreement),
     }
 
 
@@ -60,7 +51,7 @@ def feature_map(table: pd.DataFrame) -> Figure:
     }
     points = next(iter(views.values()))
     chapters = points["speaker_id"] + "/" + points["chapter_id"]
-    genders = points["gender"].fillna(wording.UNKNOWN)
+    genders = points["gender"].map(wording.name)
     groups = {"gender": genders, "speaker": points["speaker_id"], "chapter": chapters}
     for name in ("kmeans", "agglomerative", "hdbscan"):
         groups[f"{DRAWN[name]} cluster"] = points[f"cluster_{name}"].astype(str)
@@ -100,15 +91,12 @@ def _agreement(table: pd.DataFrame) -> Figure:
         # Algorithms within labels: what a cluster agrees with is the question.
         names = [own["label"].tolist(), own["algorithm"].map(DRAWN).tolist()]
         drawing.add_bar(x=names, y=own["value"], name=str(kind))
-    return Figure(drawing.update_xaxes(type="multicategory", tickangle=-60), 380)
-
-
-def _table(table: pd.DataFrame) -> Table:
+    drawing.update_xaxes(type="multicategory", tickangle=-60)
     keys = ["features", "algorithm", "label"]
     wide = table.pivot_table("value", keys, "score", sort=False).reset_index()
-    wide["algorithm"] = wide["algorithm"].replace(ALGORITHMS)
+    wide["algorithm"] = wide["algorithm"].replace(DRAWN | REFERENCES)
     names = {"features": "Features", "algorithm": "Clusters by", "label": "Compared with"}
     scores = {"ari": "Adjusted Rand", "nmi": "Mutual information", "purity": "Purity"}
     scores |= {"silhouette": "Silhouette"}
     shown = {name: (head, wording.number) for name, head in scores.items() if name in wide}
-    return Table(wide, names | shown)
+    return Figure(drawing, 380, numbers=Table(wide, names | shown))

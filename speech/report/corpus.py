@@ -6,8 +6,16 @@ from typing import Any
 import pandas as pd
 
 from speech.report import charts, wording
-from speech.report.charts import Figure, Table
+from speech.report.charts import Table
 from speech.report.run import Run
+
+SPEAKER = {
+    "speaker_id": "Speaker",
+    "gender": "Gender on record",
+    "chapters": ("Chapters", wording.count),
+    "utterances": ("Utterances", wording.count),
+}
+"""What is known of each speaker before any model."""
 
 
 def corpus_section(run: Run) -> dict[str, Any]:
@@ -23,30 +31,14 @@ def corpus_section(run: Run) -> dict[str, Any]:
         }
     ).reset_index()
     seconds = utterances["seconds"]
+    speakers = speakers.sort_values(["minutes", "speaker_id"], ascending=[False, True])
+    axis = {"title": "minutes", "rangemode": "tozero", "hoverformat": ".1f"}
+    columns = SPEAKER | {"minutes": ("Minutes", partial(wording.number, digits=1))}
     headings = {name: name.replace("_", " ").capitalize() for name in rejected.columns}
     return {
         "seconds": seconds,
         "minutes": speakers["minutes"],
-        "minutes_figure": _minutes(speakers),
-        "duration_figure": charts.histogram(seconds, {"title": "seconds"}, "utterances"),
-        "speakers": speaker_table(speakers, {"minutes": ("Minutes", _one_digit)}),
+        "speakers": charts.speakers(speakers, "minutes", axis, columns),
+        "durations": charts.histogram(seconds, {"title": "seconds"}, "utterances"),
         "rejected": Table(rejected, headings),
     }
-
-
-_one_digit = partial(wording.number, digits=1)
-
-
-def speaker_table(frame: pd.DataFrame, more: dict[str, Any]) -> Table:
-    """List speakers with what is known of them, and more."""
-    columns = {"speaker_id": "Speaker", "gender": "Gender on record"}
-    counts = {name: (name.capitalize(), wording.count) for name in ("chapters", "utterances")}
-    return Table(frame, columns | counts | more)
-
-
-def _minutes(speakers: pd.DataFrame) -> Figure:
-    if len(speakers) > charts.MOST_ON_AN_AXIS:
-        return charts.histogram(speakers["minutes"], {"title": "minutes"}, "speakers")
-    ordered = speakers.sort_values(["minutes", "speaker_id"], ascending=[False, True])
-    axis = {"title": "minutes", "rangemode": "tozero", "hoverformat": ".1f"}
-    return charts.bars_by_gender(ordered, "speaker_id", "minutes", axis)

@@ -32,8 +32,7 @@ def features_section(run: Run) -> dict[str, Any]:
         "correlation": by_coefficient(correlation, axis={"title": "point-biserial r"}),
         "density": _density(run.read_plot("mfcc/density"), effects),
         "normalisations": _normalisations(run.read_plot("mfcc/normalisations")),
-        "outliers": outliers,
-        "outliers_figure": _outliers(outliers.head(MOST_OUTLIERS)),
+        "outliers": _outliers(outliers.head(MOST_OUTLIERS)) if len(outliers) else None,
     }
 
 

@@ -5,7 +5,7 @@ import platform
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import PurePath
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -16,7 +16,7 @@ from plotly.offline import get_plotlyjs
 from speech.params import SAMPLE, Task
 from speech.report import wording
 from speech.report.audit import audit_section
-from speech.report.charts import Figure, Table
+from speech.report.charts import Figure, Show, Table
 from speech.report.clusters import clusters_section
 from speech.report.corpus import corpus_section
 from speech.report.features import features_section
@@ -110,23 +110,16 @@ def embedded(data: Any) -> Markup:
     return Markup(text.replace("<", "\\u003c"))
 
 
-class Cell(NamedTuple):
-    """A cell of a table: its text, and for a number the plain value that it is sorted by."""
-
-    text: str
-    value: str | None
-
-
-def cells(table: Table) -> Iterator[list[Cell]]:
-    """Give the rows of a table."""
+def rows(table: Table) -> Iterator[list[tuple[str, str | None]]]:
+    """Give the cells of each row: the text, and of a number the plain value for sorting."""
     for row in zip(*(table.frame[name] for name in table.columns), strict=True):
         yield [_cell(value, show) for value, (_, show) in zip(row, table.headings, strict=True)]
 
 
-def _cell(value: Any, show: Any) -> Cell:
+def _cell(value: Any, show: Show | None) -> tuple[str, str | None]:
     if show is None:
-        return Cell(value if isinstance(value, Markup) else wording.name(value), None)
-    return Cell(show(value), "" if pd.isna(value) else f"{value:.6g}")
+        return value if isinstance(value, Markup) else wording.name(value), None
+    return show(value), "" if pd.isna(value) else f"{value:.6g}"
 
 
 def figure_json(figure: Figure) -> Markup:
@@ -148,5 +141,5 @@ def _environment() -> Environment:
     )
     shown = ("model", "features", "number", "count", "percent", "points", "interval", "plural")
     environment.filters |= {name: getattr(wording, name) for name in (*shown, "listed")}
-    environment.filters |= {"cells": cells, "figure_json": figure_json}
+    environment.filters |= {"rows": rows, "figure_json": figure_json}
     return environment

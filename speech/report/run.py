@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from speech.errors import UserError
+from speech.storage.tables import read_parquet
 
 NAMES = ("utterance_id", "speaker_id", "chapter_id", "actual", "predicted", "label", "fold", "path")
 """Columns that hold names, though they may look like numbers or like nothing at all (NA)."""
@@ -52,7 +53,7 @@ class Run:
 
     def read_utterances(self) -> pd.DataFrame:
         """Read the corpus's table, one row per usable utterance."""
-        return pd.read_parquet(io.BytesIO(read(self.utterances)))
+        return read_parquet(self.utterances)
 
     def digest(self) -> str:
         """Compute a SHA-256 of all metrics, by which a run can be recognised."""

@@ -1,5 +1,6 @@
 """The sections on both tasks: all models, the headline model in full, every speaker."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -7,14 +8,17 @@ import numpy as np
 import pandas as pd
 from plotly import graph_objects as go
 
-from speech.folds import ALL_FOLDS
 from speech.params import Task
 from speech.report import charts, wording
 from speech.report.charts import ACCURACY, SHARE, Figure, Table
-from speech.report.corpus import speaker_table
+from speech.report.corpus import SPEAKER
 from speech.report.run import Run
 
 UTTERANCE_ACCURACY = "level == 'utterance' and score == 'accuracy'"
+TABLES = ("models", "confusion", "roc", "reliability", "by_duration", "genders", "speakers")
+TABLES += ("curves", "picked", "tuning")
+ALL_FOLDS = "all"
+"""Stands for a fold where the model to keep is picked, as in `speech.folds`."""
 MOST_PAIRS = 20
 """Of speakers confused with each other, that are listed."""
 
@@ -37,53 +41,46 @@ def task_section(run: Run, task: Task, features: str) -> dict[str, Any]:
     features
         Those of the headline model.
     """
-    tables = {
-        name: run.read_plot(f"{task}/{name}")
-        for name in ("models", "confusion", "roc", "reliability", "by_duration", "genders")
-    }
-    tables |= {n: run.read_plot(f"{task}/{n}") for n in ("speakers", "curves", "picked", "tuning")}
-    picks, speakers = tables["picked"], tables["speakers"]
-    kept = picks.loc[picks["picked"] & (picks["fold"] == ALL_FOLDS), "model"].item()
-    durations = tables["by_duration"].rename(columns={"length": "duration"})
-    worst = speakers.sort_values(["utterance_accuracy", "speaker_id"], kind="stable")
+    read = {name: run.read_plot(f"{task}/{name}") for name in TABLES}
+    models = read["models"]
+    genders = read["genders"].assign(gender=read["genders"]["gender"].map(wording.gender))
+    worst = read["speakers"].sort_values(["utterance_accuracy", "speaker_id"], kind="stable")
     return {
-        "baseline": tables["models"].query("model == 'dummy' and " + UTTERANCE_ACCURACY).head(1),
-        "models": _models(tables["models"]),
-        "scores": _scores(tables["models"]),
-        **_confusion(tables["confusion"], task),
-        "roc": _roc(tables["roc"], wording.features(features)),
-        "reliability": _reliability(tables["reliability"], f"{kept} · {features}"),
-        "durations": charts.intervals(durations, "duration"),
-        "genders": _genders(tables["genders"]),
+        "baseline": models.query("model == 'dummy' and " + UTTERANCE_ACCURACY).head(1),
+        "models": _models(models),
+        **_confusion(read["confusion"], task),
+        "roc": _roc(read["roc"], wording.features(features)),
+        "reliability": _reliability(read["reliability"], f"{_kept(read['picked'])} · {features}"),
+        "durations": charts.intervals(read["by_duration"], "duration"),
+        "genders": charts.intervals(genders, "level", "gender", upright=False),
         "worst": worst,
-        "speakers_figure": _speakers_figure(worst),
-        "speakers": _speakers(speakers),
-        "learning": _learning(tables["curves"]),
-        "picks": _picks(picks),
-        "tuning": _tuning(tables["tuning"]),
+        "speakers": _speakers(worst),
+        "learning": _learning(read["curves"]),
+        "picks": _picks(read["picked"]),
+        "tuning": _tuning(read["tuning"]),
     }
+
+
+def _kept(picks: pd.DataFrame) -> str:
+    """Name the model that was picked to keep; where none was picked, the one there is."""
+    return picks.loc[picks["picked"] & (picks["fold"] == ALL_FOLDS), "model"].item()
 
 
 def _models(table: pd.DataFrame) -> Figure:
+    names = {"model": table["model"].map(wording.model)}
+    table = table.assign(**names, features=table["features"].map(wording.features))
     rows = table.query(UTTERANCE_ACCURACY)
-    model, features = rows["model"].map(wording.short_model), rows["features"].map(wording.features)
-    return charts.intervals(
-        rows.assign(model=model, features=features), "model", "features", upright=False
-    )
-
-
-def _scores(models: pd.DataFrame) -> Table:
+    drawn = charts.intervals(rows, "model", "features", upright=False)
     keys = ["model", "features", "level"]
-    wide = models.pivot_table("value", keys, "score", sort=False, dropna=False).reset_index()
-    ends = models[models["score"] == "accuracy"].set_index(keys)[["low", "high"]]
+    wide = table.pivot_table("value", keys, "score", sort=False, dropna=False).reset_index()
+    ends = table[table["score"] == "accuracy"].set_index(keys)[["low", "high"]]
     wide = wide.join(ends, on=keys).dropna(subset="accuracy")
     shares = {"accuracy": "Accuracy", "low": "Low", "high": "High"}
     shares |= {"balanced_accuracy": "Balanced", "f1": "F1"}
     columns: dict[str, Any] = {"model": "Model", "features": "Features", "level": "Level"}
     columns |= {name: (heading, wording.percent) for name, heading in shares.items()}
     columns |= {"roc_auc": ("ROC AUC", _three_digits), "log_loss": ("Log loss", _three_digits)}
-    names = {"model": wide["model"].map(wording.model)}
-    return Table(wide.assign(**names, features=wide["features"].map(wording.features)), columns)
+    return replace(drawn, numbers=Table(wide, columns))
 
 
 def _confusion(table: pd.DataFrame, task: Task) -> dict[str, Any]:
@@ -108,7 +105,7 @@ def _roc(table: pd.DataFrame, first: str) -> Figure:
         "yaxis": {**SHARE, "title": "true positive rate"},
         **charts.diagonal(),
     }
-    rows = table.assign(model=table["model"].map(wording.short_model))
+    rows = table.assign(model=table["model"].map(wording.model))
     drawn = {
         wording.features(kind): charts.curves(
             own, "false_positive_rate", "true_positive_rate", "model"
@@ -137,19 +134,7 @@ def _reliability(table: pd.DataFrame, headline: str) -> Figure:
     return charts.choose("Model", drawn, layout, wording.system(headline), square=True)
 
 
-def _genders(table: pd.DataFrame) -> Figure:
-    gender = table["gender"].map(wording.gender)
-    return charts.intervals(table.assign(gender=gender), "level", "gender", upright=False)
-
-
-def _speakers_figure(worst: pd.DataFrame) -> Figure:
-    if len(worst) > charts.MOST_ON_AN_AXIS:
-        bins = np.linspace(0, 1.05, 22)
-        return charts.histogram(worst["utterance_accuracy"], ACCURACY, "speakers", bins)
-    return charts.bars_by_gender(worst, "speaker_id", "utterance_accuracy", ACCURACY)
-
-
-def _speakers(table: pd.DataFrame) -> Table:
+def _speakers(worst: pd.DataFrame) -> Figure:
     shares = {
         "utterance_accuracy": "Accuracy of utterances",
         "chunk_accuracy": "Accuracy of chunks",
@@ -157,8 +142,9 @@ def _speakers(table: pd.DataFrame) -> Table:
     }
     more = {name: (heading, wording.percent) for name, heading in shares.items()}
     # Which gender is predicted; of speakers, the confusions are listed.
-    predicted = {"predicted": "Predicted"} if "predicted" in table else {}
-    return speaker_table(table, more | predicted)
+    predicted = {"predicted": "Predicted"} if "predicted" in worst else {}
+    columns, bins = SPEAKER | more | predicted, np.linspace(0, 1.05, 22)
+    return charts.speakers(worst, "utterance_accuracy", ACCURACY, columns, bins)
 
 
 def _learning(table: pd.DataFrame) -> Figure | None:
@@ -177,7 +163,7 @@ def _learning(table: pd.DataFrame) -> Figure | None:
 
 
 def _picks(table: pd.DataFrame) -> Table | None:
-    if table["model"].nunique() == 1:
+    if len(set(table["model"])) == 1:
         # Of a single candidate there was nothing to pick.
         return None
     picked = table[table["picked"]]

@@ -42,7 +42,13 @@ def plotly_template(theme: str) -> dict[str, Any]:
         **{"paper_bgcolor": clear, "plot_bgcolor": clear, "dragmode": False},
         "margin": {"l": 8, "r": 12, "t": 8, "b": 8},
         "hoverlabel": {"bgcolor": colour["panel"], "font": {"color": colour["ink"]}},
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        "legend": {
+            "orientation": "h",
+            "traceorder": "normal",
+            "x": 0,
+            "y": 1.02,
+            "yanchor": "bottom",
+        },
         **{"xaxis": axis, "yaxis": axis},
         "shapedefaults": {"line": {"color": colour["soft"], "width": 1, "dash": "dot"}},
     }

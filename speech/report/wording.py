@@ -7,16 +7,9 @@ from typing import Any
 import pandas as pd
 
 MODELS = {
-    "dummy": "naive baseline",
-    "logistic": "logistic regression",
-    "svm": "support vector machine",
-    "lda": "linear discriminant analysis",
-    "mlp": "multilayer perceptron",
-    "cnn": "convolutional network",
-    "best": "the best model of the other folds",
+    **{"dummy": "naive baseline", "logistic": "logistic regression", "svm": "SVM", "lda": "LDA"},
+    **{"mlp": "MLP", "cnn": "CNN", "best": "the best model of the other folds"},
 }
-SHORT_MODELS = {"dummy": "baseline", "logistic": "logistic", "svm": "SVM", "lda": "LDA"}
-SHORT_MODELS |= {"mlp": "MLP", "cnn": "CNN"}
 FEATURES = {"mfcc": "MFCC", "mfcc_pitch": "MFCC + pitch", "wav2vec2": "wav2vec 2.0"}
 GENDERS = {"F": "women", "M": "men"}
 SPLITS = {
@@ -30,13 +23,8 @@ MINUS = "\N{MINUS SIGN}"
 
 
 def model(name: str) -> str:
-    """Name a model in full."""
+    """Name a model."""
     return MODELS.get(name, name)
-
-
-def short_model(name: str) -> str:
-    """Name a model on an axis."""
-    return SHORT_MODELS.get(name, name)
 
 
 def features(name: str) -> str:
@@ -47,7 +35,7 @@ def features(name: str) -> str:
 def system(name: str) -> str:
     """Name a model with its features, which the tables write ``model · features``."""
     of_model, _, of_features = name.partition(" · ")
-    return f"{short_model(of_model)} · {features(of_features)}"
+    return f"{model(of_model)} · {features(of_features)}"
 
 
 def gender(name: Any) -> str:

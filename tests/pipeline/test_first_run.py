@@ -19,7 +19,7 @@ FITS = [
     for features, model in product(FEATURES_OF[task], MODELS)
 ]
 STAGES = [
-    *("check_params", "bundle_vega", "fetch_corpus", "index_corpus", "split_by_speaker"),
+    *("check_params", "fetch_corpus", "index_corpus", "split_by_speaker"),
     *("extract_mfcc", "analyse_mfcc", "extract_pitch", "fetch_encoder", "extract_wav2vec2"),
     *(f"fit@{task}-{model}" for task, model in product(TASKS, MODELS)),
     *(f"fit_on_wav2vec2@{task}-{model}" for task, model in product(TASKS, MODELS)),

@@ -2,13 +2,15 @@
 
 import pytest
 from browser import DRAWN, MARKS
-from test_whole import page_of
+from made_up import make_up_run
+from test_page import page_of
 
 
 @pytest.fixture(scope="module", params=[3, 500], ids=lambda speakers: f"{speakers} speakers")
 def page(request, tmp_path_factory):
-    path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(page_of(request.param), "utf-8")
+    folder = tmp_path_factory.mktemp("page")
+    path = folder / "report.html"
+    path.write_text(page_of(make_up_run(folder, request.param)), "utf-8")
     return path
 
 
