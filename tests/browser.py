@@ -131,6 +131,12 @@ class Browser:
         taken = self._call("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)
         return base64.b64decode(taken["data"])
 
+    def place_of(self, selector: str) -> tuple[int, int]:
+        """Say where an element begins, and how tall it is."""
+        found = f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
+        top, height = self.run(f"(({{ top, height }}) => [top + scrollY, height])({found})")
+        return int(top), int(height) + 1
+
     def see_as_printed(self) -> None:
         """Show the page in the style of paper; its scripts are told as before printing."""
         dark = {"name": "prefers-color-scheme", "value": "dark"}
@@ -189,8 +195,9 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=1280)
     parser.add_argument("--top", type=int, default=0, help="where the picture begins")
     parser.add_argument("--height", type=int, help="of the picture; default: to the end")
+    parser.add_argument("--of", help="CSS selector of the element to be seen, in place of both")
     parser.add_argument("--dark", action="store_true")
-    parser.add_argument("--ready", default="true", help="expression that tells when it is drawn")
+    parser.add_argument("--ready", default="true", help="expression that holds when it is drawn")
     arguments = parser.parse_args()
     executable = find_browser()
     if executable is None:
@@ -200,7 +207,9 @@ def main() -> None:
         browser.open(arguments.page, arguments.width, dark=arguments.dark)
         browser.wait_until(arguments.ready)
         printed = arguments.picture.suffix == ".pdf"
-        picture = browser.pdf() if printed else browser.picture(arguments.top, arguments.height)
+        strip = arguments.top, arguments.height
+        strip = browser.place_of(arguments.of) if arguments.of else strip
+        picture = browser.pdf() if printed else browser.picture(*strip)
         arguments.picture.write_bytes(picture)
         if browser.errors:
             raise SystemExit("\n".join(browser.errors))

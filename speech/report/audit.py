@@ -12,7 +12,7 @@ from plotly import graph_objects as go
 
 from speech.audio.decode import SAMPLE_RATE, decode_audio
 from speech.report import charts, wording
-from speech.report.charts import Figure, Table
+from speech.report.charts import Columns, Figure, Table
 from speech.report.run import Run, read
 
 MOST_DOUBTFUL = 20
@@ -72,12 +72,12 @@ def _layers_nested(table: pd.DataFrame) -> Table:
         "validation_accuracy": "Accuracy in validation",
         "utterance_accuracy": "Accuracy of test utterances",
     }
-    columns: dict[str, Any] = {"task": "Task", "fold": "Fold", "layer": ("Layer", wording.count)}
+    columns: Columns = {"task": "Task", "fold": "Fold", "layer": ("Layer", wording.count)}
     return Table(table, columns | {n: (head, wording.percent) for n, head in shares.items()})
 
 
 def _labels(run: Run, table: pd.DataFrame, *, audio: bool) -> Table:
-    columns: dict[str, Any] = {
+    columns: Columns = {
         "speaker_id": "Speaker",
         "label": "On record",
         "label_probability": ("Probability of the label", wording.percent),

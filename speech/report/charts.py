@@ -14,6 +14,8 @@ from speech.report import wording
 Attributes = dict[str, Any]
 """Of plotly: a trace, a layout, or a part of one."""
 Show = Callable[[Any], str]
+Columns = dict[str, str | tuple[str, Show]]
+"""Headings of a table's columns; of numbers also how they are written."""
 
 SHARE: Attributes = {"tickformat": ".0%", "hoverformat": ".1%", "range": [-0.01, 1.02]}
 ACCURACY = {**SHARE, "title": "accuracy"}
@@ -42,7 +44,7 @@ class Table:
     """
 
     frame: pd.DataFrame
-    columns: Mapping[str, str | tuple[str, Show]]
+    columns: Columns
 
     @property
     def headings(self) -> list[tuple[str, Show | None]]:
@@ -152,12 +154,16 @@ def intervals(
             name=str(group),
         )
     ends = {"autorange": True if upright else "reversed", "categoryarray": names}
-    category = {"type": "category", "categoryorder": "array", "title": at if upright else None}
+    category: Attributes = {
+        "type": "category",
+        "categoryorder": "array",
+        "title": at if upright else None,
+    }
     category |= {"tickangle": -60} if upright and len(names) > MOST_LEVEL else {}
     drawing.update_layout({f"{of_name}axis": category | ends, f"{of_value}axis": axis})
-    columns: dict[str, Any] = {name: name.capitalize() for name in (by, at) if name}
-    columns |= {one: (head, show) for one, head in (("value", "Value"), ("low", "Low"))}
-    numbers = Table(table, columns | {"high": ("High", show)})
+    columns: Columns = {name: name.capitalize() for name in (by, at) if name}
+    columns |= {name: (name.capitalize(), show) for name in ("value", "low", "high")}
+    numbers = Table(table, columns)
     height = 320 if upright else 90 + len(names) * max(26, 18 * len(groups))
     return Figure(drawing, height, numbers=numbers)
 
@@ -204,7 +210,7 @@ def speakers(
     table: pd.DataFrame,
     value: str,
     axis: Attributes,
-    columns: Mapping[str, Any],
+    columns: Columns,
     bins: Any = 40,
 ) -> Figure:
     """Draw a bar for each speaker; of many speakers, how often each value occurs.

@@ -6,9 +6,8 @@ import pandas as pd
 from plotly import graph_objects as go
 
 from speech.report import wording
-from speech.report.charts import SYMBOLS, Attributes, Figure, Table
+from speech.report.charts import SYMBOLS, Attributes, Columns, Figure, Table
 from speech.report.run import Run
-from speech.report.themes import PALETTE
 
 VIEWS = {"tsne": "t-SNE", "pca": "PCA"}
 KINDS = ("mfcc", "wav2vec2")
@@ -17,6 +16,8 @@ DRAWN |= {"kmeans_2": "k-means, 2", "agglomerative_2": "Ward, 2"}
 REFERENCES = {"hdbscan_without_noise": "HDBSCAN without noise", "one_cluster": "one cluster"}
 REFERENCES |= {"truth": "true labels"}
 NOISE = "-1"
+PALETTE = 8
+"""How many colours the page draws with; the last is grey."""
 
 
 def clusters_section(run: Run) -> dict[str, Any]:
@@ -89,8 +90,8 @@ def _agreement(table: pd.DataFrame) -> Figure:
     rand = table[(table["score"] == "ari") & table["algorithm"].isin(DRAWN)]
     for kind, own in rand.groupby("features", sort=False):
         # Algorithms within labels: what a cluster agrees with is the question.
-        names = [own["label"].tolist(), own["algorithm"].map(DRAWN).tolist()]
-        drawing.add_bar(x=names, y=own["value"], name=str(kind))
+        x = [own["label"].tolist(), own["algorithm"].map(DRAWN).tolist()]
+        drawing.add_bar(x=x, y=own["value"], name=str(kind))
     drawing.update_xaxes(type="multicategory", tickangle=-60)
     keys = ["features", "algorithm", "label"]
     wide = table.pivot_table("value", keys, "score", sort=False).reset_index()
@@ -98,5 +99,5 @@ def _agreement(table: pd.DataFrame) -> Figure:
     names = {"features": "Features", "algorithm": "Clusters by", "label": "Compared with"}
     scores = {"ari": "Adjusted Rand", "nmi": "Mutual information", "purity": "Purity"}
     scores |= {"silhouette": "Silhouette"}
-    shown = {name: (head, wording.number) for name, head in scores.items() if name in wide}
-    return Figure(drawing, 380, numbers=Table(wide, names | shown))
+    shown: Columns = {name: (head, wording.number) for name, head in scores.items() if name in wide}
+    return Figure(drawing, 380, numbers=Table(wide, {**names, **shown}))

@@ -6,10 +6,10 @@ from typing import Any
 import pandas as pd
 
 from speech.report import charts, wording
-from speech.report.charts import Table
+from speech.report.charts import Columns, Table
 from speech.report.run import Run
 
-SPEAKER = {
+SPEAKER: Columns = {
     "speaker_id": "Speaker",
     "gender": "Gender on record",
     "chapters": ("Chapters", wording.count),
@@ -33,12 +33,12 @@ def corpus_section(run: Run) -> dict[str, Any]:
     seconds = utterances["seconds"]
     speakers = speakers.sort_values(["minutes", "speaker_id"], ascending=[False, True])
     axis = {"title": "minutes", "rangemode": "tozero", "hoverformat": ".1f"}
-    columns = SPEAKER | {"minutes": ("Minutes", partial(wording.number, digits=1))}
+    columns: Columns = SPEAKER | {"minutes": ("Minutes", partial(wording.number, digits=1))}
     headings = {name: name.replace("_", " ").capitalize() for name in rejected.columns}
     return {
         "seconds": seconds,
         "minutes": speakers["minutes"],
         "speakers": charts.speakers(speakers, "minutes", axis, columns),
         "durations": charts.histogram(seconds, {"title": "seconds"}, "utterances"),
-        "rejected": Table(rejected, headings),
+        "rejected": Table(rejected, {**headings}),
     }

@@ -8,7 +8,7 @@ import pandas as pd
 from plotly import graph_objects as go
 
 from speech.report import charts, wording
-from speech.report.charts import Figure, Table
+from speech.report.charts import Columns, Figure, Table
 from speech.report.run import Run
 
 NORMALISATIONS = {
@@ -70,6 +70,6 @@ def _outliers(most: pd.DataFrame) -> Figure:
     threshold = go.Scatter(x=most["threshold"], y=names, mode="lines", name="threshold")
     y = {"type": "category", "autorange": "reversed"}
     drawing = go.Figure([bars, threshold], {"xaxis": {"title": "distance"}, "yaxis": y})
-    columns = {"utterance_id": "Utterance", "speaker_id": "Speaker", "chapter_id": "Chapter"}
+    columns: Columns = {"utterance_id": "Utterance", "speaker_id": "Speaker"}
     columns |= {name: (name.capitalize(), one_digit) for name in ("distance", "threshold")}
     return Figure(drawing, 110 + 20 * len(most), numbers=Table(most, columns))

@@ -12,7 +12,7 @@ VEGA_LITE = "5.21"
 
 def frame() -> str:
     """Write the frame, in which DVC puts its plots in the place of ``{plot_divs}``."""
-    bundle = vl_convert.javascript_bundle(vl_version=VEGA_LITE)
+    bundle = vl_convert.javascript_bundle(vl_version=VEGA_LITE)  # type: ignore[call-arg]
     return _template().replace("{stamp}", frame_stamp()).replace("{vega}", bundle)
 
 

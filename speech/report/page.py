@@ -22,14 +22,13 @@ from speech.report.corpus import corpus_section
 from speech.report.features import features_section
 from speech.report.run import Run
 from speech.report.scores import task_section
-from speech.report.themes import COLOURS, plotly_template
 
 Settings = dict[str, Any]
 """Values of params.yaml by key, nested keys joined by dots."""
 
 TASKS: dict[Task, str] = {"gender": "Gender", "speaker": "Speakers"}
-PACKAGES = ("numpy", "scipy", "scikit-learn", "pandas", "torch", "transformers", "tensorflow")
-PACKAGES += ("keras", "praat-parselmouth", "soundfile", "dvc", "plotly")
+PACKAGES = ["numpy", "scipy", "scikit-learn", "pandas", "torch", "transformers", "tensorflow"]
+PACKAGES += ["keras", "praat-parselmouth", "soundfile", "dvc", "plotly"]
 
 
 def report_page(run: Run, params: dict[str, Any]) -> str:
@@ -58,8 +57,8 @@ def report_page(run: Run, params: dict[str, Any]) -> str:
         .get_template("page.html")
         .render(
             **{"settings": settings, "metrics": metrics, "tasks": TASKS, "sample": SAMPLE},
-            corpus_name=corpus_name(settings["corpus"]),
-            encoder_name=encoder_name(settings["encoder"]),
+            corpus_name=place_name(settings["corpus"], "The synthesised sample corpus"),
+            encoder_name=place_name(settings["encoder"], "the untrained sample encoder"),
             data=corpus_section(run),
             features=features_section(run),
             scores={t: task_section(run, t, settings[f"headline_features.{t}"]) for t in TASKS},
@@ -72,8 +71,6 @@ def report_page(run: Run, params: dict[str, Any]) -> str:
                 pd.DataFrame({"key": settings.keys(), "value": map(_shown, settings.values())}),
                 {"key": "Key", "value": "Value"},
             ),
-            colours=COLOURS,
-            themes=embedded({theme: plotly_template(theme) for theme in COLOURS}),
             plotly=Markup(get_plotlyjs()),
         )
     )
@@ -90,24 +87,13 @@ def flattened(tree: dict[str, Any], prefix: str = "") -> Settings:
     return flat
 
 
-def corpus_name(corpus: str | list[str]) -> str:
-    """Name the corpus as a reader would; of a path, the last part."""
-    if corpus == SAMPLE:
-        return "The synthesised sample corpus"
-    return " and ".join(corpus) if isinstance(corpus, list) else PurePath(corpus).name
-
-
-def encoder_name(encoder: str) -> str:
-    """Name the encoder; of a path, the last part."""
-    if encoder == SAMPLE:
-        return "the untrained sample encoder"
-    return PurePath(encoder).name if PurePath(encoder).is_absolute() else encoder
-
-
-def embedded(data: Any) -> Markup:
-    """Write data as JSON that cannot end the script element it stands in."""
-    text = to_json_plotly(data, engine="json")
-    return Markup(text.replace("<", "\\u003c"))
+def place_name(place: str | list[str], sample: str) -> str:
+    """Name a corpus or encoder as a reader would: of a path, the last part."""
+    if place == SAMPLE:
+        return sample
+    if isinstance(place, list):
+        return wording.listed(place)
+    return PurePath(place).name if PurePath(place).is_absolute() else place
 
 
 def rows(table: Table) -> Iterator[list[tuple[str, str | None]]]:
@@ -123,8 +109,9 @@ def _cell(value: Any, show: Show | None) -> tuple[str, str | None]:
 
 
 def figure_json(figure: Figure) -> Markup:
-    """Write what the page's script draws of a figure."""
-    return embedded({**figure.drawing.to_dict(), "choices": figure.choices})
+    """Write what the page's script draws of a figure, as JSON that cannot end its element."""
+    data = {**figure.drawing.to_dict(), "choices": figure.choices}
+    return Markup(to_json_plotly(data, engine="json").replace("<", "\\u003c"))
 
 
 def _shown(value: Any) -> str:

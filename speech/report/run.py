@@ -14,8 +14,8 @@ from speech.storage.tables import read_parquet
 
 NAMES = ("utterance_id", "speaker_id", "chapter_id", "actual", "predicted", "label", "fold", "path")
 """Columns that hold names, though they may look like numbers or like nothing at all (NA)."""
-METRICS = ("corpus", "split", "mfcc", "clusters_mfcc", "clusters_wav2vec2", "gender", "speaker")
-METRICS += ("split_audit", "layers", "learning_curve", "verification", "rejection")
+METRICS = ["corpus", "split", "mfcc", "clusters_mfcc", "clusters_wav2vec2", "gender", "speaker"]
+METRICS += ["split_audit", "layers", "learning_curve", "verification", "rejection"]
 """All that the stages write."""
 
 

@@ -10,20 +10,20 @@ from plotly import graph_objects as go
 
 from speech.params import Task
 from speech.report import charts, wording
-from speech.report.charts import ACCURACY, SHARE, Figure, Table
+from speech.report.charts import ACCURACY, SHARE, Columns, Figure, Table
 from speech.report.corpus import SPEAKER
 from speech.report.run import Run
 
 UTTERANCE_ACCURACY = "level == 'utterance' and score == 'accuracy'"
-TABLES = ("models", "confusion", "roc", "reliability", "by_duration", "genders", "speakers")
-TABLES += ("curves", "picked", "tuning")
+TABLES = ["models", "confusion", "roc", "reliability", "by_duration", "genders", "speakers"]
+TABLES += ["curves", "picked", "tuning"]
 ALL_FOLDS = "all"
 """Stands for a fold where the model to keep is picked, as in `speech.folds`."""
 MOST_PAIRS = 20
 """Of speakers confused with each other, that are listed."""
 
 _three_digits = partial(wording.number, digits=3)
-LOSS_AND_ACCURACY = {
+LOSS_AND_ACCURACY: Columns = {
     "log_loss": ("Log loss", _three_digits),
     "accuracy": ("Accuracy", wording.percent),
 }
@@ -77,7 +77,7 @@ def _models(table: pd.DataFrame) -> Figure:
     wide = wide.join(ends, on=keys).dropna(subset="accuracy")
     shares = {"accuracy": "Accuracy", "low": "Low", "high": "High"}
     shares |= {"balanced_accuracy": "Balanced", "f1": "F1"}
-    columns: dict[str, Any] = {"model": "Model", "features": "Features", "level": "Level"}
+    columns: Columns = {"model": "Model", "features": "Features", "level": "Level"}
     columns |= {name: (heading, wording.percent) for name, heading in shares.items()}
     columns |= {"roc_auc": ("ROC AUC", _three_digits), "log_loss": ("Log loss", _three_digits)}
     return replace(drawn, numbers=Table(wide, columns))
@@ -88,7 +88,8 @@ def _confusion(table: pd.DataFrame, task: Task) -> dict[str, Any]:
     wrong = table[table["actual"] != table["predicted"]]
     pairs = wrong.groupby(["actual", "predicted"]).size().rename("times").reset_index()
     pairs = pairs.sort_values(["times", "actual", "predicted"], ascending=[False, True, True])
-    columns = {"actual": "Actual", "predicted": "Predicted", "times": ("Utterances", wording.count)}
+    columns: Columns = {"actual": "Actual", "predicted": "Predicted"}
+    columns["times"] = ("Utterances", wording.count)
     legible = len(classes) <= charts.MOST_ON_AN_AXIS
     return {
         "correct": len(table) - len(wrong),
@@ -107,7 +108,7 @@ def _roc(table: pd.DataFrame, first: str) -> Figure:
     }
     rows = table.assign(model=table["model"].map(wording.model))
     drawn = {
-        wording.features(kind): charts.curves(
+        wording.features(str(kind)): charts.curves(
             own, "false_positive_rate", "true_positive_rate", "model"
         )
         for kind, own in rows.groupby("features", sort=False)
@@ -140,9 +141,9 @@ def _speakers(worst: pd.DataFrame) -> Figure:
         "chunk_accuracy": "Accuracy of chunks",
         "true_probability": "Mean probability of the true class",
     }
-    more = {name: (heading, wording.percent) for name, heading in shares.items()}
+    more: Columns = {name: (heading, wording.percent) for name, heading in shares.items()}
     # Which gender is predicted; of speakers, the confusions are listed.
-    predicted = {"predicted": "Predicted"} if "predicted" in worst else {}
+    predicted: Columns = {"predicted": "Predicted"} if "predicted" in worst else {}
     columns, bins = SPEAKER | more | predicted, np.linspace(0, 1.05, 22)
     return charts.speakers(worst, "utterance_accuracy", ACCURACY, columns, bins)
 
@@ -175,5 +176,5 @@ def _picks(table: pd.DataFrame) -> Table | None:
 def _tuning(table: pd.DataFrame) -> Table | None:
     chosen = table[table["chosen"].astype(bool)]
     chosen = chosen.assign(system=chosen["system"].map(wording.system))
-    columns = {"system": "Model", "fold": "Fold", "settings": "Settings", **LOSS_AND_ACCURACY}
-    return None if chosen.empty else Table(chosen, columns)
+    names = {"system": "Model", "fold": "Fold", "settings": "Settings"}
+    return None if chosen.empty else Table(chosen, {**names, **LOSS_AND_ACCURACY})

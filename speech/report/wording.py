@@ -50,7 +50,9 @@ def name(value: Any) -> str:
 
 def number(value: float | None, digits: int = 2) -> str:
     """Write a number; one that is not defined is a dash."""
-    return UNKNOWN if _missing(value) else f"{value:,.{digits}f}".replace("-", MINUS)
+    if value is None or math.isnan(value):
+        return UNKNOWN
+    return f"{value:,.{digits}f}".replace("-", MINUS)
 
 
 def count(value: float) -> str:
@@ -60,20 +62,20 @@ def count(value: float) -> str:
 
 def percent(value: float | None) -> str:
     """Write a share as percent: 97.1 %."""
-    return UNKNOWN if _missing(value) else f"{points(value)} %"
+    shown = points(value)
+    return shown if shown == UNKNOWN else f"{shown} %"
 
 
 def points(value: float | None) -> str:
     """Write a share as percent without the sign: 97.1."""
-    return UNKNOWN if _missing(value) else number(100 * value, 1)
+    return UNKNOWN if value is None else number(100 * value, 1)
 
 
 def interval(scores: Mapping[str, float | None], score: str) -> str:
     """Write one of some scores as percent, with its interval: 97.1 % [94.6, 99.2]."""
-    low, high = scores[f"{score}_low"], scores[f"{score}_high"]
+    ends = [points(scores[f"{score}_{end}"]) for end in ("low", "high")]
     shown = percent(scores[score])
-    known = not (_missing(scores[score]) or _missing(low) or _missing(high))
-    return f"{shown} [{points(low)}, {points(high)}]" if known else shown
+    return shown if UNKNOWN in (shown, *ends) else f"{shown} [{', '.join(ends)}]"
 
 
 def plural(value: int, one: str, many: str | None = None) -> str:
@@ -85,7 +87,3 @@ def listed(parts: Iterable[str]) -> str:
     """Join words as a sentence does: a, b and c."""
     *first, last = parts
     return f"{', '.join(first)} and {last}" if first else last
-
-
-def _missing(value: float | None) -> bool:
-    return value is None or math.isnan(value)

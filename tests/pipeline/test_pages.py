@@ -75,7 +75,7 @@ def test_a_map_is_coloured_by_what_a_reader_chooses(browser, finished):
         "window.place = colour.closest('figure'); 0"
     )
     assert browser.run(colours) == 2
-    # What a reader does by pressing s: the list has the focus.
+    # As a browser does when a reader presses s.
     browser.run(
         "colour.focus(); colour.value = 'speaker'; colour.dispatchEvent(new Event('change')); 0"
     )
@@ -89,7 +89,8 @@ def test_a_table_is_sorted_by_the_column_that_is_pressed(browser, finished):
     open_report(browser, finished)
     browser.run(
         "window.table = [...document.querySelectorAll('table')].find((table) => "
-        "table.caption.textContent === 'Minutes per speaker, in numbers'); table.closest('details').open = true; "
+        "table.caption.textContent === 'Minutes per speaker, in numbers'); "
+        "table.closest('details').open = true; "
         "window.head = [...table.querySelectorAll('th')].find((one) => "
         "one.textContent === 'Minutes'); head.querySelector('button').focus()"
     )

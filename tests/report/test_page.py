@@ -4,8 +4,10 @@ import json
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 import yaml
 from made_up import FEATURES_OF, ROOT, UTTERANCES, change_metrics, change_plot, make_up_run
 from plotly import graph_objects as go
@@ -292,3 +294,14 @@ def test_without_outliers_and_networks_the_page_has_no_empty_figures(run):
         change_plot(run, f"{task}/curves", lambda text: text.splitlines(keepends=True)[0])
     titles = figures_of(page_of(run)).keys()
     assert not any("Outliers" in title or "networks" in title for title in titles)
+
+
+def test_on_request_the_page_plays_the_speakers_whose_labels_are_most_doubtful(run):
+    run.audio.mkdir()
+    for speaker in (100, 101, 102):
+        soundfile.write(run.audio / f"{speaker}-0-0000.wav", np.sin(np.arange(32_000) / 9), 16_000)
+    page = page_of(run, report={"audio": True})
+    clips = re.findall(
+        r'<audio [^>]*aria-label="speaker (\d+)" src="data:audio/mpeg;base64,[^"]+"', page
+    )
+    assert clips == ["100", "101", "102"]

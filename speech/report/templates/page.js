@@ -1,24 +1,44 @@
 // Draws the figures in the page's theme, lets a reader choose what they show, and sorts tables.
 "use strict";
 
-const json = (element) => JSON.parse(element.textContent);
-const themes = json(document.getElementById("themes"));
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const paper = matchMedia("print");
 const PAPER_WIDTH = 680;
-const COLOURS = 7;
+const COLOURS = 8;
 const plots = [...document.querySelectorAll(".plot")];
 
-const theme = () => themes[dark.matches && !paper.matches ? "dark" : "light"];
+// What plotly draws with: the colours of the style sheet, the last of them grey.
+function template() {
+  const style = getComputedStyle(document.documentElement);
+  const colour = (name) => style.getPropertyValue(`--${name}`).trim();
+  const colorway = Array.from({ length: COLOURS }, (_, number) => colour(`c${number + 1}`));
+  const steps = colorway.flatMap((one, n) => [[n / COLOURS, one], [(n + 1) / COLOURS, one]]);
+  const axis = { gridcolor: colour("line"), zerolinecolor: colour("soft"), automargin: true,
+    fixedrange: true };
+  const heatmap = { colorscale: [[0, colour("panel")], [1, colour("c1")]],
+    colorbar: { tickformat: ".0%", thickness: 10 } };
+  const layout = {
+    colorway, xaxis: axis, yaxis: axis, dragmode: false,
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: "system-ui, sans-serif", size: 13, color: colour("ink") },
+    margin: { l: 8, r: 12, t: 8, b: 8 },
+    hoverlabel: { bgcolor: colour("panel"), font: { color: colour("ink") } },
+    legend: { orientation: "h", traceorder: "normal", x: 0, y: 1.02, yanchor: "bottom" },
+    shapedefaults: { line: { color: colour("soft"), width: 1, dash: "dot" } },
+  };
+  const data = { bar: [{ error_y: { color: colour("ink") } }], heatmap: [heatmap],
+    scatter: [{ marker: { colorscale: steps } }] };
+  return { layout, data };
+}
 
 function draw(plot) {
-  const { data, layout, choices } = json(plot.nextElementSibling);
+  const { data, layout, choices } = JSON.parse(plot.nextElementSibling.textContent);
   const selects = plot.parentElement.querySelectorAll("select");
   for (const select of selects) {
     select.addEventListener("change", () => choose(plot, choices[select.dataset.choice][select.value]));
   }
   const config = { displayModeBar: false, responsive: true };
-  Plotly.newPlot(plot, data, { ...layout, template: theme() }, config);
+  Plotly.newPlot(plot, data, { ...layout, template: template() }, config);
   for (const select of selects) showKey(plot, choices[select.dataset.choice][select.value].key);
 }
 
@@ -32,7 +52,7 @@ function showKey(plot, names) {
   if (!names) return;
   const key = plot.parentElement.querySelector(".key");
   key.replaceChildren();
-  if (names.length > COLOURS) {
+  if (names.length >= COLOURS) {
     key.textContent = `${names.length} groups by colour and symbol. Point at a dot for its names.`;
     return;
   }
@@ -46,7 +66,7 @@ function showKey(plot, names) {
 
 function retheme() {
   const size = paper.matches ? { width: PAPER_WIDTH } : { width: null, autosize: true };
-  for (const plot of plots) Plotly.relayout(plot, { template: theme(), ...size });
+  for (const plot of plots) Plotly.relayout(plot, { template: template(), ...size });
 }
 
 function sortBy(header) {

@@ -1,11 +1,14 @@
-"""The page's colours: contrast, also for the colour-blind, and templates that plotly knows."""
+"""The page's colours, light and dark: contrast, also for the colour-blind."""
+
+import re
+from pathlib import Path
 
 import pytest
-from plotly import graph_objects as go
 
-from speech.report.themes import COLOURS, PALETTE, plotly_template
-
-each_theme = pytest.mark.parametrize("colours", COLOURS.values(), ids=COLOURS)
+STYLE = Path(__file__).parents[2] / "speech/report/templates/page.css"
+BLOCKS = re.findall(r":root \{(.*?)\}", STYLE.read_text("utf-8"), flags=re.DOTALL)
+THEMES = [dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block)) for block in BLOCKS]
+each_theme = pytest.mark.parametrize("colours", THEMES, ids=["light", "dark"])
 
 
 def linear(colour, gamma):
@@ -31,7 +34,7 @@ def test_text_and_drawings_stand_out_from_what_is_behind_them(colours):
         for ground in ("page", "panel"):
             assert contrast(colours[ink], colours[ground]) >= 4.5, (ink, ground)
     assert contrast(colours["warn-ink"], colours["warn"]) >= 4.5
-    for number in range(1, PALETTE + 1):
+    for number in range(1, 9):
         assert contrast(colours[f"c{number}"], colours["page"]) >= 3, number
 
 
@@ -48,9 +51,3 @@ def dichromat(colour, kind):
 def test_the_colours_of_women_and_men_differ_for_the_colour_blind(colours, kind):
     women, men = (dichromat(colours[name], kind) for name in ("c1", "c2"))
     assert sum((a - b) ** 2 for a, b in zip(women, men, strict=True)) ** 0.5 > 0.2
-
-
-@pytest.mark.parametrize("theme", COLOURS)
-def test_plotly_knows_the_templates(theme):
-    # What it does not know, it refuses here.
-    go.layout.Template(plotly_template(theme))
