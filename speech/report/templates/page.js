@@ -65,8 +65,10 @@ function showKey(plot, names) {
 }
 
 function retheme() {
-  const size = paper.matches ? { width: PAPER_WIDTH } : { width: null, autosize: true };
-  for (const plot of plots) Plotly.relayout(plot, { template: template(), ...size });
+  for (const plot of plots) {
+    const width = paper.matches ? Math.min(plot.clientWidth, PAPER_WIDTH) : null;
+    Plotly.relayout(plot, { template: template(), width, autosize: !paper.matches });
+  }
 }
 
 function sortBy(header) {
