@@ -15,6 +15,9 @@ from speech.report import charts, wording
 from speech.report.charts import Columns, Figure, Table
 from speech.report.run import Run, read
 
+LAYER = "hidden state"
+NESTED: Columns = {"task": None, "fold": None, "layer": wording.count}
+NESTED |= {"validation_accuracy": wording.percent, "utterance_accuracy": wording.percent}
 MOST_DOUBTFUL = 20
 CLIP_SECONDS = 5.0
 RATES = [0.001, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8]
@@ -42,7 +45,7 @@ def audit_section(run: Run, metrics: dict[str, Any], *, audio: bool) -> dict[str
         "model": splits["system"].iloc[0].partition(" · ")[0],
         "splits": _splits(splits),
         "layers": charts.intervals(layers, LAYER, "task", lines=True),
-        "layers_nested": _layers_nested(run.read_plot("layers_nested")),
+        "layers_nested": Table(run.read_plot("layers_nested"), NESTED),
         "suspects": labels.loc[labels["suspect"], "speaker_id"].tolist(),
         "labels_of": len(labels),
         "labels": _labels(run, labels.head(MOST_DOUBTFUL), audio=audio),
@@ -50,9 +53,6 @@ def audit_section(run: Run, metrics: dict[str, Any], *, audio: bool) -> dict[str
         "verification": _det(run.read_plot("det"), metrics["verification"]),
         "rejection": _rejection(metrics["rejection"]["speakers"]),
     }
-
-
-LAYER = "hidden state"
 
 
 def _splits(table: pd.DataFrame) -> Figure:
@@ -67,30 +67,19 @@ def _splits(table: pd.DataFrame) -> Figure:
     return charts.intervals(rows.sort_values("task", kind="stable"), "split", "task", upright=False)
 
 
-def _layers_nested(table: pd.DataFrame) -> Table:
-    shares = {
-        "validation_accuracy": "Accuracy in validation",
-        "utterance_accuracy": "Accuracy of test utterances",
-    }
-    columns: Columns = {"task": "Task", "fold": "Fold", "layer": ("Layer", wording.count)}
-    return Table(table, columns | {n: (head, wording.percent) for n, head in shares.items()})
-
-
 def _labels(run: Run, table: pd.DataFrame, *, audio: bool) -> Table:
-    columns: Columns = {
-        "speaker_id": "Speaker",
-        "label": "On record",
-        "label_probability": ("Probability of the label", wording.percent),
-        "utterances_against": ("Utterances against", wording.percent),
-        "systems_against": ("Systems against", wording.count),
-        "systems": ("Systems", wording.count),
-        "median_f0_hz": ("Median pitch, Hz", wording.count),
-    }
+    table = table.rename(columns={"median_f0_hz": "median F0 (Hz)"})
+    shares = ["label_probability", "utterances_against"]
+    columns: Columns = dict.fromkeys(["speaker_id", "label"])
+    columns |= dict.fromkeys(shares, wording.percent)
+    columns |= dict.fromkeys(["systems_against", "systems", "median F0 (Hz)"], wording.count)
     if audio:
         utterances = run.read_utterances().sort_values("utterance_id")
         first = utterances.drop_duplicates("speaker_id").set_index("speaker_id")["path"]
         clips = [_player(read(run.audio / first[one]), one) for one in table["speaker_id"]]
-        table, columns = table.assign(clip=clips), columns | {"clip": "Listen"}
+        # As objects, because pandas would make plain text of markup.
+        players = pd.Series(clips, table.index, dtype=object)
+        table, columns = table.assign(clip=players), columns | {"clip": None}
     return Table(table, {name: one for name, one in columns.items() if name in table})
 
 
@@ -127,13 +116,9 @@ def _det(table: pd.DataFrame, metrics: dict[str, Any]) -> Figure:
 
 
 def _rejection(speakers: dict[str, Any]) -> Table:
-    names = {
-        "equal_error_rate": "Equal error rate",
-        "known_false_rejection": "Enrolled speakers rejected",
-        "unknown_false_acceptance": "Unknown speakers accepted",
-    }
+    names = ["equal_error_rate", "known_false_rejection", "unknown_false_acceptance"]
     rows = [
         {"features": wording.features(kind), **{n: wording.interval(own, n) for n in names}}
         for kind, own in speakers.items()
     ]
-    return Table(pd.DataFrame(rows), {"features": "Features", **names})
+    return Table(pd.DataFrame(rows), dict.fromkeys(["features", *names]))

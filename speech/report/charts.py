@@ -14,8 +14,8 @@ from speech.report import wording
 Attributes = dict[str, Any]
 """Of plotly: a trace, a layout, or a part of one."""
 Show = Callable[[Any], str]
-Columns = dict[str, str | tuple[str, Show]]
-"""Headings of a table's columns; of numbers also how they are written."""
+Columns = dict[str, Show | None]
+"""Which columns a table shows, and how the numbers in them are written; None for names."""
 
 SHARE: Attributes = {"tickformat": ".0%", "hoverformat": ".1%", "range": [-0.01, 1.02]}
 ACCURACY = {**SHARE, "title": "accuracy"}
@@ -40,16 +40,11 @@ class Table:
     frame
         Its values.
     columns
-        Those that are shown: their headings, and of numbers how they are written.
+        Those that are shown, under their names.
     """
 
     frame: pd.DataFrame
     columns: Columns
-
-    @property
-    def headings(self) -> list[tuple[str, Show | None]]:
-        """The heading of each column and how its numbers are written; None for names."""
-        return [(one, None) if isinstance(one, str) else one for one in self.columns.values()]
 
 
 @dataclass(frozen=True)
@@ -163,9 +158,8 @@ def intervals(
     }
     category |= {"tickangle": -60} if upright and len(names) > MOST_LEVEL else {}
     drawing.update_layout({f"{of_name}axis": category | ends, f"{of_value}axis": axis})
-    columns: Columns = {name: name.capitalize() for name in (by, at) if name}
-    columns |= {name: (name.capitalize(), show) for name in ("value", "low", "high")}
-    numbers = Table(table, columns)
+    columns = dict.fromkeys(name for name in (by, at) if name)
+    numbers = Table(table, columns | dict.fromkeys(["value", "low", "high"], show))
     height = 320 if upright else 90 + len(names) * max(26, 18 * len(groups))
     return Figure(drawing, height, numbers=numbers)
 

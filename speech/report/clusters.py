@@ -96,8 +96,6 @@ def _agreement(table: pd.DataFrame) -> Figure:
     keys = ["features", "algorithm", "label"]
     wide = table.pivot_table("value", keys, "score", sort=False).reset_index()
     wide["algorithm"] = wide["algorithm"].replace(DRAWN | REFERENCES)
-    names = {"features": "Features", "algorithm": "Clusters by", "label": "Compared with"}
-    scores = {"ari": "Adjusted Rand", "nmi": "Mutual information", "purity": "Purity"}
-    scores |= {"silhouette": "Silhouette"}
-    shown: Columns = {name: (head, wording.number) for name, head in scores.items() if name in wide}
-    return Figure(drawing, 380, numbers=Table(wide, {**names, **shown}))
+    scores = [name for name in ("ari", "nmi", "purity", "silhouette") if name in wide]
+    columns: Columns = dict.fromkeys(keys) | dict.fromkeys(scores, wording.number)
+    return Figure(drawing, 380, numbers=Table(wide, columns))

@@ -9,12 +9,8 @@ from speech.report import charts, wording
 from speech.report.charts import Columns, Table
 from speech.report.run import Run
 
-SPEAKER: Columns = {
-    "speaker_id": "Speaker",
-    "gender": "Gender on record",
-    "chapters": ("Chapters", wording.count),
-    "utterances": ("Utterances", wording.count),
-}
+SPEAKER: Columns = {"speaker_id": None, "gender": None}
+SPEAKER |= {"chapters": wording.count, "utterances": wording.count}
 """What is known of each speaker before any model."""
 
 
@@ -33,12 +29,11 @@ def corpus_section(run: Run) -> dict[str, Any]:
     seconds = utterances["seconds"]
     speakers = speakers.sort_values(["minutes", "speaker_id"], ascending=[False, True])
     axis = {"title": "minutes", "rangemode": "tozero", "hoverformat": ".1f"}
-    columns: Columns = SPEAKER | {"minutes": ("Minutes", partial(wording.number, digits=1))}
-    headings = {name: name.replace("_", " ").capitalize() for name in rejected.columns}
+    columns: Columns = SPEAKER | {"minutes": partial(wording.number, digits=1)}
     return {
         "seconds": seconds,
         "minutes": speakers["minutes"],
         "speakers": charts.speakers(speakers, "minutes", axis, columns),
         "durations": charts.histogram(seconds, {"title": "seconds"}, "utterances"),
-        "rejected": Table(rejected, {**headings}),
+        "rejected": Table(rejected, dict.fromkeys(rejected.columns)),
     }

@@ -70,6 +70,6 @@ def _outliers(most: pd.DataFrame) -> Figure:
     threshold = go.Scatter(x=most["threshold"], y=names, mode="lines", name="threshold")
     y = {"type": "category", "autorange": "reversed"}
     drawing = go.Figure([bars, threshold], {"xaxis": {"title": "distance"}, "yaxis": y})
-    columns: Columns = {"utterance_id": "Utterance", "speaker_id": "Speaker"}
-    columns |= {name: (name.capitalize(), one_digit) for name in ("distance", "threshold")}
+    columns: Columns = dict.fromkeys(["utterance_id", "speaker_id", "chapter_id"])
+    columns |= dict.fromkeys(["distance", "threshold"], one_digit)
     return Figure(drawing, 110 + 20 * len(most), numbers=Table(most, columns))

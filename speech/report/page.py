@@ -69,7 +69,7 @@ def report_page(run: Run, params: dict[str, Any]) -> str:
             packages=[f"{name} {version(name)}" for name in PACKAGES],
             settings_table=Table(
                 pd.DataFrame({"key": settings.keys(), "value": map(_shown, settings.values())}),
-                {"key": "Key", "value": "Value"},
+                {"key": None, "value": None},
             ),
             plotly=Markup(get_plotlyjs()),
         )
@@ -99,7 +99,12 @@ def place_name(place: str | list[str], sample: str) -> str:
 def rows(table: Table) -> Iterator[list[tuple[str, str | None]]]:
     """Give the cells of each row: the text, and of a number the plain value for sorting."""
     for row in zip(*(table.frame[name] for name in table.columns), strict=True):
-        yield [_cell(value, show) for value, (_, show) in zip(row, table.headings, strict=True)]
+        yield [_cell(*cell) for cell in zip(row, table.columns.values(), strict=True)]
+
+
+def heading(name: str) -> str:
+    """Write a column's name as a heading."""
+    return name[0].upper() + name[1:].replace("_", " ")
 
 
 def _cell(value: Any, show: Show | None) -> tuple[str, str | None]:
@@ -128,5 +133,5 @@ def _environment() -> Environment:
     )
     shown = ("model", "features", "number", "count", "percent", "points", "interval", "plural")
     environment.filters |= {name: getattr(wording, name) for name in (*shown, "listed")}
-    environment.filters |= {"rows": rows, "figure_json": figure_json}
+    environment.filters |= {"rows": rows, "figure_json": figure_json, "heading": heading}
     return environment

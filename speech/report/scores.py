@@ -23,10 +23,7 @@ MOST_PAIRS = 20
 """Of speakers confused with each other, that are listed."""
 
 _three_digits = partial(wording.number, digits=3)
-LOSS_AND_ACCURACY: Columns = {
-    "log_loss": ("Log loss", _three_digits),
-    "accuracy": ("Accuracy", wording.percent),
-}
+LOSS_AND_ACCURACY: Columns = {"log_loss": _three_digits, "accuracy": wording.percent}
 
 
 def task_section(run: Run, task: Task, features: str) -> dict[str, Any]:
@@ -75,21 +72,19 @@ def _models(table: pd.DataFrame) -> Figure:
     wide = table.pivot_table("value", keys, "score", sort=False, dropna=False).reset_index()
     ends = table[table["score"] == "accuracy"].set_index(keys)[["low", "high"]]
     wide = wide.join(ends, on=keys).dropna(subset="accuracy")
-    shares = {"accuracy": "Accuracy", "low": "Low", "high": "High"}
-    shares |= {"balanced_accuracy": "Balanced", "f1": "F1"}
-    columns: Columns = {"model": "Model", "features": "Features", "level": "Level"}
-    columns |= {name: (heading, wording.percent) for name, heading in shares.items()}
-    columns |= {"roc_auc": ("ROC AUC", _three_digits), "log_loss": ("Log loss", _three_digits)}
+    wide = wide.rename(columns={"roc_auc": "ROC AUC", "f1": "F1"})
+    shares = ["accuracy", "low", "high", "balanced_accuracy", "F1"]
+    columns: Columns = dict.fromkeys(keys) | dict.fromkeys(shares, wording.percent)
+    columns |= dict.fromkeys(["ROC AUC", "log_loss"], _three_digits)
     return replace(drawn, numbers=Table(wide, columns))
 
 
 def _confusion(table: pd.DataFrame, task: Task) -> dict[str, Any]:
     classes = sorted(set(table["actual"]) | set(table["predicted"]), key=lambda n: (len(n), n))
     wrong = table[table["actual"] != table["predicted"]]
-    pairs = wrong.groupby(["actual", "predicted"]).size().rename("times").reset_index()
-    pairs = pairs.sort_values(["times", "actual", "predicted"], ascending=[False, True, True])
-    columns: Columns = {"actual": "Actual", "predicted": "Predicted"}
-    columns["times"] = ("Utterances", wording.count)
+    pairs = wrong.groupby(["actual", "predicted"]).size().rename("utterances").reset_index()
+    pairs = pairs.sort_values(["utterances", "actual", "predicted"], ascending=[False, True, True])
+    columns: Columns = {"actual": None, "predicted": None, "utterances": wording.count}
     legible = len(classes) <= charts.MOST_ON_AN_AXIS
     return {
         "correct": len(table) - len(wrong),
@@ -136,15 +131,11 @@ def _reliability(table: pd.DataFrame, headline: str) -> Figure:
 
 
 def _speakers(worst: pd.DataFrame) -> Figure:
-    shares = {
-        "utterance_accuracy": "Accuracy of utterances",
-        "chunk_accuracy": "Accuracy of chunks",
-        "true_probability": "Mean probability of the true class",
-    }
-    more: Columns = {name: (heading, wording.percent) for name, heading in shares.items()}
+    shares = ["utterance_accuracy", "chunk_accuracy", "true_probability"]
+    columns = SPEAKER | dict.fromkeys(shares, wording.percent)
     # Which gender is predicted; of speakers, the confusions are listed.
-    predicted: Columns = {"predicted": "Predicted"} if "predicted" in worst else {}
-    columns, bins = SPEAKER | more | predicted, np.linspace(0, 1.05, 22)
+    columns |= {"predicted": None} if "predicted" in worst else {}
+    bins = np.linspace(0, 1.05, 22)
     return charts.speakers(worst, "utterance_accuracy", ACCURACY, columns, bins)
 
 
@@ -170,11 +161,11 @@ def _picks(table: pd.DataFrame) -> Table | None:
     picked = table[table["picked"]]
     names = {"fold": picked["fold"].replace(ALL_FOLDS, "all folds, to keep")}
     rows = picked.assign(**names, model=picked["model"].map(wording.model))
-    return Table(rows, {"fold": "Fold", "model": "Model", **LOSS_AND_ACCURACY})
+    return Table(rows, {"fold": None, "model": None, **LOSS_AND_ACCURACY})
 
 
 def _tuning(table: pd.DataFrame) -> Table | None:
     chosen = table[table["chosen"].astype(bool)]
     chosen = chosen.assign(system=chosen["system"].map(wording.system))
-    names = {"system": "Model", "fold": "Fold", "settings": "Settings"}
-    return None if chosen.empty else Table(chosen, {**names, **LOSS_AND_ACCURACY})
+    columns: Columns = {"system": None, "fold": None, "settings": None, **LOSS_AND_ACCURACY}
+    return None if chosen.empty else Table(chosen, columns)
