@@ -59,12 +59,8 @@ def _splits(table: pd.DataFrame) -> Figure:
     rows = table.query("level == 'utterance' and score == 'accuracy'")
     order = {name: place for place, name in enumerate(wording.SPLITS)}
     rows = rows.sort_values("split", key=lambda split: split.map(order), kind="stable")
-    task = [
-        f"{task} from {wording.features(system.partition(' · ')[2])}"
-        for task, system in zip(rows["task"], rows["system"], strict=True)
-    ]
-    rows = rows.assign(task=task, split=rows["split"].replace(wording.SPLITS))
-    return charts.intervals(rows.sort_values("task", kind="stable"), "split", "task", upright=False)
+    rows = rows.assign(split=rows["split"].replace(wording.SPLITS))
+    return charts.intervals(rows, "split", "task", upright=False)
 
 
 def _labels(run: Run, table: pd.DataFrame, *, audio: bool) -> Table:
