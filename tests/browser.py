@@ -91,12 +91,12 @@ class Browser:
 
     def run(self, script: str) -> Any:
         """Evaluate an expression in the page and return its value."""
-        told = self._call(
+        answer = self._call(
             "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
         )
-        if "exceptionDetails" in told:
-            raise RuntimeError(json.dumps(told["exceptionDetails"])[:2000])
-        return told["result"].get("value")
+        if "exceptionDetails" in answer:
+            raise RuntimeError(json.dumps(answer["exceptionDetails"])[:2000])
+        return answer["result"].get("value")
 
     def wait_until(self, condition: str) -> None:
         """Wait until an expression holds in the page."""
@@ -138,7 +138,7 @@ class Browser:
         return int(top), int(height) + 1
 
     def see_as_printed(self) -> None:
-        """Show the page in the style of paper; its scripts are told as before printing."""
+        """Show the page in the style of paper; its scripts notice as before printing."""
         dark = {"name": "prefers-color-scheme", "value": "dark"}
         self._call("Emulation.setEmulatedMedia", media="print", features=[dark])
 
@@ -163,28 +163,28 @@ class Browser:
             message["sessionId"] = self._session
         self._socket.send(json.dumps(message))
         while True:
-            told = json.loads(self._socket.recv())
-            if told.get("id") == self._number:
-                if "error" in told:
-                    raise RuntimeError(f"{method}: {told['error']['message']}")
-                return told["result"]
-            self._note(told.get("method"), told.get("params", {}))
+            answer = json.loads(self._socket.recv())
+            if answer.get("id") == self._number:
+                if "error" in answer:
+                    raise RuntimeError(f"{method}: {answer['error']['message']}")
+                return answer["result"]
+            self._note(answer.get("method"), answer.get("params", {}))
 
-    def _note(self, method: str | None, told: dict[str, Any]) -> None:
+    def _note(self, method: str | None, answer: dict[str, Any]) -> None:
         match method:
             case "Runtime.exceptionThrown":
-                details = told["exceptionDetails"]
+                details = answer["exceptionDetails"]
                 error = details.get("exception", {}).get("description", details["text"])
                 self.errors.append(error)
-            case "Runtime.consoleAPICalled" if told["type"] in ("error", "assert"):
-                values = [str(one.get("value", one.get("description"))) for one in told["args"]]
+            case "Runtime.consoleAPICalled" if answer["type"] in ("error", "assert"):
+                values = [str(one.get("value", one.get("description"))) for one in answer["args"]]
                 self.errors.append(" ".join(values))
-            case "Log.entryAdded" if told["entry"]["level"] == "error":
-                self.errors.append(told["entry"]["text"])
-            case "Network.loadingFailed" if not told.get("canceled"):
-                self.errors.append(f"failed request: {told['errorText']}")
+            case "Log.entryAdded" if answer["entry"]["level"] == "error":
+                self.errors.append(answer["entry"]["text"])
+            case "Network.loadingFailed" if not answer.get("canceled"):
+                self.errors.append(f"failed request: {answer['errorText']}")
             case "Network.requestWillBeSent":
-                self.requests.append(told["request"]["url"])
+                self.requests.append(answer["request"]["url"])
 
 
 def main() -> None:

@@ -61,12 +61,12 @@ def test_a_forced_page_is_the_same_whatever_has_been_committed_since(project):
     before = (project.root / "dvc.lock").read_bytes()
     (project.root / "notes.txt").write_text("Nothing of the pipeline's")
     project.commit("Something else")
-    told = project.dvc("repro", "--force", "--single-item", "report")
-    assert told.stages_run == ["report"]
+    done = project.dvc("repro", "--force", "--single-item", "report")
+    assert done.stages_run == ["report"]
     assert (project.root / "dvc.lock").read_bytes() == before
 
 
-def test_on_request_the_page_plays_the_voices_whose_labels_are_most_doubtful(project):
+def test_on_request_the_page_plays_the_speakers_whose_labels_are_most_doubtful(project):
     project.set(**{"report.audio": True})
     assert project.dvc("repro").stages_run == ["check_params", "report"]
     page = (project.root / "plots/report.html").read_text("utf-8")

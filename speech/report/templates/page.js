@@ -47,7 +47,7 @@ function choose(plot, { key, ...update }) {
   showKey(plot, key);
 }
 
-// More names than colours are told apart by symbols too: by pointing only.
+// More names than colours have symbols too, and are read by pointing.
 function showKey(plot, names) {
   if (!names) return;
   const key = plot.parentElement.querySelector(".key");
