@@ -4,14 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from speech.audio import SAMPLE_RATE
 from speech.audio.chunks import chunk_bounds
 from speech.evaluation.by_duration import accuracy_by_duration
-from speech.params import SAMPLE_RATE, Chunks
-
-SETTINGS = Chunks(seconds=2.0, hop_seconds=2.0, tail="overlap")
 
 
-def predictions(seconds, draw=lambda _, chunks: np.full(chunks, 0.9), settings=SETTINGS):
+def predictions(seconds, draw=lambda _, chunks: np.full(chunks, 0.9), **grid):
     """Make up chunks of one woman's and one man's utterances.
 
     ``draw(random, chunks)`` is the probability of the true class of each chunk.
@@ -20,7 +18,7 @@ def predictions(seconds, draw=lambda _, chunks: np.full(chunks, 0.9), settings=S
     tables = []
     for speaker, label in (("1", "F"), ("2", "M")):
         for number, length in enumerate(seconds):
-            bounds = np.array(chunk_bounds(int(length * SAMPLE_RATE), settings)) / SAMPLE_RATE
+            bounds = np.array(chunk_bounds(int(length * SAMPLE_RATE), **grid)) / SAMPLE_RATE
             own = draw(random, len(bounds))
             women = own if label == "F" else 1 - own
             columns = {"utterance_id": f"{speaker}-7-{number:04d}", "speaker_id": speaker}
@@ -54,8 +52,7 @@ def test_chunks_that_reach_back_and_short_utterances_make_no_run():
 
 
 def test_overlapping_chunks_last_from_the_start_of_the_first_to_the_end_of_the_last():
-    settings = Chunks(seconds=2.0, hop_seconds=1.0, tail="drop")
-    table = by_duration(predictions([9.0], settings=settings), hop=1.0)
+    table = by_duration(predictions([9.0], hop_seconds=1.0, tail="drop"), hop=1.0)
     assert list(table.index) == ["2 s", "3 s", "5 s", "9 s", "utterance"]
 
 

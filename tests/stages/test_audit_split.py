@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from speech.evaluation.scores import score_levels
-from speech.features.examples import Examples
+from speech.features.examples import Examples, with_labels
 from speech.folds import gender_folds, speaker_folds
 from stages import audit_split as stage
-from stages.paths import FEATURES, FOLDS, METRICS, PLOTS, UTTERANCES
+from stages.paths import METRICS, PLOTS
 
 CHUNKS = 2
 SPLITS = {
@@ -39,30 +39,27 @@ def asked(tmp_path, monkeypatch, params):
         ],
         columns=["utterance_id", "speaker_id", "chapter_id", "gender", "seconds"],
     )
-    FOLDS.mkdir(parents=True)
-    corpus.to_parquet(UTTERANCES)
     # A speaker without a gender on record, and one with a single chapter, take part in one task.
-    gender_folds(corpus[corpus["speaker_id"] != "100"], 3, params.seed).to_csv(
-        FOLDS / "gender.csv", index=False
-    )
-    speaker_folds(corpus[corpus["speaker_id"] != "101"], 2).to_csv(
-        FOLDS / "speaker.csv", index=False
-    )
+    folds = {
+        "gender": gender_folds(corpus[corpus["speaker_id"] != "100"], 3, params.seed),
+        "speaker": speaker_folds(corpus[corpus["speaker_id"] != "101"], 2),
+    }
     random = np.random.default_rng(0)
     means = {key: random.normal(size=30) for key, _ in corpus.groupby(["speaker_id", "chapter_id"])}
     calls = []
 
-    def load_examples(folder, features, utterances, params, form, *, copies):
+    def read_examples(folder, form, *, copies):
         assert copies
-        calls.append((folder, features, form))
-        table = utterances.loc[np.repeat(utterances.index, CHUNKS)].reset_index(drop=True)
-        table = table.assign(chunk=np.tile(range(CHUNKS), len(utterances)))
+        calls.append((folder.name, form))
+        table = corpus.loc[np.repeat(corpus.index, CHUNKS)].reset_index(drop=True)
+        table = table.assign(chunk=np.tile(range(CHUNKS), len(corpus)))
         own = [means[key] for key in zip(table["speaker_id"], table["chapter_id"], strict=True)]
         noise = np.random.default_rng(1).normal(scale=0.1, size=(len(table), 30))
-        columns = ["utterance_id", "speaker_id", "chapter_id", "chunk"]
-        return Examples(table[columns], (np.stack(own) + noise).astype(np.float32))
+        task = folder.name.split("-")[0]
+        examples = Examples(table, (np.stack(own) + noise).astype(np.float32))
+        return with_labels(examples, folds[task], task)
 
-    monkeypatch.setattr(stage, "load_examples", load_examples)
+    monkeypatch.setattr(stage, "read_examples", read_examples)
     return calls
 
 
@@ -73,10 +70,7 @@ def written():
 
 def test_each_task_has_every_split_at_every_level_on_its_headline_features(asked, params):
     stage.audit_split(params)
-    assert asked == [
-        (FEATURES["mfcc"], "mfcc", "pooled"),
-        (FEATURES["wav2vec2"], "wav2vec2", "pooled"),
-    ]
+    assert asked == [("gender-mfcc", "pooled"), ("speaker-wav2vec2", "pooled")]
     scores, _ = written()
     assert list(scores.columns) == [
         *("task", "split", "system", "features", "level", "score", "value", "low", "high")

@@ -80,7 +80,7 @@ def write_predictions():
     random = np.random.default_rng(0)
     systems = itertools.product(TASKS, ("mfcc", "mfcc_pitch", "wav2vec2"), enumerate(MODELS))
     for task, features, (skill, model) in systems:
-        folder = Path("data/predictions") / task / f"{features}-{model}"
+        folder = Path("data/predictions") / f"{task}-{features}-{model}"
         folder.mkdir(parents=True)
         label = corpus["gender" if task == "gender" else "speaker_id"]
         fold = corpus["speaker_id"].astype(int) // 2 if task == "gender" else corpus["chapter_id"]
@@ -96,11 +96,11 @@ def write_predictions():
         chunks = rows.assign(chunk=chunk, start_seconds=2.0 * chunk, end_seconds=2.0 * chunk + 2)
         chunks.to_parquet(folder / "chunks.parquet", index=False)
         utterance_level(rows).to_parquet(folder / "utterances.parquet", index=False)
-        if model != "dummy":
-            curves = pd.DataFrame({"fold": [0, 0], "epoch": [1, 2], "loss": [0.7, 0.123456789]})
-            curves[["validation_loss", "accuracy", "validation_accuracy"]] = 0.5
-            of_networks = curves if model == "mlp" else curves.head(0)
-            of_networks.to_csv(folder / "curves.csv", index=False)
+        curves = pd.DataFrame({"fold": [0, 0], "epoch": [1, 2], "loss": [0.7, 0.123456789]})
+        curves[["validation_loss", "accuracy", "validation_accuracy"]] = 0.5
+        of_networks = curves if model == "mlp" else curves.head(0)
+        of_networks.to_csv(folder / "curves.csv", index=False)
+        (folder / "tuning.csv").write_text("fold,settings,log_loss,accuracy,chosen\n")
 
 
 def metrics_of(task):
@@ -257,7 +257,7 @@ def test_what_was_tuned_is_gathered_from_all_systems(predictions, params):
     header = "fold,settings,log_loss,accuracy,chosen\n"
     rows = "0,svm.C=3.0,0.5,0.8,False\nall,svm.C=9.0,0.25,0.9,True\n"
     for name, text in (("mfcc-dummy", header), ("mfcc-svm", header + rows)):
-        (predictions / f"data/predictions/gender/{name}/tuning.csv").write_text(text)
+        (predictions / f"data/predictions/gender-{name}/tuning.csv").write_text(text)
     evaluate(params, "gender")
     lines = [f"svm · mfcc,{row}" for row in rows.splitlines()]
     written = Path("plots/gender/tuning.csv").read_text().splitlines()
@@ -296,7 +296,7 @@ def test_the_same_predictions_give_the_same_bytes(evaluated, params):
 
 def write_certain_predictions(wrong=()):
     """Let every system but the baseline predict all genders, but for the speakers in ``wrong``."""
-    for folder in Path("data/predictions/gender").iterdir():
+    for folder in Path("data/predictions").glob("gender-*"):
         for level in ("chunks", "utterances"):
             path = folder / f"{level}.parquet"
             table = pd.read_parquet(path)
@@ -333,6 +333,6 @@ def test_where_all_labels_are_predicted_or_by_the_baseline_alone_there_are_no_su
 
 def test_missing_predictions_are_named_with_the_command_that_makes_them(predictions, params):
     absent = params.model_copy(update={"models": [*MODELS, "cnn"]})
-    with pytest.raises(UserError, match=r"data/predictions/gender/mfcc-cnn.*dvc repro"):
+    with pytest.raises(UserError, match=r"data/predictions/gender-mfcc-cnn.*dvc repro"):
         evaluate(absent, "gender")
     assert not Path("metrics").exists()

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from speech.features.examples import Examples
+from speech.features.examples import Examples, with_labels
 from stages import learning_curve as stage
-from stages.paths import FOLDS, METRICS, PLOTS, UTTERANCES
+from stages.paths import METRICS, PLOTS
 
 SPEAKERS, UTTERANCES_EACH = 12, 4
 RESAMPLING = {"resamples": 200, "seed": 0}
@@ -29,22 +29,18 @@ def inputs(tmp_path, monkeypatch):
         }
     )
     nameless = table.tail(1).assign(utterance_id="no gender", speaker_id="99", gender=None)
-    UTTERANCES.parent.mkdir()
-    pd.concat([table, nameless]).to_parquet(UTTERANCES)
-    FOLDS.mkdir()
-    dealt = table[["utterance_id"]].assign(fold=number // 2 % 3)
-    dealt.to_csv(FOLDS / "gender.csv", index=False)
+    folds = table[["utterance_id"]].assign(fold=number // 2 % 3)
 
-    def load(folder, features, utterances, params, form, *, copies):
-        assert form == "pooled"
+    def read_examples(folder, *, copies):
+        corpus = pd.concat([table, nameless], ignore_index=True)
         random = np.random.default_rng(0)
-        sign = np.where(utterances["gender"] == "F", 1.0, -1.0)[:, None]
-        distance = 3.0 if "mfcc" in features else 0.0
-        vectors = distance * sign + random.normal(size=(len(utterances), 4))
-        columns = ["utterance_id", "speaker_id", "chapter_id"]
-        return Examples(utterances[columns].assign(chunk=0), vectors.astype(np.float32))
+        sign = np.where(corpus["gender"] == "F", 1.0, -1.0)[:, None]
+        distance = 3.0 if "mfcc" in folder.name else 0.0
+        vectors = distance * sign + random.normal(size=(len(corpus), 4))
+        examples = Examples(corpus.assign(chunk=0), vectors.astype(np.float32))
+        return with_labels(examples, folds, "gender")
 
-    monkeypatch.setattr(stage, "load_examples", load)
+    monkeypatch.setattr(stage, "read_examples", read_examples)
 
 
 @pytest.fixture

@@ -36,18 +36,16 @@ def inputs(tmp_path, monkeypatch):
     dealt.to_csv(FOLDS / "gender.csv", index=False)
     means = np.random.default_rng(0).normal(size=(SPEAKERS, 8))
 
-    def load(folder, features, utterances, params, form):
-        assert form == "pooled"
+    def read_examples(folder):
         random = np.random.default_rng(1)
-        own = means[utterances["speaker_id"].astype(int)]
-        distance = 4.0 if "mfcc" in features else 0.0
-        vectors = distance * own + random.normal(size=own.shape)
-        columns = ["utterance_id", "speaker_id", "chapter_id"]
+        own = means[table["speaker_id"].astype(int)]
+        distance = 4.0 if "mfcc" in folder.name else 0.0
+        vectors = (distance * own + random.normal(size=own.shape)).astype(np.float32)
         # In another order than asked for: utterances are found by name.
-        table = utterances[columns].assign(chunk=0)
-        return Examples(table[::-1].reset_index(drop=True), vectors[::-1].astype(np.float32))
+        backwards = table.assign(chunk=0)[::-1].reset_index(drop=True)
+        return Examples(backwards, vectors[::-1])
 
-    monkeypatch.setattr(stage, "load_examples", load)
+    monkeypatch.setattr(stage, "read_examples", read_examples)
 
 
 @pytest.fixture
