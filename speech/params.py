@@ -342,10 +342,9 @@ class Verification(Block):
 
 
 class Rejection(Block):
-    """When the answer to a user's recording is that nobody knows."""
+    """When a user's recording gets no answer, or an unsure one."""
 
-    speech_refused: Fraction
-    unknown_accepted: Fraction
+    unknown_false_acceptance: Fraction
     low_confidence: Fraction
 
 
