@@ -31,7 +31,7 @@ def blocks_of(signal, cuts, clipped=()):
 
 
 @given(samples=st.integers(1, 6 * LENGTH), cuts=st.lists(st.integers(1, 6 * LENGTH), max_size=8))
-def test_nothing_is_lost_and_the_blocks_make_no_difference(samples, cuts):
+def test_nothing_is_lost_however_the_blocks_are_cut(samples, cuts):
     signal = np.arange(samples, dtype=np.float32)
     cut = list(cut_passages(blocks_of(signal, cuts), CHUNKS))
     np.testing.assert_array_equal(np.concatenate([one.signal for one in cut]), signal)
@@ -56,7 +56,7 @@ def test_a_chunk_longer_than_a_passage_makes_it_as_long():
     assert [len(one.signal) for one in cut] == 5 * [SAMPLE_RATE]
 
 
-def test_what_was_cut_off_is_found_in_its_passage():
+def test_clipped_samples_are_found_in_their_passage():
     signal = np.zeros(3 * LENGTH, np.float32)
     first, second, third = cut_passages(
         blocks_of(signal, [700], clipped=[5, LENGTH, LENGTH + 7]), CHUNKS
