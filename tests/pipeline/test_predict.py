@@ -436,20 +436,22 @@ def test_three_hours_take_little_memory_and_little_time(finished, long_talk, tmp
         for _ in range(hours * 36):
             file.write(long_talk)
     lines = f"""
-import sys
+import sys, time
 from pathlib import Path
 sys.argv = ["predict.py", *{QUICK}, "--format", "jsonl", {str(path)!r}]
 from predict import main
 status = main()
 (peak,) = [line for line in Path("/proc/self/status").open() if line.startswith("VmHWM")]
-print(peak.split()[1], file=sys.stderr)
+print(peak.split()[1], time.process_time(), file=sys.stderr)
 sys.exit(status)
 """
     done = finished.must(sys.executable, "-c", lines)
     path.unlink()
     assert json.loads(done.out)["end"] == hours * 3600
-    assert int(done.err) < 1_000_000, "kilobytes"
-    assert hours * 3600 / done.seconds > 100, "times real time"
+    kilobytes, seconds = map(float, done.err.split())
+    assert kilobytes < 1_000_000
+    # Of one core, however busy the machine is.
+    assert hours * 3600 / seconds > 100, "times real time"
 
 
 def test_a_reader_that_stops_reading_is_no_error(finished, talks):
