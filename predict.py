@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 if all were predicted, 1 if some could not be read, 2 if nothing could be started.
     """
     # A file's name may hold what the terminal cannot show.
-    sys.stdout.reconfigure(errors="backslashreplace")
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     options = _options(arguments)
     try:
         status = _run(options)

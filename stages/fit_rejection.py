@@ -35,7 +35,9 @@ def fit_rejection(params: Params) -> str:
     fitted = dict(
         zip(names, spread(fit, names, params.parallel.jobs, prefer="threads"), strict=True)
     )
-    speakers = {features: open_set for features, (open_set, _) in fitted.items()}
+    speakers: dict[str, OpenSet] = {
+        features: open_set for features, (open_set, _) in fitted.items()
+    }
     rates: dict[str, Any] = {
         "speech": _measure_speech(utterances, params),
         "speakers": {features: errors for features, (_, errors) in fitted.items()},
@@ -93,7 +95,7 @@ def _load_chunks(
     """Load pooled features, with the group and the session that each chunk is held out by."""
     examples = load_examples(FEATURES[features], features, utterances, params, "pooled")
     chapters = read_folds(FOLDS / "speaker.csv").set_index("utterance_id")["fold"]
-    speakers = examples.table["speaker_id"].to_numpy(str)
+    speakers = list(examples.table["speaker_id"])
     chunks = examples.table.assign(
         group=deal_units(speakers, [""] * len(speakers), params.folds.gender, params.seed),
         session=examples.table["utterance_id"].map(chapters).fillna(-1).astype(int),

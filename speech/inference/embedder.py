@@ -55,7 +55,11 @@ class Embedder:
             If they were trained on different hidden states.
         """
         layers = {
-            form: {spec.inputs.wav2vec2.layer for spec, own in specs if own == form}
+            form: {
+                spec.inputs.wav2vec2.layer
+                for spec, own in specs
+                if own == form and spec.inputs.wav2vec2
+            }
             for form in ("pooled", "frames")
         }
         if max(map(len, layers.values())) > 1:
@@ -64,7 +68,8 @@ class Embedder:
                 "repro`, or copy all models of one run."
             )
         pooled, sequence = ((list(own) or [0])[0] for own in layers.values())
-        return cls(folder, pooled, sequence, specs[0][0].wav2vec2.sequence_stride)
+        stride = next(spec.wav2vec2.sequence_stride for spec, _ in specs if spec.wav2vec2)
+        return cls(folder, pooled, sequence, stride)
 
     def __call__(self, signal: NDArray[np.float32], bounds: Bounds) -> dict[str, NDArray[Any]]:
         """Return the hidden states of some chunks, as `speech.features.wav2vec2.embed` does."""

@@ -120,7 +120,7 @@ class Measurer:
             if spec.mfcc and _PASSAGE not in tensors:
                 tensors[_PASSAGE] = mfcc(signal, spec.mfcc)
                 counted = _outside_pauses(tensors[_PASSAGE], bounds, silent, spec.mfcc)
-            if spec.pitch:
+            if spec.pitch and spec.mfcc:
                 tensors[f"{_PASSAGE}/{PITCH_PART}"] = pitch(signal, spec.pitch, spec.mfcc)
         if self.embedder:
             states = self.embedder(signal, spoken)
@@ -138,7 +138,7 @@ class Measurer:
 
 
 def _read(
-    tensors: Mapping[str, NDArray[Any]],
+    tensors: dict[str, NDArray[Any]],
     features: Features,
     spec: FeatureSpec,
     spoken: Bounds,

@@ -71,15 +71,15 @@ def load_model(models: Path, task: Task, choice: str) -> ChosenModel:
     """
     if not models.is_dir():
         raise UserError(f"{models}: no such folder; run `dvc repro`, or name the models' folder.")
-    choices = [f"{kind}-{name}" for kind in FEATURES_OF[task] for name in get_args(ModelName)]
+    choices: dict[str, tuple[Features, ModelName]] = {
+        f"{kind}-{name}": (kind, name) for kind in FEATURES_OF[task] for name in get_args(ModelName)
+    }
     if choice not in (HEADLINE, *choices):
         raise UserError(
             f"{choice}: is no model for {task}; name one of {', '.join(choices)}, or {HEADLINE}."
         )
     headline = read_headline(models, task)
-    features, model = (
-        (headline.features, headline.model) if choice == HEADLINE else choice.split("-")
-    )
+    features, model = choices.get(choice, (headline.features, headline.model))
     folder = model_folder(models, task, features, model)
     if not folder.is_dir():
         there = [name for name in choices if (models / f"{task}-{name}").is_dir()]

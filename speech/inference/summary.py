@@ -66,9 +66,9 @@ class Predictor:
         if measured.speech.any():
             self._spoken += int(measured.speech.sum())
             for model in self._models:
-                own = model.classifier.predict_proba(measured.inputs[model.task])
-                probabilities[model.task] = own
-                log_sum = logarithms_of(own.astype(np.float64)).sum(axis=0)
+                rows = model.classifier.predict_proba(measured.inputs[model.task])
+                probabilities[model.task] = rows
+                log_sum = logarithms_of(rows.astype(np.float64)).sum(axis=0)
                 self._log_sums[model.task] = self._log_sums.get(model.task, 0) + log_sum
             if self._open_set and measured.vectors is not None:
                 self._vector_sum = self._vector_sum + measured.vectors.sum(0, dtype=np.float64)

@@ -1,6 +1,6 @@
 """How often speech is rejected: chunks of the corpus, clean and under other conditions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def speech_trials(
 
 def speech_false_rejection(
     trials: pd.DataFrame, *, resamples: int = 1000, seed: int = 0
-) -> Mapping[str, Any]:
+) -> dict[str, Any]:
     """Return how often speech was rejected.
 
     Parameters
@@ -89,6 +89,6 @@ def speech_false_rejection(
         "speech_false_rejection_low": low,
         "speech_false_rejection_high": high,
         "speech_false_rejection_by_condition": {
-            name.replace(" ", "_"): share for name, share in by_condition.items()
+            str(name).replace(" ", "_"): share for name, share in by_condition.items()
         },
     }
