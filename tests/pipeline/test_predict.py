@@ -528,7 +528,7 @@ def test_another_encoder_than_that_of_training_is_refused(moved):
         ("chunks", {"seconds": 3.0, "hop_seconds": 3.0, "tail": "drop"}),
     ],
 )
-def test_speakers_enrolled_with_other_features_are_refused(moved, block, value):
+def test_speakers_enrolled_with_other_features_or_not_at_all_are_refused(moved, block, value):
     (moved.parent / "checkpoint").rename(moved / "encoder")
     card = moved / "rejection" / "rejection.json"
     version = json.loads(card.read_text("utf-8"))["format"]
@@ -536,6 +536,10 @@ def test_speakers_enrolled_with_other_features_are_refused(moved, block, value):
     content["speakers"]["wav2vec2"]["spec"][block] = value
     write_sealed(card, version, content)
     with pytest.raises(UserError, match=rf"rejection: was trained with other {block} than"):
+        Recogniser(moved)
+    del content["speakers"]["wav2vec2"]
+    write_sealed(card, version, content)
+    with pytest.raises(UserError, match="has no speakers enrolled for this model"):
         Recogniser(moved)
     assert Recogniser(moved, tasks=["gender"]).models
 

@@ -23,7 +23,7 @@ def chunks_of(paths, each=2):
 
 @pytest.fixture(scope="module")
 def spoken(tiny_corpus):
-    """Chunks of synthetic speech, three or more of each of eight voices."""
+    """Chunks of synthetic speech, of eight speakers."""
     return chunks_of(sorted(tiny_corpus.rglob("*.flac")))
 
 
