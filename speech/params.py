@@ -206,6 +206,16 @@ class Augmentation(Block):
     bandlimit_probability: float = Field(ge=0, le=1)
     snr_db: list[float] = Field(min_length=2, max_length=2)
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        low, high = self.snr_db
+        if low > high:
+            raise ValueError(
+                f"augmentation.snr_db is {self.snr_db}, but should be the lowest and the highest "
+                "ratio; exchange them"
+            )
+        return self
+
 
 class MfccInput(Block):
     """What classifiers are given of the MFCC."""
@@ -294,7 +304,7 @@ class Clusters(Block):
 
 
 class Report(Block):
-    """The page that tells the story."""
+    """The page of results."""
 
     audio: bool
 
@@ -537,8 +547,22 @@ def _first_complaint(error: ValidationError, content: Mapping[str, Any]) -> str:
 
 def _allowed(complaints: Sequence[Mapping[str, Any]]) -> str:
     """Say what is allowed; a value that may be of several kinds brings one complaint for each."""
-    messages = [re.sub(r"^(Input|\w+) should (be |have )?", "", one["msg"]) for one in complaints]
-    return " or ".join(dict.fromkeys(messages))
+    allowed = []
+    for complaint in complaints:
+        words = complaint["msg"]
+        for of_pydantic, plain in _PLAIN_WORDS.items():
+            words = re.sub(of_pydantic, plain, words)
+        allowed.append(words)
+    return " or ".join(dict.fromkeys(allowed))
+
+
+_PLAIN_WORDS = {
+    r"^(Input|\w+) should (be |have )?": "",
+    r" after validation, not \d+": "",
+    r"^(an instance of Sequence|'str' instances .*)": "a valid list",
+    r"^a valid dictionary( or instance of \w+)?": "a block of keys",
+}
+"""What is written instead of what pydantic says, by regular expression."""
 
 
 def _key(location: Sequence[int | str], content: Any) -> str:

@@ -181,6 +181,10 @@ class LdaModel(ScikitClassifier):
                 "models: lda needs a label with two chunks to learn from, and here each has one; "
                 "take it out of models, or add recordings."
             )
+        from sklearn.base import clone
+
+        # Of its own: copies of a classifier share an estimator.
+        self.estimator = clone(self.estimator)
         self.estimator[-1].set_params(priors=np.full(count, 1 / count))
         super().fit(training, validation, epochs)
         # Of no use for predicting, and many times larger than what is.
