@@ -30,7 +30,7 @@ MODELS = list(CLASSIFIERS)
 SEED = 5
 SPEAKERS = ["anna", "bert", "carl"]
 FRAMES, DIMENSIONS = 16, 6
-QUICK = {"epochs": 5, "patience": 4, "batch_size": 16, "dropout": 0.1, "learning_rate": 0.03}
+QUICK = {"epochs": 5, "patience": 4, "batch_size": 24, "dropout": 0.1, "learning_rate": 0.03}
 SMALL = {
     "mlp": {"hidden": [16], **QUICK},
     "cnn": {"channels": [8, 8], "kernel": 3, "decay": "none", **QUICK},
@@ -327,7 +327,7 @@ def test_only_what_is_trained_in_epochs_has_curves(fitted, model):
     assert bool(fitted[model].curves) == (fitted[model].best_epochs > 0) == (model in SMALL)
 
 
-STOPPING = {"epochs": 60, "patience": 3}
+STOPPING = {"epochs": 30, "patience": 3}
 
 
 def test_a_network_stops_once_validation_loss_has_not_fallen_for_its_patience():
@@ -339,7 +339,7 @@ def test_a_network_stops_once_validation_loss_has_not_fallen_for_its_patience():
         *("epoch", "loss", "validation_loss", "accuracy", "validation_accuracy")
     }
     assert network.best_epochs == 1 + int(np.argmin(losses))
-    assert len(losses) == network.best_epochs + 3 < 60
+    assert len(losses) == network.best_epochs + 3 < 30
 
     # The weights kept are those of the best epoch, not of the last.
     probabilities = network.predict_proba(validation.inputs)
@@ -355,7 +355,7 @@ def test_a_network_stops_once_validation_loss_has_not_fallen_for_its_patience():
     np.testing.assert_array_equal(given.predict_proba(validation.inputs), probabilities)
 
 
-@pytest.mark.parametrize(("given", "trained"), [(1, 1), (70, 70), (None, 60)])
+@pytest.mark.parametrize(("given", "trained"), [(1, 1), (32, 32), (None, 30)])
 def test_without_validation_the_given_epochs_are_trained_or_all(given, trained, recwarn):
     network = build("mlp", **STOPPING).fit(examples("mlp"), epochs=given)
     assert len(network.curves) == network.best_epochs == trained
@@ -365,9 +365,9 @@ def test_without_validation_the_given_epochs_are_trained_or_all(given, trained, 
 
 def test_without_patience_all_epochs_are_trained_and_the_last_weights_kept():
     """Though validation loss would have stopped the training at once."""
-    network = build("mlp", patience=None, epochs=20, decay="none")
+    network = build("mlp", patience=None, decay="cosine")
     network.fit(examples("mlp"), examples("mlp", seed=1, offset=1e4))
-    assert network.best_epochs == len(network.curves) == 20
+    assert network.best_epochs == len(network.curves) == QUICK["epochs"]
     assert "validation_loss" in network.curves[0]
     probabilities = network.predict_proba(held_out("mlp"))
     network.fit(examples("mlp"))
@@ -376,11 +376,13 @@ def test_without_patience_all_epochs_are_trained_and_the_last_weights_kept():
 
 def test_a_decaying_learning_rate_starts_as_given_and_all_but_ends_at_zero():
     moved = {}
-    for decay in ("none", "cosine"):
-        network = build("mlp", patience=None, epochs=20, decay=decay)
+    for decay, network in (
+        ("none", build("mlp")),
+        ("cosine", build("mlp", patience=None, decay="cosine")),
+    ):
         first, last_but_one, last = (
             network.fit(examples("mlp", noise=8), epochs=epochs).predict_proba(held_out("mlp"))
-            for epochs in (1, 19, 20)
+            for epochs in (1, 4, 5)
         )
         moved[decay] = (first, np.abs(last - last_but_one).max())
     np.testing.assert_array_equal(moved["none"][0], moved["cosine"][0])
