@@ -233,7 +233,7 @@ def write_examples(folder: Path, pooled: Examples, frames: Examples) -> None:
     write_parquet(folder / _TABLE, pooled.table)
     for form, examples in (("pooled", pooled), ("frames", frames)):
         arrays = {_CLEAN: examples.inputs}
-        arrays |= {f"copy{number}": copy for number, copy in enumerate(examples.copies)}
+        arrays |= {_copy(number): copy for number, copy in enumerate(examples.copies)}
         write_tensors(folder / _FILES[form], arrays)
 
 
@@ -256,8 +256,8 @@ def read_examples(folder: Path, form: Form = "pooled", *, copies: bool = False) 
     """
     table = read_parquet(folder / _TABLE)
     arrays = read_tensors(folder / _FILES[form], None if copies else [_CLEAN])
-    clean = arrays.pop(_CLEAN)
-    return Examples(table, clean, tuple(arrays[name] for name in sorted(arrays)))
+    numbered = tuple(arrays[_copy(number)] for number in range(len(arrays) - 1))
+    return Examples(table, arrays[_CLEAN], numbered)
 
 
 def with_labels(examples: Examples, folds: pd.DataFrame, task: str) -> Examples:
@@ -402,7 +402,7 @@ def _cut_speaker(
         rows += _rows(utterance, bounds)
         arrays[0] += cut(tensors, utterance.utterance_id, bounds)
         for number in range(copies):
-            arrays[1 + number] += cut(tensors, f"{utterance.utterance_id}/copy{number}", bounds)
+            arrays[1 + number] += cut(tensors, f"{utterance.utterance_id}/{_copy(number)}", bounds)
     return rows, arrays
 
 
@@ -426,6 +426,10 @@ def _stacked(arrays: Arrays, form: Form) -> NDArray[np.floating]:
         return np.stack(arrays).astype(np.float32, copy=False)
     longest = max(len(frames) for frames in arrays)
     return np.stack([to_length(frames, longest).astype(np.float16) for frames in arrays])
+
+
+def _copy(number: int) -> str:
+    return f"copy{number}"
 
 
 def _pitch_of(name: str) -> str:
