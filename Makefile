@@ -1,32 +1,37 @@
-# make repro: the whole pipeline on the sample corpus.   make test: the tests.
-# make dev-clean: the whole pipeline on LibriSpeech dev-clean with a pre-trained wav2vec 2.0.
-# All make .venv first if it is not there or the requirements changed.
+# Every target makes .venv first if it is not there or the requirements changed.
 
 PYTHON ?= python3
 VENV := .venv
-BIN := $(CURDIR)/$(VENV)/bin
 INSTALLED := $(VENV)/installed
+# In quotes: the repository may lie in a folder whose name has spaces.
+RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 
-.PHONY: repro dev-clean test lint clean
+.PHONY: help install repro dev-clean test lint clean
 
-repro: $(INSTALLED)
-	PATH="$(BIN):$$PATH" dvc repro
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
-dev-clean: $(INSTALLED)
-	PATH="$(BIN):$$PATH" dvc exp run -S corpus=dev-clean -S encoder=facebook/wav2vec2-base
+install: $(INSTALLED) ## make .venv with everything pinned in requirements*.txt
 
-test: $(INSTALLED)
-	PATH="$(BIN):$$PATH" pytest
+repro: $(INSTALLED) ## run the whole pipeline on the corpus of params.yaml
+	$(RUN) dvc repro
 
-lint: $(INSTALLED)
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+dev-clean: $(INSTALLED) ## run it on LibriSpeech dev-clean with a pre-trained wav2vec 2.0
+	$(RUN) dvc exp run -S corpus=dev-clean -S encoder=facebook/wav2vec2-base
+
+test: $(INSTALLED) ## run the tests, whole pipelines on tiny corpora among them
+	$(RUN) pytest
+
+lint: $(INSTALLED) ## check style, format and types
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+
+clean: ## remove .venv and whatever the stages made; DVC's cache stays
+	git clean -fdXq $(VENV) data models plots dvc_plots
 
 $(INSTALLED): requirements.txt requirements-dev.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.13")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt --editable .
+	$(RUN) pip install --quiet --disable-pip-version-check -r requirements-dev.txt --editable .
 	touch $@
-
-clean:
-	rm -rf $(VENV) data models plots dvc_plots

@@ -157,8 +157,7 @@ def _answer_all(voice: "Recogniser", found: Sequence[Found], options: argparse.N
 
 def _draw(page: Path, answers: "Sequence[Answer]") -> None:
     from speech.inference.timeline import timeline_page
-    from speech.storage.disk import writing
-    from speech.storage.files import write_text
+    from speech.storage.files import write_text, writing
 
     with writing(page):
         write_text(page, timeline_page(answers))

@@ -66,6 +66,8 @@ def gender_folds(utterances: pd.DataFrame, folds: int, seed: int) -> pd.DataFram
     UserError
         If a gender has too few speakers for every fold to hold one and every training part two.
     """
+    from sklearn.model_selection import StratifiedKFold
+
     usable = utterances[utterances["gender"].isin(list(GENDERS))]
     speakers = (
         usable[["speaker_id", "gender"]]
@@ -73,7 +75,6 @@ def gender_folds(utterances: pd.DataFrame, folds: int, seed: int) -> pd.DataFram
         .sort_values("speaker_id", ignore_index=True)
     )
     _check_genders(speakers, folds)
-    from sklearn.model_selection import StratifiedKFold
 
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     fold_of: dict[str, int] = {}
@@ -192,7 +193,10 @@ def name_units(chunks: pd.DataFrame, unit: Unit) -> NDArray[np.str_]:
 
 
 def deal_units(
-    units: Sequence[str], labels: Sequence[str], folds: int, seed: int
+    units: Sequence[str] | NDArray[np.str_],
+    labels: Sequence[str] | NDArray[np.str_],
+    folds: int,
+    seed: int,
 ) -> NDArray[np.int64]:
     """Deal whole units to folds at random, those of each label as evenly as can be.
 

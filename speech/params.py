@@ -240,7 +240,7 @@ class Inputs(Block):
 
 
 class Analysis(Block):
-    """The look at the MFCC before any model."""
+    """Analysis of the MFCC before any model."""
 
     resamples: int = Field(ge=100, le=100_000)
     outlier_p: Fraction
@@ -294,7 +294,7 @@ class Rejection(Block):
 
 
 class Clusters(Block):
-    """The unsupervised look at both feature spaces."""
+    """Maps and clusters of both feature spaces, without labels."""
 
     level: Literal["utterance", "chunk"]
     pca_variance: Fraction

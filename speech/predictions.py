@@ -1,4 +1,4 @@
-"""The table of predictions that classifiers leave behind and everything downstream reads.
+"""Tables of predictions, which classifiers leave behind and everything downstream reads.
 
 One row per chunk, utterance or speaker: its ``speaker_id``, its true class ``label`` and one column
 ``p_<class>`` per class, in the order of the classes.
@@ -13,23 +13,36 @@ from numpy.typing import NDArray
 PROBABILITY = "p_"
 """What the names of the probability columns begin with."""
 
+SMALLEST = 1e-6
+"""What a chunk's probability counts as at least: no 2 seconds are proof against all others."""
+
+SMALLEST_PROBABILITY = float(np.finfo(np.float32).eps)
+"""Log loss takes no probability for smaller: networks compute in single precision, and models that
+compute in double must not be punished harder for the same certain mistake."""
+
 
 def columns_of(classes: Iterable[str]) -> list[str]:
     """Name the probability columns of some classes, in their order."""
     return [PROBABILITY + name for name in classes]
 
 
+def classes_of(table: pd.DataFrame) -> list[str]:
+    """Name the classes of a table of predictions, in the order of their columns."""
+    columns = [name for name in table.columns if name.startswith(PROBABILITY)]
+    return [name.removeprefix(PROBABILITY) for name in columns]
+
+
 def with_probabilities(
     table: pd.DataFrame, classes: Sequence[str], probabilities: NDArray[np.floating]
 ) -> pd.DataFrame:
-    """Put the probabilities that a classifier gives beside what it was asked about.
+    """Put the probabilities that a classifier predicts beside its examples.
 
     Parameters
     ----------
     table
         One row per example.
     classes
-        What the classifier tells apart, in its order.
+        The classifier's classes, in its order.
     probabilities
         Shape (examples, classes).
 
@@ -42,35 +55,8 @@ def with_probabilities(
     return table.reset_index(drop=True).join(columns)
 
 
-SMALLEST = 1e-6
-"""What a chunk's probability counts as at least: no 2 seconds are proof against all others."""
-
-
-def classes_of(table: pd.DataFrame) -> list[str]:
-    """Name the classes of a table of predictions, in the order of their columns.
-
-    Parameters
-    ----------
-    table
-        Predictions.
-
-    Returns
-    -------
-    list of str
-        The classes.
-    """
-    return [
-        name.removeprefix(PROBABILITY) for name in table.columns if name.startswith(PROBABILITY)
-    ]
-
-
-SMALLEST_PROBABILITY = float(np.finfo(np.float32).eps)
-"""Log loss takes no probability for smaller: networks compute in single precision, and models that
-compute in double must not be punished harder for the same certain mistake."""
-
-
 def probabilities_of(table: pd.DataFrame) -> NDArray[np.float64]:
-    """Give the probabilities in a table of predictions, each row scaled to sum to one.
+    """Return the probabilities in a table of predictions, each row scaled to sum to one.
 
     Parameters
     ----------
@@ -79,8 +65,7 @@ def probabilities_of(table: pd.DataFrame) -> NDArray[np.float64]:
 
     Returns
     -------
-    NDArray[np.float64], shape [rows, classes]
-        The probabilities.
+    ndarray of shape (rows, classes)
 
     Raises
     ------
@@ -95,18 +80,7 @@ def probabilities_of(table: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def predicted_classes(table: pd.DataFrame) -> NDArray[np.object_]:
-    """Predict the class of highest probability; of equal ones, the first.
-
-    Parameters
-    ----------
-    table
-        Predictions.
-
-    Returns
-    -------
-    NDArray[np.object_], shape [rows]
-        The predicted classes.
-    """
+    """Return the class of highest probability of each row; of equal ones, the first."""
     return np.array(classes_of(table), dtype=object)[probabilities_of(table).argmax(axis=1)]
 
 
@@ -122,11 +96,11 @@ def from_logarithms(averaged: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def utterance_level(chunks: pd.DataFrame) -> pd.DataFrame:
-    """Join the predictions of each utterance's chunks; all chunks count alike.
+    """Average the predictions over each utterance's chunks; all chunks count alike.
 
     The logarithms are averaged, not the probabilities: chunks that agree leave little doubt, where
-    an average of probabilities would keep the doubt of a single chunk. On real speech this made
-    the probabilities of utterances truer at equal accuracy.
+    an average of probabilities would keep the doubt of a single chunk. On real speech this improved
+    the calibration of utterances at equal accuracy.
 
     Parameters
     ----------
@@ -141,6 +115,6 @@ def utterance_level(chunks: pd.DataFrame) -> pd.DataFrame:
     keys = ["utterance_id", "speaker_id", "chapter_id", "fold", "label"]
     columns = columns_of(classes_of(chunks))
     logarithms = chunks[keys].assign(**logarithms_of(chunks[columns]))
-    joined = logarithms.groupby(keys, sort=False, as_index=False)[columns].mean()
-    joined[columns] = from_logarithms(joined[columns].to_numpy())
-    return joined
+    averaged = logarithms.groupby(keys, sort=False, as_index=False)[columns].mean()
+    averaged[columns] = from_logarithms(averaged[columns].to_numpy())
+    return averaged

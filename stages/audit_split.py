@@ -1,80 +1,71 @@
-"""Measure what leakage would have claimed: one classifier under careless and careful splits."""
+"""Measure what leakage adds to a score: one classifier under careless and careful splits."""
 
 from typing import get_args
 
 import pandas as pd
 
 from speech.classifiers.registry import classifier_class
-from speech.features.examples import load_examples
+from speech.evaluation.scores import score_levels
+from speech.features.examples import read_examples
 from speech.params import Params, Task
+from speech.predictions import utterance_level
 from speech.storage.results import with_names, write_metrics, write_plot
-from speech.storage.tables import read_folds, read_parquet
-from speech.training.cross_validation import folds_of, label_examples
-from speech.training.layer_choice import with_unchosen_layer
-from speech.training.split_audit import audit, splits_of
+from speech.training.cross_validation import cross_validate, labelled
+from speech.training.split_audit import apply_split, splits_of
 from stages.console import bar, run_stage
-from stages.paths import FEATURES, FOLDS, METRICS, PLOTS, UTTERANCES
-
-TASKS = get_args(Task)
+from stages.paths import EXAMPLES, METRICS, PLOTS
 
 
 def audit_split(params: Params) -> str:
     """Audit both tasks, each on its headline features."""
-    # One layer of wav2vec 2.0 under all splits, and one that none of their labels chose.
-    params = with_unchosen_layer(params)
-    model = params.audit_split.model
-    progress = bar("split")
-    loaded = {task: _load(params, task) for task in TASKS}
-    items = [(task, split) for task in TASKS for split in splits_of(task)]
-    audited = [
-        _named(audit(model, task, split, *loaded[task], params), task, split, params)
-        for task, split in progress(items, len(items))
-    ]
-    scores = pd.concat(audited)
+    scores = pd.concat([_scores(params, task) for task in get_args(Task)])
     write_plot(PLOTS / "split_audit.csv", scores)
-    by_task = {task: _metrics(scores, task) for task in TASKS}
-    write_metrics(METRICS / "split_audit.json", by_task)
-    told = [_sentence(task, by_task[task]["accuracy"]) for task in TASKS]
-    return f"utterance accuracy of {model}: {'; '.join(told)}"
+    metrics = {task: _metrics(scores, task) for task in get_args(Task)}
+    write_metrics(METRICS / "split_audit.json", metrics)
+    lines = []
+    for task, own in metrics.items():
+        shares = [f"{100 * value:.1f} % {name}" for name, value in own["accuracy"].items()]
+        lines.append(f"{task} {', '.join(shares)}".replace("_", "-"))
+    return f"utterance accuracy of {params.audit_split.model}: {'; '.join(lines)}"
 
 
-def _load(params: Params, task: Task) -> tuple:
-    """Return the chunk table, the labelled chunks and the pipeline's own fold of each."""
-    features = getattr(params.headline_features, task)
-    form = classifier_class(params.audit_split.model).form
-    folds = read_folds(FOLDS / f"{task}.csv")
-    utterances = read_parquet(UTTERANCES).merge(folds, on="utterance_id")
-    examples = load_examples(FEATURES[features], features, utterances, params, form, copies=True)
-    careful = folds_of(examples, utterances)
-    return examples.table, label_examples(examples, utterances, task), careful
-
-
-def _named(scores: pd.DataFrame, task: Task, split: str, params: Params) -> pd.DataFrame:
-    """Put the names before the scores under which the plot `intervals` looks for them."""
-    features = getattr(params.headline_features, task)
-    names = {
-        "task": task,
-        "split": split,
-        "system": f"{params.audit_split.model} · {features}",
-        # The plot has a panel for each.
-        "features": f"{task} from {features}",
-    }
-    return with_names(scores, names)
+def _scores(params: Params, task: Task) -> pd.DataFrame:
+    """Return the accuracies of a task under each of its splits."""
+    model, features = params.audit_split.model, getattr(params.headline_features, task)
+    form = classifier_class(model).form
+    examples = read_examples(EXAMPLES / f"{task}-{features}", form, copies=True)
+    examples = examples[(examples.table["fold"] >= 0).to_numpy()]
+    whole, careful = labelled(examples), examples.table["fold"].to_numpy()
+    resampling = {"resamples": params.evaluate.resamples, "seed": params.seed}
+    tables, splits = [], splits_of(task)
+    for split in bar("split")(splits, len(splits)):
+        data, dealt = apply_split(split, task, examples.table, whole, careful, seed=params.seed)
+        chunks = cross_validate(
+            model,
+            task,
+            examples.table,
+            data,
+            dealt,
+            hyperparameters=params.hyperparameters(model),
+            seed=params.seed,
+            jobs=params.parallel.jobs,
+        ).chunks
+        # The chunks of an utterance are averaged even if they were predicted in different folds.
+        own = score_levels(chunks, utterance_level(chunks.assign(fold=0)), task, **resampling)
+        # The plot has a panel for each `features`.
+        names = {"system": f"{model} · {features}", "features": f"{task} from {features}"}
+        own = own[own["score"] == "accuracy"]
+        tables.append(with_names(own, {"task": task, "split": split} | names))
+    return pd.concat(tables)
 
 
 def _metrics(scores: pd.DataFrame, task: Task) -> dict[str, dict[str, float]]:
-    """Give utterance accuracy by split, and by how many points the careless ones flatter."""
+    """Return utterance accuracy by split, and the optimism of the careless ones in points."""
     own = scores[(scores["task"] == task) & (scores["level"] == "utterance")]
-    keys = own["split"].str.replace("-", "_")
-    accuracy = dict(zip(keys, own["value"], strict=True))
+    accuracy = dict(zip(own["split"].str.replace("-", "_"), own["value"], strict=True))
     *careless, careful = accuracy
-    flattery = {name: 100 * (accuracy[name] - accuracy[careful]) for name in careless}
-    return {"accuracy": accuracy, "flattery": flattery}
-
-
-def _sentence(task: Task, accuracy: dict[str, float]) -> str:
-    told = ", ".join(f"{100 * value:.1f} % {name}" for name, value in accuracy.items())
-    return f"{task} {told}".replace("_", "-")
+    optimism = {name: 100 * (accuracy[name] - accuracy[careful]) for name in careless}
+    return {"accuracy": accuracy, "optimism": optimism}
 
 
 if __name__ == "__main__":

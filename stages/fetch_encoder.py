@@ -7,55 +7,41 @@ from speech.features.checkpoint import CHOICES, check_encoder_folder, hidden_sta
 from speech.features.hub import fetch_hub_model, parse_hub_model
 from speech.features.wav2vec2 import make_sample_encoder
 from speech.params import SAMPLE, Params
-from speech.storage.files import replacing_folder
-from speech.storage.links import point
+from speech.storage.files import point, replacing_folder
 from stages.console import run_stage
 from stages.paths import ENCODER, HUB_ENCODER, SAMPLE_ENCODER
 
 
 def fetch_encoder(params: Params) -> str:
     """Point data/encoder at the checkpoint; DVC notices when it changes."""
-    if params.encoder == SAMPLE:
-        folder, origin = _sample(params), str(SAMPLE_ENCODER)
-    elif _is_path(params.encoder):
-        folder = _own(params.encoder)
-        origin = str(folder)
+    name = params.encoder
+    if name == SAMPLE:
+        folder, origin = SAMPLE_ENCODER, str(SAMPLE_ENCODER)
+        with replacing_folder(folder) as unfinished:
+            make_sample_encoder(unfinished, **params.sample_encoder.model_dump(), seed=params.seed)
+    # A folder, which may not exist, or what may be an id of the hub.
+    elif name.startswith((".", "/", "~")) or Path(name).exists():
+        folder, origin = Path(name), name
+        if not folder.is_dir():
+            raise UserError(f"encoder: there is no folder {name}; {CHOICES}.")
     else:
-        model = parse_hub_model(params.encoder)
+        model = parse_hub_model(name)
         fetch_hub_model(model, HUB_ENCODER)
         folder, origin = HUB_ENCODER, str(model)
     check_encoder_folder(folder)
-    _require_layer(folder, params)
+    _check_layer(folder, params)
     point(ENCODER, folder)
     return f"{ENCODER} is {origin}"
 
 
-def _require_layer(folder: Path, params: Params) -> None:
+def _check_layer(folder: Path, params: Params) -> None:
     """Refuse a layer that is not there before hours of extraction, not after."""
     asked, states = params.inputs.wav2vec2.layer, hidden_states(folder)
-    if asked != "auto" and asked >= states:
+    if asked >= states:
         raise UserError(
             f"params.yaml: inputs.wav2vec2.layer asks for hidden state {asked}, but the encoder "
-            f"has 0 to {states - 1}; choose among those, or auto."
+            f"has 0 to {states - 1}; choose among those."
         )
-
-
-def _sample(params: Params) -> Path:
-    with replacing_folder(SAMPLE_ENCODER) as folder:
-        make_sample_encoder(folder, **params.sample_encoder.model_dump(), seed=params.seed)
-    return SAMPLE_ENCODER
-
-
-def _is_path(name: str) -> bool:
-    """Tell a folder, which may not exist, from what may be an id of the hub."""
-    return name.startswith((".", "/", "~")) or Path(name).exists()
-
-
-def _own(name: str) -> Path:
-    folder = Path(name)
-    if not folder.is_dir():
-        raise UserError(f"encoder: there is no folder {name}; {CHOICES}.")
-    return folder
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from speech.training.layer_choice import with_unchosen_layer
 
 from speech.evaluation.scores import share_with_interval
 from speech.features.examples import load_examples
@@ -25,7 +26,6 @@ from speech.rejection.speech_trials import (
 )
 from speech.storage.results import rounded, write_metrics
 from speech.storage.tables import read_folds, read_parquet
-from speech.training.layer_choice import with_unchosen_layer
 from stages.console import bar, run_stage
 from stages.paths import CORPUS_AUDIO, FEATURES, FOLDS, METRICS, MODELS, UTTERANCES
 

@@ -7,7 +7,6 @@ import pandas as pd
 from speech.corpus.gender_overrides import apply_overrides, read_overrides
 from speech.corpus.index import describe_corpus, index_corpus
 from speech.corpus.layouts import Location, list_recordings
-from speech.corpus.listing import Listing
 from speech.errors import UserError
 from speech.params import Params
 from speech.storage.files import write_json
@@ -26,7 +25,7 @@ from stages.paths import (
 
 def build_index(params: Params) -> str:
     """Decode what was not decoded before, and write the tables."""
-    # By the names that the user gave them, so that complaints name those.
+    # By the names that the user gave them, so that messages name those.
     listing = list_recordings(Location(CORPUS_AUDIO, CORPUS_LABELS.resolve()))
     listing, overridden = apply_overrides(listing, read_overrides(GENDER_OVERRIDES.resolve()))
     index = index_corpus(
@@ -34,7 +33,7 @@ def build_index(params: Params) -> str:
         listing,
         min_seconds=params.index.min_seconds,
         chunk_samples=params.chunks.samples,
-        subset=params.subset,
+        **params.subset.model_dump(),
         seed=params.seed,
         known=_known_facts(),
         jobs=params.parallel.jobs,
@@ -43,21 +42,17 @@ def build_index(params: Params) -> str:
     write_parquet(AUDIO_FACTS, index.facts)
     write_parquet(UTTERANCES, index.utterances)
     write_csv(REJECTED, index.rejected)
+    own, files = listing.own_sessions, len(listing.recordings)
     summary = {
         **describe_corpus(index),
-        "sessions": _sessions(listing),
+        "sessions": f"one per file where none is named ({own:,} of {files:,} files)"
+        if own
+        else "as the corpus names them",
         "subset": params.subset.model_dump(),
         "gender_overrides": overridden,
     }
     write_json(METRICS / "corpus.json", summary)
     return _closing_line(summary)
-
-
-def _sessions(listing: Listing) -> str:
-    own, files = listing.own_sessions, len(listing.recordings)
-    if not own:
-        return "as the corpus names them"
-    return f"one per file where none is named ({own:,} of {files:,} files)"
 
 
 def _closing_line(summary: dict[str, Any]) -> str:
@@ -79,7 +74,7 @@ def _closing_line(summary: dict[str, Any]) -> str:
 
 
 def _known_facts() -> pd.DataFrame | None:
-    """Read what an earlier run found in each file; a damaged table is as good as none."""
+    """Read what an earlier run found in each file; a damaged table counts as none."""
     try:
         return read_parquet(AUDIO_FACTS)
     except UserError:

@@ -1,65 +1,91 @@
-"""See what more training speakers would buy: gender accuracy by the number of voices heard."""
+"""Estimate what more training speakers would add: gender accuracy by their number."""
 
+from functools import partial
+
+import numpy as np
 import pandas as pd
 
-from speech.features.examples import load_examples
-from speech.params import Features, Params
+from speech.classifiers.registry import build_classifier
+from speech.evaluation.scores import average_by, with_outcome
+from speech.features.examples import read_examples
+from speech.params import FEATURES_OF, Features, Params
 from speech.storage.results import write_metrics, write_plot
-from speech.storage.tables import read_folds, read_parquet
-from speech.training.cross_validation import folds_of, label_examples
-from speech.training.layer_choice import with_unchosen_layer
-from speech.training.learning_curve import (
-    last_doubling,
-    predict_with_fewer_speakers,
-    score_speaker_counts,
-)
+from speech.training.cross_validation import labelled
+from speech.training.learning_curve import predict_with_fewer_speakers
 from stages.console import bar, run_stage
-from stages.paths import FEATURES, FOLDS, METRICS, PLOTS, UTTERANCES
+from stages.paths import EXAMPLES, METRICS, PLOTS
+
+MODEL = "logistic"
+"""Quick to fit, and with nothing to stop early."""
 
 
 def learning_curve(params: Params) -> str:
     """Compute the curve of each kind of features."""
-    # A layer chosen by all training speakers would flatter the curve where there are few.
-    params = with_unchosen_layer(params)
-    utterances = read_parquet(UTTERANCES).merge(read_folds(FOLDS / "gender.csv"), on="utterance_id")
     resampling = {"resamples": params.evaluate.resamples, "seed": params.seed}
-    metrics, curves = {}, []
-    for features in FEATURES:
-        predictions = _predict(features, utterances, params)
-        curve = score_speaker_counts(predictions, **resampling)
+    metrics, curves, gains = {}, [], []
+    for features in FEATURES_OF["gender"]:
+        predictions = _predict(features, params)
+        curve = curve_of(predictions, **resampling)
+        curves.append(curve.assign(features=features))
         gain, low, high = last_doubling(predictions, **resampling)
-        most = curve.iloc[-1]
         metrics[features] = {
-            "speakers": int(most["speakers"]),
-            "accuracy": most["value"],
+            "speakers": int(curve["speakers"].iloc[-1]),
+            "accuracy": curve["value"].iloc[-1],
             "doubling": gain,
             "doubling_low": low,
             "doubling_high": high,
         }
-        curves.append(curve.assign(features=features))
+        gains.append(
+            f"{100 * gain:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}] with {features}"
+        )
     write_metrics(METRICS / "learning_curve.json", metrics)
     write_plot(PLOTS / "learning_curve.csv", pd.concat(curves))
-    bought = [
-        f"{100 * told['doubling']:+.1f} points "
-        f"[{100 * told['doubling_low']:+.1f}, {100 * told['doubling_high']:+.1f}] with {features}"
-        for features, told in metrics.items()
-    ]
-    return (
-        f"up to {most['speakers']:.0f} training speakers; the last doubling of them bought "
-        f"{', '.join(bought[:-1])} and {bought[-1]}"
-    )
+    most = curve["speakers"].iloc[-1]
+    return f"up to {most} training speakers; the last doubling added {', '.join(gains)}"
 
 
-def _predict(features: Features, utterances: pd.DataFrame, params: Params) -> pd.DataFrame:
-    examples = load_examples(
-        FEATURES[features], features, utterances, params, "pooled", copies=True
-    )
+def curve_of(predictions: pd.DataFrame, *, resamples: int, seed: int) -> pd.DataFrame:
+    """Return the utterance accuracy, averaged over draws, for each number of speakers."""
+    resampling = {"resamples": resamples, "seed": seed}
+    curve = average_by(predictions, predictions["speakers"], "gender", **resampling)
+    curve = curve.drop(columns="speakers").rename(columns={"group": "speakers"})
+    curve["draws"] = predictions.groupby("speakers")["draw"].nunique().to_numpy()
+    return curve[["speakers", "draws", "value", "low", "high"]]
+
+
+def last_doubling(
+    predictions: pd.DataFrame, *, resamples: int, seed: int
+) -> tuple[float, float, float]:
+    """Return the gain in utterance accuracy per doubling at the end of the curve, with interval.
+
+    Gains of the same speakers are resampled, not scores.
+    """
+    outcome = with_outcome(predictions)
+    rates = outcome.groupby(["speakers", "utterance_id"])["correct"].mean()
+    # There are two numbers at least: no fold leaves fewer than two training speakers of a gender.
+    *_, fewer, most = sorted(predictions["speakers"].unique())
+    gains = (rates[most] - rates[fewer]) / np.log2(most / fewer)
+    tested = predictions.drop_duplicates("utterance_id").set_index("utterance_id")
+    all_of_them = pd.Series("all", tested.index)
+    resampling = {"resamples": resamples, "seed": seed}
+    gain = average_by(tested, all_of_them, "gender", values=gains, **resampling)
+    value, low, high = gain.loc[0, ["value", "low", "high"]].astype(float)
+    return value, low, high
+
+
+def _predict(features: Features, params: Params) -> pd.DataFrame:
+    examples = read_examples(EXAMPLES / f"gender-{features}", copies=True)
+    examples = examples[(examples.table["fold"] >= 0).to_numpy()]
     return predict_with_fewer_speakers(
+        # Not calibrated: the predicted class does not depend on the temperature.
+        partial(build_classifier, MODEL, seed=params.seed, **params.hyperparameters(MODEL)),
         examples.table,
-        label_examples(examples, utterances, "gender"),
-        folds_of(examples, utterances),
-        params,
-        bar("fold"),
+        labelled(examples),
+        examples.table["fold"].to_numpy(),
+        draws=params.learning_curve.draws,
+        seed=params.seed,
+        jobs=params.parallel.jobs,
+        progress=bar("fold"),
     )
 
 

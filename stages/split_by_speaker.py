@@ -1,7 +1,5 @@
 """Deal speakers (gender task) and each speaker's chapters (speaker task) to folds."""
 
-import pandas as pd
-
 from speech.folds import gender_folds, speaker_folds
 from speech.params import Params
 from speech.storage.files import write_json
@@ -19,31 +17,24 @@ def split_by_speaker(params: Params) -> str:
     write_csv(FOLDS / "gender.csv", gender)
     write_csv(FOLDS / "speaker.csv", speaker)
 
-    voices = len(_speakers_in(gender, utterances))
-    sessions = len(_speakers_in(speaker, utterances))
-    left_out = sorted(set(utterances["speaker_id"]) - set(_speakers_in(speaker, utterances)))
-    write_json(
-        METRICS / "split.json",
-        {
-            "gender": {"folds": params.folds.gender, "speakers": voices},
-            "speaker": {
-                "folds": params.folds.speaker,
-                "speakers": sessions,
-                "speakers_left_out": len(left_out),
-                "left_out": ", ".join(left_out),
-            },
+    speaker_of = utterances.set_index("utterance_id")["speaker_id"]
+    by_gender, by_chapter = (set(speaker_of[t["utterance_id"]]) for t in (gender, speaker))
+    left_out = sorted(set(speaker_of) - by_chapter)
+    summary = {
+        "gender": {"folds": params.folds.gender, "speakers": len(by_gender)},
+        "speaker": {
+            "folds": params.folds.speaker,
+            "speakers": len(by_chapter),
+            "speakers_left_out": len(left_out),
+            "left_out": ", ".join(left_out),
         },
-    )
+    }
+    write_json(METRICS / "split.json", summary)
     return (
-        f"{voices} speakers in {params.folds.gender} gender folds; chapters of {sessions} speakers "
-        f"in {params.folds.speaker} speaker folds; left out there, for lack of a second chapter: "
-        f"{', '.join(left_out) or 'nobody'}"
+        f"{len(by_gender)} speakers in {params.folds.gender} gender folds; chapters of "
+        f"{len(by_chapter)} speakers in {params.folds.speaker} speaker folds; left out there, for "
+        f"lack of a second chapter: {', '.join(left_out) or 'nobody'}"
     )
-
-
-def _speakers_in(folds: pd.DataFrame, utterances: pd.DataFrame) -> list[str]:
-    chosen = utterances["utterance_id"].isin(folds["utterance_id"])
-    return utterances.loc[chosen, "speaker_id"].unique().tolist()
 
 
 if __name__ == "__main__":

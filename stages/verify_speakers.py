@@ -1,82 +1,68 @@
-"""Tell whether two utterances are of one voice: equal error rate and DET curve of each feature."""
+"""Score speaker verification: equal error rate and DET curve of each kind of features."""
 
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from speech.evaluation.roc import det_points, equal_error_rate, error_rates
 from speech.evaluation.verification import (
-    det_curve,
     draw_trials,
     equal_error_interval,
-    equal_error_rate,
-    error_rates,
     normalise_by_other_folds,
 )
-from speech.exploration.clusters import average_over_utterances
-from speech.features.examples import load_examples
-from speech.params import Features, Params
+from speech.features.examples import average_over_utterances, read_examples
+from speech.params import FEATURES_OF, Features, Params
 from speech.storage.results import write_metrics, write_plot
 from speech.storage.tables import read_folds, read_parquet
-from speech.training.layer_choice import with_unchosen_layer
 from stages.console import run_stage
-from stages.paths import FEATURES, FOLDS, METRICS, PLOTS, UTTERANCES
+from stages.paths import EXAMPLES, FOLDS, METRICS, PLOTS, UTTERANCES
 
 
 def verify_speakers(params: Params) -> str:
-    """Score the same trials of unheard voices on each kind of features."""
-    params = with_unchosen_layer(params)
+    """Score the same trials on each kind of features."""
     columns = ["speaker_id", "chapter_id", "utterance_id"]
-    folds = read_folds(FOLDS / "gender.csv")
-    utterances = read_parquet(UTTERANCES).merge(folds, on="utterance_id")
+    utterances = read_parquet(UTTERANCES).merge(read_folds(FOLDS / "gender.csv"), on="utterance_id")
     utterances = utterances.sort_values(columns, ignore_index=True)
-    trials = draw_trials(utterances, params.verification.trials, params.seed)
+    speakers = utterances["speaker_id"].to_numpy(str)
+    trials = draw_trials(utterances, most=params.verification.trials, seed=params.seed)
+    targets = trials["target"].to_numpy()
+    resampling = {"resamples": params.evaluate.resamples, "seed": params.seed}
 
     metrics: dict[str, Any] = {}
-    curves = []
-    for features in FEATURES:
-        metrics[features], curve = _verify(features, utterances, trials, params)
-        curves.append(curve.assign(features=features))
-    of_targets = utterances["speaker_id"].iloc[trials.loc[trials["target"], "first"]]
-    counts = {
-        "speakers": utterances["speaker_id"].nunique(),
-        "speakers_with_targets": of_targets.nunique(),
-        "targets": int(trials["target"].sum()),
-        "impostors": int((~trials["target"]).sum()),
+    curves, lines = [], []
+    for features in FEATURES_OF["gender"]:
+        vectors = _read_vectors(features, utterances)
+        embedded = normalise_by_other_folds(vectors, utterances["fold"].to_numpy())
+        first, second = (embedded[trials[side]] for side in ("first", "second"))
+        scores = np.einsum("td,td->t", first, second)
+        rates = error_rates(scores, targets)
+        eer = equal_error_rate(rates)
+        low, high = equal_error_interval(scores, trials, speakers, **resampling)
+        metrics[features] = {"eer": eer, "eer_low": low, "eer_high": high}
+        curves.append(det_points(rates).assign(features=features))
+        lines.append(f"{100 * eer:.1f} % [{100 * low:.1f}, {100 * high:.1f}] with {features}")
+    metrics["counts"] = counts = {
+        "speakers": len(np.unique(speakers)),
+        "speakers_with_targets": len(np.unique(speakers[trials["first"][targets]])),
+        "targets": int(targets.sum()),
+        "impostors": int((~targets).sum()),
     }
-    write_metrics(METRICS / "verification.json", metrics | {"counts": counts})
+    write_metrics(METRICS / "verification.json", metrics)
     write_plot(PLOTS / "det.csv", pd.concat(curves))
-    rates = [
-        f"{100 * told['eer']:.1f} % [{100 * told['eer_low']:.1f}, {100 * told['eer_high']:.1f}] "
-        f"with {features}"
-        for features, told in metrics.items()
-    ]
     return (
-        f"equal error rate {', '.join(rates)}; {counts['targets']:,} target trials across chapters "
-        f"of {counts['speakers_with_targets']} unheard voices, {counts['impostors']:,} impostor "
-        f"trials of {counts['speakers']}"
+        f"equal error rate {', '.join(lines)}; {counts['targets']:,} target trials across chapters "
+        f"of {counts['speakers_with_targets']} speakers, {counts['impostors']:,} impostor trials "
+        f"of {counts['speakers']}"
     )
 
 
-def _verify(
-    features: Features, utterances: pd.DataFrame, trials: pd.DataFrame, params: Params
-) -> tuple[dict[str, float], pd.DataFrame]:
-    examples = load_examples(FEATURES[features], features, utterances, params, "pooled")
+def _read_vectors(features: Features, utterances: pd.DataFrame) -> NDArray[np.float64]:
+    """Average the features of each utterance's chunks, shape (utterances, dimensions)."""
+    examples = read_examples(EXAMPLES / f"gender-{features}")
     points, vectors = average_over_utterances(examples.table, examples.inputs)
-    place = pd.Index(points["utterance_id"]).get_indexer(pd.Index(utterances["utterance_id"]))
-    embedded = normalise_by_other_folds(vectors[place], utterances["fold"].to_numpy())
-    first, second = (embedded[trials[side]] for side in ("first", "second"))
-    scores = np.einsum("td,td->t", first, second)
-
-    rates = error_rates(scores, trials["target"].to_numpy())
-    low, high = equal_error_interval(
-        scores,
-        trials,
-        utterances["speaker_id"].to_numpy(str),
-        resamples=params.evaluate.resamples,
-        seed=params.seed,
-    )
-    return {"eer": equal_error_rate(rates), "eer_low": low, "eer_high": high}, det_curve(rates)
+    return vectors[pd.Index(points["utterance_id"]).get_indexer(utterances["utterance_id"])]
 
 
 if __name__ == "__main__":

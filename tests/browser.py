@@ -91,12 +91,12 @@ class Browser:
 
     def run(self, script: str) -> Any:
         """Evaluate an expression in the page and return its value."""
-        told = self._call(
+        answer = self._call(
             "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
         )
-        if "exceptionDetails" in told:
-            raise RuntimeError(json.dumps(told["exceptionDetails"])[:2000])
-        return told["result"].get("value")
+        if "exceptionDetails" in answer:
+            raise RuntimeError(json.dumps(answer["exceptionDetails"])[:2000])
+        return answer["result"].get("value")
 
     def wait_until(self, condition: str) -> None:
         """Wait until an expression holds in the page."""
@@ -131,8 +131,14 @@ class Browser:
         taken = self._call("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)
         return base64.b64decode(taken["data"])
 
+    def place_of(self, selector: str) -> tuple[int, int]:
+        """Say where an element begins, and how tall it is."""
+        found = f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
+        top, height = self.run(f"(({{ top, height }}) => [top + scrollY, height])({found})")
+        return int(top), int(height) + 1
+
     def see_as_printed(self) -> None:
-        """Show the page in the style of paper; its scripts are told as before printing."""
+        """Show the page in the style of paper; its scripts notice as before printing."""
         dark = {"name": "prefers-color-scheme", "value": "dark"}
         self._call("Emulation.setEmulatedMedia", media="print", features=[dark])
 
@@ -157,28 +163,28 @@ class Browser:
             message["sessionId"] = self._session
         self._socket.send(json.dumps(message))
         while True:
-            told = json.loads(self._socket.recv())
-            if told.get("id") == self._number:
-                if "error" in told:
-                    raise RuntimeError(f"{method}: {told['error']['message']}")
-                return told["result"]
-            self._note(told.get("method"), told.get("params", {}))
+            answer = json.loads(self._socket.recv())
+            if answer.get("id") == self._number:
+                if "error" in answer:
+                    raise RuntimeError(f"{method}: {answer['error']['message']}")
+                return answer["result"]
+            self._note(answer.get("method"), answer.get("params", {}))
 
-    def _note(self, method: str | None, told: dict[str, Any]) -> None:
+    def _note(self, method: str | None, answer: dict[str, Any]) -> None:
         match method:
             case "Runtime.exceptionThrown":
-                details = told["exceptionDetails"]
+                details = answer["exceptionDetails"]
                 error = details.get("exception", {}).get("description", details["text"])
                 self.errors.append(error)
-            case "Runtime.consoleAPICalled" if told["type"] in ("error", "assert"):
-                values = [str(one.get("value", one.get("description"))) for one in told["args"]]
+            case "Runtime.consoleAPICalled" if answer["type"] in ("error", "assert"):
+                values = [str(one.get("value", one.get("description"))) for one in answer["args"]]
                 self.errors.append(" ".join(values))
-            case "Log.entryAdded" if told["entry"]["level"] == "error":
-                self.errors.append(told["entry"]["text"])
-            case "Network.loadingFailed" if not told.get("canceled"):
-                self.errors.append(f"failed request: {told['errorText']}")
+            case "Log.entryAdded" if answer["entry"]["level"] == "error":
+                self.errors.append(answer["entry"]["text"])
+            case "Network.loadingFailed" if not answer.get("canceled"):
+                self.errors.append(f"failed request: {answer['errorText']}")
             case "Network.requestWillBeSent":
-                self.requests.append(told["request"]["url"])
+                self.requests.append(answer["request"]["url"])
 
 
 def main() -> None:
@@ -189,8 +195,9 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=1280)
     parser.add_argument("--top", type=int, default=0, help="where the picture begins")
     parser.add_argument("--height", type=int, help="of the picture; default: to the end")
+    parser.add_argument("--of", help="CSS selector of the element to be seen, in place of both")
     parser.add_argument("--dark", action="store_true")
-    parser.add_argument("--ready", default="true", help="expression that tells when it is drawn")
+    parser.add_argument("--ready", default="true", help="expression that holds when it is drawn")
     arguments = parser.parse_args()
     executable = find_browser()
     if executable is None:
@@ -200,7 +207,9 @@ def main() -> None:
         browser.open(arguments.page, arguments.width, dark=arguments.dark)
         browser.wait_until(arguments.ready)
         printed = arguments.picture.suffix == ".pdf"
-        picture = browser.pdf() if printed else browser.picture(arguments.top, arguments.height)
+        strip = arguments.top, arguments.height
+        strip = browser.place_of(arguments.of) if arguments.of else strip
+        picture = browser.pdf() if printed else browser.picture(*strip)
         arguments.picture.write_bytes(picture)
         if browser.errors:
             raise SystemExit("\n".join(browser.errors))

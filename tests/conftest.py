@@ -15,7 +15,7 @@ from local_hub import LocalHub
 from local_mirror import Mirror
 
 from speech.corpus.sample import synthesise_corpus
-from speech.params import Params, SampleCorpus, load_params
+from speech.params import Params, load_params
 
 # How long an example takes says nothing on a machine that others share.
 settings.register_profile("no deadline", deadline=None)
@@ -65,8 +65,7 @@ def tiny_corpus(tmp_path_factory) -> Path:
     Shared by the whole session: read it, or copy it before changing anything.
     """
     target = tmp_path_factory.mktemp("tiny") / "corpus"
-    size = SampleCorpus(speakers_per_gender=4, chapters=2, minutes=1.2)
-    synthesise_corpus(target, size, seed=17, jobs=-1)
+    synthesise_corpus(target, speakers_per_gender=4, chapters=2, minutes=1.2)
     return target
 
 

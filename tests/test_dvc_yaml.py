@@ -122,7 +122,7 @@ def test_every_stage_says_what_it_does(name):
 
 def test_every_script_is_a_stage_or_shared_by_all():
     scripts = {f"stages/{file.name}" for file in ROOT.glob("stages/*.py")}
-    shared = {"stages/__init__.py", "stages/console.py", "stages/paths.py", "stages/revisions.py"}
+    shared = {"stages/__init__.py", "stages/console.py", "stages/paths.py"}
     assert scripts - shared == {script_of(name) for name in STAGES}
 
 
@@ -145,6 +145,8 @@ NO_RESULT = {
     "keep_archives",
     "parallel",
     "wav2vec2.batch_size",
+    # The page shows all settings, and depends on params.yaml itself.
+    "report",
 }
 
 
@@ -159,6 +161,38 @@ def test_every_param_is_named_by_some_stage():
         return False
 
     assert [key for key, value in PARAMS.items() if not covered(key, value)] == []
+
+
+def params_read(file):
+    """List the keys that a script reads as ``params.block.key``, each as far as it goes."""
+    found = set()
+    for node in ast.walk(ast.parse((ROOT / file).read_text("utf-8"))):
+        names, inner = [], node
+        while isinstance(inner, ast.Attribute):
+            names.insert(0, inner.attr)
+            inner = inner.value
+        if names and isinstance(inner, ast.Name) and inner.id == "params":
+            block = PARAMS.get(names[0])
+            if block is not None or names[0] in PARAMS:
+                deep = isinstance(block, dict) and len(names) > 1 and names[1] in block
+                found.add(".".join(names[:2]) if deep else names[0])
+    # `params.mfcc` is a part of `params.mfcc.coefficients`, and no read of its own.
+    return {key for key in found if not any(one.startswith(f"{key}.") for one in found)}
+
+
+def covers(one, other):
+    """Say whether two keys are the same, or one is the block of the other."""
+    return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
+
+
+@pytest.mark.parametrize("script", sorted({script_of(name) for name in STAGES}))
+def test_the_params_that_a_script_reads_are_those_of_its_stages(script):
+    own = [instance for name, instance in INSTANCES if script_of(name) == script]
+    if "params.yaml" in own[0]["deps"]:
+        return
+    listed = {key for instance in own for key in instance.get("params", [])} | NO_RESULT
+    read = params_read(script)
+    assert [key for key in sorted(read) if not any(covers(key, one) for one in listed)] == []
 
 
 def test_no_two_stages_write_the_same_place():
@@ -206,7 +240,7 @@ def test_a_template_of_ours_is_filled_to_the_last_place(name):
     plot = PLOTS[name]
     if not (TEMPLATES / f"{plot['template']}.json").is_file():
         pytest.skip("drawn by a template of DVC's own")
-    ((_, column),) = plot["y"].items()
+    (column,) = set(plot["y"].values())
     point = {plot["x"]: 1, column: 1, "rev": "workspace", "filename": "x", "field": column}
     text = (TEMPLATES / f"{plot['template']}.json").read_text("utf-8")
     for other in set(re.findall(r'"field": "(\w+)"', text)):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
+README = REPOSITORY / "README.md"
 PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")])
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
@@ -51,15 +52,23 @@ def test_a_lost_file_and_a_lost_anchor_are_found(tmp_path):
     assert lost(page) == [f"{page}#three", f"{tmp_path / 'gone.md'}#", f"{page}#no-heading"]
 
 
-@pytest.mark.parametrize("page", sorted(REPOSITORY.glob("docs/*.md")), ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page != README], ids=lambda page: page.name
+)
 def test_the_readme_links_to_every_page_which_links_back(page):
-    readme = REPOSITORY / "README.md"
-    assert page in {target for target, _ in links(readme)}
-    assert readme in {target for target, _ in links(page)}
+    assert page in {target for target, _ in links(README)}
+    assert README in {target for target, _ in links(page)}
 
 
-def test_the_readme_lists_whatever_docs_holds():
-    tree = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    tree = tree.split("├── docs/")[1].split("\n├── ")[0]
-    pages = {path.name for path in (REPOSITORY / "docs").iterdir() if path.suffix in (".md", ".py")}
-    assert pages == set(re.findall(r"[\w-]+\.(?:md|py)\b", tree.replace("models.png", "")))
+@pytest.mark.parametrize("folder", ["stages", "speech", "docs"])
+def test_the_tree_in_the_readme_is_that_of_the_repository(folder):
+    tree = README.read_text(encoding="utf-8")
+    block = tree.split(f"├── {folder}/")[1].split("\n├── ")[0]
+    lines = re.findall(r"^│   [├└]── (.+?)  ", block, flags=re.M)
+    listed = [name for line in lines for name in line.split(", ")]
+    there = [
+        f"{path.name}/" if path.is_dir() else path.name
+        for path in (REPOSITORY / folder).iterdir()
+        if not path.name.startswith(("__", ".")) and path.suffix != ".png"
+    ]
+    assert sorted(listed) == sorted(there)

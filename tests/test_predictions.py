@@ -1,38 +1,34 @@
-"""Tables of predictions: what their classes are, and how chunks become utterances."""
+"""Tables of predictions: their classes and probabilities, and how chunks become utterances."""
 
 import numpy as np
 import pandas as pd
 
-from speech.predictions import classes_of, utterance_level
+from speech.predictions import classes_of, predicted_classes, probabilities_of, utterance_level
 
 
-def test_classes_come_in_the_order_of_their_columns():
+def test_classes_are_in_the_order_of_their_columns():
     table = pd.DataFrame({"label": ["a"], "p_b": [0.2], "fold": [0], "p_p_a": [0.8]})
     assert classes_of(table) == ["b", "p_a"]
 
 
-def chunks_of(*probabilities):
-    rows = [("a", "1", "3", 0, "F", p, 1 - p) for p in probabilities]
+def test_probabilities_are_scaled_to_sum_to_one():
+    table = pd.DataFrame({"p_F": [0.2, 0.6], "p_M": [0.8, 1.4]})
+    np.testing.assert_allclose(probabilities_of(table), [[0.2, 0.8], [0.3, 0.7]])
+
+
+def test_of_equal_probabilities_the_first_class_is_predicted():
+    assert predicted_classes(pd.DataFrame({"p_F": [0.5], "p_M": [0.5]})) == ["F"]
+
+
+def chunks_of(utterance, label, women):
+    rows = [(utterance, label, "3", 0, label, p, 1 - p) for p in women]
     columns = ["utterance_id", "speaker_id", "chapter_id", "fold", "label", "p_F", "p_M"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=columns).assign(chunk=range(len(women)), end_seconds=2.0)
 
 
 def test_an_utterances_probability_is_the_geometric_mean_of_its_chunks():
-    chunks = pd.DataFrame(
-        {
-            "utterance_id": ["b", "b", "a", "b"],
-            "speaker_id": ["2", "2", "1", "2"],
-            "chapter_id": ["4", "4", "3", "4"],
-            "chunk": [0, 1, 0, 2],
-            "start_seconds": 0.0,
-            "end_seconds": 2.0,
-            "fold": [1, 1, 0, 1],
-            "label": ["M", "M", "F", "M"],
-            "p_F": [0.9, 0.2, 0.6, 0.1],
-            "p_M": [0.1, 0.8, 0.4, 0.9],
-        }
-    )
-    averaged = utterance_level(chunks)
+    b, a = chunks_of("b", "M", [0.9, 0.2, 0.1]), chunks_of("a", "F", [0.6])
+    averaged = utterance_level(pd.concat([b.head(2), a, b.tail(1)], ignore_index=True))
     assert list(averaged.columns) == [
         *("utterance_id", "speaker_id", "chapter_id", "fold", "label", "p_F", "p_M")
     ]
@@ -43,10 +39,6 @@ def test_an_utterances_probability_is_the_geometric_mean_of_its_chunks():
     np.testing.assert_allclose(averaged["p_M"], [men / (women + men), 0.4])
 
 
-def test_chunks_that_agree_are_one_chunk():
-    np.testing.assert_allclose(utterance_level(chunks_of(0.8, 0.8, 0.8))["p_F"], 0.8)
-
-
-def test_one_sure_chunk_does_not_outweigh_all_others():
-    (share,) = utterance_level(chunks_of(0.0, *[0.9] * 9))["p_F"]
+def test_one_certain_chunk_does_not_outweigh_all_others():
+    (share,) = utterance_level(chunks_of("u", "F", [0.0, *[0.9] * 9]))["p_F"]
     assert 0.5 < share < 0.7

@@ -163,7 +163,7 @@ class _Nameless:
 
     def __init__(self, file: BinaryIO) -> None:
         self.read, self.seek, self.tell = file.read, file.seek, file.tell
-        self.readinto = file.readinto
+        self.readinto = file.readinto  # type: ignore[attr-defined]  # the type lacks it
 
 
 def _undecodable(error: soundfile.LibsndfileError) -> AudioError:

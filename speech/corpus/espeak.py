@@ -6,15 +6,15 @@ a fixed seed is byte-identical. That process runs this very file without any pac
 nothing but the standard library is imported at the top; starting a reader costs about 50 ms.
 """
 
-import contextlib
 import ctypes
 import json
 import struct
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, NoReturn, Self
+from typing import NamedTuple
 
 SAMPLE_RATE = 22_050
 """Hz; the rate that eSpeak NG's phonemes are recorded at."""
@@ -51,11 +51,11 @@ class Voice(NamedTuple):
     """80 to 450."""
 
 
-class Reader:
-    """One voice reading aloud, in a process that ends with the ``with`` block.
+@contextmanager
+def reading(voice: Voice, seed: int) -> Iterator[Callable[[str], bytes]]:
+    """Start a process that reads aloud; it ends with the ``with`` block.
 
-    Two readers of the same voice and seed, asked for the same texts in the same order, return the
-    same bytes.
+    Two of the same voice and seed, given the same texts in the same order, return the same bytes.
 
     Parameters
     ----------
@@ -63,77 +63,54 @@ class Reader:
         How to sound.
     seed
         Of the breath noise; below 2 ** 31.
+
+    Yields
+    ------
+    callable
+        Takes a clause or more, on one line, and returns mono samples at `SAMPLE_RATE`, 16 bit in
+        the machine's byte order, with the pauses that the punctuation asks for. Raises `UserError`
+        if eSpeak NG cannot be loaded or does not know the voice.
     """
+    import espeakng_loader
 
-    def __init__(self, voice: Voice, seed: int) -> None:
-        import espeakng_loader
+    # Isolated and without site-packages: starts in half the time, and nothing in the caller's
+    # environment can reach the synthesis.
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-I", "-S", __file__),
+            espeakng_loader.get_library_path(),
+            json.dumps([*voice, seed]),
+        ],
+        cwd=espeakng_loader.get_data_path(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    stdin, stdout, stderr = process.stdin, process.stdout, process.stderr
 
-        # Isolated and without site-packages: starts in half the time, and nothing in the caller's
-        # environment can reach the synthesis.
-        self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-I", "-S", __file__),
-                espeakng_loader.get_library_path(),
-                json.dumps([*voice, seed]),
-            ],
-            cwd=espeakng_loader.get_data_path(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+    def read(text: str) -> bytes:
+        length = b""
+        with suppress(BrokenPipeError):
+            stdin.write(text.encode() + b"\n")
+            stdin.flush()
+            length = stdout.read(_LENGTH.size)
+        if len(length) == _LENGTH.size:
+            return stdout.read(*_LENGTH.unpack(length))
 
-    def read(self, text: str) -> bytes:
-        """Read a text aloud.
-
-        Parameters
-        ----------
-        text
-            A clause or more, on one line.
-
-        Returns
-        -------
-        bytes
-            Mono samples at `SAMPLE_RATE`, 16 bit in the machine's byte order, with the pauses
-            that the punctuation asks for.
-
-        Raises
-        ------
-        UserError
-            If eSpeak NG cannot be loaded or does not know the voice.
-        """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        try:
-            self._process.stdin.write(text.encode() + b"\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            self._complain()
-        length = self._process.stdout.read(_LENGTH.size)
-        if len(length) < _LENGTH.size:
-            self._complain()
-        return self._process.stdout.read(*_LENGTH.unpack(length))
-
-    def _complain(self) -> NoReturn:
         from speech.errors import UserError
 
-        assert self._process.stderr is not None
-        reason = self._process.stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
+        reason = stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
         raise UserError(
             f"eSpeak NG does not work on this machine ({reason}); reinstall espeakng-loader, "
             "or set corpus in params.yaml to a folder of recordings."
-        ) from None
+        )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        with contextlib.suppress(BrokenPipeError):  # a process that died has complained already
-            self._process.__exit__(kind, error, traceback)
+    # A pipe that broke has been reported by `read`.
+    with suppress(BrokenPipeError), process:
+        yield read
 
 
 def _serve(library_path: str, settings: str) -> None:
@@ -150,19 +127,19 @@ def _serve(library_path: str, settings: str) -> None:
     _choose_voice(library, Voice(*voice))
     library.espeak_ng_SetRandSeed(ctypes.c_long(seed))
 
-    heard = bytearray()
+    spoken = bytearray()
 
     @_TakeSamples
     def take_samples(samples: ctypes.c_void_p, count: int, _events: object) -> int:
         if samples and count:
-            heard.extend(ctypes.string_at(samples, count * ctypes.sizeof(ctypes.c_short)))
+            spoken.extend(ctypes.string_at(samples, count * ctypes.sizeof(ctypes.c_short)))
         return 0
 
     library.espeak_SetSynthCallback(take_samples)
     for text in sys.stdin.buffer:
-        heard.clear()
+        spoken.clear()
         library.espeak_Synth(text, len(text) + 1, 0, _FROM_CHARACTER, 0, _UTF8, None, None)
-        sys.stdout.buffer.write(_LENGTH.pack(len(heard)) + heard)
+        sys.stdout.buffer.write(_LENGTH.pack(len(spoken)) + spoken)
         sys.stdout.buffer.flush()
 
 

@@ -1,11 +1,11 @@
-"""Genders that the user knows better than the corpus's labels: applied, and told one by one."""
+"""Genders that the user knows better than the corpus's labels: applied, and reported."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from speech.corpus.listing import Listing, gender_of
+from speech.corpus.listing import Listing, gender_of, nfc
 from speech.corpus.spreadsheet import read_rows
 from speech.errors import UserError
 
@@ -31,14 +31,14 @@ def read_overrides(path: Path) -> list[Override]:
     """
     overrides: dict[str, Override] = {}
     for row in read_rows(path, COLUMNS[:2], COLUMNS[2:]):
-        speaker, gender = row.cells["speaker_id"], gender_of(row.cells["gender"])
+        speaker, gender = nfc(row.cells["speaker_id"]), gender_of(row.cells["gender"])
         if gender is None:
             raise UserError(
-                f"{path}: line {row.line} gives speaker {speaker} the gender "
-                f"{row.cells['gender']!r}, but should give F or M; change it."
+                f"{row.place} gives speaker {speaker} the gender {row.cells['gender']!r}, but "
+                "should give F or M; change it."
             )
         if speaker in overrides:
-            raise UserError(f"{path}: line {row.line} names speaker {speaker} again; keep one.")
+            raise UserError(f"{row.place} names speaker {speaker} again; keep one.")
         overrides[speaker] = Override(speaker, gender, row.cells["reason"])
     return list(overrides.values())
 
@@ -48,7 +48,7 @@ def apply_overrides(
 ) -> tuple[Listing, list[dict[str, Any]]]:
     """Give speakers the genders that the user says.
 
-    An override that says what the label says is no mistake: it tells that somebody has listened.
+    An override that says what the label says is no mistake: somebody has listened.
 
     Returns
     -------
@@ -63,21 +63,21 @@ def apply_overrides(
         If a speaker has no recording in the corpus.
     """
     speakers = {recording.speaker_id for recording in listing.recordings}
+    genders, applied = dict(listing.genders), []
     for override in overrides:
-        if override.speaker_id not in speakers:
+        speaker, gender = override.speaker_id, override.gender
+        if speaker not in speakers:
             raise UserError(
-                f"gender_overrides: the corpus has no recording of a speaker "
-                f"{override.speaker_id!r}; write the id as the corpus does (in quotes if it "
-                "begins with 0), or remove it."
+                f"gender_overrides: the corpus has no recording of a speaker {speaker!r}; write "
+                "the id as the corpus does (in quotes if it begins with 0), or remove it."
             )
-    genders = {override.speaker_id: override.gender for override in overrides}
-    applied = [
-        {
-            "speaker": override.speaker_id,
-            "from": listing.genders.get(override.speaker_id),
-            "to": override.gender,
-            "reason": override.reason,
-        }
-        for override in overrides
-    ]
-    return replace(listing, genders={**listing.genders, **genders}), applied
+        applied.append(
+            {
+                "speaker": speaker,
+                "from": genders.get(speaker),
+                "to": gender,
+                "reason": override.reason,
+            }
+        )
+        genders[speaker] = gender
+    return replace(listing, genders=genders), applied

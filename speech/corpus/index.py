@@ -1,11 +1,12 @@
 """One row per usable utterance, and the reason for every file that is none."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unicodedata import category, normalize
+from unicodedata import category
 
 import pandas as pd
 
@@ -15,7 +16,6 @@ from speech.corpus.subset import choose_subset
 from speech.errors import UserError
 from speech.folds import GENDERS
 from speech.parallel import Progress, silent, spread
-from speech.params import CorpusSubset
 
 UTTERANCE_COLUMNS = [
     "utterance_id",
@@ -68,10 +68,12 @@ def index_corpus(
     audio: Path,
     listing: Listing,
     *,
-    min_seconds: float,
-    chunk_samples: int,
-    subset: CorpusSubset,
-    seed: int,
+    min_seconds: float = 0.5,
+    chunk_samples: int = 32_000,
+    speakers_per_gender: int | None = None,
+    chapters_at_least: int = 1,
+    minutes_per_speaker: float | None = None,
+    seed: int = 17,
     known: pd.DataFrame | None = None,
     jobs: int = 1,
     progress: Progress = silent,
@@ -88,7 +90,7 @@ def index_corpus(
         Shorter recordings are used for neither task.
     chunk_samples
         Shorter recordings are not used for the speaker task.
-    subset, seed
+    speakers_per_gender, chapters_at_least, minutes_per_speaker, seed
         As in `choose_subset`, which is given the usable utterances.
     known
         The `facts` of an earlier run; files with the same content are not decoded again, unless
@@ -104,35 +106,23 @@ def index_corpus(
     """
     _check_speakers(listing)
     _check_ids(listing.recordings)
-    look = partial(_inspect_once, audio=audio, remembered=_remembered(known))
+    look = partial(_inspect_once, audio=audio, known=_by_digest(known))
     facts = spread(look, listing.recordings, jobs, progress, prefer="threads")
-
-    rows: list[dict[str, Any]] = []
-    rejected = [
-        _rejection(item.path, "", item.reason)
-        for item in listing.found
-        if isinstance(item, Misnamed)
-    ]
-    seen: dict[str, str] = {}
-    for recording, fact in zip(listing.recordings, facts, strict=True):
-        reason = _reason_to_reject(recording, fact, min_seconds, seen)
-        if reason:
-            rejected.append(_rejection(recording.path, recording.utterance_id, reason))
-            continue
-        seen[recording.utterance_id] = recording.path
-        gender = listing.genders[recording.speaker_id]
-        rows.append({**asdict(recording), **asdict(fact), "gender": gender})
-    if not rows:
-        raise UserError(_nothing_usable(rejected))
-    usable = (
-        pd.DataFrame(rows)[UTTERANCE_COLUMNS]
-        .sort_values(["speaker_id", "chapter_id", "utterance_id"], ignore_index=True)
-        .astype({"gender": "object"})
+    usable, rejected = _separate(listing, facts, min_seconds)
+    chosen = choose_subset(
+        usable,
+        speakers_per_gender=speakers_per_gender,
+        chapters_at_least=chapters_at_least,
+        minutes_per_speaker=minutes_per_speaker,
+        seed=seed,
     )
-    chosen = choose_subset(usable, subset, seed)
     utterances = usable[chosen].reset_index(drop=True)
-    for row in utterances.itertuples(index=False):
-        rejected.extend(_partial_rejections(row, chunk_samples))
+    for task, reason, excluded in (
+        (GENDER_TASK, NO_GENDER, utterances["gender"].isna()),
+        (SPEAKER_TASK, TOO_SHORT_FOR_SPEAKER, utterances["samples"] < chunk_samples),
+    ):
+        for row in utterances[excluded].itertuples():
+            rejected.append((str(row.path), str(row.utterance_id), task, reason))
     return CorpusIndex(
         utterances=utterances,
         left_out=usable[~chosen].reset_index(drop=True),
@@ -141,6 +131,37 @@ def index_corpus(
         ),
         facts=_facts_table(facts),
     )
+
+
+def _separate(
+    listing: Listing, facts: Iterable[AudioFacts], min_seconds: float
+) -> tuple[pd.DataFrame, list[tuple[str, str, str, str]]]:
+    """Separate what can be used for some task from what cannot, with the reasons."""
+    rejected = [
+        (item.path, "", BOTH_TASKS, item.reason)
+        for item in listing.found
+        if isinstance(item, Misnamed)
+    ]
+    usable: dict[str, dict[str, Any]] = {}
+    for recording, fact in zip(listing.recordings, facts, strict=True):
+        name, reason = recording.utterance_id, fact.problem
+        if not reason and fact.seconds < min_seconds:
+            reason = f"shorter than index.min_seconds ({min_seconds:g} s)"
+        if not reason and name in usable:
+            reason = f"same utterance again (first in {usable[name]['path']})"
+        if reason:
+            rejected.append((recording.path, name, BOTH_TASKS, reason))
+        else:
+            gender = listing.genders[recording.speaker_id]
+            usable[name] = {**asdict(recording), **asdict(fact), "gender": gender}
+    if not usable:
+        raise UserError(_nothing_usable(rejected))
+    table = (
+        pd.DataFrame(usable.values())[UTTERANCE_COLUMNS]
+        .sort_values(["speaker_id", "chapter_id", "utterance_id"], ignore_index=True)
+        .astype({"gender": "object"})
+    )
+    return table, rejected
 
 
 def describe_corpus(index: CorpusIndex) -> dict[str, Any]:
@@ -160,64 +181,25 @@ def describe_corpus(index: CorpusIndex) -> dict[str, Any]:
         },
         "rejected": {
             "files": int(wholly.sum()),
-            "reasons": {
-                str(reason): int(count)
-                for reason, count in reasons.value_counts().sort_index().items()
-            },
+            "reasons": reasons.value_counts().sort_index().to_dict(),
         },
     }
 
 
-def _remembered(known: pd.DataFrame | None) -> dict[str, dict[str, Any]]:
+def _by_digest(known: pd.DataFrame | None) -> dict[str, AudioFacts]:
     if known is None or _DECODER not in known:
         return {}
     current = known[known[_DECODER] == decoder_digest()].drop(columns=_DECODER)
-    return {row["digest"]: row for row in current.to_dict("records")}
+    return {row[0]: AudioFacts(*row) for row in current.itertuples(index=False, name=None)}
 
 
-def _inspect_once(
-    recording: Recording, audio: Path, remembered: Mapping[str, Mapping[str, Any]]
-) -> AudioFacts:
+def _inspect_once(recording: Recording, audio: Path, known: Mapping[str, AudioFacts]) -> AudioFacts:
     path = audio / recording.path
-    if remembered:
-        try:
-            row = remembered.get(digest_of(path.read_bytes()))
-        except OSError:
-            row = None
-        if row is not None:
-            return AudioFacts(**row)
-    return inspect_audio(path)
-
-
-def _reason_to_reject(
-    recording: Recording, fact: AudioFacts, min_seconds: float, seen: Mapping[str, str]
-) -> str:
-    if fact.problem:
-        return fact.problem
-    if fact.seconds < min_seconds:
-        return f"shorter than index.min_seconds ({min_seconds:g} s)"
-    if recording.utterance_id in seen:
-        return f"same utterance again (first in {seen[recording.utterance_id]})"
-    return ""
-
-
-def _partial_rejections(utterance: Any, chunk_samples: int) -> list[dict[str, str]]:
-    reasons = []
-    if pd.isna(utterance.gender):
-        reasons.append((GENDER_TASK, NO_GENDER))
-    if utterance.samples < chunk_samples:
-        reasons.append((SPEAKER_TASK, TOO_SHORT_FOR_SPEAKER))
-    return [
-        _rejection(utterance.path, utterance.utterance_id, reason, task) for task, reason in reasons
-    ]
-
-
-def _rejection(
-    path: str, utterance_id: str, reason: str, left_out_of: str = BOTH_TASKS
-) -> dict[str, str]:
-    return dict(
-        zip(REJECTED_COLUMNS, (path, utterance_id, left_out_of, reason), strict=True),
-    )
+    facts = None
+    if known:
+        with suppress(OSError):
+            facts = known.get(digest_of(path.read_bytes()))
+    return facts or inspect_audio(path)
 
 
 def _check_speakers(listing: Listing) -> None:
@@ -234,39 +216,38 @@ def _check_ids(recordings: Iterable[Recording]) -> None:
     """Refuse ids that cannot name features on disk, and two spellings of one speaker."""
     spellings: dict[str, str] = {}
     for item in recordings:
-        for key in ("speaker_id", "utterance_id"):
-            name = getattr(item, key)
+        speaker = item.speaker_id
+        for key, name in (("speaker_id", speaker), ("utterance_id", item.utterance_id)):
             if not name or "/" in name or any(category(sign) == "Cc" for sign in name):
                 raise UserError(
                     f"corpus: {item.path} has the {key} {name!r}, but it must not be empty nor "
-                    "hold a slash or a control character; write it otherwise."
+                    "hold a slash or a control character; change it."
                 )
-        speaker = item.speaker_id
         if speaker.startswith(".") or len(speaker.encode()) > _LONGEST_SPEAKER:
             raise UserError(
                 f"corpus: {item.path} has the speaker_id {speaker!r}, but it must not begin with a "
-                f"dot nor be longer than {_LONGEST_SPEAKER} bytes; write it otherwise."
+                f"dot nor be longer than {_LONGEST_SPEAKER} bytes; change it."
             )
         # One person under two names would be in training and test at once.
-        other = spellings.setdefault(normalize("NFC", speaker).casefold(), speaker)
+        other = spellings.setdefault(speaker.casefold(), speaker)
         if other != speaker:
             raise UserError(
-                f"corpus: the speakers {other!r} and {speaker!r} differ in nothing but capitals or "
-                "accents' encoding; write one person's id always in the same way."
+                f"corpus: the speakers {other!r} and {speaker!r} differ in nothing but capitals; "
+                "write one person's id always in the same way."
             )
 
 
-def _nothing_usable(rejected: list[dict[str, str]]) -> str:
+def _nothing_usable(rejected: Sequence[tuple[str, ...]]) -> str:
     if not rejected:
         return (
             "corpus: no audio file in it; put recordings at "
             "<subset>/<speaker>/<chapter>/<speaker>-<chapter>-<utterance>.flac (or wav, mp3, ogg), "
             "or at <speaker>/<session>/ beside a speakers.csv."
         )
-    first = rejected[0]
+    path, *_, reason = rejected[0]
     return (
         f"corpus: none of its {len(rejected)} audio files is usable, the first of them, "
-        f"{first['path']}, because of: {first['reason']}; mend or replace the files."
+        f"{path}, because of: {reason}; repair or replace the files."
     )
 
 

@@ -8,7 +8,7 @@ conditions of its own, so that whoever learns the recording instead of the voice
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain, cycle, islice
 from math import ceil
@@ -19,65 +19,50 @@ import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
-from scipy.signal import firwin2, oaconvolve
 
 from speech.corpus import espeak
-from speech.corpus.espeak import Reader, Voice
+from speech.corpus.espeak import Voice
 from speech.errors import UserError
 from speech.folds import FEMALE, MALE
 from speech.parallel import Progress, silent, spread
-from speech.params import SAMPLE_RATE, SampleCorpus
+from speech.params import SAMPLE_RATE
 from speech.storage.files import replacing_folder
 
 SUBSET = "sample"
 """Where LibriSpeech has dev-clean: the folder's name and the subset in both tables."""
 
 # Median pitch runs from 88 to 160 Hz in the male voices and from 150 to 240 Hz in the female ones.
-# Line by line the two tables share accent, range and tempo, so that none of these tells the gender.
-# A variant that comes twice has another accent and another pitch.
-FEMALE_VOICES = (
-    Voice("en-us", "f1", 50, 50, 170),
-    Voice("en-gb-x-rp", "f2", 55, 60, 180),
-    Voice("en-gb-scotland", "f3", 43, 45, 160),
-    Voice("en-us", "f4", 36, 40, 175),
-    Voice("en-029", "f5", 57, 55, 165),
-    Voice("en-us", "Alicia", 41, 50, 185),
-    Voice("en-gb-x-rp", "Andrea", 35, 60, 170),
-    Voice("en-us", "Annie", 40, 45, 190),
-    Voice("en-us", "anika", 41, 40, 160),
-    Voice("en-us-nyc", "aunty", 45, 55, 175),
-    Voice("en-gb-x-gbclan", "belinda", 31, 65, 180),
-    Voice("en-us", "steph", 48, 50, 165),
-    Voice("en-gb-x-rp", "linda", 45, 55, 175),
-    Voice("en-us", "grandma", 45, 40, 155),
-    Voice("en-gb-scotland", "f1", 65, 60, 185),
-    Voice("en-us", "Andrea", 22, 45, 170),
-    Voice("en-029", "f4", 58, 60, 180),
-    Voice("en-us", "f5", 33, 40, 160),
-    Voice("en-gb-x-gbcwmd", "shelby", 60, 50, 190),
-    Voice("en-us-nyc", "f2", 66, 45, 170),
+# The two of a line share accent, range and tempo, so that none of these tells the gender. A variant
+# that comes twice has another accent and another pitch.
+_PAIRS = (
+    # accent, pitch range, words per minute, and the variant and pitch of a woman and of a man
+    ("en-us", 50, 170, ("f1", 50), ("m1", 58)),
+    ("en-gb-x-rp", 60, 180, ("f2", 55), ("m2", 71)),
+    ("en-gb-scotland", 45, 160, ("f3", 43), ("m3", 56)),
+    ("en-us", 40, 175, ("f4", 36), ("ed", 75)),
+    ("en-029", 55, 165, ("f5", 57), ("m4", 55)),
+    ("en-us", 50, 185, ("Alicia", 41), ("m5", 73)),
+    ("en-gb-x-rp", 60, 170, ("Andrea", 35), ("m6", 66)),
+    ("en-us", 45, 190, ("Annie", 40), ("m7", 92)),
+    ("en-us", 40, 160, ("anika", 41), ("m8", 57)),
+    ("en-us-nyc", 55, 175, ("aunty", 45), ("Reed", 69)),
+    ("en-gb-x-gbclan", 65, 180, ("belinda", 31), ("david", 64)),
+    ("en-us", 50, 165, ("steph", 48), ("antonio", 64)),
+    ("en-gb-x-rp", 55, 175, ("linda", 45), ("edward2", 58)),
+    ("en-us", 40, 155, ("grandma", 45), ("Denis", 72)),
+    ("en-gb-scotland", 60, 185, ("f1", 65), ("Diogo", 46)),
+    ("en-us", 45, 170, ("Andrea", 22), ("Nguyen", 60)),
+    ("en-029", 60, 180, ("f4", 58), ("victor", 70)),
+    ("en-us", 40, 160, ("f5", 33), ("pablo", 66)),
+    ("en-gb-x-gbcwmd", 50, 190, ("shelby", 60), ("Gene2", 74)),
+    ("en-us-nyc", 45, 170, ("f2", 66), ("paul", 56)),
 )
-MALE_VOICES = (
-    Voice("en-us", "m1", 58, 50, 170),
-    Voice("en-gb-x-rp", "m2", 71, 60, 180),
-    Voice("en-gb-scotland", "m3", 56, 45, 160),
-    Voice("en-us", "ed", 75, 40, 175),
-    Voice("en-029", "m4", 55, 55, 165),
-    Voice("en-us", "m5", 73, 50, 185),
-    Voice("en-gb-x-rp", "m6", 66, 60, 170),
-    Voice("en-us", "m7", 92, 45, 190),
-    Voice("en-us", "m8", 57, 40, 160),
-    Voice("en-us-nyc", "Reed", 69, 55, 175),
-    Voice("en-gb-x-gbclan", "david", 64, 65, 180),
-    Voice("en-us", "antonio", 64, 50, 165),
-    Voice("en-gb-x-rp", "edward2", 58, 55, 175),
-    Voice("en-us", "Denis", 72, 40, 155),
-    Voice("en-gb-scotland", "Diogo", 46, 60, 185),
-    Voice("en-us", "Nguyen", 60, 45, 170),
-    Voice("en-029", "victor", 70, 60, 180),
-    Voice("en-us", "pablo", 66, 40, 160),
-    Voice("en-gb-x-gbcwmd", "Gene2", 74, 50, 190),
-    Voice("en-us-nyc", "paul", 56, 45, 170),
+FEMALE_VOICES, MALE_VOICES = (
+    tuple(
+        Voice(accent, *pair[position], pitch_range, words_per_minute)
+        for accent, pitch_range, words_per_minute, *pair in _PAIRS
+    )
+    for position in (0, 1)
 )
 
 FIRST_SPEAKER = 1001
@@ -147,9 +132,12 @@ class Chapter(NamedTuple):
 
 def synthesise_corpus(
     target: Path,
-    settings: SampleCorpus,
-    seed: int,
-    jobs: int,
+    *,
+    speakers_per_gender: int = 12,
+    chapters: int = 2,
+    minutes: float = 20.0,
+    seed: int = 17,
+    jobs: int = -1,
     progress: Progress = silent,
 ) -> None:
     """Write a synthetic corpus in LibriSpeech layout: FLAC, 16 bit, mono, 16 kHz.
@@ -161,8 +149,12 @@ def synthesise_corpus(
     ----------
     target
         The folder to make; holds ``SPEAKERS.TXT``, ``CHAPTERS.TXT`` and ``sample/``.
-    settings
-        How many speakers and chapters, and how many minutes they share.
+    speakers_per_gender
+        At most 20.
+    chapters
+        Of each speaker.
+    minutes
+        Of speech, which all chapters share.
     seed
         Of the recording sessions, the cuts into utterances and all noise. The voices are fixed.
     jobs
@@ -176,34 +168,35 @@ def synthesise_corpus(
         If the minutes do not suffice for one utterance in every chapter, or eSpeak NG does not
         work on this machine.
     """
-    chapters = list(_plan(settings, seed))
+    plan = list(_plan(speakers_per_gender, chapters, minutes, seed))
     with replacing_folder(target) as unfinished:
-        for chapter in chapters:
+        for chapter in plan:
             chapter.folder(unfinished).mkdir(parents=True)
         # Threads suffice: the synthesis runs in processes of its own, and the arithmetic without
         # the interpreter's lock.
         record = partial(_record, root=unfinished)
-        seconds = spread(record, chapters, jobs, progress, prefer="threads")
-        (unfinished / "SPEAKERS.TXT").write_text(_speakers_table(chapters, seconds), "utf-8")
-        (unfinished / "CHAPTERS.TXT").write_text(_chapters_table(chapters, seconds), "utf-8")
+        seconds = spread(record, plan, jobs, progress, prefer="threads")
+        (unfinished / "SPEAKERS.TXT").write_text(_speakers_table(plan, seconds), "utf-8")
+        (unfinished / "CHAPTERS.TXT").write_text(_chapters_table(plan, seconds), "utf-8")
 
 
-def _plan(settings: SampleCorpus, seed: int) -> Iterator[Chapter]:
-    voices = _voices(settings.speakers_per_gender)
-    seconds = settings.minutes * 60 / (len(voices) * settings.chapters)
+def _plan(speakers_per_gender: int, chapters: int, minutes: float, seed: int) -> Iterator[Chapter]:
+    pairs = zip(FEMALE_VOICES[:speakers_per_gender], MALE_VOICES, strict=False)
+    voices = list(chain.from_iterable(pairs))
+    seconds = minutes * 60 / (len(voices) * chapters)
     if seconds < SHORTEST_CHAPTER:
-        needed = ceil(SHORTEST_CHAPTER * len(voices) * settings.chapters / 6) / 10
+        needed = ceil(SHORTEST_CHAPTER * len(voices) * chapters / 6) / 10
         raise UserError(
-            f"sample_corpus.minutes is {settings.minutes:g}, but {settings.chapters} chapters of "
-            f"each of {len(voices)} speakers need at least {needed}; raise it or lower those."
+            f"sample_corpus.minutes is {minutes:g}, but {chapters} chapters of each of "
+            f"{len(voices)} speakers need at least {needed}; raise it or lower those."
         )
     clauses = split_clauses(Path(__file__).with_name("sample_text.txt").read_text("utf-8"))
     for number, voice in enumerate(voices):
         speaker_id = str(FIRST_SPEAKER + number)
         rng = np.random.default_rng([seed, number])
         first = int(rng.integers(len(clauses)))
-        for position, session in enumerate(_sessions(settings.chapters, rng)):
-            start = (first + position * len(clauses) // settings.chapters) % len(clauses)
+        for position, session in enumerate(_sessions(chapters, rng)):
+            start = (first + position * len(clauses) // chapters) % len(clauses)
             yield Chapter(
                 speaker_id=speaker_id,
                 chapter_id=f"{speaker_id}{position + 1:02d}",
@@ -213,11 +206,6 @@ def _plan(settings: SampleCorpus, seed: int) -> Iterator[Chapter]:
                 seconds=seconds,
                 seed=int(rng.integers(2**31)),
             )
-
-
-def _voices(per_gender: int) -> list[Voice]:
-    pairs = zip(FEMALE_VOICES[:per_gender], MALE_VOICES[:per_gender], strict=True)
-    return list(chain.from_iterable(pairs))
 
 
 def split_clauses(text: str) -> list[str]:
@@ -275,13 +263,13 @@ def _record(chapter: Chapter, root: Path) -> float:
     """Write a chapter's recordings and transcript; return how many seconds it lasts."""
     folder = chapter.folder(root)
     rng = np.random.default_rng(chapter.seed)
-    reading = chapter.voice._replace(
+    voice = chapter.voice._replace(
         words_per_minute=round(chapter.voice.words_per_minute * chapter.session.tempo)
     )
     samples = 0
     transcript = []
-    with Reader(reading, chapter.seed) as reader:
-        utterances = _read_utterances(reader, cycle(chapter.clauses), chapter.seconds, rng)
+    with espeak.reading(voice, chapter.seed) as read:
+        utterances = _read_utterances(read, cycle(chapter.clauses), chapter.seconds, rng)
         recordings = _through_session(utterances, chapter.session, rng)
         for number, (text, recording) in enumerate(recordings):
             utterance_id = f"{chapter.speaker_id}-{chapter.chapter_id}-{number:04d}"
@@ -294,7 +282,10 @@ def _record(chapter: Chapter, root: Path) -> float:
 
 
 def _read_utterances(
-    reader: Reader, clauses: Iterator[str], seconds: float, rng: np.random.Generator
+    read: Callable[[str], bytes],
+    clauses: Iterator[str],
+    seconds: float,
+    rng: np.random.Generator,
 ) -> Iterator[tuple[str, NDArray[np.float64]]]:
     """Yield texts and speech, [samples] at 16 kHz, that together last as long as asked.
 
@@ -309,12 +300,12 @@ def _read_utterances(
         # Never leave a rest that is too short for an utterance of its own.
         while lasts < aim or 0 < remaining - lasts < SHORTEST_UTTERANCE:
             text = next(clauses)
-            clause = reader.read(text)
+            clause = read(text)
             fits = (remaining - lasts) / _duration(clause)
             if fits < 1:
                 words = text.split()
                 text = " ".join(words[: round(len(words) * fits)])
-                clause = reader.read(text) if text else b""
+                clause = read(text) if text else b""
             texts.append(text)
             speech += clause
             lasts += _duration(clause)
@@ -340,6 +331,8 @@ def _through_session(
     rng: np.random.Generator,
 ) -> Iterator[tuple[str, NDArray[np.int16]]]:
     """Pass speech, [samples], through the session's room, microphone and recorder."""
+    from scipy.signal import oaconvolve  # takes a second to import
+
     response = _response(session)
     gain = None
     for text, clean in utterances:
@@ -353,6 +346,8 @@ def _through_session(
 
 def _response(session: Session) -> NDArray[np.float64]:
     """Linear-phase impulse response, [taps], of the session's tilt and cuts."""
+    from scipy.signal import firwin2
+
     hz = np.linspace(0, SAMPLE_RATE / 2, RESPONSE_TAPS)
     octaves = np.log2(np.maximum(hz, 1.0) / TILT_PIVOT)
     below = np.maximum(np.log2(session.low_cut_hz / np.maximum(hz, 1.0)), 0)

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -19,13 +19,13 @@ class Row:
 
     Attributes
     ----------
-    line
-        Its number in the file, to be named in complaints.
+    place
+        File and line, for error messages.
     cells
         Text by column, without surrounding blanks; empty for an optional column that is absent.
     """
 
-    line: int
+    place: str
     cells: dict[str, str]
 
 
@@ -37,7 +37,7 @@ def read_header(path: Path) -> list[str]:
     UserError
         If the file cannot be read, is not UTF-8 or empty.
     """
-    return _header(_read(path).partition("\n")[0])
+    return _parse(path)[0]
 
 
 def read_rows(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> list[Row]:
@@ -58,72 +58,50 @@ def read_rows(path: Path, required: Sequence[str], optional: Sequence[str] = ())
         If the file cannot be read, is not UTF-8, is empty or lacks a column, has a column whose
         name is nearly that of an optional one, or a row has too many or too few fields.
     """
-    text = _read(path)
-    header = _header(text.partition("\n")[0])
-    _check_header(path, header, required, optional)
-    return [
-        Row(line, dict.fromkeys(optional, "") | dict(zip(header, cells, strict=True)))
-        for line, cells in _cells(path, text, len(header))
-    ]
-
-
-def _read(path: Path) -> str:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); mend that.") from None
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise UserError(f"{path}: line {line} is not UTF-8; save it as CSV UTF-8.") from None
-    if "\0" in text:
-        raise UserError(f"{path}: holds NUL characters, as UTF-16 has them; save it as CSV UTF-8.")
-    if not text.strip():
-        raise UserError(f"{path}: is empty; write a header and a row per line.")
-    return text
-
-
-def _header(first_line: str) -> list[str]:
-    (names,) = csv.reader([first_line], delimiter=_delimiter(first_line))
-    return [name.strip().lower() for name in names]
-
-
-def _delimiter(first_line: str) -> str:
-    return max(_DELIMITERS, key=first_line.count)
-
-
-def _check_header(
-    path: Path, header: Sequence[str], required: Sequence[str], optional: Sequence[str]
-) -> None:
+    header, rows = _parse(path)
     has = f"line 1 names {', '.join(header)}"
-    for name in required:
-        if name not in header:
-            raise UserError(f"{path}: has no column {name} ({has}); add it.")
     for name in (*required, *optional):
+        if name in required and name not in header:
+            raise UserError(f"{path}: has no column {name} ({has}); add it.")
         if header.count(name) > 1:
             raise UserError(f"{path}: has two columns {name} ({has}); remove one.")
     others = set(header) - {*required, *optional}
     for name in set(optional) - set(header):
-        # To ignore a mistyped session_id would make every score flatter than it is.
+        # To ignore a mistyped session_id would make every score better than it is.
         for other in get_close_matches(name, others, 1, cutoff=0.8):
             raise UserError(
                 f"{path}: has a column {other}, which nothing reads; rename it to {name} if that "
                 "is meant, or to something that is less like it."
             )
+    for place, cells in rows:
+        if len(cells) != len(header):
+            raise UserError(
+                f"{place} has {len(cells)} fields, but the header {len(header)}; correct it (a "
+                "field that holds the delimiter goes in double quotes)."
+            )
+    absent = dict.fromkeys(optional, "")
+    return [Row(place, absent | dict(zip(header, cells, strict=True))) for place, cells in rows]
 
 
-def _cells(path: Path, text: str, width: int) -> Iterator[tuple[int, list[str]]]:
-    """Yield line numbers and stripped cells of all rows but the header and empty ones."""
-    reader = csv.reader(io.StringIO(text), delimiter=_delimiter(text.partition("\n")[0]))
+def _parse(path: Path) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """Split a file into its header and, with their places, its rows that are not empty."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); correct that.") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: is not UTF-8; save it as CSV UTF-8.") from None
+    first_line = text.partition("\n")[0]
+    reader = csv.reader(io.StringIO(text), delimiter=max(_DELIMITERS, key=first_line.count))
+    rows = []
     try:
         for row in reader:
-            cells = [cell.strip() for cell in row]
-            if reader.line_num == 1 or not any(cells):
-                continue
-            if len(cells) != width:
-                raise UserError(
-                    f"{path}: line {reader.line_num} has {len(cells)} fields, but the header "
-                    f"{width}; mend it (a field that holds the delimiter goes in double quotes)."
-                )
-            yield reader.line_num, cells
+            rows.append((f"{path}: line {reader.line_num}", [cell.strip() for cell in row]))
     except csv.Error as error:
-        raise UserError(f"{path}: line {reader.line_num} is no CSV ({error}); mend it.") from None
+        raise UserError(
+            f"{path}: line {reader.line_num} is no CSV ({error}); correct it."
+        ) from None
+    if not rows:
+        raise UserError(f"{path}: is empty; write a header and a row per line.")
+    header = [name.lower() for name in rows[0][1]]
+    return header, [(place, cells) for place, cells in rows[1:] if any(cells)]

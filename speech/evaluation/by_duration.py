@@ -1,90 +1,88 @@
-"""How accuracy grows with the seconds of speech that are heard."""
+"""How accuracy grows with the seconds of speech."""
 
 import pandas as pd
 
-from speech.evaluation.scores import accuracy_by
-from speech.params import SAMPLE_RATE, Chunks, Task
+from speech.evaluation.scores import average_by
+from speech.params import SAMPLE_RATE, Task
 from speech.predictions import utterance_level
 
 RUNS = (1, 2, 4, 8)
-"""Chunks heard in a row; half a chunk is heard alone."""
+"""Lengths of runs of chunks."""
 
 WHOLE = "utterance"
-"""The name of the longest length: whatever there is."""
+"""The name of the longest duration: whatever there is."""
 
 
-def accuracy_by_length(
+def accuracy_by_duration(
     chunks: pd.DataFrame,
-    halves: pd.DataFrame,
-    settings: Chunks,
     task: Task,
     *,
-    resamples: int,
-    seed: int,
+    chunk_seconds: float = 2.0,
+    hop_seconds: float = 2.0,
+    resamples: int = 1000,
+    seed: int = 0,
 ) -> pd.DataFrame:
-    """Score half a chunk, and the joined predictions of one, two, four and eight consecutive ones.
+    """Score the averaged predictions of one, two, four and eight consecutive chunks.
 
-    Utterances are cut into runs of chunks from their start; a run counts only if it is whole, so
-    that each is of exactly its length: what a last chunk that reaches back would hear twice is
-    left out. Of each utterance there is one half chunk, its middle. Long runs come from long
+    Utterances are cut into runs of chunks from their start. Only whole runs count, without a last
+    chunk that overlaps the one before: each is of exactly its duration. Long runs come from long
     utterances only; the counts say of how many.
 
     Parameters
     ----------
     chunks
         Predictions per chunk, with ``chunk``, ``start_seconds`` and ``end_seconds``.
-    halves
-        Predictions per half chunk, with the same columns; it may have no rows.
-    settings
-        The grid that the chunks were cut by.
     task
         How speakers are resampled; see `speech.evaluation.scores`.
+    chunk_seconds, hop_seconds
+        The grid that the chunks were cut by.
     resamples, seed
         Of the bootstrap.
 
     Returns
     -------
     DataFrame
-        One row per length that any utterance has: ``length``, its ``seconds`` (for whole
+        One row per duration that any utterance has: ``duration`` (its name), ``seconds`` (for whole
         utterances their mean), ``runs``, ``utterances``, ``speakers``, ``value`` (the accuracy),
         ``low``, ``high``.
     """
-    joined = [_runs(chunks, settings, length) for length in RUNS]
-    parts = [_halves(halves, settings), *joined, _utterances(chunks)]
-    runs = pd.concat(parts, ignore_index=True)
-    order = {name: place for place, name in enumerate(runs["length"].unique())}
-    by_length = runs.groupby("length", sort=False)
-    scores = accuracy_by(runs, runs["length"].map(order), task, resamples=resamples, seed=seed)
+    parts = [_runs(chunks, length, chunk_seconds, hop_seconds) for length in RUNS]
+    runs = pd.concat([*parts, _whole_utterances(chunks)], ignore_index=True)
+    names = runs["duration"].unique()
+    places = runs["duration"].map({name: place for place, name in enumerate(names)})
+    scores = average_by(runs, places, task, resamples=resamples, seed=seed)
+    by_duration = runs.groupby("duration", sort=False)
     columns = {
-        "length": list(order),
-        "seconds": by_length["seconds"].mean().to_numpy(),
+        "duration": names,
+        "seconds": by_duration["seconds"].mean().to_numpy(),
         "runs": scores["rows"],
-        "utterances": by_length["utterance_id"].nunique().to_numpy(),
+        "utterances": by_duration["utterance_id"].nunique().to_numpy(),
     }
     return pd.DataFrame(columns).join(scores[["speakers", "value", "low", "high"]])
 
 
-def _runs(chunks: pd.DataFrame, settings: Chunks, length: int) -> pd.DataFrame:
-    # The run is a part of the utterance's name, for its chunks to be joined.
+def _runs(
+    chunks: pd.DataFrame, length: int, chunk_seconds: float, hop_seconds: float
+) -> pd.DataFrame:
+    # The run is a part of the utterance's name, for its chunks to be averaged.
     names = chunks["utterance_id"] + "/" + (chunks["chunk"] // length).astype(str)
-    by_run = chunks.groupby(names, sort=False)
-    heard = by_run["end_seconds"].transform("max") - by_run["start_seconds"].transform("min")
-    seconds = (settings.samples + (length - 1) * settings.hop_samples) / SAMPLE_RATE
+    samples = round(chunk_seconds * SAMPLE_RATE) + (length - 1) * round(hop_seconds * SAMPLE_RATE)
+    seconds = samples / SAMPLE_RATE
     # Half a sample is none.
-    exact = (heard - seconds).abs() < 0.5 / SAMPLE_RATE
-    whole = exact & (by_run["chunk"].transform("size") == length)
+    exact = (_durations(chunks, names) - seconds).abs() < 0.5 / SAMPLE_RATE
+    whole = exact & (chunks.groupby(names)["chunk"].transform("size") == length)
     runs = utterance_level(chunks.assign(utterance_id=names)[whole])
     utterances = runs["utterance_id"].str.rsplit("/", n=1).str[0]
-    return runs.assign(utterance_id=utterances, length=f"{seconds:g} s", seconds=seconds)
+    return runs.assign(utterance_id=utterances, duration=f"{seconds:g} s", seconds=seconds)
 
 
-def _halves(halves: pd.DataFrame, settings: Chunks) -> pd.DataFrame:
-    seconds = settings.samples // 2 / SAMPLE_RATE
-    return halves.assign(length=f"{seconds:g} s", seconds=seconds)
-
-
-def _utterances(chunks: pd.DataFrame) -> pd.DataFrame:
-    by_utterance = chunks.groupby("utterance_id", sort=False)
-    heard = by_utterance["end_seconds"].max() - by_utterance["start_seconds"].min()
+def _whole_utterances(chunks: pd.DataFrame) -> pd.DataFrame:
+    durations = _durations(chunks, chunks["utterance_id"]).groupby(chunks["utterance_id"]).first()
     utterances = utterance_level(chunks)
-    return utterances.assign(length=WHOLE, seconds=utterances["utterance_id"].map(heard))
+    return utterances.assign(duration=WHOLE, seconds=utterances["utterance_id"].map(durations))
+
+
+def _durations(chunks: pd.DataFrame, names: pd.Series) -> pd.Series:
+    """Return the seconds from the first to the last of all chunks of a name, for each chunk."""
+    grouped = chunks.groupby(names)
+    return grouped["end_seconds"].transform("max") - grouped["start_seconds"].transform("min")

@@ -5,10 +5,10 @@ cases. Predictions are put into 15 bins of equal width by their confidence, as i
 bins' accuracies equal their mean confidences, the system is calibrated. The expected calibration
 error is the mean distance between the two over all predictions.
 
-It is given without an interval. Noise within the bins never cancels, it only adds: the error of a
-perfectly calibrated system is above zero, the more so the fewer predictions there are, and
-resampling voices would add more. Beside it therefore stands what a calibrated system of the same
-confidences would show by chance.
+It has no interval. Noise within the bins never cancels, it only adds: the error of a perfectly
+calibrated system is above zero, the more so the fewer predictions there are, and resampling
+speakers would add more. It is therefore compared with the error that chance alone gives a
+calibrated system of the same confidences.
 
 References
 ----------
@@ -19,7 +19,7 @@ References
 import numpy as np
 import pandas as pd
 
-from speech.evaluation.scores import accuracy_by
+from speech.evaluation.scores import average_by, with_outcome
 from speech.params import Task
 from speech.predictions import probabilities_of
 
@@ -28,7 +28,9 @@ BINS = 15
 for the predicted class then has at least one half."""
 
 
-def reliability(table: pd.DataFrame, task: Task, *, resamples: int, seed: int) -> pd.DataFrame:
+def reliability(
+    table: pd.DataFrame, task: Task, *, resamples: int = 1000, seed: int = 0
+) -> pd.DataFrame:
     """Compare confidence and accuracy bin by bin.
 
     Parameters
@@ -46,11 +48,10 @@ def reliability(table: pd.DataFrame, task: Task, *, resamples: int, seed: int) -
         One row per bin that holds predictions: ``bin`` (1 to `BINS`), ``rows``, ``speakers``,
         ``confidence`` (the mean in the bin), ``value`` (the accuracy), ``low``, ``high``.
     """
-    confidence = _confidence(table)
-    bins = _bins_of(confidence)
-    by_bin = accuracy_by(table, bins, task, resamples=resamples, seed=seed)
-    means = confidence.groupby(bins).mean().to_numpy()
-    by_bin.insert(3, "confidence", means)
+    scored = with_outcome(table)
+    bins = _bins_of(scored["confidence"])
+    by_bin = average_by(table, bins, task, resamples=resamples, seed=seed)
+    by_bin.insert(3, "confidence", scored["confidence"].groupby(bins).mean().to_numpy())
     return by_bin.rename(columns={"group": "bin"})
 
 
@@ -60,7 +61,7 @@ def expected_calibration_error(bins: pd.DataFrame) -> float:
     Parameters
     ----------
     bins
-        As `reliability` gives them.
+        As `reliability` returns them.
 
     Returns
     -------
@@ -71,12 +72,13 @@ def expected_calibration_error(bins: pd.DataFrame) -> float:
     return float(np.average(distance, weights=bins["rows"]))
 
 
-def calibration_error_by_chance(table: pd.DataFrame, *, resamples: int, seed: int) -> float:
-    """Find the expected calibration error that chance alone gives a calibrated system.
+def calibration_error_by_chance(
+    table: pd.DataFrame, *, resamples: int = 1000, seed: int = 0
+) -> float:
+    """Return the expected calibration error that chance alone gives a calibrated system.
 
-    Predictions of the same confidences are drawn right or wrong with just these probabilities,
-    one independently of the other. Those of one session are more alike than that, so it is a lower
-    bound of what chance can do.
+    Predictions of the same confidences are drawn right or wrong with just these probabilities, each
+    independently. Those of one session are more alike than that, so it is a lower bound.
 
     Parameters
     ----------
@@ -85,19 +87,14 @@ def calibration_error_by_chance(table: pd.DataFrame, *, resamples: int, seed: in
     resamples, seed
         Of the draws, whose mean is returned.
     """
-    confidences = _confidence(table)
-    bins, confidence = _bins_of(confidences).to_numpy(), confidences.to_numpy()
+    confidence = probabilities_of(table).max(axis=1)
+    bins = _bins_of(pd.Series(confidence)).to_numpy()
     random = np.random.default_rng(seed)
-
-    def draw() -> float:
-        surplus = confidence - (random.random(len(table)) < confidence)
-        return float(np.abs(np.bincount(bins, weights=surplus)).sum())
-
-    return float(np.mean([draw() for _ in range(resamples)])) / len(table)
-
-
-def _confidence(table: pd.DataFrame) -> pd.Series:
-    return pd.Series(probabilities_of(table).max(axis=1), table.index)
+    distances = []
+    for _ in range(resamples):
+        correct = random.random(len(bins)) < confidence
+        distances.append(np.abs(np.bincount(bins, confidence - correct)).sum())
+    return float(np.mean(distances)) / len(bins)
 
 
 def _bins_of(confidence: pd.Series) -> pd.Series:

@@ -23,7 +23,7 @@ class Headline(NamedTuple):
     model, features
         The headline.
     corpus, encoder
-        What the models learnt from, and the wav2vec 2.0 they were given: a name, or the last
+        What the models were trained on, and which wav2vec 2.0 embeds for them: a name, or the last
         part of a path.
     scores
         Of every model that was compared, by ``<features>-<model>``, and there by the score's name:
@@ -48,7 +48,7 @@ def model_folder(models: Path, task: Task, features: Features, model: ModelName)
 
 
 def write_headline(models: Path, task: Task, headline: Headline) -> None:
-    """Name a task's headline and tell what is known of the models beside it.
+    """Write which model is a task's headline, and how good all models are.
 
     Parameters
     ----------
@@ -79,5 +79,5 @@ def read_headline(models: Path, task: Task) -> Headline:
     except KeyError as error:
         raise UserError(f"{path}: has no key {error.args[0]}; {_REMEDY}.") from None
     if headline.model not in get_args(ModelName) or headline.features not in get_args(Features):
-        raise UserError(f"{path}: names a model that is not known here; {_REMEDY}.")
+        raise UserError(f"{path}: names a model that this version does not have; {_REMEDY}.")
     return headline

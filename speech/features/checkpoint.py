@@ -24,11 +24,16 @@ CHOICES = (
     "set encoder in params.yaml to `sample`, to a folder with a wav2vec 2.0 checkpoint in Hugging "
     "Face format, or to <id>@<commit> of one on the hub"
 )
-"""What a user whose encoder is none of these is told."""
+"""For the message to a user whose encoder is none of these."""
 
 
-def check_encoder_folder(folder: Path) -> None:
+def check_encoder_folder(folder: Path) -> list[str]:
     """Check that a folder holds a wav2vec 2.0 checkpoint, without loading its weights.
+
+    Returns
+    -------
+    list of str
+        Names of the files that `load_encoder` reads, sorted.
 
     Raises
     ------
@@ -38,21 +43,24 @@ def check_encoder_folder(folder: Path) -> None:
     if not (folder / CONFIG).is_file():
         raise UserError(f"encoder: {folder} has no {CONFIG}; {CHOICES}.")
     check_architecture(folder / CONFIG, folder)
-    weights = [name for name in WEIGHTS if (folder / name).is_file()]
-    if not weights:
+    weights = next((name for name in WEIGHTS if (folder / name).is_file()), None)
+    if weights is None:
         raise UserError(
             f"encoder: {folder} has none of {', '.join(WEIGHTS)}; "
             "download the checkpoint's weights into it."
         )
-    for shard in shards_of(folder / SHARDS, folder) if weights[0] == SHARDS else []:
+    shards = _shards_of(folder / SHARDS, folder) if weights == SHARDS else []
+    for shard in shards:
         if not (folder / shard).is_file():
             raise UserError(
                 f"encoder: {folder} has no {shard}, which its {SHARDS} lists; download it as well."
             )
+    preprocessor = [PREPROCESSOR] if (folder / PREPROCESSOR).is_file() else []
+    return sorted([CONFIG, weights, *preprocessor, *shards])
 
 
 def checkpoint_digests(folder: Path) -> dict[str, str]:
-    """Tell a checkpoint from all others, by what `load_encoder` reads of it.
+    """Identify a checkpoint by what `load_encoder` reads of it.
 
     Parameters
     ----------
@@ -64,15 +72,11 @@ def checkpoint_digests(folder: Path) -> dict[str, str]:
     dict
         SHA-256 of each file by its name, sorted.
     """
-    check_encoder_folder(folder)
-    weights = next(name for name in WEIGHTS if (folder / name).is_file())
-    shards = shards_of(folder / SHARDS, folder) if weights == SHARDS else []
-    names = {CONFIG, PREPROCESSOR, weights, *shards}
-    return {name: _digest(folder / name) for name in sorted(names) if (folder / name).is_file()}
+    return {name: sha256_of(folder / name) for name in check_encoder_folder(folder)}
 
 
-def _digest(file: Path) -> str:
-    """Return the digest of a file too large to be read at once."""
+def sha256_of(file: Path) -> str:
+    """Return the SHA-256 of a file too large to be read at once."""
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
@@ -117,14 +121,8 @@ def hidden_states(folder: Path) -> int:
     return int(_read_json(folder / CONFIG, folder).get("num_hidden_layers", _BASE_LAYERS)) + 1
 
 
-def shards_of(index: Path, checkpoint: Path | str) -> list[str]:
-    """Return the names of the files that an index spreads the weights over.
-
-    Raises
-    ------
-    UserError
-        If the index cannot be read, or names a file elsewhere.
-    """
+def _shards_of(index: Path, checkpoint: Path) -> list[str]:
+    """Return the names of the files that an index spreads the weights over."""
     weight_map = _read_json(index, checkpoint).get("weight_map")
     names = set(weight_map.values()) if isinstance(weight_map, dict) else set()
     if not names or not all(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from speech.evaluation.scores import draw_speakers, interval_of, share_with_interval
 from speech.evaluation.verification import equal_error_rate, error_rates
-from speech.exploration.clusters import average_over_utterances
+from speech.features.examples import average_over_utterances
 from speech.rejection.enrolled_speakers import EnrolledSpeakers
 
 

@@ -1,1 +1,1 @@
-"""The page that tells what a run found: read from what the stages left, nothing computed anew."""
+"""The page of a run: read from what the stages left, nothing is computed anew."""

@@ -1,164 +1,243 @@
-"""The kinds of drawings on the page, each from a table: plain data for plotly.js."""
+"""The kinds of drawings and tables on the page, each made from a data frame."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from plotly import graph_objects as go
+from plotly import io as pio
 
 from speech.report import wording
-from speech.report.page import Attributes
 
-PERCENT: Attributes = {"tickformat": ".0%"}
-WHOLE_SHARE: Attributes = {**PERCENT, "range": [0, 1.02], "dtick": 0.2}
+Attributes = dict[str, Any]
+"""Of plotly: a trace, a layout, or a part of one."""
+Show = Callable[[Any], str]
+Columns = dict[str, Show | None]
+"""Which columns a table shows, and how the numbers in them are written; None for names."""
+
+SHARE: Attributes = {"tickformat": ".0%", "hoverformat": ".1%", "range": [-0.01, 1.02]}
+ACCURACY = {**SHARE, "title": "accuracy"}
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star", "pentagon", "cross")
 DASHES = ("solid", "dash", "dot", "dashdot")
-SYMBOLS = ("circle", "square", "diamond", "triangle-up")
 
-GENDER_COLOURS = {"F": "@2", "M": "@1"}
-
-FEW = 8
-"""Classes whose confusions are written out as numbers."""
-
+MOST_LEVEL = 15
+"""Names beyond which those under an axis are turned."""
 MOST_ON_AN_AXIS = 60
 """Names beyond which an axis with one place for each cannot be read."""
 
-
-def axis(title: str, **more: Any) -> Attributes:
-    """Make an axis with a title."""
-    return {"title": {"text": title}, **more}
+# The page has templates of its own, light and dark.
+pio.templates.default = None
 
 
-def whole_numbers(title: str, largest: int) -> Attributes:
-    """Make an axis that has no ticks between whole numbers."""
-    return axis(title, dtick=max(1, round(largest / 6)))
+@dataclass(frozen=True)
+class Table:
+    """A table that a reader can sort.
+
+    Parameters
+    ----------
+    frame
+        Its values.
+    columns
+        Those that are shown, under their names.
+    """
+
+    frame: pd.DataFrame
+    columns: Columns
 
 
-def names_axis(title: str, names: Sequence[Any], **more: Any) -> Attributes:
-    """Make an axis of names, which the page's script thins out where there is no room."""
-    return axis(title, type="category", tickangle=-60, names=len(names)) | more
+@dataclass(frozen=True)
+class Figure:
+    """A drawing by plotly.
+
+    Parameters
+    ----------
+    drawing
+        What is drawn.
+    height
+        In CSS pixels.
+    square
+        Whether both axes mean the same kind of thing, and it should not be drawn wide.
+    numbers
+        The numbers behind it, for those who cannot see it or want to copy them.
+    choices
+        What a reader may choose: by title and name, how ``Plotly.restyle`` changes the traces. A
+        ``key``, names in the order of colours, is the page's own.
+    """
+
+    drawing: go.Figure
+    height: int = 320
+    square: bool = False
+    numbers: Table | None = None
+    choices: Mapping[str, Mapping[str, Attributes]] = field(default_factory=dict)
 
 
-def values(column: pd.Series) -> list[Any]:
-    """Give the values of a column as JSON has them: what is not known is null."""
-    return [None if pd.isna(value) else value for value in column.tolist()]
+def choose(
+    title: str,
+    traces: Mapping[str, list[Any]],
+    layout: Attributes,
+    first: str | None = None,
+    *,
+    square: bool = False,
+) -> Figure:
+    """Make a figure of which a reader sees some traces at a time.
+
+    Parameters
+    ----------
+    title
+        What is chosen.
+    traces
+        By the name that is chosen.
+    layout
+        The axes.
+    first
+        Which name is chosen at first; by default, the first.
+    square
+        Whether both axes mean the same kind of thing.
+    """
+    names = sorted(traces, key=lambda name: name != first)
+    names_of = [name for name in names for _ in traces[name]]
+    choices = {name: {"visible": [one == name for one in names_of]} for name in names}
+    drawing = go.Figure([trace for name in names for trace in traces[name]], layout)
+    for trace, name in zip(drawing.data, names_of, strict=True):
+        trace.visible = name == names[0]
+    return Figure(drawing, 440 if square else 320, square, choices={title: choices})
 
 
-def dots_with_intervals(
+def intervals(
     table: pd.DataFrame,
-    names: Mapping[str, str],
-    groups: Mapping[str, str],
-    x: Attributes,
-    colours: Mapping[str, str] | None = None,
-) -> tuple[list[Attributes], Attributes, int]:
-    """Put names on the vertical axis and, beside each other, a dot with its interval per group.
+    at: str,
+    by: str | None = None,
+    *,
+    axis: Attributes = ACCURACY,
+    upright: bool = True,
+    lines: bool = False,
+    show: Show = wording.percent,
+) -> Figure:
+    """Draw a dot with its 95 % interval for each name, groups side by side.
 
     Parameters
     ----------
     table
-        With ``name``, ``group``, ``value``, ``low``, ``high``.
-    names, groups
-        What is drawn, from top to bottom, and how it is called.
-    x
-        The horizontal axis.
-    colours
-        Of the groups, where the order of the palette is not meant.
+        With ``value``, ``low``, ``high``, and the columns `at` and `by`, whose names and values
+        are shown as they are.
+    at
+        The column of names on the one axis.
+    by
+        The column of groups.
+    axis
+        The axis of values.
+    upright
+        Whether names are on the horizontal axis.
+    lines
+        Whether the dots of a group are joined.
+    show
+        How a value is written in the table of numbers.
+    """
+    names = table[at].astype(str).unique().tolist()
+    groups = [*table.groupby(by, sort=False)] if by else [("", table)]
+    # Groups stand side by side, closer where their dots are joined.
+    gap = {"scattermode": "group", "scattergap": 0.8 if lines else 0.4}
+    drawing = go.Figure(layout={**gap, "showlegend": bool(by)})
+    of_name, of_value = ("x", "y") if upright else ("y", "x")
+    for (group, own), symbol in zip(groups, SYMBOLS * len(groups), strict=False):
+        drawing.add_scatter(
+            **{of_name: own[at].astype(str), of_value: own["value"]},
+            **{f"error_{of_value}": error_bars(own)},
+            orientation="v" if upright else "h",
+            mode="lines+markers" if lines else "markers",
+            marker={"size": 9, "symbol": symbol},
+            name=str(group),
+        )
+    ends = {"autorange": True if upright else "reversed", "categoryarray": names}
+    category: Attributes = {
+        "type": "category",
+        "categoryorder": "array",
+        "title": at if upright else None,
+    }
+    category |= {"tickangle": -60} if upright and len(names) > MOST_LEVEL else {}
+    drawing.update_layout({f"{of_name}axis": category | ends, f"{of_value}axis": axis})
+    columns = dict.fromkeys(name for name in (by, at) if name)
+    numbers = Table(table, columns | dict.fromkeys(["value", "low", "high"], show))
+    height = 320 if upright else 90 + len(names) * max(26, 18 * len(groups))
+    return Figure(drawing, height, numbers=numbers)
 
-    Returns
-    -------
-    traces, layout, height
+
+def error_bars(table: pd.DataFrame) -> Attributes:
+    """Draw from ``low`` to ``high`` around ``value``."""
+    ends = {"array": table["high"] - table["value"], "arrayminus": table["value"] - table["low"]}
+    return {"type": "data", "symmetric": False, "width": 3, "thickness": 1.5, **ends}
+
+
+def curves(table: pd.DataFrame, x: str, y: str, by: str) -> list[go.Scatter]:
+    """Draw a line for each group; where a value is missing, the line is broken.
+
+    Parameters
+    ----------
+    table
+        With the columns named, and ``about`` where a point has something to say of itself.
+    x, y, by
+        Columns: of the axes, and of the groups.
     """
     traces = []
-    for number, (group, called) in enumerate(groups.items()):
-        own = table[table["group"] == group].set_index("name")
-        own = own.loc[[name for name in names if name in own.index]]
-        colour = (colours or {}).get(group, f"@{number + 1}")
-        shift = 0.6 * ((number + 0.5) / len(groups) - 0.5)
-        places = [list(names).index(name) + shift for name in own.index]
-        told = [
-            f"{names[name]}, {called}: {wording.interval(row.value, row.low, row.high)}"
-            for name, row in zip(own.index, own.itertuples(), strict=True)
-        ]
-        trace = {"type": "scatter", "mode": "markers", "x": values(own["value"]), "y": places}
-        trace |= {"name": called, "text": told, "hovertemplate": "%{text}<extra></extra>"}
-        trace["marker"] = {"color": colour, "size": 9}
-        trace["marker"]["symbol"] = SYMBOLS[number % len(SYMBOLS)]
-        trace["error_x"] = error_bars(own, colour)
-        traces.append(trace)
-    ticks = {"tickvals": list(range(len(names))), "ticktext": list(names.values())}
-    y = {**ticks, "range": [len(names) - 0.5, -0.5], "showgrid": False, "zeroline": False}
-    layout = {"xaxis": x, "yaxis": y, "showlegend": len(groups) > 1}
-    return traces, layout, 90 + len(names) * max(26, 17 * len(groups))
+    for number, (group, own) in enumerate(table.groupby(by, sort=False)):
+        line = {"width": 2, "dash": DASHES[number % len(DASHES)]}
+        more = {"text": own["about"], "hovertemplate": "%{text}"} if "about" in own else {}
+        one = go.Scatter(x=own[x], y=own[y], mode="lines", name=str(group), line=line, **more)
+        traces.append(one)
+    return traces
 
 
-def error_bars(table: pd.DataFrame, colour: str) -> Attributes:
-    """Draw from ``low`` to ``high`` around ``value``."""
-    above, below = table["high"] - table["value"], table["value"] - table["low"]
-    bars = {"type": "data", "symmetric": False, "width": 3, "thickness": 1.5, "color": colour}
-    return bars | {"array": _short(above), "arrayminus": _short(below)}
+def diagonal(start: float = 0, end: float = 1) -> Attributes:
+    """Make the line where both axes are equal, as a part of a layout."""
+    ends = {"x0": start, "y0": start, "x1": end, "y1": end}
+    return {"shapes": [{"type": "line", "layer": "below", **ends}]}
 
 
-def bars(
+def histogram(values: pd.Series, x: Attributes, y: str, bins: Any = 40) -> Figure:
+    """Count how often values fall into bins; the page carries the counts only."""
+    counts, edges = np.histogram(values, bins)
+    middles = ((edges[1:] + edges[:-1]) / 2).round(4)
+    layout = {"xaxis": x, "yaxis": {"title": y}, "bargap": 0.05}
+    return Figure(go.Figure(go.Bar(x=middles, y=counts), layout), 280)
+
+
+def speakers(
     table: pd.DataFrame,
-    name: str,
-    x: Attributes,
-    y: Attributes,
-    show: Callable[[float], str] = wording.percent,
-) -> tuple[list[Attributes], Attributes]:
-    """Draw a bar with its interval for each row, in the order of the table.
+    value: str,
+    axis: Attributes,
+    columns: Columns,
+    bins: Any = 40,
+) -> Figure:
+    """Draw a bar for each speaker; of many speakers, how often each value occurs.
 
     Parameters
     ----------
     table
-        With ``value``, ``low``, ``high`` and the column of names.
-    name
-        That column.
-    x, y
-        The axes.
-    show
-        How a value is written where a reader points.
+        One row per speaker in the order of the bars: ``speaker_id``, ``gender`` and more.
+    value
+        The column that is drawn.
+    axis
+        The axis of values.
+    columns
+        Those of the table of numbers.
+    bins
+        Their edges or their number.
     """
-    told = [
-        f"{row[name]}: {show(row['value'])} [{show(row['low'])}, {show(row['high'])}]"
-        for _, row in table.iterrows()
-    ]
-    trace = {"type": "bar", "x": table[name].astype(str).tolist(), "y": values(table["value"])}
-    trace |= {"marker": {"color": "@1"}, "error_y": error_bars(table, "@ink")}
-    trace |= {"hovertext": told, "hovertemplate": "%{hovertext}<extra></extra>"}
-    return [trace], {"xaxis": x, "yaxis": y}
+    numbers = Table(table, columns)
+    if len(table) > MOST_ON_AN_AXIS:
+        return replace(histogram(table[value], axis, "speakers", bins), numbers=numbers)
+    drawing = go.Figure(layout={"barmode": "stack", "yaxis": axis, "showlegend": True})
+    for gender, own in table.groupby(table["gender"].map(wording.name)):
+        drawing.add_bar(x=own["speaker_id"], y=own[value], name=wording.gender(gender))
+    order = {"categoryorder": "array", "categoryarray": table["speaker_id"].tolist()}
+    drawing.update_xaxes(type="category", tickangle=-60, title="speaker", **order)
+    return Figure(drawing, numbers=numbers)
 
 
-def line(x: Sequence[Any], y: Sequence[Any], name: str, colour: str, **more: Any) -> Attributes:
-    """Draw a line with a name."""
-    trace = {"type": "scatter", "mode": "lines", "x": list(x), "y": list(y), "name": name}
-    style = {"color": colour, "width": 2} | more.pop("line", {})
-    return trace | {"line": style} | more
-
-
-def interval_ends(table: pd.DataFrame, x: str, colour: str) -> list[Attributes]:
-    """Draw ``low`` and ``high`` as two thin lines without names."""
-    silent = {"type": "scatter", "mode": "lines", "hoverinfo": "skip", "showlegend": False}
-    silent |= {"x": values(table[x]), "line": {"width": 0.5, "dash": "dot", "color": colour}}
-    return [{**silent, "y": values(table[end])} for end in ("low", "high")]
-
-
-def diagonal(start: float, end: float, name: str) -> Attributes:
-    """Draw the line where both axes are equal, without a place in the legend."""
-    more = {"hoverinfo": "skip", "showlegend": False, "line": {"width": 1, "dash": "dot"}}
-    return line([start, end], [start, end], name, "@soft", **more)
-
-
-def histogram(
-    numbers: Sequence[float], x: Attributes, y: Attributes, **bins: float
-) -> tuple[list[Attributes], Attributes]:
-    """Count how often values fall into steps of equal width."""
-    trace: Attributes = {"type": "histogram", "x": list(numbers), "marker": {"color": "@1"}}
-    trace["marker"]["line"] = {"color": "@page", "width": 1}
-    if bins:
-        trace["xbins"] = bins
-    return [trace], {"xaxis": x, "yaxis": y}
-
-
-def confusion(table: pd.DataFrame, classes: Sequence[str]) -> tuple[list[Attributes], Attributes]:
-    """Shade how often each actual class was taken for each other, as a share of its row.
+def confusion(table: pd.DataFrame, classes: list[str]) -> Figure:
+    """Draw a confusion matrix, shaded by shares of each row.
 
     Parameters
     ----------
@@ -169,21 +248,16 @@ def confusion(table: pd.DataFrame, classes: Sequence[str]) -> tuple[list[Attribu
     """
     counts = pd.crosstab(table["actual"], table["predicted"])
     counts = counts.reindex(index=classes, columns=classes, fill_value=0)
-    shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0).round(4)
-    trace = {"type": "heatmap", "z": shares.to_numpy().tolist(), "x": list(classes)}
-    trace |= {"y": list(classes), "customdata": counts.to_numpy().tolist(), "zmin": 0, "zmax": 1}
-    trace |= {"colorscale": [[0, "@panel"], [1, "@1"]], "xgap": 1, "ygap": 1}
-    trace["hovertemplate"] = "%{y} taken for %{x}: %{customdata} (%{z:.0%})<extra></extra>"
-    trace["colorbar"] = {"tickformat": ".0%", "thickness": 10, "outlinewidth": 0, "len": 0.9}
-    style = {"showgrid": False, "tickfont": {"size": 10 if len(classes) > FEW else 13}}
-    x = names_axis("predicted", classes, **style)
-    y = names_axis("actual", classes, **style, tickangle=0, autorange="reversed")
-    if len(classes) <= FEW:
-        trace |= {"text": counts.to_numpy().tolist(), "texttemplate": "%{text}"}
-        trace["textfont"] = {"size": 15}
-        x["tickangle"] = 0
-    return [trace], {"xaxis": x, "yaxis": y}
-
-
-def _short(numbers: pd.Series) -> list[Any]:
-    return values(numbers.clip(lower=0).round(6))
+    shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
+    few = len(classes) <= 8
+    trace = go.Heatmap(
+        **{"z": shares.to_numpy(), "x": classes, "y": classes, "zmin": 0, "zmax": 1},
+        **{"text": counts.to_numpy().tolist(), "xgap": 1, "ygap": 1},
+        hovertemplate="actual %{y}, predicted %{x}: %{text} (%{z:.0%})<extra></extra>",
+        texttemplate="%{text}" if few else None,
+    )
+    axis = {"type": "category", "showgrid": False, "tickfont": {"size": 13 if few else 10}}
+    x = axis | {"title": "predicted", "tickangle": 0 if few else -60}
+    y = axis | {"title": "actual", "autorange": "reversed"}
+    drawing = go.Figure(trace, {"xaxis": x, "yaxis": y})
+    return Figure(drawing, max(280, 110 + 20 * len(classes)), square=few)

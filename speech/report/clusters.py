@@ -1,86 +1,101 @@
 """The section without labels: maps of both feature spaces, and what clusters agree with."""
 
-import pandas as pd
+from typing import Any
 
-from speech.report import charts, maps, wording
-from speech.report.page import Block, Column, Figure, Section, Table
+import pandas as pd
+from plotly import graph_objects as go
+
+from speech.report import wording
+from speech.report.charts import SYMBOLS, Attributes, Columns, Figure, Table
 from speech.report.run import Run
 
+VIEWS = {"tsne": "t-SNE", "pca": "PCA"}
 KINDS = ("mfcc", "wav2vec2")
-ALGORITHMS = {
-    "kmeans": "k-means, as many clusters as speakers",
-    "agglomerative": "Ward, as many as speakers",
-    "hdbscan": "HDBSCAN, finds the number",
-    "kmeans_2": "k-means, two clusters",
-    "agglomerative_2": "Ward, two clusters",
-    "hdbscan_without_noise": "HDBSCAN, noise left out",
-    "one_cluster": "all in one cluster",
-    "truth": "true labels",
-}
 DRAWN = {"kmeans": "k-means", "agglomerative": "Ward", "hdbscan": "HDBSCAN"}
 DRAWN |= {"kmeans_2": "k-means, 2", "agglomerative_2": "Ward, 2"}
-"""The first two with as many clusters as there are speakers, the last two with two."""
+REFERENCES = {"hdbscan_without_noise": "HDBSCAN without noise", "one_cluster": "one cluster"}
+REFERENCES |= {"truth": "true labels"}
+NOISE = "-1"
+PALETTE = 8
+"""How many colours the page draws with; the last is grey."""
 
 
-def section(run: Run) -> Section:
-    """Describe the clusters."""
-    tables = {kind: run.plot(f"clusters/{kind}_agreement") for kind in KINDS}
-    figures: list[Block] = [
-        maps.feature_map(
-            run.plot(f"clusters/{kind}_map"),
-            kind,
-            run.metrics(f"clusters_{kind}")["points_available"],
-        )
-        for kind in KINDS
-    ]
-    return Section(
-        "Clusters",
+def clusters_section(run: Run) -> dict[str, Any]:
+    """Make the maps, and the drawing of agreement."""
+    agreement = pd.concat(
         [
-            "What the features show by themselves, without any label or training.",
-            *figures,
-            _agreement(tables),
-            _table(tables),
-        ],
-    )
-
-
-def _agreement(tables: dict[str, pd.DataFrame]) -> Figure:
-    both = pd.concat([table.assign(kind=kind) for kind, table in tables.items()])
-    rand = both[(both["score"] == "ari") & both["algorithm"].isin(DRAWN)]
-    traces = []
-    for number, kind in enumerate(tables, 1):
-        own = rand[rand["kind"] == kind]
-        x = [
-            own["algorithm"].map(DRAWN).tolist(),
-            own["label"].tolist(),
+            run.read_plot(f"clusters/{kind}_agreement").assign(features=wording.features(kind))
+            for kind in KINDS
         ]
-        # Algorithms within labels: what a cluster agrees with is the question.
-        trace = {"type": "bar", "x": x[::-1], "y": charts.values(own["value"])}
-        trace |= {"name": wording.features(kind), "marker": {"color": f"@{number}"}}
-        trace["hovertemplate"] = "%{x}: %{y:.2f}<extra>%{fullData.name}</extra>"
-        traces.append(trace)
-    layout = {"xaxis": {"type": "multicategory", "tickangle": -60}, "barmode": "group"}
-    layout["yaxis"] = charts.axis("adjusted Rand index")
-    says = (
-        "Adjusted Rand index: 1 where clusters and labels are the same partition, 0 by chance. "
-        "k-means and Ward's method are given the number of speakers, or 2; HDBSCAN finds a number."
     )
-    return Figure("What clusters agree with", says, traces, layout, height=380)
-
-
-def _table(tables: dict[str, pd.DataFrame]) -> Table:
-    both = pd.concat([table.assign(kind=kind) for kind, table in tables.items()])
-    keys = ["kind", "algorithm", "label"]
-    wide = both.pivot_table("value", keys, "score", sort=False).reset_index()
-    score = {"show": wording.number, "numeric": True}
-    columns = {
-        "kind": Column("Features", wording.features),
-        "algorithm": Column("Clusters by", lambda name: ALGORITHMS.get(name, name)),
-        "label": Column("Compared with"),
-        "ari": Column("Adjusted Rand", **score),
-        "nmi": Column("Mutual information", **score),
-        "purity": Column("Purity", **score),
-        "silhouette": Column("Silhouette", **score),
+    maps = {kind: run.read_plot(f"clusters/{kind}_map") for kind in KINDS}
+    return {
+        "maps": {kind: feature_map(table) for kind, table in maps.items()},
+        "points": {kind: len(table) // table["map"].nunique() for kind, table in maps.items()},
+        "agreement": _agreement(agreement),
     }
-    shown = {name: column for name, column in columns.items() if name in wide.columns}
-    return Table("Agreement of clusters with labels", wide, shown, folded=True)
+
+
+def feature_map(table: pd.DataFrame) -> Figure:
+    """Draw one kind of features in two dimensions, coloured as the reader chooses.
+
+    Parameters
+    ----------
+    table
+        One row per point and map: ``map``, ``x``, ``y``, the utterance, its labels and clusters.
+    """
+    views = {name: own.reset_index(drop=True) for name, own in table.groupby("map", sort=False)}
+    places = {
+        called: {axis: [views[name][axis].round(3).tolist()] for axis in ("x", "y")}
+        for name, called in VIEWS.items()
+        if name in views
+    }
+    points = next(iter(views.values()))
+    chapters = points["speaker_id"] + "/" + points["chapter_id"]
+    genders = points["gender"].map(wording.name)
+    groups = {"gender": genders, "speaker": points["speaker_id"], "chapter": chapters}
+    for name in ("kmeans", "agglomerative", "hdbscan"):
+        groups[f"{DRAWN[name]} cluster"] = points[f"cluster_{name}"].astype(str)
+    colours = {name: _coloured(group.tolist()) for name, group in groups.items()}
+    colours["gender"]["key"] = [wording.gender(one) for one in colours["gender"]["key"]]
+    about = [
+        f"{row.utterance_id}<br>speaker {row.speaker_id} ({wording.name(row.gender)}), "
+        f"chapter {row.chapter_id}"
+        for row in points.itertuples()
+    ]
+    place, colour = next(iter(places.values())), colours["gender"]
+    marker = {"size": 6, "opacity": 0.75, "cmin": 0, "cmax": PALETTE}
+    marker |= {"color": colour["marker.color"][0], "symbol": colour["marker.symbol"][0]}
+    trace = go.Scatter(x=place["x"][0], y=place["y"][0], text=about, mode="markers", marker=marker)
+    trace.hovertemplate = "%{text}<extra></extra>"
+    # The axes of a map have no units.
+    hidden = {"visible": False}
+    drawing = go.Figure(trace, {"xaxis": hidden, "yaxis": hidden})
+    return Figure(drawing, 460, choices={"Map": places, "Colour by": colours})
+
+
+def _coloured(names: list[str]) -> Attributes:
+    """Give groups colours, more groups than colours other symbols too; noise is grey."""
+    known = sorted({*names} - {NOISE}, key=lambda name: (len(name), name))
+    colours = PALETTE - 1
+    place = {name: divmod(number, colours) for number, name in enumerate(known)}
+    symbols = [SYMBOLS[place[n][0] % len(SYMBOLS)] if n in place else "circle-open" for n in names]
+    # In the middle of a colour's step.
+    steps = [(place[name][1] if name in place else colours) + 0.5 for name in names]
+    return {"marker.color": [steps], "marker.symbol": [symbols], "key": known}
+
+
+def _agreement(table: pd.DataFrame) -> Figure:
+    drawing = go.Figure(layout={"barmode": "group", "yaxis": {"title": "adjusted Rand index"}})
+    rand = table[(table["score"] == "ari") & table["algorithm"].isin(DRAWN)]
+    for kind, own in rand.groupby("features", sort=False):
+        # Algorithms within labels: what a cluster agrees with is the question.
+        x = [own["label"].tolist(), own["algorithm"].map(DRAWN).tolist()]
+        drawing.add_bar(x=x, y=own["value"], name=str(kind))
+    drawing.update_xaxes(type="multicategory", tickangle=-60)
+    keys = ["features", "algorithm", "label"]
+    wide = table.pivot_table("value", keys, "score", sort=False).reset_index()
+    wide["algorithm"] = wide["algorithm"].replace(DRAWN | REFERENCES)
+    scores = [name for name in ("ari", "nmi", "purity", "silhouette") if name in wide]
+    columns: Columns = dict.fromkeys(keys) | dict.fromkeys(scores, wording.number)
+    return Figure(drawing, 380, numbers=Table(wide, columns))

@@ -1,245 +1,137 @@
-"""The page itself: sections of text, tables and figures in one HTML file that needs no network."""
+"""The page of one run: one HTML file that needs no network."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from html import escape
-from importlib.resources import files
-from typing import Any, NamedTuple
+import platform
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import PurePath
+from typing import Any
 
 import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.io.json import to_json_plotly
 from plotly.offline import get_plotlyjs
 
+from speech.params import SAMPLE, Task
 from speech.report import wording
+from speech.report.audit import audit_section
+from speech.report.charts import Figure, Show, Table
+from speech.report.clusters import clusters_section
+from speech.report.corpus import corpus_section
+from speech.report.features import features_section
+from speech.report.run import Run
+from speech.report.scores import task_section
 
-Attributes = dict[str, Any]
-"""Of plotly.js: a trace, a layout, or a part of one. A colour may be one of the page's own, which
-follow light and dark: ``@1`` to ``@8``, ``@ink``, ``@soft``."""
+Settings = dict[str, Any]
+"""Values of params.yaml by key, nested keys joined by dots."""
 
-
-class Html(str):
-    """Markup that is ready; any other text is escaped."""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A drawing by plotly.js.
-
-    Parameters
-    ----------
-    title
-        What it shows.
-    says
-        What one sees in it, in a sentence or two: under the title, and for those who cannot see.
-    traces, layout
-        As plotly.js takes them.
-    height
-        In CSS pixels.
-    square
-        Whether both axes mean the same kind of thing, and it should not be drawn wide.
-    choices
-        Traces among which a reader chooses, by the title of the choice and its names: only those
-        of the chosen name are drawn, of the first one at first.
-    points
-        For a map: what the page's script colours and places it by; see `maps`.
-    """
-
-    title: str
-    says: str
-    traces: Sequence[Attributes]
-    layout: Attributes
-    height: int = 340
-    square: bool = False
-    choices: Mapping[str, Mapping[str, Sequence[int]]] | None = None
-    points: Mapping[str, Any] | None = None
+TASKS: dict[Task, str] = {"gender": "Gender", "speaker": "Speakers"}
+PACKAGES = ["numpy", "scipy", "scikit-learn", "pandas", "torch", "transformers", "tensorflow"]
+PACKAGES += ["keras", "praat-parselmouth", "soundfile", "dvc", "plotly"]
 
 
-class Column(NamedTuple):
-    """A column of a table: its heading, and how its values are shown."""
-
-    heading: str
-    show: Callable[[Any], str] = wording.name
-    numeric: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table that a reader can sort.
+def report_page(run: Run, params: dict[str, Any]) -> str:
+    """Write the page that reports what a run found.
 
     Parameters
     ----------
-    caption
-        What it lists.
-    frame
-        Its values.
-    columns
-        Those of the frame that are shown.
-    folded
-        Whether it is closed at first.
-    """
-
-    caption: str
-    frame: pd.DataFrame
-    columns: Mapping[str, Column]
-    folded: bool = False
-
-
-Block = Figure | Table | Html | str
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the page with a heading of its own; plain text in it is a paragraph."""
-
-    title: str
-    blocks: Sequence[Block]
-
-    @property
-    def anchor(self) -> str:
-        """The name that links lead to."""
-        return "".join(c if c.isalnum() else "-" for c in self.title.lower())
-
-
-def page(title: str, lead: Sequence[Block], sections: Sequence[Section]) -> str:
-    """Write a page.
-
-    Parameters
-    ----------
-    title
-        Its heading.
-    lead
-        What comes first, before the list of sections.
-    sections
-        The rest.
+    run
+        What the stages left.
+    params
+        The params to be shown, nested as in params.yaml.
 
     Returns
     -------
     str
         HTML that holds its script, style and data, and forbids itself any request.
+
+    Raises
+    ------
+    UserError
+        If a file of the run is not there.
     """
-    figures: list[Figure] = []
-    links = "".join(f'<li><a href="#{s.anchor}">{escape(s.title)}</a></li>' for s in sections)
-    body = [
-        f"<header><h1>{escape(title)}</h1>{_blocks(lead, figures, 2)}</header>",
-        f'<nav aria-label="Sections"><ul>{links}</ul></nav>' if len(sections) > 1 else "",
-        "<main>",
-        *(_section(section, figures) for section in sections),
-        "</main>",
-    ]
-    drawn = [
-        {"traces": f.traces, "layout": f.layout, "choices": f.choices, "points": f.points}
-        for f in figures
-    ]
-    return _SKELETON.format(
-        title=escape(title),
-        first=sections[0].anchor,
-        style=_own("page.css"),
-        body="\n".join(body),
-        figures=_embedded(drawn),
-        plotly=get_plotlyjs() if figures else "",
-        script=_own("page.js"),
-    )
-
-
-def _embedded(data: Any) -> str:
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    # A closing tag within the data would end the script element.
-    return text.replace("</", "<\\/")
-
-
-def _own(name: str) -> str:
-    return files(__package__).joinpath(name).read_text("utf-8")
-
-
-def _section(section: Section, figures: list[Figure]) -> str:
-    head = f'<h2 id="{section.anchor}">{escape(section.title)}</h2>'
-    inner = _blocks(section.blocks, figures, 3)
-    return f'<section aria-labelledby="{section.anchor}">{head}{inner}</section>'
-
-
-def _blocks(blocks: Sequence[Block], figures: list[Figure], level: int) -> str:
-    return "\n".join(_block(block, figures, level) for block in blocks)
-
-
-def _block(block: Block, figures: list[Figure], level: int) -> str:
-    match block:
-        case Figure():
-            figures.append(block)
-            return _figure(block, len(figures) - 1, level)
-        case Table():
-            return _table(block)
-        case Html():
-            return block
-        case _:
-            return f"<p>{escape(block)}</p>"
-
-
-def _figure(figure: Figure, place: int, level: int) -> str:
-    label = escape(f"{figure.title}. {figure.says}", quote=True)
-    shape = ' class="square"' if figure.square else ""
+    settings, metrics = flattened(params), run.read_metrics()
     return (
-        f'<figure{shape}><figcaption><h{level} class="title">{escape(figure.title)}</h{level}>'
-        f"<p>{escape(figure.says)}</p></figcaption>"
-        f'<div class="controls"></div>'
-        f'<div class="plot" role="img" aria-label="{label}" data-figure="{place}" '
-        f'style="height:{figure.height}px"></div></figure>'
-    )
-
-
-def _table(table: Table) -> str:
-    kinds = [' class="number"' if column.numeric else "" for column in table.columns.values()]
-    heads = "".join(
-        f'<th scope="col"{kind}><button type="button">{escape(column.heading)}</button></th>'
-        for column, kind in zip(table.columns.values(), kinds, strict=True)
-    )
-    rows = []
-    for values in zip(*(table.frame[name] for name in table.columns), strict=True):
-        cells = "".join(
-            _cell(value, column, kind)
-            for value, column, kind in zip(values, table.columns.values(), kinds, strict=True)
+        _environment()
+        .get_template("page.html")
+        .render(
+            **{"settings": settings, "metrics": metrics, "tasks": TASKS, "sample": SAMPLE},
+            corpus_name=place_name(settings["corpus"], "The synthesised sample corpus"),
+            encoder_name=place_name(settings["encoder"], "the untrained sample encoder"),
+            data=corpus_section(run),
+            features=features_section(run),
+            scores={t: task_section(run, t, settings[f"headline_features.{t}"]) for t in TASKS},
+            clusters=clusters_section(run),
+            audit=audit_section(run, metrics, audio=settings["report.audio"]),
+            digest=run.digest(),
+            python=platform.python_version(),
+            packages=[f"{name} {version(name)}" for name in PACKAGES],
+            settings_table=Table(
+                pd.DataFrame({"key": settings.keys(), "value": map(_shown, settings.values())}),
+                {"key": None, "value": None},
+            ),
+            plotly=Markup(get_plotlyjs()),
         )
-        rows.append(f"<tr>{cells}</tr>")
-    caption = escape(table.caption, quote=True)
-    inner = (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{caption}">'
-        f"<table><caption>{caption}</caption><thead><tr>{heads}</tr></thead>"
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
-    if table.folded:
-        return f"<details><summary>{caption}</summary>{inner}</details>"
-    return inner
 
 
-def _cell(value: Any, column: Column, kind: str) -> str:
-    order = ""
-    if column.numeric:
-        # The plain number is what the script sorts by.
-        order = f' data-value="{"" if pd.isna(value) else f"{value:.6g}"}"'
-    shown = column.show(value)
-    return f"<td{kind}{order}>{shown if isinstance(shown, Html) else escape(shown)}</td>"
+def flattened(tree: dict[str, Any], prefix: str = "") -> Settings:
+    """Join the keys of nested params by dots; a list is a value, and so is nothing."""
+    flat: Settings = {}
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            flat |= flattened(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
 
 
-_SKELETON = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; \
-script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; media-src data:">
-<title>{title}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<a class="skip" href="#{first}">Skip to the sections</a>
-{body}
-<noscript><p>The figures are drawn by a script; the tables need none.</p></noscript>
-<script type="application/json" id="figures">{figures}</script>
-<script>{plotly}</script>
-<script>
-{script}</script>
-</body>
-</html>
-"""
-"""Scripts come last, so that the first screen is there before they are read."""
+def place_name(place: str | list[str], sample: str) -> str:
+    """Name a corpus or encoder as a reader would: of a path, the last part."""
+    if place == SAMPLE:
+        return sample
+    if isinstance(place, list):
+        return wording.listed(place)
+    return PurePath(place).name if PurePath(place).is_absolute() else place
+
+
+def rows(table: Table) -> Iterator[list[tuple[str, str | None]]]:
+    """Give the cells of each row: the text, and of a number the plain value for sorting."""
+    for row in zip(*(table.frame[name] for name in table.columns), strict=True):
+        yield [_cell(*cell) for cell in zip(row, table.columns.values(), strict=True)]
+
+
+def heading(name: str) -> str:
+    """Write a column's name as a heading."""
+    return name[0].upper() + name[1:].replace("_", " ")
+
+
+def _cell(value: Any, show: Show | None) -> tuple[str, str | None]:
+    if show is None:
+        return value if isinstance(value, Markup) else wording.name(value), None
+    return show(value), "" if pd.isna(value) else f"{value:.6g}"
+
+
+def figure_json(figure: Figure) -> Markup:
+    """Write what the page's script draws of a figure, as JSON that cannot end its element."""
+    data = {**figure.drawing.to_dict(), "choices": figure.choices}
+    return Markup(to_json_plotly(data, engine="json").replace("<", "\\u003c"))
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False).strip('"')
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("speech.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    shown = ("model", "features", "number", "count", "percent", "points", "interval", "plural")
+    environment.filters |= {name: getattr(wording, name) for name in (*shown, "listed")}
+    environment.filters |= {"rows": rows, "figure_json": figure_json, "heading": heading}
+    return environment

@@ -1,87 +1,79 @@
-"""What a run left behind: metrics, tables and settings, of the working tree or any revision."""
+"""What a run left behind: metrics, tables of plots, the corpus's table."""
 
+import hashlib
 import io
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
-import yaml
 
 from speech.errors import UserError
+from speech.storage.tables import read_parquet
 
 NAMES = ("utterance_id", "speaker_id", "chapter_id", "actual", "predicted", "label", "fold", "path")
 """Columns that hold names, though they may look like numbers or like nothing at all (NA)."""
+METRICS = ["corpus", "split", "mfcc", "clusters_mfcc", "clusters_wav2vec2", "gender", "speaker"]
+METRICS += ["split_audit", "layers", "learning_curve", "verification", "rejection"]
+"""All that the stages write."""
 
 
-class Places(NamedTuple):
-    """Where the stages leave what the page tells, from the root of the repository."""
+@dataclass(frozen=True)
+class Run:
+    """The places where the stages leave what the page shows.
 
-    params: Path
+    Parameters
+    ----------
+    utterances, rejected
+        The tables of usable recordings and of the others.
+    audio
+        The folder of recordings.
+    metrics, plots
+        The folders of metrics (JSON) and of the tables behind plots (CSV).
+    """
+
     utterances: Path
     rejected: Path
     audio: Path
     metrics: Path
     plots: Path
 
+    def read_metrics(self) -> dict[str, Any]:
+        """Read all metrics, by the names of their files."""
+        return {name: json.loads(read(self.metrics / f"{name}.json")) for name in METRICS}
 
-@dataclass(frozen=True)
-class Run:
-    """What a run left, wherever it lies.
+    def read_plot(self, name: str) -> pd.DataFrame:
+        """Read the table behind a plot, such as ``gender/models``."""
+        return _table(self.plots / f"{name}.csv")
 
-    Parameters
-    ----------
-    open
-        Gives the bytes of a file, and raises `FileNotFoundError` where it is not.
-    places
-        Where everything lies.
-    remedy
-        What to do about a file that is not there.
-    """
-
-    open: Callable[[Path], bytes]
-    places: Places
-    remedy: str = "run `dvc repro` to make it"
-
-    def read(self, path: Path) -> bytes:
-        """Read a file.
-
-        Raises
-        ------
-        UserError
-            If it is not there.
-        """
-        try:
-            return self.open(path)
-        except FileNotFoundError:
-            raise UserError(f"{path}: no such file; {self.remedy}.") from None
-
-    def metrics(self, name: str) -> dict[str, Any]:
-        """Read the metrics of that name."""
-        return json.loads(self.read(self.places.metrics / f"{name}.json"))
-
-    def plot(self, name: str) -> pd.DataFrame:
-        """Read the table of a plot, names as text."""
-        return self._csv(self.places.plots / f"{name}.csv")
-
-    def recording(self, path: str) -> bytes:
-        """Read a recording by its path in the table of utterances."""
-        return self.read(self.places.audio / path)
-
-    def utterances(self) -> pd.DataFrame:
-        """Read the corpus's table, one row per usable utterance."""
-        return pd.read_parquet(io.BytesIO(self.read(self.places.utterances)))
-
-    def rejected(self) -> pd.DataFrame:
+    def read_rejected(self) -> pd.DataFrame:
         """Read the table of files that could not be used, and why."""
-        return self._csv(self.places.rejected)
+        return _table(self.rejected)
 
-    def settings(self) -> dict[str, Any]:
-        """Read the params, nested as they are."""
-        return yaml.safe_load(self.read(self.places.params))
+    def read_utterances(self) -> pd.DataFrame:
+        """Read the corpus's table, one row per usable utterance."""
+        return read_parquet(self.utterances)
 
-    def _csv(self, path: Path) -> pd.DataFrame:
-        names = dict.fromkeys(NAMES, str)
-        return pd.read_csv(io.BytesIO(self.read(path)), converters=names)
+    def digest(self) -> str:
+        """Compute a SHA-256 of all metrics, by which a run can be recognised."""
+        everything = b"".join(read(self.metrics / f"{name}.json") for name in METRICS)
+        return hashlib.sha256(everything).hexdigest()
+
+
+def read(path: Path) -> bytes:
+    """Read a file.
+
+    Raises
+    ------
+    UserError
+        If it is not there.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run `dvc repro` to make it.") from None
+
+
+def _table(path: Path) -> pd.DataFrame:
+    return pd.read_csv(io.BytesIO(read(path)), converters=dict.fromkeys(NAMES, str))

@@ -1,4 +1,4 @@
-"""How the page says numbers and names: percent with intervals, models, features, splits."""
+"""How the page writes numbers and names: percent with intervals, models, features, splits."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -7,36 +7,24 @@ from typing import Any
 import pandas as pd
 
 MODELS = {
-    "dummy": "naive baseline",
-    "logistic": "logistic regression",
-    "svm": "support vector machine",
-    "lda": "linear discriminant analysis",
-    "mlp": "multilayer perceptron",
-    "cnn": "convolutional network",
-    "best": "the best model of the other folds",
+    **{"dummy": "naive baseline", "logistic": "logistic regression", "svm": "SVM", "lda": "LDA"},
+    **{"mlp": "MLP", "cnn": "CNN", "best": "the best model of the other folds"},
 }
-SHORT_MODELS = {"dummy": "baseline", "logistic": "logistic", "svm": "SVM", "lda": "LDA"}
-SHORT_MODELS |= {"mlp": "MLP", "cnn": "CNN"}
 FEATURES = {"mfcc": "MFCC", "mfcc_pitch": "MFCC + pitch", "wav2vec2": "wav2vec 2.0"}
 GENDERS = {"F": "women", "M": "men"}
 SPLITS = {
-    "random-chunk": "chunks at random",
-    "random-utterance": "utterances at random",
-    "chapter-disjoint": "chapters apart",
-    "speaker-disjoint": "speakers apart",
+    "random-chunk": "random chunks",
+    "random-utterance": "random utterances",
+    "chapter-disjoint": "disjoint chapters",
+    "speaker-disjoint": "disjoint speakers",
 }
 UNKNOWN = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 
 
 def model(name: str) -> str:
-    """Name a model in full."""
+    """Name a model."""
     return MODELS.get(name, name)
-
-
-def short_model(name: str) -> str:
-    """Name a model on an axis."""
-    return SHORT_MODELS.get(name, name)
 
 
 def features(name: str) -> str:
@@ -47,7 +35,12 @@ def features(name: str) -> str:
 def system(name: str) -> str:
     """Name a model with its features, which the tables write ``model · features``."""
     of_model, _, of_features = name.partition(" · ")
-    return f"{short_model(of_model)} · {features(of_features)}"
+    return f"{model(of_model)} · {features(of_features)}"
+
+
+def gender(name: Any) -> str:
+    """Name a gender, or say that none is on record."""
+    return GENDERS.get(name, "not on record")
 
 
 def name(value: Any) -> str:
@@ -57,13 +50,9 @@ def name(value: Any) -> str:
 
 def number(value: float | None, digits: int = 2) -> str:
     """Write a number; one that is not defined is a dash."""
-    return UNKNOWN if _missing(value) else f"{value:,.{digits}f}".replace("-", MINUS)
-
-
-def signed(value: float | None, digits: int) -> str:
-    """Write a change with its sign: +2.1."""
-    shown = number(value, digits)
-    return f"+{shown}" if value is not None and value > 0 else shown
+    if value is None or math.isnan(value):
+        return UNKNOWN
+    return f"{value:,.{digits}f}".replace("-", MINUS)
 
 
 def count(value: float) -> str:
@@ -73,24 +62,20 @@ def count(value: float) -> str:
 
 def percent(value: float | None) -> str:
     """Write a share as percent: 97.1 %."""
-    return UNKNOWN if _missing(value) else f"{points(value)} %"
+    shown = points(value)
+    return shown if shown == UNKNOWN else f"{shown} %"
 
 
 def points(value: float | None) -> str:
     """Write a share as percent without the sign: 97.1."""
-    return UNKNOWN if _missing(value) else number(100 * value, 1)
+    return UNKNOWN if value is None else number(100 * value, 1)
 
 
-def interval(value: float | None, low: float | None, high: float | None) -> str:
-    """Write a share with its interval: 97.1 % [94.6, 99.2]."""
-    if _missing(value) or _missing(low) or _missing(high):
-        return percent(value)
-    return f"{percent(value)} [{points(low)}, {points(high)}]"
-
-
-def accuracy(scores: Mapping[str, float]) -> str:
-    """Write the accuracy among some metrics with its interval."""
-    return interval(*(scores[f"accuracy{end}"] for end in ("", "_low", "_high")))
+def interval(scores: Mapping[str, float | None], score: str) -> str:
+    """Write one of some scores as percent, with its interval: 97.1 % [94.6, 99.2]."""
+    ends = [points(scores[f"{score}_{end}"]) for end in ("low", "high")]
+    shown = percent(scores[score])
+    return shown if UNKNOWN in (shown, *ends) else f"{shown} [{', '.join(ends)}]"
 
 
 def plural(value: int, one: str, many: str | None = None) -> str:
@@ -102,7 +87,3 @@ def listed(parts: Iterable[str]) -> str:
     """Join words as a sentence does: a, b and c."""
     *first, last = parts
     return f"{', '.join(first)} and {last}" if first else last
-
-
-def _missing(value: float | None) -> bool:
-    return value is None or math.isnan(value)

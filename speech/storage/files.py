@@ -1,4 +1,4 @@
-"""Files and folders that are either whole or absent, however a run ends."""
+"""Files and folders that are whole or absent, however a run ends; links; room on the disk."""
 
 import json
 import os
@@ -38,6 +38,35 @@ def replacing(path: Path) -> Iterator[Path]:
         sibling.replace(path)
     finally:
         sibling.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Give an empty sibling folder to fill; it takes the path's place once the block is left well.
+
+    If the block raises, the sibling is removed and what was at the path before stays untouched;
+    one that a killed run left is removed at the next.
+
+    Parameters
+    ----------
+    path
+        The folder to create or replace.
+
+    Yields
+    ------
+    Path
+        The sibling.
+    """
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    try:
+        yield unfinished
+        if path.exists():
+            shutil.rmtree(path)
+        unfinished.rename(path)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -80,38 +109,116 @@ def read_json(path: Path) -> Any:
     UserError
         If it is missing or damaged.
     """
-    try:
+    with reading(path):
         return json.loads(path.read_text("utf-8"))
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn an error while something that a stage wrote is read into a sentence.
+
+    Parameters
+    ----------
+    path
+        What is read, for the sentence.
+
+    Raises
+    ------
+    UserError
+        If it is missing, or the block finds it damaged, by an `OSError` or `ValueError`.
+    """
+    try:
+        yield
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run `dvc repro` to make it.") from None
     except (OSError, ValueError):
         raise UserError(f"{path}: damaged; delete it and run `dvc repro`.") from None
 
 
-@contextmanager
-def replacing_folder(path: Path) -> Iterator[Path]:
-    """Give an empty sibling folder to fill; it takes the path's place once the block is left well.
+def point(link: Path, target: Path) -> None:
+    """Make a symbolic link to a file or folder, replacing an earlier link.
 
-    If the block raises, the sibling is removed and what was at the path before stays untouched;
-    one that a killed run left is removed at the next.
+    Parameters
+    ----------
+    link
+        Where the link goes; its folder is made.
+    target
+        What it points to; must exist.
+
+    Raises
+    ------
+    UserError
+        If something that is no link is in the way: it may be the user's only copy.
+    """
+    if link.exists() and not link.is_symlink():
+        raise UserError(f"{link}: is no link of this pipeline; move it away and run again.")
+    link.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = link.with_name(f".{link.name}.unfinished")
+    unfinished.unlink(missing_ok=True)
+    unfinished.symlink_to(target.resolve())
+    unfinished.replace(link)
+
+
+def link_or_copy(file: Path, target: Path) -> None:
+    """Give a file a second name, by a hard link where the file system has them.
+
+    Unlike a symbolic link, it outlives the first name.
+
+    Parameters
+    ----------
+    file
+        The file itself, no link to it.
+    target
+        The name, which must not be taken; its folder must be there.
+    """
+    try:
+        target.hardlink_to(file)
+    except OSError:
+        shutil.copyfile(file, target)
+
+
+def require_space(folder: Path, needed: float) -> None:
+    """Stop before work that would fill the disk.
+
+    Parameters
+    ----------
+    folder
+        Where is to be written; need not exist yet.
+    needed
+        Bytes.
+
+    Raises
+    ------
+    UserError
+        If less is free.
+    """
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+    free = shutil.disk_usage(existing).free
+    if free < needed:
+        raise UserError(
+            f"{folder}: {needed / 1e6:,.1f} MB are needed there but {free / 1e6:,.1f} MB are free; "
+            "make room and run again."
+        )
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an error of the disk while something is written into a sentence.
 
     Parameters
     ----------
     path
-        The folder to create or replace.
+        What is written, for the sentence.
 
-    Yields
+    Raises
     ------
-    Path
-        The sibling.
+    UserError
+        In place of any `OSError` of the block.
     """
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
     try:
-        yield unfinished
-        if path.exists():
-            shutil.rmtree(path)
-        unfinished.rename(path)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror or error}); "
+            "make room or correct its access rights, and run again."
+        ) from None

@@ -1,4 +1,4 @@
-"""How far work on a large file has come, told to whoever watches."""
+"""How far work on a large file has come."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -7,7 +7,7 @@ ByteProgress = Callable[[int, int | None], None]
 """Called with the bytes (or seconds) done, which fall when work starts anew, and all if known."""
 
 Watch = Callable[[str], AbstractContextManager[ByteProgress]]
-"""Told what is being done, gives the `ByteProgress` to call while it is done."""
+"""Takes what is being done, and gives the `ByteProgress` to call while it is done."""
 
 
 def unseen(done: int, total: int | None) -> None:

@@ -1,4 +1,4 @@
-"""Results as DVC and people read them: metrics in JSON, plots in CSV, to six significant digits."""
+"""Results as DVC and people read them: metrics in JSON, plots in CSV, to few significant digits."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,8 +9,9 @@ import pandas as pd
 
 from speech.storage.files import write_json, write_text
 
-_DIGITS = 6
-"""Significant ones, not decimals: a p-value of 1e-12 must not become 0."""
+_METRIC_DIGITS, _PLOT_DIGITS = 4, 6
+"""Significant ones, not decimals: a p-value of 1e-12 must not become 0. The last digits differ
+between processors; metrics are compared between commits and must not flicker."""
 
 
 def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
@@ -23,7 +24,7 @@ def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
     metrics
         Numbers and text by name, nested as deep as one likes.
     """
-    write_json(path, rounded(metrics))
+    write_json(path, rounded(metrics, _METRIC_DIGITS))
 
 
 def write_plot(path: Path, table: pd.DataFrame) -> None:
@@ -36,7 +37,9 @@ def write_plot(path: Path, table: pd.DataFrame) -> None:
     table
         One row per point.
     """
-    write_text(path, table.to_csv(index=False, float_format=f"%.{_DIGITS}g", lineterminator="\n"))
+    write_text(
+        path, table.to_csv(index=False, float_format=f"%.{_PLOT_DIGITS}g", lineterminator="\n")
+    )
 
 
 def with_names(table: pd.DataFrame, names: Mapping[str, str | float]) -> pd.DataFrame:
@@ -44,12 +47,12 @@ def with_names(table: pd.DataFrame, names: Mapping[str, str | float]) -> pd.Data
     return pd.concat([pd.DataFrame(names, index=table.index), table], axis=1)
 
 
-def rounded(value: Any) -> Any:
+def rounded(value: Any, digits: int = _PLOT_DIGITS) -> Any:
     """Round every number in a nested mapping or sequence; one that is not defined is None."""
     if isinstance(value, Mapping):
-        return {name: rounded(part) for name, part in value.items()}
+        return {name: rounded(part, digits) for name, part in value.items()}
     if isinstance(value, tuple | list):
-        return [rounded(part) for part in value]
+        return [rounded(part, digits) for part in value]
     if isinstance(value, float | np.floating):
-        return None if np.isnan(value) else float(f"{value:.{_DIGITS}g}")
+        return None if np.isnan(value) else float(f"{value:.{digits}g}")
     return value

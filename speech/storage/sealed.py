@@ -1,7 +1,7 @@
-"""JSON files that say by a digest of their content what was written: damage is noticed.
+"""JSON files that hold a digest of their own content, so that damage and edits are noticed.
 
-The seal keeps out accidents and careless edits, not a forger, who would write a new one. What
-makes the files safe to read from strangers is that they are JSON, in which nothing can run.
+The digest is no signature: a forger would write a new one. The files are safe to read from anybody
+because they are JSON, in which nothing can run.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ def read_sealed(path: Path, version: int, remedy: str) -> dict[str, Any]:
     version
         The format's version that the caller understands.
     remedy
-        What to do if it cannot be read, for the sentence.
+        What to do if it cannot be read, for the error's sentence.
 
     Returns
     -------
@@ -61,13 +61,13 @@ def read_sealed(path: Path, version: int, remedy: str) -> dict[str, Any]:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; {remedy}.") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise UserError(f"{path}: is damaged or no file of this project; {remedy}.") from None
+        raise UserError(f"{path}: is damaged or not a file of this project; {remedy}.") from None
     if found != version:
         raise UserError(
-            f"{path}: is of version {found} of its format, this is version {version}; {remedy}."
+            f"{path}: has format version {found}, but version {version} is needed; {remedy}."
         )
     if not intact:
-        raise UserError(f"{path}: was changed after it had been written; {remedy}.")
+        raise UserError(f"{path}: was changed since it was written; {remedy}.")
     return content
 
 

@@ -1,11 +1,12 @@
 """Tables on disk: parquet between stages, CSV for people and plots; whole or not there."""
 
+from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
-from speech.errors import UserError
-from speech.storage.files import replacing
+from speech.storage.files import reading, replacing
 
 
 def write_parquet(path: Path, table: pd.DataFrame) -> None:
@@ -28,12 +29,39 @@ def read_parquet(path: Path) -> pd.DataFrame:
     UserError
         If it is missing or damaged.
     """
-    try:
+    with reading(path):
         return pd.read_parquet(path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run `dvc repro` to make it.") from None
-    except (OSError, ValueError):
-        raise UserError(f"{path}: damaged; delete it and run `dvc repro`.") from None
+
+
+def read_csv(path: Path, types: Mapping[str, type] | None = None) -> pd.DataFrame:
+    """Read a table that an earlier stage wrote: text as it stands, unless a column has a type.
+
+    A speaker may be called 007, NA or null, which pandas takes for a number or for nothing.
+
+    Parameters
+    ----------
+    path
+        The table.
+    types
+        Of columns that must be there, such as ``{"fold": int, "value": float}``. An empty number
+        is NaN in a column of floats and an error in one of integers.
+
+    Raises
+    ------
+    UserError
+        If it is missing or damaged, lacks one of these columns, or has a value of another type.
+    """
+    types = types or {}
+    with reading(path):
+        table = pd.read_csv(
+            path,
+            dtype=defaultdict(lambda: str, types),
+            keep_default_na=False,
+            na_values={name: [""] for name, kind in types.items() if kind is float},
+        )
+        if not types.keys() <= set(table.columns):
+            raise ValueError
+    return table
 
 
 def read_folds(path: Path) -> pd.DataFrame:
@@ -44,15 +72,5 @@ def read_folds(path: Path) -> pd.DataFrame:
     UserError
         If it is missing or damaged.
     """
-    try:
-        # An utterance may be called NA.
-        return pd.read_csv(
-            path,
-            usecols=["utterance_id", "fold"],
-            dtype={"utterance_id": str, "fold": int},
-            keep_default_na=False,
-        )
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run `dvc repro` to make it.") from None
-    except (OSError, ValueError):
-        raise UserError(f"{path}: damaged; delete it and run `dvc repro`.") from None
+    types = {"utterance_id": str, "fold": int}
+    return read_csv(path, types)[list(types)]

@@ -1,4 +1,4 @@
-"""Every file of a corpus is either a row of the index or told with its reason."""
+"""Every file of a corpus is either a row of the index or reported with its reason."""
 
 import random
 import shutil
@@ -14,11 +14,8 @@ from speech.corpus.index import UTTERANCE_COLUMNS, describe_corpus, index_corpus
 from speech.corpus.layouts import Location, list_recordings, locate
 from speech.corpus.listing import Listing, Recording
 from speech.errors import UserError
-from speech.params import CorpusSubset
 
 GENDERS = {"1": "F", "2": "M", "3": None}
-EVERYTHING = CorpusSubset(speakers_per_gender=None, chapters_at_least=1, minutes_per_speaker=None)
-SETTINGS = {"min_seconds": 0.5, "chunk_samples": 32_000, "subset": EVERYTHING, "seed": 17}
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +56,7 @@ def listed(audio, genders=GENDERS):
 
 
 def index(audio, genders=GENDERS, **changes):
-    return index_corpus(audio, listed(audio, genders), **SETTINGS | changes)
+    return index_corpus(audio, listed(audio, genders), **changes)
 
 
 def reasons(found):
@@ -70,11 +67,17 @@ def reasons(found):
     ]
 
 
+def same(first, second):
+    for table in ("utterances", "rejected", "facts"):
+        pd.testing.assert_frame_equal(getattr(first, table), getattr(second, table))
+
+
 def utterance(audio, speaker="1", number=0, suffix="flac"):
     return audio / "dev" / speaker / "7" / f"{speaker}-7-{number:04d}.{suffix}"
 
 
-def test_every_utterance_is_a_row_with_what_is_known_of_it(audio):
+def test_every_utterance_is_a_row_with_what_is_known_of_it(audio, write_audio, voice):
+    write_audio(utterance(audio, number=1), voice(3.0, rate=44_100), 44_100)
     table = index(audio).utterances
     assert list(table.columns) == UTTERANCE_COLUMNS
     assert table["utterance_id"].tolist() == [
@@ -83,19 +86,25 @@ def test_every_utterance_is_a_row_with_what_is_known_of_it(audio):
     assert table["speaker_id"].tolist() == list("112233")
     assert table["gender"][:4].tolist() == ["F", "F", "M", "M"]
     assert table["gender"][4:].isna().all()
-    first = table.iloc[0]
-    assert first["path"] == "dev/1/7/1-7-0000.flac"
-    assert (first["chapter_id"], first["seconds"], first["sample_rate"]) == ("7", 2.5, 16_000)
-    assert first["digest"] == inspect_audio(audio / first["path"]).digest
+    assert table.iloc[0].to_dict() == {
+        "utterance_id": "1-7-0000",
+        "speaker_id": "1",
+        "chapter_id": "7",
+        "gender": "F",
+        "path": "dev/1/7/1-7-0000.flac",
+        "seconds": 2.5,
+        "samples": 40_000,
+        "sample_rate": 16_000,
+        "digest": inspect_audio(utterance(audio)).digest,
+    }
+    # Samples are counted at 16 kHz, seconds as recorded.
+    assert table.loc[1, ["samples", "seconds", "sample_rate"]].tolist() == [48_000, 3.0, 44_100]
 
 
-def test_samples_are_counted_at_16_khz_and_seconds_as_recorded(audio, write_audio, voice):
-    write_audio(utterance(audio), voice(3.0, rate=44_100), 44_100)
-    first = index(audio).utterances.iloc[0]
-    assert (first["samples"], first["seconds"], first["sample_rate"]) == (48_000, 3.0, 44_100)
+# --- what is left out -------------------------------------------------------------------------
 
 
-def test_an_undecodable_file_is_told_and_the_rest_goes_on(audio):
+def test_an_undecodable_file_is_reported_and_the_rest_goes_on(audio):
     utterance(audio).write_text("no sound")
     found = index(audio)
     assert len(found.utterances) == 5
@@ -114,188 +123,55 @@ def test_an_undecodable_file_is_told_and_the_rest_goes_on(audio):
         (np.zeros(40_000), "digital silence"),
         (np.full(40_000, np.nan), "holds values that are no numbers"),
         (np.tile([0.1, -0.1], 3_999), "shorter than index.min_seconds (0.5 s)"),
+        (None, "unreadable (No such file or directory)"),
     ],
 )
-def test_an_unusable_recording_is_told_for_both_tasks(audio, write_audio, samples, reason):
+def test_an_unusable_recording_is_left_out_of_both_tasks(audio, write_audio, samples, reason):
     utterance(audio).unlink()
-    write_audio(utterance(audio, suffix="wav"), samples, subtype="FLOAT")
-    assert ("1-7-0000.wav", "both tasks", reason) in reasons(index(audio))
+    path = utterance(audio, suffix="wav")
+    if samples is None:
+        path.symlink_to(audio / "nowhere.wav")
+    else:
+        write_audio(path, samples, subtype="FLOAT")
+    assert reasons(index(audio))[0] == ("1-7-0000.wav", "both tasks", reason)
 
 
-def test_a_link_to_nowhere_is_told_and_not_remembered(audio):
-    utterance(audio).unlink()
-    utterance(audio).symlink_to(audio / "nowhere.flac")
-    found = index(audio)
-    reason = "unreadable (No such file or directory)"
-    assert reasons(found)[0] == ("1-7-0000.flac", "both tasks", reason)
-    assert len(found.facts) == 5
-
-
-def test_wrong_names_and_places_are_told(audio):
-    shutil.copy(utterance(audio), audio / "dev" / "1" / "7" / "noise.flac")
-    shutil.copy(utterance(audio), audio / "dev" / "1" / "1-7-0009.flac")
-    found = index(audio)
-    told = {name: reason for name, task, reason in reasons(found) if task == "both tasks"}
-    assert told == {
-        "noise.flac": "wrong name: not <speaker>-<chapter>-<utterance>",
-        "1-7-0009.flac": "wrong place: not in <speaker>/<chapter>/ as its name says",
-    }
-    assert len(found.utterances) == 6
-
-
-def test_a_recording_shorter_than_one_chunk_is_left_out_of_the_speaker_task_alone(
-    audio, write_audio, voice
-):
+def test_what_one_task_cannot_use_is_left_out_of_that_task_alone(audio, write_audio, voice):
     write_audio(utterance(audio, number=0), voice(2.0))
     write_audio(utterance(audio, number=1), voice(2.0)[:-1])
+    shutil.copy(utterance(audio), audio / "noise.flac")
     found = index(audio)
     assert len(found.utterances) == 6
-    assert reasons(found)[0] == ("1-7-0001.flac", "speaker", "shorter than one chunk")
-    assert "1-7-0000.flac" not in [name for name, *_ in reasons(found)]
-
-
-def test_a_speaker_without_gender_is_left_out_of_the_gender_task_alone(audio):
-    assert reasons(index(audio)) == [
+    assert reasons(found) == [
+        ("1-7-0001.flac", "speaker", "shorter than one chunk"),
         ("3-7-0000.flac", "gender", "no gender on record"),
         ("3-7-0001.flac", "gender", "no gender on record"),
+        ("noise.flac", "both tasks", "wrong name: not <speaker>-<chapter>-<utterance>"),
     ]
 
 
-def test_the_same_utterance_in_two_formats_counts_once(audio, write_audio, voice):
+def test_of_two_formats_the_first_that_can_be_decoded_is_used(audio, write_audio, voice):
     write_audio(utterance(audio, suffix="wav"), voice(2.5))
-    found = index(audio)
-    assert len(found.utterances) == 6
-    assert reasons(found)[0] == (
-        "1-7-0000.wav",
-        "both tasks",
-        "same utterance again (first in dev/1/7/1-7-0000.flac)",
-    )
-
-
-def test_of_two_formats_the_one_that_can_be_decoded_is_used(audio, write_audio, voice):
-    write_audio(utterance(audio, suffix="wav"), voice(2.5))
+    reason = "same utterance again (first in dev/1/7/1-7-0000.flac)"
+    assert reasons(index(audio))[0] == ("1-7-0000.wav", "both tasks", reason)
     utterance(audio).write_text("no sound")
     assert "dev/1/7/1-7-0000.wav" in index(audio).utterances["path"].tolist()
 
 
-def test_uppercase_suffixes_count(audio):
-    utterance(audio).rename(utterance(audio, suffix="FLAC"))
-    assert index(audio).utterances["path"][0] == "dev/1/7/1-7-0000.FLAC"
-
-
-def test_a_speaker_that_is_not_in_the_table_is_named(audio):
-    with pytest.raises(UserError, match=r"^SPEAKERS\.TXT: no line for 2 speaker\(s\).*\(1, 3\)"):
-        index(audio, {"2": "M"})
-
-
-def test_of_many_unknown_speakers_the_first_few_are_named(tmp_path):
-    for speaker in range(10, 20):
-        path = tmp_path / str(speaker) / "7" / f"{speaker}-7-0.wav"
-        path.parent.mkdir(parents=True)
-        path.touch()
-    with pytest.raises(UserError, match=r"10 speaker\(s\) .*\(10, 11, 12, 13, 14 …\)"):
-        index(tmp_path)
-
-
-def test_a_corpus_without_audio_is_told_where_to_put_some(tmp_path):
-    with pytest.raises(
-        UserError, match=r"^corpus: no audio file in it; put recordings at <subset>"
-    ):
-        index(tmp_path)
-
-
-def test_a_corpus_without_any_usable_file_is_told_with_the_first_reason(audio):
-    for path in audio.rglob("*.flac"):
-        path.write_bytes(b"")
-    with pytest.raises(UserError, match=r"none of its 6 .*1-7-0000\.flac, because of: empty file"):
-        index(audio)
-
-
-def test_a_second_run_decodes_nothing_and_finds_the_same(audio, decoded):
-    before = index(audio)
-    assert len(decoded) == 6
-    decoded.clear()
-    after = index(audio, known=before.facts)
-    assert decoded == []
-    pd.testing.assert_frame_equal(after.utterances, before.utterances)
-    pd.testing.assert_frame_equal(after.rejected, before.rejected)
-    pd.testing.assert_frame_equal(after.facts, before.facts)
-
-
-def test_only_a_file_with_new_content_is_decoded_again(audio, decoded, write_audio, voice):
-    before = index(audio)
-    decoded.clear()
-    write_audio(utterance(audio), voice(3.0, seed=99))
-    utterance(audio, "2").rename(utterance(audio, "2", 5))
-    after = index(audio, known=before.facts)
-    assert decoded == ["1-7-0000.flac"]
-    assert after.utterances["seconds"][0] == 3.0
-    assert "2-7-0005" in after.utterances["utterance_id"].tolist()
-
-
-def test_a_broken_file_is_remembered_as_broken_until_it_is_mended(audio, decoded):
-    sound = utterance(audio).read_bytes()
-    utterance(audio).write_text("no sound")
-    before = index(audio)
-    decoded.clear()
-    assert reasons(index(audio, known=before.facts)) == reasons(before)
-    assert decoded == []
-    utterance(audio).write_bytes(sound)
-    assert len(index(audio, known=before.facts).utterances) == 6
-
-
-def test_facts_survive_being_written_to_disk(audio, decoded, tmp_path):
-    before = index(audio)
-    before.facts.to_parquet(tmp_path / "facts.parquet")
-    decoded.clear()
-    after = index(audio, known=pd.read_parquet(tmp_path / "facts.parquet"))
-    assert decoded == []
-    pd.testing.assert_frame_equal(after.utterances, before.utterances)
-
-
-def test_facts_that_another_decoder_found_are_not_trusted(audio, decoded, monkeypatch):
-    before = index(audio)
-    decoded.clear()
-    monkeypatch.setattr(speech.corpus.index, "decoder_digest", lambda: "newer")
-    index(audio, known=before.facts)
-    assert len(decoded) == 6
-
-
-def test_facts_of_another_shape_are_not_trusted(audio, decoded):
-    index(audio, known=pd.DataFrame({"name": ["x"]}))
-    assert len(decoded) == 6
-
-
-def test_the_shortest_length_is_judged_anew_on_remembered_facts(audio, decoded):
-    known = index(audio).facts
-    decoded.clear()
-    with pytest.raises(UserError, match=r"shorter than index\.min_seconds \(3 s\)"):
-        index(audio, known=known, min_seconds=3.0)
-    assert decoded == []
-
-
-def test_the_result_does_not_depend_on_order_or_jobs(audio):
-    utterance(audio).write_text("no sound")
-    before = index(audio)
-    listing = listed(audio)
-    shuffled = random.Random(3).sample(listing.found, len(listing.found))
-    after = index_corpus(audio, replace(listing, found=shuffled), jobs=2, **SETTINGS)
-    pd.testing.assert_frame_equal(after.utterances, before.utterances)
-    pd.testing.assert_frame_equal(after.rejected, before.rejected)
-    pd.testing.assert_frame_equal(after.facts, before.facts)
-
-
-def test_progress_takes_one_step_a_recording(audio):
-    steps = []
-
-    def progress(items, total):
-        assert total == 6
-        for item in items:
-            steps.append(item)
-            yield item
-
-    index(audio, progress=progress)
-    assert len(steps) == 6
+def test_what_the_subset_leaves_out_is_counted_and_not_rejected(audio, write_audio, voice):
+    write_audio(utterance(audio), voice(1.0))
+    utterance(audio, "3").write_text("no sound")
+    everyone = index(audio, speakers_per_gender=1)
+    someone = index(audio, speakers_per_gender=1, minutes_per_speaker=2.6 / 60)
+    assert everyone.left_out["speaker_id"].tolist() == ["3"]
+    assert describe_corpus(everyone)["left_out_by_subset"] == {"speakers": 1, "utterances": 1}
+    assert [task for _, task, _ in reasons(everyone)] == ["speaker", "both tasks"]
+    assert describe_corpus(someone)["left_out_by_subset"] == {"speakers": 1, "utterances": 3}
+    assert len(someone.utterances) == 2
+    for number in range(2):
+        utterance(audio, "1", number).write_text("no sound")
+    with pytest.raises(UserError, match="has 0 female and 1 male speakers"):
+        index(audio, speakers_per_gender=1)
 
 
 def test_the_description_counts_what_the_index_holds(audio, write_audio, voice):
@@ -304,7 +180,7 @@ def test_the_description_counts_what_the_index_holds(audio, write_audio, voice):
     (audio / "noise.flac").touch()
     assert describe_corpus(index(audio)) == {
         "speakers": 3,
-        "chapters": 3,
+        "chapters": 3,  # of one name, but by three speakers
         "utterances": 5,
         "minutes": round(11 / 60, 2),
         "female": {"speakers": 1, "chapters": 1, "utterances": 2, "minutes": round(3.5 / 60, 2)},
@@ -322,14 +198,92 @@ def test_the_description_counts_what_the_index_holds(audio, write_audio, voice):
     }
 
 
-def test_a_chapter_is_known_by_its_speaker_too(audio):
-    """All three speakers read a chapter 7."""
-    assert describe_corpus(index(audio))["chapters"] == 3
+# --- what is refused --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("genders", "message"),
+    [
+        ({"2": "M"}, r"^SPEAKERS\.TXT: no line for 2 speaker\(s\) that have audio \(1, 3\)"),
+        ({}, r"no line for 3 speaker\(s\) that have audio \(1, 2, 3\)"),
+    ],
+)
+def test_speakers_that_are_not_in_the_table_are_named(audio, genders, message):
+    with pytest.raises(UserError, match=message):
+        index(audio, genders)
+
+
+def test_a_corpus_without_any_usable_file_is_refused(audio, tmp_path):
+    for path in audio.rglob("*.flac"):
+        path.write_bytes(b"")
+    with pytest.raises(UserError, match=r"none of its 6 .*1-7-0000\.flac, because of: empty file"):
+        index(audio)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"^corpus: no audio file in it; put recordings at <subset"):
+        index(tmp_path / "empty")
+
+
+# --- what is remembered -----------------------------------------------------------------------
+
+
+def test_a_second_run_decodes_only_files_with_new_content(
+    audio, decoded, write_audio, voice, tmp_path
+):
+    utterance(audio, "3").write_text("no sound")
+    before = index(audio)
+    assert len(decoded) == 6
+    before.facts.to_parquet(tmp_path / "facts.parquet")
+    known = pd.read_parquet(tmp_path / "facts.parquet")
+    decoded.clear()
+    same(index(audio, known=known), before)
+    assert decoded == []
+    write_audio(utterance(audio), voice(3.0, seed=99))
+    utterance(audio, "2").rename(utterance(audio, "2", 5))
+    after = index(audio, known=known).utterances
+    assert decoded == ["1-7-0000.flac"]
+    assert after["seconds"][0] == 3.0
+    assert "2-7-0005" in after["utterance_id"].tolist()
+
+
+def test_facts_of_another_decoder_or_shape_are_not_trusted(audio, decoded, monkeypatch):
+    before = index(audio)
+    index(audio, known=pd.DataFrame({"name": ["x"]}))
+    monkeypatch.setattr(speech.corpus.index, "decoder_digest", lambda: "newer")
+    index(audio, known=before.facts)
+    assert len(decoded) == 18
+
+
+def test_the_shortest_length_is_applied_anew_to_remembered_facts(audio, decoded):
+    known = index(audio).facts
+    decoded.clear()
+    with pytest.raises(UserError, match=r"shorter than index\.min_seconds \(3 s\)"):
+        index(audio, known=known, min_seconds=3.0)
+    assert decoded == []
+
+
+def test_the_result_does_not_depend_on_order_or_jobs_and_progress_counts_recordings(audio):
+    steps = []
+
+    def progress(items, total):
+        assert total == 6
+        for item in items:
+            steps.append(item)
+            yield item
+
+    utterance(audio).write_text("no sound")
+    listing = listed(audio)
+    shuffled = random.Random(3).sample(listing.found, len(listing.found))
+    after = index_corpus(audio, replace(listing, found=shuffled), jobs=2, progress=progress)
+    same(after, index(audio))
+    assert len(steps) == 6
+
+
+# --- whole corpora ----------------------------------------------------------------------------
 
 
 def test_the_whole_sample_corpus_is_usable(tiny_corpus):
     location = locate(tiny_corpus)
-    found = index_corpus(location.audio, list_recordings(location), jobs=2, **SETTINGS)
+    found = index_corpus(location.audio, list_recordings(location), jobs=2)
     assert set(found.rejected["reason"]) <= {"shorter than one chunk"}
     summary = describe_corpus(found)
     assert (summary["speakers"], summary["chapters"]) == (8, 16)
@@ -352,27 +306,7 @@ def test_real_recordings_are_usable(dev_clean_20, tmp_path):
     assert found.utterances["seconds"].between(1, 36).all()
 
 
-def test_what_the_subset_leaves_out_is_counted_and_not_rejected(audio, write_audio, voice):
-    write_audio(utterance(audio), voice(1.0))
-    utterance(audio, "3").write_text("no sound")
-    one_each = EVERYTHING.model_copy(update={"speakers_per_gender": 1})
-    cut = one_each.model_copy(update={"minutes_per_speaker": 2.6 / 60})
-    everyone, someone = index(audio, subset=one_each), index(audio, subset=cut)
-    assert everyone.left_out["speaker_id"].tolist() == ["3"]
-    assert describe_corpus(everyone)["left_out_by_subset"] == {"speakers": 1, "utterances": 1}
-    assert [task for _, task, _ in reasons(everyone)] == ["speaker", "both tasks"]
-    assert describe_corpus(someone)["left_out_by_subset"] == {"speakers": 1, "utterances": 3}
-    assert len(someone.utterances) == len(someone.left_out) - 1 == 2
-
-
-def test_a_speaker_with_nothing_usable_is_not_counted_for_the_subset(audio):
-    for number in range(2):
-        utterance(audio, "1", number).write_text("no sound")
-    with pytest.raises(UserError, match="has 0 female and 1 male speakers"):
-        index(audio, subset=EVERYTHING.model_copy(update={"speakers_per_gender": 1}))
-
-
-# --- ids, which users choose as they like --------------------------------------------------------
+# --- ids, which users choose as they like -----------------------------------------------------
 
 
 def index_named(audio, **ids):
@@ -383,32 +317,29 @@ def index_named(audio, **ids):
         Recording("dev/2/7/2-7-0000.flac", "other", "Ann", "c"),
     ]
     genders = {item.speaker_id: "F" for item in found}
-    return index_corpus(audio, Listing(found, genders, "table.csv"), **SETTINGS)
+    return index_corpus(audio, Listing(found, genders, "table.csv"))
 
 
-@pytest.mark.parametrize(
-    "name", ["007", "Zoë Ångström", "Иван", "a-b", "50%", "p_F", "NA", "nan", "…", "a.b", "-"]
-)
+@pytest.mark.parametrize("name", ["007", "Zoë Ångström", "Иван", "50%", "p_F", "NA", "…", "a.b"])
 def test_ids_of_all_kinds_are_kept_as_text(audio, name):
     found = index_named(audio, speaker_id=name, utterance_id=name, chapter_id=name).utterances
     row = found[found["speaker_id"] == name].iloc[0]
     assert (row["utterance_id"], row["speaker_id"], row["chapter_id"]) == (name, name, name)
 
 
-@pytest.mark.parametrize("name", ["a/b", "../x", "", "a\nb", "a\0b"])
-@pytest.mark.parametrize("key", ["speaker_id", "utterance_id"])
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        *(("speaker_id", name) for name in ("a/b", "", "a\nb", "..", ".a", "x" * 101, "ä" * 51)),
+        *(("utterance_id", name) for name in ("../x", "", "a\0b")),
+    ],
+)
 def test_an_id_that_cannot_name_features_is_refused_with_its_file(audio, key, name):
     with pytest.raises(UserError, match=rf"^corpus: dev/1/7/1-7-0000\.flac has the {key} '"):
         index_named(audio, **{key: name})
 
 
-@pytest.mark.parametrize("name", ["..", ".hidden", "x" * 101, "ä" * 51])
-def test_a_speaker_that_cannot_be_a_files_name_is_refused(audio, name):
-    with pytest.raises(UserError, match="must not begin with a dot nor be longer than 100 bytes"):
-        index_named(audio, speaker_id=name)
-
-
 @pytest.mark.parametrize("name", ["ann", "ANN"])
-def test_speakers_that_differ_by_spelling_only_are_refused_as_one_person(audio, name):
+def test_speakers_that_differ_by_capitals_only_are_refused_as_one_person(audio, name):
     with pytest.raises(UserError, match=f"the speakers '{name}' and 'Ann' differ in nothing but"):
         index_named(audio, speaker_id=name)

@@ -1,194 +1,352 @@
-"""LibriSpeech's layout is found, and everything that does not fit it is told with a reason."""
+"""LibriSpeech is fetched once, checked, unpacked whole or not at all, and never fetched again."""
 
-import os
-import random
-from pathlib import Path
+import gzip
+import hashlib
+import io
+import json
+import shutil
+import tarfile
+from contextlib import contextmanager
+from typing import get_args
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from speech.corpus.layouts import locate
-from speech.corpus.librispeech import list_recordings, read_genders
-from speech.corpus.listing import Misnamed, Recording
+from speech.corpus import librispeech
+from speech.corpus.layouts import list_recordings, locate
+from speech.corpus.librispeech import MOST_TIMES, PADDING, SHA256, fetch_subsets, unpack
 from speech.errors import UserError
+from speech.params import Subset
 
-HEADER = ";ID  |SEX| SUBSET           |MINUTES| NAME\n"
+NOISE = hashlib.shake_256(b"noise").digest(20_000)
+
+
+def member(name, content=b"", **attributes):
+    """Make a member and its content; attributes are those of `tarfile.TarInfo`."""
+    info = tarfile.TarInfo(name)
+    info.size = len(content)
+    for key, value in attributes.items():
+        setattr(info, key, value)
+    return info, content
+
+
+def packed(*members):
+    """Pack members, however hostile, in memory."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for info, content in members:
+            tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def pack(subset, speakers, table=None):
+    """Pack a few recordings as the official archive of a subset is packed."""
+    rows = table or "".join(f"{one} | {'FM'[one % 2]} | {subset} | 1 | X\n" for one in speakers)
+    files = {"SPEAKERS.TXT": f"; ID | SEX\n{rows}".encode()}
+    for one in speakers:
+        files[f"{subset}/{one}/7/{one}-7-0000.flac"] = NOISE + bytes([one])
+    return packed(*(member(f"LibriSpeech/{name}", content) for name, content in files.items()))
+
+
+class Library:
+    """The folders of `fetch_subsets`, and archives with their checksums on a mirror."""
+
+    def __init__(self, root, mirror):
+        self.home, self.archives = root / "librispeech", root / "archives"
+        self.mirror = mirror
+        self.checksums = {}
+
+    def offer(self, subset, content):
+        self.mirror.put(f"{subset}.tar.gz", content)
+        self.checksums[subset] = hashlib.sha256(content).hexdigest()
+
+    def fetch(self, *subsets, **changes):
+        options = {"mirror": self.mirror.host, "checksums": self.checksums} | changes
+        return fetch_subsets(subsets, self.home, self.archives, **options)
+
+    def refuse(self, match, *subsets, **changes):
+        """Fetch what must be refused; return the one sentence."""
+        with pytest.raises(UserError, match=match) as caught:
+            self.fetch(*subsets, **changes)
+        return sentence(caught)
+
+    def asked(self):
+        """Name what was asked of the mirror since the last call."""
+        paths = [asked.path for asked in self.mirror.log]
+        self.mirror.log.clear()
+        return paths
 
 
 @pytest.fixture
-def speakers_table(tmp_path):
-    """Write a SPEAKERS.TXT and return its path."""
-
-    def write(text, encoding="utf-8"):
-        path = tmp_path / "SPEAKERS.TXT"
-        path.write_bytes(text.encode(encoding))
-        return path
-
-    return write
+def library(tmp_path, mirror):
+    library = Library(tmp_path, mirror)
+    library.offer("dev-clean", pack("dev-clean", [1, 2, 3]))
+    library.offer("test-other", pack("test-other", [4, 5]))
+    return library
 
 
-def find(audio):
-    """List the audio files beside an empty SPEAKERS.TXT."""
-    table = audio / "SPEAKERS.TXT"
-    table.touch()
-    return list_recordings(audio, table).found
+def recordings(folder):
+    return [found.path for found in list_recordings(locate(folder)).found]
 
 
-def touch(audio, *paths):
-    for path in paths:
-        (audio / path).parent.mkdir(parents=True, exist_ok=True)
-        (audio / path).touch()
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
 
 
-def test_genders_are_read_past_comments_blank_lines_and_padding(speakers_table):
-    path = speakers_table(
-        ";comment | F | here\n"
-        + HEADER
-        + "\n"
-        + "14   | F | train-clean-360  | 25.03 | Kristin LeMoine\n"
-        + "  ; indented comment\n"
-        + "16|m|train-clean-360|25.11|Alys AtteWater\n"
-    )
-    assert read_genders(path) == {"14": "F", "16": "M"}
+DEV_CLEAN = [f"dev-clean/{one}/7/{one}-7-0000.flac" for one in (1, 2, 3)]
+TEST_OTHER = [f"test-other/{one}/7/{one}-7-0000.flac" for one in (4, 5)]
+PLACE = "/resources/12/dev-clean.tar.gz"
 
 
-def test_a_name_may_hold_the_delimiter(speakers_table):
-    path = speakers_table("60   | M | train-clean-100  | 20.18 | |CBW|Simon\n")
-    assert read_genders(path) == {"60": "M"}
+def sentence(caught):
+    text = str(caught.value)
+    assert text.endswith(".")
+    assert "\n" not in text
+    assert ". " not in text, "more than one sentence"
+    return text
 
 
-@pytest.mark.parametrize("sex", ["", " ", "X", "nonbinary", "?"])
-def test_any_other_gender_is_none_on_record(speakers_table, sex):
-    assert read_genders(speakers_table(f"7 | {sex} | dev | 1.0 | A\n")) == {"7": None}
-
-
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "latin-1"])
-def test_tables_saved_by_other_editors_are_read(speakers_table, encoding):
-    path = speakers_table("7 | F | dev | 1.0 | Zoë\r\n8 | M | dev | 1.0 | Jörg\r\n", encoding)
-    assert read_genders(path) == {"7": "F", "8": "M"}
-
-
-def test_a_line_without_fields_is_named_by_its_number(speakers_table):
-    with pytest.raises(UserError, match=r"SPEAKERS\.TXT: line 2 has no"):
-        read_genders(speakers_table("7 | F | dev | 1.0 | A\n8 M dev\n"))
-
-
-def test_a_speaker_with_two_genders_is_refused_and_one_that_is_only_repeated_is_not(
-    speakers_table,
+def test_what_is_not_said_otherwise_comes_from_openslr_and_must_be_the_official_bytes(
+    library, monkeypatch
 ):
-    assert read_genders(speakers_table("7 | F | a\n7 | F | b\n")) == {"7": "F"}
-    with pytest.raises(UserError, match="line 2 gives speaker 7 another gender"):
-        read_genders(speakers_table("7 | F | a\n7 | M | b\n"))
+    assert librispeech.OPENSLR == "https://www.openslr.org/resources/12"
+    assert set(SHA256) == set(get_args(Subset))
+    monkeypatch.setattr(librispeech, "OPENSLR", library.mirror.host)
+    official = "76f87d090650617fca0cac8f88b9416e0ebf80350acb97b343a85fa903728ab3"
+    library.refuse(f"instead of {official}", "dev-clean", mirror=None, checksums={})
+    assert library.asked() == [PLACE]
 
 
-def test_a_table_that_cannot_be_read_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"none\.txt: cannot be read \(No such file"):
-        read_genders(tmp_path / "none.txt")
+# --- once -------------------------------------------------------------------------------------
 
 
-@given(st.dictionaries(st.text("0123456789ab", min_size=1, max_size=6), st.sampled_from("FM")))
-def test_what_is_written_as_librispeech_writes_it_is_read_back(tmp_path_factory, genders):
-    path = tmp_path_factory.mktemp("table") / "SPEAKERS.TXT"
-    lines = [
-        f"{name:<5}| {sex} | dev-clean        | 8.00 | A | B\n" for name, sex in genders.items()
-    ]
-    path.write_text(HEADER + "".join(lines))
-    assert read_genders(path) == genders
+def test_a_subset_is_fetched_once_and_the_archive_removed(library, tmp_path):
+    folder = library.fetch("dev-clean")
+    assert folder == library.home / "dev-clean"
+    assert recordings(folder) == DEV_CLEAN
+    assert list_recordings(locate(folder)).genders == {"1": "M", "2": "F", "3": "M"}
+    assert library.asked() == [PLACE]
+    assert names(library.archives) == []
+    assert names(library.home) == ["dev-clean"]
+    (folder / "LibriSpeech" / ".DS_Store").touch()
+    before = folder.stat()
+    assert library.fetch("dev-clean").stat() == before
+    assert library.fetch("dev-clean", mirror=str(tmp_path / "unplugged")).stat() == before
+    assert library.asked() == []
 
 
-@pytest.mark.parametrize("suffix", ["flac", "wav", "mp3", "ogg", "FLAC", "Wav", "MP3"])
-def test_recordings_of_every_format_are_placed_with_or_without_a_subset(tmp_path, suffix):
-    name = f"84/121123/84-121123-0000.{suffix}"
-    touch(tmp_path, name, f"dev-clean/{name}")
-    recording = Recording(name, "84-121123-0000", "84", "121123")
-    assert find(tmp_path) == [
-        recording,
-        Recording(f"dev-clean/{name}", *list(vars(recording).values())[1:]),
-    ]
+@pytest.mark.parametrize("harm", ["removed", "shorter", "no stamp", "torn stamp"])
+def test_what_is_no_longer_whole_is_fetched_again(library, harm):
+    folder = library.fetch("dev-clean")
+    file, stamp = folder / "LibriSpeech" / DEV_CLEAN[0], folder / librispeech.STAMP
+    match harm:
+        case "removed":
+            file.unlink()
+        case "shorter":
+            file.write_bytes(b"")
+        case "no stamp":
+            stamp.unlink()
+        case "torn stamp":
+            stamp.write_text('{"sha256": [')
+    library.asked()
+    assert recordings(library.fetch("dev-clean")) == DEV_CLEAN
+    assert file.stat().st_size == len(NOISE) + 1
+    assert library.asked() == [PLACE]
 
 
-def test_other_files_and_hidden_ones_are_no_recordings(tmp_path):
-    touch(
-        tmp_path,
-        "84/121123/84-121123.trans.txt",
-        "84/121123/._84-121123-0000.flac",
-        "84/121123/84-121123-0000.flac.part",
-        "SPEAKERS.TXT",
-    )
-    assert find(tmp_path) == []
+def test_another_checksum_means_another_archive(library):
+    library.fetch("dev-clean")
+    library.offer("dev-clean", pack("dev-clean", [8]))
+    assert recordings(library.fetch("dev-clean")) == ["dev-clean/8/7/8-7-0000.flac"]
 
 
-@pytest.mark.parametrize("stem", ["84-121123", "84-121123-0000-1", "recording", "84--0000", "-1-2"])
-def test_a_wrong_name_is_told(tmp_path, stem):
-    touch(tmp_path, f"84/121123/{stem}.flac")
-    reason = "wrong name: not <speaker>-<chapter>-<utterance>"
-    assert find(tmp_path) == [Misnamed(f"84/121123/{stem}.flac", reason)]
+def test_a_kept_archive_is_unpacked_again_without_a_request_unless_it_was_damaged(library):
+    folder = library.fetch("dev-clean", keep=True)
+    kept = library.archives / "dev-clean.tar.gz"
+    shutil.rmtree(folder)
+    library.asked()
+    assert recordings(library.fetch("dev-clean", keep=True)) == DEV_CLEAN
+    assert library.asked() == []
+    shutil.rmtree(folder)
+    kept.write_bytes(b"damaged")
+    assert recordings(library.fetch("dev-clean")) == DEV_CLEAN
+    assert not kept.exists()
+    assert library.asked() == [PLACE]
 
 
 @pytest.mark.parametrize(
-    "folder", ["", "84", "121123/84", "84/9", "85/121123", "a/b/84/121123", "84/121123/x"]
+    ("content", "match"),
+    [
+        (pack("dev-cleen", [1]), r"holds no .*LibriSpeech/dev-clean/"),
+        (pack("dev-clean", [1, 2, 3])[:-1000], "cut short or damaged"),
+    ],
+    ids=["packed otherwise", "truncated"],
 )
-def test_a_wrong_place_is_told(tmp_path, folder):
-    touch(tmp_path, Path(folder) / "84-121123-0000.flac")
-    (found,) = find(tmp_path)
-    assert found == Misnamed(
-        (Path(folder) / "84-121123-0000.flac").as_posix(),
-        "wrong place: not in <speaker>/<chapter>/ as its name says",
+def test_an_archive_that_cannot_be_used_leaves_nothing_unpacked(library, content, match):
+    library.offer("dev-clean", content)
+    library.refuse(match, "dev-clean")
+    assert names(library.home) == []
+
+
+# --- mirrors ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["", "/", "/resources/12", "/resources/12/", "/speech/english"])
+def test_a_mirror_is_a_host_like_openslr_or_a_folder_on_one(library, path):
+    place = f"{path.rstrip('/') or '/resources/12'}/dev-clean.tar.gz"
+    library.mirror.files[place] = library.mirror.files.pop(PLACE)
+    library.fetch("dev-clean", mirror=library.mirror.host + path)
+    assert library.asked() == [place]
+
+
+def test_a_mirror_without_the_archive_is_named(library):
+    said = library.refuse(r"train-clean-100\.tar\.gz: the server says 404", "train-clean-100")
+    assert library.mirror.host in said
+
+
+def test_a_folder_with_archives_is_read_where_it_lies(library, tmp_path):
+    archive = tmp_path / "share" / "dev-clean.tar.gz"
+    archive.parent.mkdir()
+    archive.write_bytes(library.mirror.files[PLACE])
+    assert recordings(library.fetch("dev-clean", mirror=str(archive.parent))) == DEV_CLEAN
+    assert archive.is_file()
+    assert not library.archives.exists()
+    assert library.asked() == []
+
+
+@pytest.mark.parametrize("content", [None, b"else"])
+def test_a_missing_or_wrong_archive_in_a_folder_is_named_and_left_alone(library, tmp_path, content):
+    archive = tmp_path / "dev-clean.tar.gz"
+    if content:
+        archive.write_bytes(content)
+    said = library.refuse(
+        rf"^{archive}: is not there, .* another", "dev-clean", mirror=str(tmp_path)
     )
+    assert "corpus_sha256" in said
+    assert content is None or archive.read_bytes() == content
 
 
-def test_a_name_that_is_not_utf8_is_told_in_letters_that_can_be_written_down(tmp_path):
-    folder = tmp_path / "84" / "121123"
-    folder.mkdir(parents=True)
-    try:
-        (folder / os.fsdecode(b"84-121123-\xff.flac")).touch()
-    except OSError:
-        pytest.skip("this file system takes only names in UTF-8")
-    (found,) = find(tmp_path)
-    assert found == Misnamed(
-        "84/121123/84-121123-\N{REPLACEMENT CHARACTER}.flac", "wrong name: not UTF-8"
-    )
+@pytest.mark.parametrize("named", ["ftp://openslr.org", "openslr.org", "/no/such/folder"])
+def test_what_can_be_no_mirror_is_named(library, named):
+    library.refuse(rf"corpus_mirror: {named} is neither", "dev-clean", mirror=named)
 
 
-def test_a_linked_speaker_folder_is_followed(tmp_path):
-    touch(tmp_path / "elsewhere", "121123/84-121123-0000.flac")
-    (tmp_path / "corpus").mkdir()
-    (tmp_path / "corpus" / "84").symlink_to(tmp_path / "elsewhere")
-    (found,) = find(tmp_path / "corpus")
-    assert found.path == "84/121123/84-121123-0000.flac"
+# --- the disk ---------------------------------------------------------------------------------
 
 
-def test_the_order_does_not_depend_on_the_file_system(tmp_path, monkeypatch):
-    names = [f"{s}/{c}/{s}-{c}-{u:04d}.flac" for s in (9, 10) for c in (1, 2) for u in range(3)]
-    touch(tmp_path, *names)
-    expected = [found.path for found in find(tmp_path)]
-    assert expected == sorted(names)
-    walk = os.walk
-
-    def shuffled(*args, **kwargs):
-        for folder, folders, files in walk(*args, **kwargs):
-            random.Random(4).shuffle(folders)
-            random.Random(5).shuffle(files)
-            yield folder, folders, files
-
-    monkeypatch.setattr(os, "walk", shuffled)
-    assert [found.path for found in find(tmp_path)] == expected
+def test_too_little_room_is_reported_before_an_archive_comes_or_is_unpacked(library, monkeypatch):
+    """With room for the archive itself, but not for what it holds."""
+    size = len(library.mirror.files[PLACE])
+    free = shutil.disk_usage("/")._replace(free=int(1.5 * size))
+    monkeypatch.setattr(shutil, "disk_usage", lambda *_: free)
+    library.refuse("archives: .* MB are needed there but .* MB are free", "dev-clean")
+    assert names(library.archives) == []
+    free = free._replace(free=int(0.5 * size))
+    (library.archives / "dev-clean.tar.gz").write_bytes(library.mirror.files[PLACE])
+    library.refuse("unfinished: .* MB are needed there but .* MB are free", "dev-clean")
+    assert names(library.home) == []
 
 
-def test_the_sample_corpus_has_the_layout_throughout(tiny_corpus):
-    location = locate(tiny_corpus)
-    listing = list_recordings(location.audio, location.labels)
-    assert listing.found == listing.recordings
-    assert {item.speaker_id for item in listing.recordings} == set(listing.genders)
-    assert sorted(listing.genders.values()) == ["F"] * 4 + ["M"] * 4
+# --- several subsets --------------------------------------------------------------------------
 
 
-def test_librispeech_itself_has_the_layout_throughout(dev_clean_20):
-    location = locate(dev_clean_20)
-    listing = list_recordings(location.audio, location.labels)
-    found = listing.recordings
-    assert len(listing.found) == len(found) == 1_313
-    assert len({(item.speaker_id, item.chapter_id) for item in found}) == 48
-    heard = [listing.genders[speaker] for speaker in {item.speaker_id for item in found}]
-    assert (heard.count("M"), heard.count("F")) == (11, 9)
+def test_a_list_of_subsets_is_one_corpus_that_takes_no_room_of_its_own(library):
+    library.fetch("dev-clean")
+    library.asked()
+    folder = library.fetch("test-other", "dev-clean")
+    assert library.asked() == ["/resources/12/test-other.tar.gz"]
+    assert folder == library.home / "dev-clean+test-other"
+    assert recordings(folder) == DEV_CLEAN + TEST_OTHER
+    assert set(list_recordings(locate(folder)).genders) == {"1", "2", "3", "4", "5"}
+    for path in DEV_CLEAN:
+        link = folder / "LibriSpeech" / path
+        assert link.samefile(library.home / "dev-clean" / "LibriSpeech" / path)
+        assert not link.is_symlink()
+    before = folder.stat()
+    assert library.fetch("dev-clean", "test-other").stat() == before
+    assert recordings(library.fetch("dev-clean")) == DEV_CLEAN
+    assert library.asked() == []
+
+
+def test_a_list_is_made_anew_where_it_lost_a_file_or_an_archive_changed(library):
+    folder = library.fetch("dev-clean", "test-other")
+    (folder / "LibriSpeech" / TEST_OTHER[0]).unlink()
+    library.asked()
+    assert recordings(library.fetch("dev-clean", "test-other")) == DEV_CLEAN + TEST_OTHER
+    assert library.asked() == []
+    library.offer("test-other", pack("test-other", [9]))
+    folder = library.fetch("dev-clean", "test-other")
+    assert recordings(folder) == [*DEV_CLEAN, "test-other/9/7/9-7-0000.flac"]
+
+
+def test_tables_that_are_the_same_in_every_archive_stay_as_they_are(library):
+    table = "1 | M | dev-clean | 1 | Käthe\n4 | F | test-other | 1 | |CBW|Y\n"
+    library.offer("dev-clean", pack("dev-clean", [1], table))
+    library.offer("test-other", pack("test-other", [4], table))
+    folder = library.fetch("dev-clean", "test-other")
+    assert locate(folder).labels.read_text() == f"; ID | SEX\n{table}"
+
+
+def test_each_step_is_shown_with_its_bytes(library):
+    shown = {}
+
+    @contextmanager
+    def watch(doing):
+        steps = shown[doing] = []
+        yield lambda done, total: steps.append((done, total))
+
+    library.fetch("dev-clean", keep=True, watch=watch)
+    size = len(library.mirror.files[PLACE])
+    shutil.rmtree(library.home)
+    library.fetch("dev-clean", keep=True, watch=watch)
+    steps = ("downloading", "unpacking", "checking")
+    assert list(shown) == [f"{step} dev-clean.tar.gz" for step in steps]
+    assert all(steps[-1] == (size, size) for steps in shown.values())
+    assert json.loads((library.home / "dev-clean" / librispeech.STAMP).read_text())["files"] == 4
+
+
+# --- archives that may come from anyone -------------------------------------------------------
+
+
+GOOD = member("LibriSpeech/SPEAKERS.TXT", NOISE)
+DAMAGED = "is cut short or damaged"
+OUTSIDE = "holds '{}', which leads out of the folder it is unpacked to"
+SPECIAL = "holds 'link', which is neither a plain file nor a folder"
+BOMB = f"unpacks to more than {MOST_TIMES} times its size"
+
+
+def link(kind, target):
+    return packed(GOOD, member("link", type=kind, linkname=target), member("link/evil", b"x"))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", DAMAGED),
+        (packed(GOOD)[:-1000], DAMAGED),
+        (b"<html>Not Found</html>" * 100, DAMAGED),
+        (b"PK\x03\x04" + NOISE, DAMAGED),
+        (gzip.decompress(packed(GOOD)), DAMAGED),
+        (gzip.compress(b"no tar" * 1000), DAMAGED),
+        (gzip.compress(gzip.decompress(packed(GOOD))[:5000]), DAMAGED),
+        (packed(GOOD, member("../evil", b"x")), OUTSIDE.format("../evil")),
+        (packed(GOOD, member("a/../../evil", b"x")), OUTSIDE.format("a/../../evil")),
+        (link(tarfile.SYMTYPE, ".."), SPECIAL),
+        (link(tarfile.SYMTYPE, "LibriSpeech"), SPECIAL),
+        (link(tarfile.LNKTYPE, "/etc/passwd"), SPECIAL),
+        (link(tarfile.CHRTYPE, ""), SPECIAL),
+        (link(tarfile.FIFOTYPE, ""), SPECIAL),
+        (packed(GOOD, member("bomb", bytes(20 * PADDING))), BOMB),
+        (packed(*(member(f"{n}", bytes(50_000)) for n in range(400))), BOMB),
+        (gzip.compress(member("b", size=10**15)[0].tobuf(tarfile.GNU_FORMAT) + NOISE), BOMB),
+    ],
+)
+def test_a_damaged_or_hostile_archive_is_refused_and_nothing_gets_out(tmp_path, content, reason):
+    archive, folder = tmp_path / "dev-clean.tar.gz", tmp_path / "inside"
+    archive.write_bytes(content)
+    folder.mkdir()
+    with pytest.raises(UserError) as caught:
+        unpack(archive, folder)
+    assert sentence(caught).startswith(f"{archive}: {reason}, so nothing of it is used; get")
+    assert names(tmp_path) == ["dev-clean.tar.gz", "inside"]
+    assert not any(path.is_symlink() for path in tmp_path.rglob("*"))
+    assert sum(path.stat().st_size for path in folder.rglob("*")) < 2 * PADDING

@@ -14,39 +14,37 @@ from speech.evaluation.calibration import (
 RESAMPLING = {"resamples": 200, "seed": 1000}  # other draws than those of the predictions
 
 
-def predictions(confidence, *, right, speakers=10, rows=200, seed=0):
-    """Make up rows of a given confidence that are right with the given chance."""
-    random = np.random.default_rng(seed)
-    speaker = np.repeat(np.arange(speakers), rows)
-    label = np.array(["F", "M"])[speaker % 2]
-    sure = np.broadcast_to(confidence(random, len(label)), len(label))
-    correct = random.random(len(label)) < right(sure)
-    of_label = np.where(correct, sure, 1 - sure)
-    women = np.where(label == "F", of_label, 1 - of_label)
-    return pd.DataFrame(
-        {"speaker_id": speaker.astype(str), "label": label, "p_F": women, "p_M": 1 - women}
-    )
-
-
 def uniform(random, rows):
     return random.uniform(0.5, 1, rows)
 
 
-def error(table, task="gender"):
-    return expected_calibration_error(reliability(table, task, **RESAMPLING))
+def predictions(draw=uniform, right=lambda confidence: confidence, rows=200, seed=0):
+    """Make up rows whose confidences are drawn, and that are right with the given chance."""
+    random = np.random.default_rng(seed)
+    speaker = np.repeat(np.arange(10), rows)
+    label = np.array(["F", "M"])[speaker % 2]
+    confidence = np.broadcast_to(draw(random, len(label)), len(label))
+    correct = random.random(len(label)) < right(confidence)
+    women = np.where((label == "F") == correct, confidence, 1 - confidence)
+    columns = {"speaker_id": speaker.astype(str), "label": label, "p_F": women, "p_M": 1 - women}
+    return pd.DataFrame(columns)
 
 
-def test_a_system_that_is_as_right_as_it_is_sure_has_next_to_no_error():
-    assert error(predictions(uniform, right=lambda sure: sure, rows=2000)) < 0.01
+def error(table):
+    return expected_calibration_error(reliability(table, "gender", **RESAMPLING))
 
 
-def test_the_error_of_one_who_is_always_surer_than_right_is_the_difference():
-    table = predictions(lambda *_: 0.95, right=lambda sure: sure - 0.15, rows=2000)
+def test_a_calibrated_system_has_next_to_no_error():
+    assert error(predictions(rows=2000)) < 0.01
+
+
+def test_the_error_of_constant_overconfidence_is_the_difference():
+    table = predictions(lambda *_: 0.95, right=lambda confidence: confidence - 0.15, rows=2000)
     assert error(table) == pytest.approx(0.15, abs=0.01)
 
 
 def test_the_error_is_that_of_a_loop_over_the_bins():
-    table = predictions(uniform, right=lambda sure: sure**2)
+    table = predictions(right=lambda confidence: confidence**2)
     confidence = table[["p_F", "p_M"]].max(axis=1).to_numpy()
     correct = (table["p_F"] > table["p_M"]) == (table["label"] == "F")
     total = 0.0
@@ -58,7 +56,7 @@ def test_the_error_is_that_of_a_loop_over_the_bins():
 
 
 def test_every_row_is_in_one_bin_with_confidences_of_that_bin():
-    table = predictions(uniform, right=lambda sure: sure)
+    table = predictions()
     bins = reliability(table, "gender", **RESAMPLING)
     assert bins["rows"].sum() == len(table)
     assert ((bins["bin"] - 1) / BINS <= bins["confidence"]).all()
@@ -69,28 +67,29 @@ def test_every_row_is_in_one_bin_with_confidences_of_that_bin():
 
 @pytest.mark.parametrize("certain", [0.5, 1.0])
 def test_both_ends_of_the_scale_have_a_bin(certain):
-    bins = reliability(predictions(lambda *_: certain, right=lambda s: s), "gender", **RESAMPLING)
+    bins = reliability(predictions(lambda *_: certain), "gender", **RESAMPLING)
     assert bins["bin"].tolist() == [np.ceil(certain * BINS)]
     assert bins["rows"].tolist() == [2000]
 
 
 def test_a_last_bit_moves_nothing_to_another_bin():
     edge = 12 / BINS
-    sure = np.resize([edge, np.nextafter(edge, 1), np.nextafter(edge, 0)], 2000)
-    table = predictions(lambda *_: sure, right=lambda s: s)
+    confidence = np.resize([edge, np.nextafter(edge, 1), np.nextafter(edge, 0)], 2000)
+    table = predictions(lambda *_: confidence)
     assert len(reliability(table, "gender", **RESAMPLING)) == 1
 
 
 def test_a_calibrated_system_has_the_error_that_chance_gives_it():
-    tables = [predictions(uniform, right=lambda sure: sure, rows=20, seed=s) for s in range(40)]
+    tables = [predictions(rows=20, seed=seed) for seed in range(40)]
     by_chance = calibration_error_by_chance(tables[0], **RESAMPLING)
     assert by_chance == pytest.approx(np.mean([error(table) for table in tables]), rel=0.1)
     assert by_chance > 0.05
 
 
 def test_chance_gives_less_error_to_more_predictions_and_none_to_certain_ones():
-    few, many = (predictions(uniform, right=lambda sure: sure, rows=rows) for rows in (20, 2000))
-    of_few, of_many = (calibration_error_by_chance(table, **RESAMPLING) for table in (few, many))
+    of_few, of_many, of_certain = (
+        calibration_error_by_chance(table, **RESAMPLING)
+        for table in (predictions(rows=20), predictions(rows=2000), predictions(lambda *_: 1.0))
+    )
     assert of_many == pytest.approx(of_few / 10, rel=0.15)
-    certain = predictions(lambda *_: 1.0, right=lambda sure: sure)
-    assert calibration_error_by_chance(certain, **RESAMPLING) == 0
+    assert of_certain == 0

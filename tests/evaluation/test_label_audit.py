@@ -1,4 +1,4 @@
-"""Wrong labels that somebody planted are found, right ones are left alone."""
+"""Planted wrong labels are found, right ones are left alone."""
 
 import numpy as np
 import pandas as pd
@@ -16,13 +16,13 @@ CLASSIFIERS = [make_pipeline(StandardScaler(), LogisticRegression(C=0.1)), Gauss
 
 
 def corpus(seed, distance):
-    """Draw voices of two genders: utterances scatter around speakers, speakers around genders."""
+    """Draw features of two genders: utterances scatter around speakers, speakers around genders."""
     random = np.random.default_rng(seed)
     speaker = np.repeat(np.arange(SPEAKERS), UTTERANCES)
     woman = np.arange(SPEAKERS) % 2 == 0
-    voices = random.normal(size=(SPEAKERS, DIMENSIONS))
-    voices[:, :4] += distance * np.where(woman, 0.5, -0.5)[:, None]
-    return speaker, voices[speaker] + 0.7 * random.normal(size=(len(speaker), DIMENSIONS))
+    means = random.normal(size=(SPEAKERS, DIMENSIONS))
+    means[:, :4] += distance * np.where(woman, 0.5, -0.5)[:, None]
+    return speaker, means[speaker] + 0.7 * random.normal(size=(len(speaker), DIMENSIONS))
 
 
 def labels(planted=()):
@@ -34,22 +34,16 @@ def labels(planted=()):
 
 def audit(seed, distance=2.5, planted=()):
     """Cross-validate two classifiers on two kinds of features of one corpus, and audit."""
-    predictions = {}
-    for kind in ("mfcc", "wav2vec2"):
+    predictions = {"mfcc": [], "wav2vec2": []}
+    for kind, tables in predictions.items():
         speaker, features = corpus((seed, len(kind)), distance)
         label = labels(planted)[speaker]
-        predictions[kind] = []
         for classifier in CLASSIFIERS:
-            probabilities = cross_val_predict(
-                classifier,
-                features,
-                label,
-                groups=speaker,
-                cv=GroupKFold(5),
-                method="predict_proba",
-            )
-            table = pd.DataFrame({"speaker_id": speaker.astype(str), "label": label})
-            predictions[kind].append(table.assign(p_F=probabilities[:, 0], p_M=probabilities[:, 1]))
+            folds = {"groups": speaker, "cv": GroupKFold(5), "method": "predict_proba"}
+            probabilities = cross_val_predict(classifier, features, label, **folds)
+            columns = {"speaker_id": speaker.astype(str), "label": label}
+            columns |= {"p_F": probabilities[:, 0], "p_M": probabilities[:, 1]}
+            tables.append(pd.DataFrame(columns))
     return audit_labels(predictions)
 
 
@@ -57,40 +51,36 @@ def suspects(table):
     return set(table.loc[table["suspect"], "speaker_id"].astype(int))
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_planted_wrong_labels_are_found_and_no_others(seed):
     planted = set(np.random.default_rng(seed).choice(SPEAKERS, 2, replace=False).tolist())
     table = audit(seed, distance=4, planted=planted)
+    assert len(table) == SPEAKERS
+    assert table["label_probability"].is_monotonic_increasing
     assert suspects(table) == planted
     assert set(table["speaker_id"].head(2).astype(int)) == planted
 
 
 @pytest.mark.parametrize("distance", [0, 1, 2, 4])
-@pytest.mark.parametrize("seed", range(4))
-def test_a_clean_corpus_raises_no_alarm_however_hard_it_is(seed, distance):
+@pytest.mark.parametrize("seed", range(3))
+def test_a_clean_corpus_has_no_suspects_however_hard_it_is(seed, distance):
     assert suspects(audit(seed, distance)) == set()
 
 
-def told(*, others=0.95, **probabilities):
-    """Make a woman up of whose label systems have these probabilities, per utterance, and men."""
+def audited(*, others=0.95, **probabilities):
+    """Audit a woman of whose label systems predict these probabilities per utterance, and men."""
     predictions = {}
+    men = 1 - np.linspace(others - 0.04, others + 0.04, 19)
     for name, of_label in probabilities.items():
-        men = np.linspace(others - 0.04, others + 0.04, 19)
-        women = np.array([*of_label, *(1 - men)])
-        table = pd.DataFrame(
-            {
-                "speaker_id": ["1"] * len(of_label) + [str(100 + k) for k in range(len(men))],
-                "label": ["F"] * len(of_label) + ["M"] * len(men),
-                "p_F": women,
-                "p_M": 1 - women,
-            }
-        )
-        predictions.setdefault(name.split("_")[0], []).append(table)
+        speaker = ["1"] * len(of_label) + [str(100 + k) for k in range(len(men))]
+        table = pd.DataFrame({"speaker_id": speaker, "p_F": [*of_label, *men]})
+        table = table.assign(label=np.where(table["speaker_id"] == "1", "F", "M"))
+        predictions.setdefault(name.split("_")[0], []).append(table.assign(p_M=1 - table["p_F"]))
     return audit_labels(predictions).set_index("speaker_id").loc["1"]
 
 
-def test_the_evidence_is_what_it_is_called():
-    row = told(mfcc_svm=[0.1, 0.1, 0.7], mfcc_mlp=[0.2, 0.2, 0.2], wav_svm=[0.1, 0.2, 0.3])
+def test_the_evidence_is_averaged_over_utterances_systems_and_features():
+    row = audited(mfcc_svm=[0.1, 0.1, 0.7], mfcc_mlp=[0.2, 0.2, 0.2], wav_svm=[0.1, 0.2, 0.3])
     assert row["label"] == "F"
     # 0.3 and 0.2 on one kind of features, 0.2 on the other.
     assert row["label_probability"] == pytest.approx((0.25 + 0.2) / 2)
@@ -101,32 +91,26 @@ def test_the_evidence_is_what_it_is_called():
     assert row["suspect"]
 
 
-def test_one_kind_of_features_alone_accuses_nobody():
-    row = told(mfcc_svm=[0.0, 0.0], mfcc_mlp=[0.0, 0.0], wav_svm=[0.4, 0.3], wav_mlp=[0.55, 0.6])
+def test_one_kind_of_features_alone_makes_no_suspect():
+    row = audited(mfcc_svm=[0.0, 0.0], mfcc_mlp=[0.0, 0.0], wav_svm=[0.4, 0.3], wav_mlp=[0.55, 0.6])
     assert row["label_probability"] < IMPROBABLE
     assert row["systems_against"] == 3
     assert not row["suspect"]
 
 
-def test_doubt_is_not_enough():
-    row = told(mfcc_svm=[0.3, 0.4], wav_svm=[0.3, 0.4])
+def test_a_label_that_is_only_somewhat_improbable_is_not_suspected():
+    row = audited(mfcc_svm=[0.3, 0.4], wav_svm=[0.3, 0.4])
     assert row["systems_against"] == 2
     assert not row["suspect"]
 
 
-def test_judges_that_are_often_wrong_accuse_nobody():
+def test_inaccurate_systems_make_no_suspect():
     evidence = {"mfcc_svm": [0.1, 0.1], "wav_svm": [0.1, 0.1]}
-    assert told(others=0.9, **evidence)["suspect"]
-    assert not told(others=0.45, **evidence)["suspect"]
+    assert audited(others=0.9, **evidence)["suspect"]
+    assert not audited(others=0.45, **evidence)["suspect"]
 
 
-def test_speakers_are_ranked_from_the_most_doubtful_and_all_are_there():
-    table = audit(0, planted=[3])
-    assert len(table) == SPEAKERS
-    assert table["label_probability"].is_monotonic_increasing
-
-
-def test_pitch_is_shown_where_it_is_known_and_has_no_vote():
+def test_pitch_is_shown_where_it_is_known_and_changes_nothing():
     speaker = np.array(["1", "2"])
     table = pd.DataFrame({"speaker_id": speaker, "label": ["F", "M"], "p_F": 0.9, "p_M": 0.1})
     pitch = pd.Series({"1": 210.0})

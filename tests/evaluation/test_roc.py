@@ -1,36 +1,110 @@
-"""ROC curves: few points that keep the area, from nothing claimed to everything."""
+"""Error rates at every threshold: scikit-learn's, and those known of normal scores."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import roc_auc_score
+from scipy.stats import norm
+from sklearn import metrics
 
-from speech.evaluation.roc import ROC_POINTS, roc_points
+from speech.evaluation.roc import (
+    DET_POINTS,
+    ROC_POINTS,
+    det_points,
+    equal_error_rate,
+    error_rates,
+    roc_points,
+)
 
 
-def genders(rows=3000, seed=0, skill=1.0):
-    random = np.random.default_rng(seed)
+def normal_scores(targets=20_000, others=30_000, distance=2.0):
+    """Draw normal scores: the equal error rate is known exactly."""
+    scores = np.random.default_rng(0).normal(size=targets + others)
+    is_target = np.arange(len(scores)) < targets
+    scores[is_target] += distance
+    return scores, is_target
+
+
+# Error rates
+
+
+def test_the_rates_are_scikit_learns():
+    scores, targets = normal_scores(300, 500)
+    scores = scores.round(1)
+    weights = np.random.default_rng(1).integers(1, 4, size=len(scores)).astype(float)
+    rates = error_rates(scores, targets, weights)
+    points = np.column_stack([rates.false_alarm, 1 - rates.miss, rates.thresholds])
+    expected = metrics.roc_curve(targets, scores, sample_weight=weights, drop_intermediate=False)
+    np.testing.assert_allclose(points, np.column_stack(expected), atol=1e-12)
+    # scikit-learn leaves out the ends, where one of the rates no longer changes.
+    false_alarm, miss, _ = metrics.det_curve(targets, scores, sample_weight=weights)
+    theirs = np.column_stack([false_alarm, 1 - miss]).round(9)
+    assert set(map(tuple, theirs)) <= set(map(tuple, points[:, :2].round(9)))
+
+
+@pytest.mark.parametrize("distance", [0.0, 1.0, 2.0, 3.0])
+def test_the_equal_error_rate_of_normal_scores_is_the_known_one(distance):
+    rates = error_rates(*normal_scores(distance=distance))
+    assert equal_error_rate(rates) == pytest.approx(norm.sf(distance / 2), abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("targets", "others", "expected"),
+    [
+        ([3, 4], [1, 2], 0.0),
+        ([1, 2], [3, 4], 1.0),
+        ([1, 1], [1, 1], 0.5),
+        ([2, 4], [1, 3], 0.5),
+        ([2, 4, 5, 6], [0, 1, 1, 3], 0.25),
+    ],
+)
+def test_the_equal_error_rate_of_a_few_scores_is_the_one_by_hand(targets, others, expected):
+    scores = np.array(targets + others, dtype=float)
+    is_target = np.arange(len(scores)) < len(targets)
+    assert equal_error_rate(error_rates(scores, is_target)) == pytest.approx(expected)
+
+
+def test_weights_count_like_repetitions():
+    scores, targets = normal_scores(40, 60)
+    times = np.random.default_rng(1).integers(0, 4, size=len(scores))
+    weighted = equal_error_rate(error_rates(scores, targets, times.astype(float)))
+    repeated = equal_error_rate(error_rates(scores.repeat(times), targets.repeat(times)))
+    assert weighted == pytest.approx(repeated)
+
+
+def test_without_a_target_there_is_no_equal_error_rate():
+    scores, targets = normal_scores(5, 5)
+    rates = error_rates(scores, targets, np.where(targets, 0.0, 1.0))
+    assert np.isnan(equal_error_rate(rates))
+
+
+# ROC points
+
+
+def genders(skill=1.0, rows=3000):
+    random = np.random.default_rng(0)
     label = random.choice(["F", "M"], rows)
     evidence = random.normal(size=rows) + skill * np.where(label == "F", 1, -1)
-    woman = 1 / (1 + np.exp(-evidence))
-    return pd.DataFrame({"label": label, "p_F": woman, "p_M": 1 - woman})
+    women = 1 / (1 + np.exp(-evidence))
+    return pd.DataFrame({"label": label, "p_F": women, "p_M": 1 - women})
 
 
-def test_a_curve_runs_from_nothing_to_everything_and_never_back():
-    curve = roc_points(genders(), "gender")
-    assert curve[["false_positive", "true_positive"]].iloc[0].tolist() == [0, 0]
-    assert curve[["false_positive", "true_positive"]].iloc[-1].tolist() == [1, 1]
-    assert (curve[["false_positive", "true_positive"]].diff().dropna() >= 0).all(axis=None)
-    assert (curve["threshold"].diff().dropna() <= 0).all()
+def area_of(curve):
+    return np.trapezoid(curve["true_positive_rate"], curve["false_positive_rate"])
 
 
 @pytest.mark.parametrize("skill", [0, 0.5, 2])
-def test_few_points_keep_the_area(skill):
-    table = genders(skill=skill)
+def test_few_points_keep_the_whole_roc_curve(skill):
+    table = genders(skill)
     curve = roc_points(table, "gender")
-    area = np.trapezoid(curve["true_positive"], curve["false_positive"])
     assert len(curve) <= ROC_POINTS
-    assert area == pytest.approx(roc_auc_score(table["label"] == "F", table["p_F"]), abs=0.005)
+    rates = curve[["false_positive_rate", "true_positive_rate"]]
+    assert rates.iloc[0].tolist() == [0, 0]
+    assert rates.iloc[-1].tolist() == [1, 1]
+    assert (rates.diff().dropna() >= 0).all(axis=None)
+    assert curve["threshold"].between(0, 1).all()
+    assert curve["threshold"].is_monotonic_decreasing
+    expected = metrics.roc_auc_score(table["label"] == "F", table["p_F"])
+    assert area_of(curve) == pytest.approx(expected, abs=0.005)
 
 
 def test_of_speakers_every_row_is_a_trial_of_each():
@@ -39,18 +113,37 @@ def test_of_speakers_every_row_is_a_trial_of_each():
     label = random.choice(names, 500)
     scores = random.dirichlet(np.ones(3), 500)
     table = pd.DataFrame(scores, columns=[f"p_{name}" for name in names]).assign(label=label)
-    curve = roc_points(table, "speaker")
     targets = (label[:, None] == np.array(names)).ravel()
-    area = np.trapezoid(curve["true_positive"], curve["false_positive"])
-    assert area == pytest.approx(roc_auc_score(targets, scores.ravel()), abs=0.005)
+    expected = metrics.roc_auc_score(targets, scores.ravel())
+    assert area_of(roc_points(table, "speaker")) == pytest.approx(expected, abs=0.005)
 
 
-def test_a_threshold_is_a_probability():
-    assert roc_points(genders(), "gender")["threshold"].between(0, 1).all()
-
-
-def test_with_one_kind_of_trials_there_is_no_curve():
-    table = genders().query("label == 'F'")
-    curve = roc_points(table, "gender")
+def test_with_one_kind_of_trials_there_is_no_roc_curve():
+    curve = roc_points(genders().query("label == 'F'"), "gender")
     assert curve.empty
-    assert list(curve.columns) == ["false_positive", "true_positive", "threshold"]
+    assert list(curve.columns) == ["false_positive_rate", "true_positive_rate", "threshold"]
+
+
+# DET points
+
+
+def test_the_det_curve_of_normal_scores_is_a_straight_line():
+    curve = det_points(error_rates(*normal_scores(distance=2.0)))
+    assert len(curve) <= DET_POINTS
+    middle = curve[curve["false_alarm"].between(0.01, 0.9) & curve["miss"].between(0.01, 0.9)]
+    sums = middle["false_alarm_probit"] + middle["miss_probit"]
+    np.testing.assert_allclose(sums, -2.0, atol=0.05)
+
+
+def test_the_det_curve_is_finite_and_monotonic():
+    curve = det_points(error_rates(*normal_scores(50, 70)))
+    assert np.isfinite(curve.to_numpy()).all()
+    assert curve["threshold"].is_monotonic_increasing
+    assert curve["miss"].is_monotonic_increasing
+    assert curve["false_alarm"].is_monotonic_decreasing
+    np.testing.assert_allclose(norm.cdf(curve["miss_probit"]), curve["miss"])
+
+
+def test_where_no_threshold_makes_both_errors_the_det_curve_has_no_points():
+    rates = error_rates(np.array([1.0, 2.0, 3.0]), np.array([False, False, True]))
+    assert det_points(rates).empty

@@ -1,16 +1,19 @@
 """An extraction brings the features of a corpus up to date, and touches nothing that is."""
 
 import itertools
+import types
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import speech.features.extraction
 from speech.audio.decode import digest_of
 from speech.errors import UserError
 from speech.features.extraction import (
     Extracted,
     describe_extraction,
+    extract_features,
     extract_speaker,
     settings_digest,
     speaker_jobs,
@@ -53,7 +56,7 @@ class Corpus:
         """Return what was computed, by file, and what each speaker's extraction reports."""
         computed = []
 
-        def loudness(signal):
+        def loudness(signal, _):
             computed.append(len(signal))
             return {"": np.array([np.abs(signal).mean()], dtype=np.float32)}
 
@@ -80,7 +83,7 @@ def test_features_are_those_of_the_recording_they_are_named_after(corpus):
 
 
 def test_several_features_of_an_utterance_are_named_after_it_and_their_part(corpus):
-    corpus.extract(compute=lambda signal: {"low": signal[:2], "high": signal[:3]})
+    corpus.extract(compute=lambda signal, _: {"low": signal[:2], "high": signal[:3]})
     assert "1-7-0/low" in read_speaker(corpus.folder / "1.safetensors")
     assert corpus.extract() == (0, [Extracted(0, 3), Extracted(0, 3)])
 
@@ -156,7 +159,7 @@ def test_a_torn_file_is_made_again_and_the_others_are_kept(corpus):
 def test_an_interrupted_speaker_leaves_the_speakers_before_it_finished(corpus):
     calls = itertools.count(1)
 
-    def fail_at_the_fourth(signal):
+    def fail_at_the_fourth(signal, _):
         if next(calls) == 4:
             raise KeyboardInterrupt
         return {"": signal[:1]}
@@ -188,7 +191,7 @@ def test_a_recording_that_was_spoilt_since_it_was_indexed_is_named(corpus, spoil
     jobs = corpus.jobs()
     spoil(corpus.audio / "1-7-1.wav")
     with pytest.raises(UserError) as caught:
-        extract_speaker(jobs[0], lambda signal: {"": signal[:1]})
+        extract_speaker(jobs[0], lambda signal, _: {"": signal[:1]})
     message = str(caught.value)
     spoilt = corpus.audio / "1-7-1.wav"
     assert message.startswith(f"{spoilt}: is not what it was when it was indexed")
@@ -198,14 +201,40 @@ def test_a_recording_that_was_spoilt_since_it_was_indexed_is_named(corpus, spoil
     assert not corpus.folder.exists()
 
 
-def test_the_settings_digest_follows_values_and_code_but_not_the_order_of_keys(tmp_path):
-    code = tmp_path / "mfcc.py"
-    code.write_text("return 1")
-    before = settings_digest({"fft": 512, "lifter": 22}, code)
-    assert settings_digest({"lifter": 22, "fft": 512}, code) == before
-    assert settings_digest({"fft": 512, "lifter": 23}, code) != before
-    code.write_text("return 2")
-    assert settings_digest({"fft": 512, "lifter": 22}, code) != before
+def test_the_digest_follows_values_code_and_versions_but_not_the_order_of_keys(
+    tmp_path, monkeypatch
+):
+    code = types.ModuleType("mfcc")
+    code.__file__ = str(tmp_path / "mfcc.py")
+    (tmp_path / "mfcc.py").write_text("return 1")
+
+    def digest(**settings):
+        return settings_digest(settings, modules=[code], libraries=["python_speech_features"])
+
+    before = digest(fft=512, lifter=22)
+    assert digest(lifter=22, fft=512) == before
+    assert digest(fft=512, lifter=23) != before
+    (tmp_path / "mfcc.py").write_text("return 2")
+    changed = digest(fft=512, lifter=22)
+    assert changed != before
+    monkeypatch.setattr(speech.features.extraction, "version", lambda _: "99")
+    assert digest(fft=512, lifter=22) != changed
+
+
+def test_an_utterance_is_given_by_name_and_several_workers_change_nothing(corpus):
+    seen = {}
+
+    def compute(signal, utterance):
+        seen[utterance] = len(signal)
+        return {"": np.array([len(utterance)])}
+
+    settings = {"settings": "s", "compute": compute}
+    extract_features(corpus.table(), corpus.audio, corpus.folder, **settings, jobs=1)
+    assert set(seen) == set(corpus.table()["utterance_id"])
+    alone = corpus.contents()
+    other = corpus.folder.with_name("other")
+    extract_features(corpus.table(), corpus.audio, other, **settings, jobs=2)
+    assert {path.name: path.read_bytes() for path in other.iterdir()} == alone
 
 
 def test_the_summary_counts_what_was_computed_and_kept(corpus):

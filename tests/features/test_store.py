@@ -1,9 +1,6 @@
 """A speaker's file is whole or not there, and is reused only while it is provably current."""
 
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -15,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 import speech.features.store
 from speech.errors import UserError
 from speech.features.store import (
-    Recipe,
+    Fingerprint,
     is_current,
     read_current,
     read_speaker,
@@ -23,7 +20,7 @@ from speech.features.store import (
     write_speaker,
 )
 
-RECIPE = Recipe("settings", {"7-1-0": "digest a", "7-1-1": "digest b"})
+FINGERPRINT = Fingerprint("settings", {"7-1-0": "digest a", "7-1-1": "digest b"})
 
 
 def some_tensors():
@@ -38,7 +35,7 @@ def some_tensors():
 @pytest.fixture
 def file(tmp_path):
     path = speaker_file(tmp_path / "features", "7")
-    write_speaker(path, some_tensors(), RECIPE)
+    write_speaker(path, some_tensors(), FINGERPRINT)
     return path
 
 
@@ -61,8 +58,8 @@ def restamp(file, stamp):
 def test_what_is_written_is_read(file):
     assert file.name == "7.safetensors"
     assert_same(read_speaker(file), some_tensors())
-    assert_same(read_current(file, RECIPE), some_tensors())
-    assert is_current(file, RECIPE)
+    assert_same(read_current(file, FINGERPRINT), some_tensors())
+    assert is_current(file, FINGERPRINT)
 
 
 arrays = st.builds(
@@ -77,62 +74,42 @@ arrays = st.builds(
 @given(st.dictionaries(st.text("0123456789-é", min_size=1, max_size=8), arrays, max_size=5))
 def test_arrays_of_any_shape_and_type_survive(tmp_path_factory, tensors):
     path = tmp_path_factory.mktemp("store") / "1.safetensors"
-    recipe = Recipe("settings", dict.fromkeys(tensors, "digest"))
-    write_speaker(path, tensors, recipe)
-    assert_same(read_current(path, recipe), tensors)
+    fingerprint = Fingerprint("settings", dict.fromkeys(tensors, "digest"))
+    write_speaker(path, tensors, fingerprint)
+    assert_same(read_current(path, fingerprint), tensors)
 
 
 def test_arrays_that_are_views_of_others_are_written_as_they_look(tmp_path):
     base = np.arange(24, dtype=np.float32).reshape(4, 6)
     tensors = {"a": base.T, "b": base[::2, ::3], "c": base[1]}
-    write_speaker(tmp_path / "x.safetensors", tensors, RECIPE)
+    write_speaker(tmp_path / "x.safetensors", tensors, FINGERPRINT)
     assert_same(read_speaker(tmp_path / "x.safetensors"), tensors)
 
 
 def test_the_order_of_utterances_does_not_show_in_the_bytes(file, tmp_path):
     backwards = dict(reversed(some_tensors().items()))
-    sources = dict(reversed(RECIPE.sources.items()))
-    write_speaker(tmp_path / "other.safetensors", backwards, Recipe("settings", sources))
+    sources = dict(reversed(FINGERPRINT.sources.items()))
+    write_speaker(tmp_path / "other.safetensors", backwards, Fingerprint("settings", sources))
     assert (tmp_path / "other.safetensors").read_bytes() == file.read_bytes()
 
 
-@pytest.mark.parametrize("hash_seed", ["1", "2"])
-def test_another_process_writes_the_same_bytes(file, tmp_path, hash_seed):
-    code = (
-        "import sys, numpy as np; from pathlib import Path;"
-        "from speech.features.store import Recipe, write_speaker;"
-        "names = set(['7-1-1/pooled', '7-1-0/sequence', '7-1-1/sequence', '7-1-0/pooled']);"
-        "arrays = np.load(sys.argv[1]);"
-        "recipe = Recipe('settings', {'7-1-1': 'digest b', '7-1-0': 'digest a'});"
-        "write_speaker(Path(sys.argv[2]), {name: arrays[name] for name in names}, recipe)"
-    )
-    np.savez(tmp_path / "arrays.npz", **some_tensors())
-    again = tmp_path / "again.safetensors"
-    subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "arrays.npz"), str(again)],
-        check=True,
-        env={**os.environ, "PYTHONHASHSEED": hash_seed},
-    )
-    assert again.read_bytes() == file.read_bytes()
-
-
 def test_a_missing_file_is_not_current(tmp_path):
-    assert not is_current(tmp_path / "none.safetensors", RECIPE)
-    assert read_current(tmp_path / "none.safetensors", RECIPE) == {}
+    assert not is_current(tmp_path / "none.safetensors", FINGERPRINT)
+    assert read_current(tmp_path / "none.safetensors", FINGERPRINT) == {}
 
 
 def test_a_file_cut_short_anywhere_is_never_reused(file):
     content = file.read_bytes()
     for length in range(len(content)):
         file.write_bytes(content[:length])
-        assert not is_current(file, RECIPE)
-        assert read_current(file, RECIPE) == {}
+        assert not is_current(file, FINGERPRINT)
+        assert read_current(file, FINGERPRINT) == {}
 
 
 def test_a_file_with_something_behind_its_end_is_never_reused(file):
     file.write_bytes(file.read_bytes() + b"\0")
-    assert not is_current(file, RECIPE)
-    assert read_current(file, RECIPE) == {}
+    assert not is_current(file, FINGERPRINT)
+    assert read_current(file, FINGERPRINT) == {}
 
 
 def test_one_flipped_bit_anywhere_never_gives_another_value(file):
@@ -142,8 +119,8 @@ def test_one_flipped_bit_anywhere_never_gives_another_value(file):
         flipped = bytearray(content)
         flipped[place] ^= 1 << (place % 8)
         file.write_bytes(flipped)
-        current = read_current(file, RECIPE)
-        if is_current(file, RECIPE):
+        current = read_current(file, FINGERPRINT)
+        if is_current(file, FINGERPRINT):
             assert_same(current, tensors)
         else:
             assert_same(current, {name: tensors[name] for name in current})
@@ -164,14 +141,14 @@ def test_one_flipped_bit_anywhere_never_gives_another_value(file):
 )
 def test_a_stamp_that_makes_no_sense_is_never_trusted(file, stamp):
     restamp(file, stamp)
-    assert not is_current(file, RECIPE)
-    assert read_current(file, RECIPE) == {}
+    assert not is_current(file, FINGERPRINT)
+    assert read_current(file, FINGERPRINT) == {}
 
 
 def test_a_file_without_a_stamp_is_never_trusted(file):
     save_file(some_tensors(), file)
-    assert not is_current(file, RECIPE)
-    assert read_current(file, RECIPE) == {}
+    assert not is_current(file, FINGERPRINT)
+    assert read_current(file, FINGERPRINT) == {}
 
 
 def test_other_features_under_the_old_stamp_are_never_trusted(file):
@@ -179,8 +156,8 @@ def test_other_features_under_the_old_stamp_are_never_trusted(file):
     changed = some_tensors()
     changed["7-1-1/pooled"] = changed["7-1-1/pooled"] + 1
     save_file(changed, file, metadata={"stamp": stamp})
-    assert not is_current(file, RECIPE)
-    assert read_current(file, RECIPE) == {}
+    assert not is_current(file, FINGERPRINT)
+    assert read_current(file, FINGERPRINT) == {}
 
 
 def test_the_same_numbers_in_another_shape_are_never_trusted(file):
@@ -188,40 +165,40 @@ def test_the_same_numbers_in_another_shape_are_never_trusted(file):
     changed = some_tensors()
     changed["7-1-1/pooled"] = changed["7-1-1/pooled"].reshape(1, 3, 2)
     save_file(changed, file, metadata={"stamp": stamp})
-    assert read_current(file, RECIPE) == {}
+    assert read_current(file, FINGERPRINT) == {}
 
 
 def test_other_settings_make_everything_stale(file):
-    other = Recipe("other settings", RECIPE.sources)
+    other = Fingerprint("other settings", FINGERPRINT.sources)
     assert not is_current(file, other)
     assert read_current(file, other) == {}
 
 
 def test_a_changed_recording_makes_its_utterance_stale_and_no_other(file):
-    changed = Recipe("settings", {"7-1-0": "digest a", "7-1-1": "digest c"})
+    changed = Fingerprint("settings", {"7-1-0": "digest a", "7-1-1": "digest c"})
     assert not is_current(file, changed)
     assert set(read_current(file, changed)) == {"7-1-0/pooled", "7-1-0/sequence"}
 
 
 def test_a_removed_recording_is_not_kept(file):
-    fewer = Recipe("settings", {"7-1-1": "digest b"})
+    fewer = Fingerprint("settings", {"7-1-1": "digest b"})
     assert not is_current(file, fewer)
     assert set(read_current(file, fewer)) == {"7-1-1/pooled", "7-1-1/sequence"}
 
 
 def test_a_new_recording_leaves_the_others_current(file):
-    more = Recipe("settings", {**RECIPE.sources, "7-1-2": "digest c"})
+    more = Fingerprint("settings", {**FINGERPRINT.sources, "7-1-2": "digest c"})
     assert not is_current(file, more)
     assert_same(read_current(file, more), some_tensors())
 
 
 def test_recordings_that_swapped_their_content_are_both_stale(file):
-    swapped = Recipe("settings", {"7-1-0": "digest b", "7-1-1": "digest a"})
+    swapped = Fingerprint("settings", {"7-1-0": "digest b", "7-1-1": "digest a"})
     assert read_current(file, swapped) == {}
 
 
 def test_nothing_but_the_file_is_left_in_its_folder(file):
-    write_speaker(file, some_tensors(), RECIPE)
+    write_speaker(file, some_tensors(), FINGERPRINT)
     assert list(file.parent.iterdir()) == [file]
 
 
@@ -234,7 +211,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(file, monkeyp
 
     monkeypatch.setattr(speech.features.store, "save_file", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        write_speaker(file, {}, Recipe("other settings", {}))
+        write_speaker(file, {}, Fingerprint("other settings", {}))
     assert file.read_bytes() == content
     assert list(file.parent.iterdir()) == [file]
 

@@ -21,7 +21,7 @@ from transformers import (
 )
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2Attention
 
-from speech.audio.chunks import chunk_bounds, middle_half
+from speech.audio.chunks import chunk_bounds
 from speech.errors import UserError
 from speech.features.checkpoint import check_encoder_folder
 from speech.features.wav2vec2 import (
@@ -31,9 +31,8 @@ from speech.features.wav2vec2 import (
     load_encoder,
     make_sample_encoder,
 )
-from speech.params import Chunks, SampleEncoder
 
-SIZE = SampleEncoder(hidden=16, layers=2)
+HIDDEN, LAYERS = 16, 2
 WEIGHT = "encoder.layers.0.attention.k_proj.weight"
 
 
@@ -49,7 +48,7 @@ def one_thread():
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     folder = tmp_path_factory.mktemp("encoder") / "sample"
-    make_sample_encoder(folder, SIZE, seed=17)
+    make_sample_encoder(folder, hidden=HIDDEN, layers=LAYERS, seed=17)
     return folder
 
 
@@ -227,10 +226,9 @@ def test_the_embedder_runs_no_layer_above_those_asked_for(large_checkpoint, voic
     monkeypatch.setattr(
         Wav2Vec2Attention, "forward", lambda *a, **k: run.append(1) or attention(*a, **k)
     )
-    chunks = Chunks(seconds=1.0, hop_seconds=1.0, tail="drop")
+    chunks = {"seconds": 1.0, "hop_seconds": 1.0, "tail": "drop"}
     ChunkEmbedder(large_checkpoint, chunks, (0, 5), 3, 4, 8)(voice(1.0))
-    # Once for the chunk, once for its middle half.
-    assert len(run) == 2 * 5
+    assert len(run) == 5
 
 
 def test_padding_would_change_the_frames_it_does_not_touch(checkpoint, encoder, voice):
@@ -243,7 +241,7 @@ def test_padding_would_change_the_frames_it_does_not_touch(checkpoint, encoder, 
 
 
 def test_hidden_states_are_the_transformers_input_and_every_layers_output(encoder):
-    assert encoder.states == SIZE.layers + 1
+    assert encoder.states == LAYERS + 1
 
 
 def test_the_shortest_signal_gives_one_frame_and_one_sample_less_none(encoder, voice):
@@ -256,9 +254,9 @@ def test_the_shortest_signal_gives_one_frame_and_one_sample_less_none(encoder, v
 
 @pytest.mark.parametrize("tail", ["overlap", "drop"])
 def test_the_embedder_embeds_the_grid_of_chunks(checkpoint, encoder, voice, tail):
-    chunks = Chunks(seconds=0.5, hop_seconds=0.5, tail=tail)
+    chunks = {"seconds": 0.5, "hop_seconds": 0.5, "tail": tail}
     signal = voice(1.8)
-    bounds = chunk_bounds(len(signal), chunks)
+    bounds = chunk_bounds(len(signal), **chunks)
     features = ChunkEmbedder(checkpoint, chunks, (0, 2), 2, 5, 2)(signal)
     expected = embedded(
         encoder, signal, bounds, layers=[0, 2], sequence_layer=2, sequence_stride=5, batch_size=2
@@ -269,28 +267,9 @@ def test_the_embedder_embeds_the_grid_of_chunks(checkpoint, encoder, voice, tail
     assert len(features["pooled"]) == {"overlap": 4, "drop": 3}[tail]
 
 
-def test_the_embedder_hears_the_middle_half_as_a_recording_of_its_own(checkpoint, encoder, voice):
-    chunks = Chunks(seconds=0.5, hop_seconds=0.5, tail="overlap")
-    embedder = ChunkEmbedder(checkpoint, chunks, (0, 2), 2, 5, 2)
-    signal = voice(1.8)
-    start, stop = middle_half(len(signal), chunks)
-    expected = embedded(
-        encoder,
-        signal[start:stop],
-        [(0, stop - start)],
-        layers=[0, 2],
-        sequence_layer=2,
-        sequence_stride=5,
-    )
-    features = embedder(signal)
-    for part, array in expected.items():
-        np.testing.assert_array_equal(features[f"half/{part}"], array)
-    assert set(embedder(voice(0.4))) == {"pooled", "sequence"}
-
-
 def test_a_sample_encoder_is_the_same_bytes_for_the_same_seed(checkpoint, tmp_path):
-    make_sample_encoder(tmp_path / "again", SIZE, seed=17)
-    make_sample_encoder(tmp_path / "other", SIZE, seed=18)
+    make_sample_encoder(tmp_path / "again", hidden=HIDDEN, layers=LAYERS, seed=17)
+    make_sample_encoder(tmp_path / "other", hidden=HIDDEN, layers=LAYERS, seed=18)
     names = {path.name for path in checkpoint.iterdir()}
     assert names == {"config.json", "model.safetensors", "preprocessor_config.json"}
     for name in names:
@@ -301,7 +280,7 @@ def test_a_sample_encoder_is_the_same_bytes_for_the_same_seed(checkpoint, tmp_pa
 
 @pytest.mark.parametrize(("hidden", "layers"), [(16, 1), (64, 3)])
 def test_a_sample_encoder_has_the_width_and_depth_asked_for(tmp_path, hidden, layers):
-    make_sample_encoder(tmp_path, SampleEncoder(hidden=hidden, layers=layers), seed=1)
+    make_sample_encoder(tmp_path, hidden=hidden, layers=layers, seed=1)
     encoder = load_encoder(tmp_path)
     assert encoder.states == layers + 1
     assert encoder.model.config.hidden_size == hidden
@@ -347,7 +326,7 @@ def test_without_a_preprocessor_the_architecture_tells_whether_signals_are_norma
     (spoilt / "preprocessor_config.json").unlink()
     assert not load_encoder(spoilt).extractor.do_normalize
     edit_config(spoilt, feat_extract_norm="layer")
-    shape = (SIZE.hidden,)
+    shape = (HIDDEN,)
 
     def add_layer_norms(weights):
         for layer in range(7):

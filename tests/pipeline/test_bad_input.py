@@ -6,7 +6,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from speech.storage.links import point
+from speech.storage.files import point
 from speech.storage.tables import write_parquet
 
 
@@ -16,7 +16,7 @@ def contents(project):
         file.relative_to(project.root): file.read_bytes()
         for folder in ("data", "models", "metrics", "plots")
         for file in (project.root / folder).rglob("*")
-        if file.is_file()
+        if file.is_file() and file.name != ".gitignore"
     }
 
 

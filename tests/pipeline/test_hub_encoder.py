@@ -10,7 +10,6 @@ from safetensors.torch import save_file
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
 from speech.features.wav2vec2 import ChunkEmbedder, make_sample_encoder
-from speech.params import Chunks, SampleEncoder
 
 SAFE, BIN = "model.safetensors", "pytorch_model.bin"
 
@@ -18,7 +17,7 @@ SAFE, BIN = "model.safetensors", "pytorch_model.bin"
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     folder = tmp_path_factory.mktemp("checkpoint") / "small"
-    make_sample_encoder(folder, SampleEncoder(hidden=16, layers=4), seed=17)
+    make_sample_encoder(folder, hidden=16, layers=4, seed=17)
     return folder
 
 
@@ -94,7 +93,7 @@ def test_a_token_is_shown_and_a_proxy_is_gone_through(connected, hub, checkpoint
     connected.set(encoder=hub.publish("some/encoder", checkpoint))
     proxied = within(connected, HF_ENDPOINT="http://hub.invalid", HTTP_PROXY=hub.url, NO_PROXY="")
     said = refused(within(proxied, HF_TOKEN="hf_another"))
-    assert "http://hub.invalid has no model some/encoder, or it is private" in said
+    assert "some/encoder is not at http://hub.invalid, or it is private" in said
     assert "hf_another" not in said
     assert SAFE in fetched(within(proxied, HF_TOKEN="hf_secret"))
 
@@ -118,7 +117,7 @@ def base(tmp_path_factory):
 
 def test_a_base_size_encoder_comes_in_both_forms_and_embeds_alike(connected, hub, base, voice):
     folder, model = base
-    chunks = Chunks(seconds=2.0, hop_seconds=2.0, tail="overlap")
+    chunks = {"seconds": 2.0, "hop_seconds": 2.0, "tail": "overlap"}
     signal = voice(3.0)
     found = {}
     for form in (SAFE, BIN):

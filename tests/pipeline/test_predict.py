@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from speech.training.layer_choice import with_layer
 
 from speech import Recogniser
 from speech.audio.decode import AudioError, load_audio
@@ -27,7 +28,6 @@ from speech.inference.embedder import Embedder
 from speech.params import load_params
 from speech.predictions import classes_of, utterance_level, with_probabilities
 from speech.storage.sealed import read_sealed, write_sealed
-from speech.training.layer_choice import with_layer
 
 RATE = 16_000
 QUICK = ["--task", "gender", "--gender-model", "mfcc-svm"]

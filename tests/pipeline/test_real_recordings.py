@@ -1,4 +1,4 @@
-"""Twenty real voices, never heard before: the pipeline's promise on real recordings."""
+"""Twenty real speakers, none of them in training: the promise on real recordings."""
 
 import json
 
@@ -8,7 +8,7 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def heard(dev_clean_20, new_project, tmp_path_factory):
+def run(dev_clean_20, new_project, tmp_path_factory):
     """Run index, split, MFCC and linear discriminant analysis for gender on real recordings."""
     project = new_project(tmp_path_factory.mktemp("real") / "project")
     project.set(
@@ -17,15 +17,15 @@ def heard(dev_clean_20, new_project, tmp_path_factory):
         model="lda",
         **{"folds.gender": 5, "folds.speaker": 3, "parallel.jobs": -1, "evaluate.resamples": 1000},
     )
-    return project, project.dvc("repro", "fit@gender-lda")
+    return project, project.dvc("repro", "fit@gender-mfcc-lda")
 
 
 def metrics(project, name):
     return json.loads((project.root / "metrics" / f"{name}.json").read_text("utf-8"))
 
 
-def test_the_corpus_is_what_it_is_known_to_be(heard):
-    project, _ = heard
+def test_the_corpus_is_what_it_is_known_to_be(run):
+    project, _ = run
     corpus, split = metrics(project, "corpus"), metrics(project, "split")
     assert corpus["utterances"] == 1313
     assert corpus["speakers"] == 20
@@ -40,11 +40,11 @@ def test_the_corpus_is_what_it_is_known_to_be(heard):
     assert split["speaker"]["left_out"] == "1919, 2078, 422, 777"
 
 
-def test_the_gender_of_unheard_voices_is_told_from_their_mfcc(heard):
-    project, _ = heard
-    folder = project.root / "data/predictions/gender/mfcc-lda"
+def test_gender_of_speakers_not_in_training_from_their_mfcc(run):
+    project, _ = run
+    folder = project.root / "data/predictions/gender-mfcc-lda"
     utterances = pd.read_parquet(folder / "utterances.parquet")
     assert len(utterances) == 1313
     assert len(utterances[["speaker_id", "fold"]].drop_duplicates()) == 20
-    told = np.where(utterances["p_F"] > 0.5, "F", "M")
-    assert 0.75 < (told == utterances["label"]).mean() < 0.99
+    predicted = np.where(utterances["p_F"] > 0.5, "F", "M")
+    assert 0.75 < (predicted == utterances["label"]).mean() < 0.99

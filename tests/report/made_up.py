@@ -1,4 +1,4 @@
-"""A run that never was: every table the page reads, for as many speakers as one likes."""
+"""A made-up run: every table that the page reads, for as many speakers as one likes."""
 
 import itertools
 import json
@@ -7,62 +7,77 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from speech.report.run import Run
+
 ROOT = Path(__file__).parents[2]
 MODELS = ["dummy", "logistic", "svm", "lda", "mlp", "cnn"]
 FEATURES_OF = {"gender": ["mfcc", "mfcc_pitch", "wav2vec2"], "speaker": ["mfcc", "wav2vec2"]}
 ALGORITHMS = ["kmeans", "agglomerative", "hdbscan", "kmeans_2", "agglomerative_2"]
+COEFFICIENTS = [f"c{number:02d}" for number in range(30)]
 UTTERANCES = 6
 """Of each speaker, in two chapters."""
 
 
-def files_of_a_run(speakers):
-    """Make up what the stages leave: bytes by path. The metrics are those in the repository."""
+def make_up_run(folder, speakers):
+    """Write what the stages leave; metrics are based on those in the repository."""
     random = np.random.default_rng(speakers)
+    run = Run(*(folder / name for name in ("u.parquet", "rejected.csv", "audio", "m", "p")))
     corpus = _corpus(speakers, random)
-    tables = {
-        "mfcc/effect_sizes": _by_coefficient(random),
-        "mfcc/correlation": _by_coefficient(random),
-        "mfcc/density": _densities(random),
-        "mfcc/normalisations": _normalisations(random),
-        "mfcc/outliers": corpus.head(3).assign(distance=9.5, p_corrected=1e-5),
-        "split_audit": _splits(random),
-        "layers": _intervals(
-            random,
-            itertools.product(["gender", "speaker"], range(7), ["utterance"]),
-            "task",
-            "layer",
-            "level",
-        ),
-        "learning_curve": _intervals(
-            random, itertools.product(FEATURES_OF["gender"], [2, 4, 8]), "features", "speakers"
-        ),
-        "det": _det(),
-        "gender/suspects": _suspects(corpus, random),
-    }
+    corpus.to_parquet(run.utterances, index=False)
+    run.rejected.write_text("path,utterance_id,left_out_of,reason\n")
     for task in FEATURES_OF:
-        tables |= {f"{task}/{name}": made for name, made in _scores(task, corpus, random).items()}
-    for kind in FEATURES_OF["speaker"]:
-        tables[f"clusters/{kind}_map"] = _map(corpus, random)
-        tables[f"clusters/{kind}_agreement"] = _agreement(random)
-    files = {f"plots/{name}.csv": _csv(table) for name, table in tables.items()}
-    files["data/utterances.parquet"] = corpus.to_parquet(index=False)
-    files["data/rejected.csv"] = b"path,utterance_id,left_out_of,reason\n"
-    files["params.yaml"] = (ROOT / "params.yaml").read_bytes()
+        (run.plots / task).mkdir(parents=True)
+        for name, table in _task_tables(task, corpus, random).items():
+            table.to_csv(run.plots / task / f"{name}.csv", index=False)
+    for name, table in _other_tables(corpus, random).items():
+        (run.plots / name).parent.mkdir(exist_ok=True)
+        table.to_csv(run.plots / f"{name}.csv", index=False)
+    run.metrics.mkdir()
     for path in (ROOT / "metrics").glob("*.json"):
-        metrics = json.loads(path.read_text("utf-8"))
-        if path.stem == "corpus":
-            metrics["speakers"] = speakers
-            metrics["female"]["speakers"] = (speakers + 1) // 2
-            metrics["male"]["speakers"] = speakers // 2
-        if path.stem in FEATURES_OF:
-            metrics["counts"]["speakers"] = speakers
-        files[f"metrics/{path.name}"] = json.dumps(metrics).encode()
-    files["metrics/rejection.json"] = json.dumps(_rejection()).encode()
-    return files
+        change_metrics(run, path.stem, json.loads(path.read_text("utf-8")))
+    _change_size(run, speakers)
+    return run
 
 
-def _csv(table):
-    return table.to_csv(index=False).encode()
+def change_metrics(run, name, changes):
+    """Change some metrics of a made-up run; nested ones are changed one by one."""
+    path = run.metrics / f"{name}.json"
+    old = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    path.write_text(json.dumps(_changed(old, changes)))
+
+
+def change_plot(run, name, change):
+    """Change a table of a made-up run by a function from text to text."""
+    path = run.plots / f"{name}.csv"
+    path.write_text(change(path.read_text("utf-8")))
+
+
+def _changed(old, changes):
+    if not (isinstance(old, dict) and isinstance(changes, dict)):
+        return changes
+    return old | {name: _changed(old.get(name), value) for name, value in changes.items()}
+
+
+def _change_size(run, speakers):
+    women = {"speakers": (speakers + 1) // 2}
+    sizes = {"speakers": speakers, "female": women, "male": {"speakers": speakers // 2}}
+    change_metrics(run, "corpus", sizes)
+    for task in FEATURES_OF:
+        change_metrics(run, task, {"counts": {"speakers": speakers}})
+    change_metrics(run, "mfcc", {"outliers": {"count": 1, "scored": speakers * UTTERANCES}})
+    layer = {"layer_in_use": 4, "accuracy_in_use": 0.8, "best_layer": 5}
+    layer |= _ends("nested_accuracy", 0.79)
+    change_metrics(run, "layers", dict.fromkeys(FEATURES_OF, layer))
+    speech = _ends("speech_false_rejection", 0.02)
+    speech["speech_false_rejection_by_condition"] = {"clean": 0.02, "room": 0.09}
+    known = _ends("equal_error_rate", 0.15) | _ends("known_false_rejection", 0.21)
+    known |= _ends("unknown_false_acceptance", 0.05)
+    rejection = {"speech": speech, "speakers": dict.fromkeys(FEATURES_OF["speaker"], known)}
+    change_metrics(run, "rejection", rejection)
+
+
+def _ends(name, value):
+    return {name: value, f"{name}_low": value - 0.01, f"{name}_high": value + 0.01}
 
 
 def _corpus(speakers, random):
@@ -74,151 +89,89 @@ def _corpus(speakers, random):
     corpus = pd.DataFrame(rows, columns=["utterance_id", "speaker_id", "chapter_id"])
     corpus["gender"] = ["FM"[int(speaker) % 2] for speaker in corpus["speaker_id"]]
     corpus["path"] = corpus["utterance_id"] + ".wav"
-    corpus["seconds"] = random.uniform(2, 15, len(corpus)).round(2)
-    return corpus.assign(sample_rate=16_000)
+    return corpus.assign(seconds=random.uniform(2, 15, len(corpus)).round(2))
 
 
-def _intervals(random, keys, *names):
-    table = pd.DataFrame(list(keys), columns=list(names))
+def _scored(random, keys, *names):
+    """Make up values with intervals for all combinations of keys."""
+    table = pd.DataFrame(list(itertools.product(*keys)), columns=list(names))
     table["value"] = random.uniform(0.3, 0.95, len(table))
     return table.assign(low=table["value"] - 0.05, high=table["value"] + 0.05)
 
 
-def _by_coefficient(random):
-    return _intervals(random, [(f"c{number:02d}",) for number in range(30)], "coefficient")
-
-
-def _densities(random):
-    keys = itertools.product([f"c{number:02d}" for number in range(30)], "FM", range(20))
-    table = pd.DataFrame(list(keys), columns=["coefficient", "gender", "value"])
-    return table.assign(density=random.random(len(table)))
-
-
-def _normalisations(random):
-    names = ["none", "utterance_mean", "utterance", "standard", "robust"]
-    keys = itertools.product(names, [True, False])
-    table = _intervals(random, keys, "normalisation", "standardised")
-    return table.rename(columns={"value": "accuracy"})
-
-
-def _splits(random):
-    careless = ["random-chunk", "random-utterance", "chapter-disjoint"]
-    keys = [("gender from mfcc", split) for split in [*careless, "speaker-disjoint"]]
-    keys += [("speaker from wav2vec2", split) for split in careless]
-    table = _intervals(random, keys, "features", "split")
-    return table.assign(system="svm · mfcc", level="utterance", score="accuracy")
-
-
-def _det():
-    probit = np.linspace(-3, 0, 20)
-    curve = {
-        "false_alarm": 0.1,
-        "miss": 0.1,
-        "false_alarm_probit": probit,
-        "miss_probit": -3 - probit,
+def _other_tables(corpus, random):
+    tasks, probit = list(FEATURES_OF), np.linspace(-3, 0, 20)
+    normalisations = (["none", "utterance_mean", "standard"], [True, False])
+    density = _scored(random, (COEFFICIENTS, "FM", range(20)), "coefficient", "gender", "value")
+    splits = ["random-chunk", "random-utterance", "chapter-disjoint", "speaker-disjoint"]
+    splits = _scored(random, (tasks, splits), "task", "split")
+    nested = _scored(random, (tasks, "012"), "task", "fold").drop(columns=["low", "high"])
+    shares = {"validation_accuracy": 0.8, "utterance_accuracy": 0.7}
+    det = _scored(random, (FEATURES_OF["gender"], probit), "features", "false_alarm_probit")
+    outliers = corpus.head(30)[["utterance_id", "speaker_id", "chapter_id"]]
+    tables = {
+        "mfcc/effect_sizes": _scored(random, (COEFFICIENTS,), "coefficient"),
+        "mfcc/correlation": _scored(random, (COEFFICIENTS,), "coefficient"),
+        "mfcc/density": density.iloc[:, :3].assign(density=0.1),
+        "mfcc/normalisations": _scored(
+            random, normalisations, "normalisation", "standardised"
+        ).rename(columns={"value": "accuracy"}),
+        "mfcc/outliers": outliers.assign(distance=9.5, threshold=9.0, outlier=True),
+        "split_audit": splits.assign(system="svm · mfcc", level="utterance", score="accuracy"),
+        "layers": _scored(random, (tasks, range(7), ["utterance"]), "task", "layer", "level"),
+        "layers_nested": nested.assign(layer=4, **shares),
+        "learning_curve": _scored(random, (FEATURES_OF["gender"], [2, 4]), "features", "speakers"),
+        "det": det.assign(false_alarm=0.1, miss=0.1, miss_probit=-3 - det["false_alarm_probit"]),
     }
-    return pd.concat([pd.DataFrame(curve).assign(features=one) for one in FEATURES_OF["gender"]])
+    for kind in FEATURES_OF["speaker"]:
+        clusters = {f"cluster_{name}": random.integers(-1, 5, len(corpus)) for name in ALGORITHMS}
+        places = {"x": random.normal(size=len(corpus)), "y": random.normal(size=len(corpus))}
+        views = [corpus.assign(map=view, **places, **clusters) for view in ("pca", "tsne")]
+        tables[f"clusters/{kind}_map"] = pd.concat(views)
+        keys = (ALGORITHMS, ["speaker", "gender", "chapter"], ["ari", "nmi", "purity"])
+        tables[f"clusters/{kind}_agreement"] = _scored(random, keys, "algorithm", "label", "score")
+    return tables
 
 
-def _suspects(corpus, random):
-    speakers = corpus.drop_duplicates("speaker_id")
-    doubt = {
-        "label_probability": 0.5,
-        "utterances_against": 0.1,
-        "systems": 12,
-        "systems_against": 1,
-    }
-    table = pd.DataFrame({"speaker_id": speakers["speaker_id"], "label": speakers["gender"]})
-    return table.assign(suspect=False, **doubt, median_f0_hz=150.0)
-
-
-def _scores(task, corpus, random):
-    systems = [(f"{m} · {f}", m, f) for f in FEATURES_OF[task] for m in MODELS]
-    names = ["system", "model", "features"]
+def _task_tables(task, corpus, random):
+    systems = [f"{model} · {kind}" for kind in FEATURES_OF[task] for model in MODELS]
     label = corpus["gender" if task == "gender" else "speaker_id"]
     predicted = np.where(random.random(len(label)) < 0.8, label, random.permutation(label))
-    scores = ["accuracy", "balanced_accuracy", "f1", "roc_auc", "log_loss"]
+    levels, scores = ["chunk", "utterance"], ["accuracy", "f1", "roc_auc", "log_loss"]
+    scores += ["balanced_accuracy"]
+    roc = _named(_scored(random, (systems, np.linspace(0, 1, 6)), "system", "false_positive_rate"))
+    bins = _named(_scored(random, (systems, (8, 12)), "system", "bin"))
+    errors = {"expected_calibration_error": 0.05, "calibration_error_by_chance": 0.02}
+    networks = [system for system in systems if system.startswith(("mlp", "cnn"))]
+    curves = (networks, ["training", "validation"], "012", range(1, 6))
     speakers = corpus.drop_duplicates("speaker_id")[["speaker_id", "gender"]]
-    share = random.uniform(0.3, 1, len(speakers))
-    counts = {"chapters": 2, "utterances": UTTERANCES, "chunks": 20, "chunk_accuracy": share}
-    curves = [
-        (system, fold, epoch, part)
-        for system, model, _ in systems
-        for fold, epoch, part in itertools.product(
-            range(3), range(1, 6), ["training", "validation"]
-        )
-        if model in ("mlp", "cnn")
-    ]
-    bins = [(*system, "utterance", number) for system in systems for number in (8, 12, 15)]
-    points = [(*system, number / 10) for system in systems for number in range(11)]
-    roc = pd.DataFrame(points, columns=[*names, "false_positive"])
-    by_speaker = speakers.assign(**counts, utterance_accuracy=share, true_probability=share)
-    return {
-        "models": _intervals(
-            random,
-            [(*s, lv, sc) for s in systems for lv in ("chunk", "utterance") for sc in scores],
-            *names,
-            "level",
-            "score",
-        ),
-        "confusion": pd.DataFrame(
-            {"utterance_id": corpus["utterance_id"], "actual": label, "predicted": predicted}
-        ),
-        "roc": roc.assign(true_positive=roc["false_positive"] ** 0.2, threshold=0.5),
-        "reliability": _intervals(random, bins, *names, "level", "bin").assign(
-            expected_calibration_error=0.05,
-            calibration_error_by_chance=0.02,
-            rows=20,
-            speakers=5,
-            confidence=0.8,
-        ),
-        "by_length": _intervals(random, [("2 s",), ("4 s",), ("utterance",)], "length"),
-        "genders": _intervals(
-            random, itertools.product(["chunk", "utterance"], "FM"), "level", "gender"
-        ),
-        "speakers": by_speaker.assign(predicted="F") if task == "gender" else by_speaker,
-        "tuning": pd.DataFrame(
-            [("svm · mfcc", "0", '{"C": 1.0}', 0.4, 0.9, chosen) for chosen in (True, False)],
-            columns=["system", "fold", "settings", "log_loss", "accuracy", "chosen"],
-        ),
-        "picked": pd.DataFrame(
-            [
-                (fold, model, 0.4, 0.9, model == "svm")
-                for fold in ("0", "1", "all")
-                for model in ("logistic", "svm")
-            ],
-            columns=["fold", "model", "log_loss", "accuracy", "picked"],
-        ),
-        "curves": pd.DataFrame(curves, columns=["system", "fold", "epoch", "part"]).assign(
-            loss=0.5
-        ),
+    accuracy = random.uniform(0.3, 1, len(speakers))
+    counts = {"chapters": 2, "utterances": UTTERANCES, "chunk_accuracy": accuracy}
+    counts |= {"utterance_accuracy": accuracy, "true_probability": accuracy}
+    suspects = speakers.rename(columns={"gender": "label"})
+    evidence = {"label_probability": 0.5, "utterances_against": 0.1, "systems": 12}
+    both = {"log_loss": 0.4, "accuracy": 0.9}
+    picks = pd.DataFrame({"fold": ["0", "0", "all", "all"], "model": ["logistic", "svm"] * 2})
+    tuning = pd.DataFrame({"fold": ["0", "0"], "chosen": [True, False], "settings": '{"C": 1.0}'})
+    tables = {
+        "models": _named(_scored(random, (systems, levels, scores), "system", "level", "score")),
+        "confusion": corpus[["utterance_id"]].assign(actual=label, predicted=predicted),
+        "roc": roc.assign(true_positive_rate=roc["false_positive_rate"] ** 0.2),
+        "reliability": bins.assign(level="utterance", rows=20, confidence=0.8, **errors),
+        "by_duration": _scored(random, (["2 s", "4 s", "utterance"],), "duration"),
+        "genders": _scored(random, (levels, "FM"), "level", "gender"),
+        "speakers": speakers.assign(**counts),
+        "curves": _scored(random, curves, "system", "part", "fold", "epoch").assign(loss=0.5),
+        "picked": picks.assign(picked=picks["model"] == "svm", **both),
+        "tuning": tuning.assign(system="svm · mfcc", **both),
     }
+    if task == "gender":
+        tables["suspects"] = suspects.assign(
+            suspect=False, **evidence, systems_against=1, median_f0_hz=150.0
+        )
+    return tables
 
 
-def _rejection():
-    ends = ("", "_low", "_high")
-    voices = {"eer": 0.15, "known_refused": 0.21, "unknown_accepted": 0.05}
-    speech = {f"speech_refused{end}": 0.02 for end in ends}
-    when = {"clean": 0.02, "room": 0.09}
-    speech |= {"speech_refused_when": when, "nonspeech_accepted": 0.005, "signals": 194}
-    rates = {f"{name}{end}": rate for name, rate in voices.items() for end in ends}
-    return {"speech": {"chunk": speech}, "voices": dict.fromkeys(FEATURES_OF["speaker"], rates)}
-
-
-def _map(corpus, random):
-    names = corpus[["utterance_id", "speaker_id", "chapter_id", "gender"]]
-    views = []
-    for view in ("pca", "tsne"):
-        x, y = random.normal(size=(2, len(corpus)))
-        places = {"map": view, "x": x, "y": y}
-        clusters = {
-            f"cluster_{name}": random.integers(-1, 5, len(corpus)) for name in ALGORITHMS[:3]
-        }
-        views.append(names.assign(**places, **clusters))
-    return pd.concat(views)
-
-
-def _agreement(random):
-    keys = itertools.product(ALGORITHMS, ["speaker", "gender", "chapter"], ["ari", "nmi", "purity"])
-    table = pd.DataFrame(list(keys), columns=["algorithm", "label", "score"])
-    return table.assign(value=random.random(len(table)))
+def _named(table):
+    table[["model", "features"]] = table["system"].str.split(" · ", expand=True)
+    return table

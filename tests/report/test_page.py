@@ -1,99 +1,307 @@
-"""The page's own script, style and markup: contrast, tables, escaping."""
+"""The page of a run: it answers first, reads with 3 speakers and with 500, and is one file."""
 
+import json
 import re
-from pathlib import Path
+from html.parser import HTMLParser
 
+import numpy as np
 import pandas as pd
 import pytest
+import soundfile
+import yaml
+from made_up import FEATURES_OF, ROOT, UTTERANCES, change_metrics, change_plot, make_up_run
+from plotly import graph_objects as go
 
-from speech.report.page import Column, Figure, Html, Section, Table, page
+from speech.errors import UserError
+from speech.params import SAMPLE
+from speech.report.page import report_page
+from speech.report.wording import UNKNOWN
 
-STYLE = (Path(__file__).parents[2] / "speech/report/page.css").read_text("utf-8")
-THEMES = ["light", "dark", "print"]
-
-
-def colours_of(theme):
-    """Read the variables that a theme sets, over those of light."""
-    blocks = re.findall(r":root \{(.*?)\}", STYLE, flags=re.DOTALL)
-    assert len(blocks) == len(THEMES)
-    found = {}
-    for block in (blocks[0], blocks[THEMES.index(theme)]):
-        found |= dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block))
-    return found
-
-
-def luminance(colour):
-    """Compute the relative luminance of WCAG 2.2."""
-    channels = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one, other):
-    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
+FIGURES = {
+    *("Minutes per speaker", "Duration of utterances", "Outliers"),
+    *("Effect size of gender on each coefficient", "Correlation of each coefficient with gender"),
+    *("Distribution of a coefficient by gender", "Gender accuracy by normalisation of the frames"),
+    *("MFCC in two dimensions", "wav2vec 2.0 in two dimensions"),
+    *("Agreement of clusters with labels", "Optimism of careless splits"),
+    *("Accuracy by layer of wav2vec 2.0", "Gender accuracy by number of training speakers"),
+    "Speaker verification (DET curve)",
+}
+OF_A_TASK = {"all models", "confusion matrix", "ROC curves", "reliability diagram"}
+OF_A_TASK |= {"accuracy by duration", "women and men apart", "accuracy of each speaker"}
+OF_A_TASK |= {"learning curves of the networks"}
+WITHOUT_NUMBERS = {"Duration of utterances", "Distribution of a coefficient by gender"}
+"""Besides curves, maps and matrices."""
 
 
-@pytest.mark.parametrize("theme", THEMES)
-def test_text_stands_out_from_what_is_behind_it(theme):
-    colours = colours_of(theme)
-    for ink in ("ink", "soft", "link"):
-        for ground in ("page", "panel"):
-            assert contrast(colours[ink], colours[ground]) >= 4.5, (ink, ground)
-    assert contrast(colours["warn-ink"], colours["warn"]) >= 4.5
+def page_of(run, **settings):
+    params = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
+    return report_page(run, params | settings)
 
 
-@pytest.mark.parametrize("theme", THEMES)
-def test_what_is_drawn_stands_out_from_what_is_behind_it(theme):
-    colours = colours_of(theme)
-    for number in range(1, 9):
-        assert contrast(colours[f"c{number}"], colours["page"]) >= 3, number
+@pytest.fixture
+def run(tmp_path):
+    return make_up_run(tmp_path, 3)
 
 
-def seen_by(colour, kind):
-    """Simulate a dichromat's view in linear RGB (Viénot, Brettel & Mollon 1999)."""
-    values = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
-    red, green, blue = (value**2.2 for value in values)
-    share = {"protan": 0.11238, "deutan": 0.29275}[kind]
-    mixed = share * red + (1 - share) * green
-    rest = {"protan": 0.00401, "deutan": -0.02234}[kind]
-    return mixed, blue + rest * (red - green)
+@pytest.fixture(scope="module", params=[3, 24, 500], ids=lambda speakers: f"{speakers} speakers")
+def sized(request, tmp_path_factory):
+    return request.param, page_of(make_up_run(tmp_path_factory.mktemp("run"), request.param))
 
 
-@pytest.mark.parametrize("kind", ["protan", "deutan"])
-@pytest.mark.parametrize("theme", THEMES)
-def test_the_colours_of_women_and_men_differ_for_the_colour_blind(theme, kind):
-    colours = colours_of(theme)
-    men, women = (seen_by(colours[name], kind) for name in ("c1", "c2"))
-    assert sum((a - b) ** 2 for a, b in zip(men, women, strict=True)) ** 0.5 > 0.2
+def without_scripts(page):
+    return re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)
 
 
-def test_a_table_shows_values_as_told_and_sorts_by_the_plain_ones():
-    frame = pd.DataFrame({"name": ["a<b"], "share": [0.5], "none": [float("nan")]})
-    columns = {
-        "name": Column("Name"),
-        "share": Column("Share", lambda value: f"{value:.0%}", numeric=True),
-        "none": Column("None", lambda _: "unknown", numeric=True),
+def words_of(page):
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", without_scripts(page)))
+
+
+def figures_of(page):
+    found = re.findall(
+        r"<h3>(.*?)</h3>.*?<script type=\"application/json\">(.*?)</script>", page, flags=re.DOTALL
+    )
+    return {title.replace("&#39;", "'"): json.loads(data) for title, data in found}
+
+
+class Outline(HTMLParser):
+    """Gathers what headings, links and labels refer to, and sees that tags are closed."""
+
+    VOID = frozenset({"meta", "br", "link"})
+
+    def __init__(self, page):
+        super().__init__()
+        self.levels, self.ids, self.refers, self.open = [], [], [], []
+        self.feed(without_scripts(page))
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        self.levels += [int(tag[1])] if re.fullmatch(r"h\d", tag) else []
+        self.ids += [found["id"]] if "id" in found else []
+        self.refers += [found["href"].removeprefix("#")] if "href" in found else []
+        self.refers += [found["aria-labelledby"]] if "aria-labelledby" in found else []
+        self.open += [] if tag in self.VOID else [tag]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_answer_comes_before_any_section_in_words_and_with_intervals(run):
+    score = json.loads((run.metrics / "gender.json").read_text("utf-8"))["utterance"]
+    lead = page_of(run).partition("<main>")[0]
+    low, high = (100 * score[f"accuracy_{end}"] for end in ("low", "high"))
+    assert f"{100 * score['accuracy']:.1f} %" in lead
+    assert f"{low:.1f} to {high:.1f}" in lead
+    assert "Gender, of speakers not in training" in lead
+    assert re.search(r"SVM would have reported\s.*instead of", lead, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("settings", "warnings"),
+    [
+        ({"corpus": SAMPLE, "encoder": SAMPLE}, ["synthesised", "random weights"]),
+        ({"corpus": "dev-clean", "encoder": SAMPLE}, ["random weights"]),
+        ({"corpus": SAMPLE, "encoder": "facebook/wav2vec2-base"}, ["synthesised"]),
+        ({"corpus": "dev-clean", "encoder": "facebook/wav2vec2-base"}, []),
+    ],
+)
+def test_a_banner_warns_of_synthesised_speech_and_an_untrained_encoder(run, settings, warnings):
+    banner = re.findall(r'<p class="banner".*?</p>', page_of(run, **settings), flags=re.DOTALL)
+    assert len(banner) == (1 if warnings else 0)
+    assert all(word in banner[0] for word in warnings)
+
+
+def test_the_page_is_one_file_that_requests_nothing(sized):
+    _, page = sized
+    assert "default-src 'none'" in page
+    assert not re.search(r"<(link|img|iframe)\b|<script[^>]*\bsrc=", page)
+    assert page.count("plotly.js v") == 1
+    assert len(page.encode()) < 8e6
+
+
+def test_headings_are_nested_names_unique_and_links_lead_somewhere(sized):
+    found = Outline(sized[1])
+    assert found.levels[0] == 1
+    assert all(later <= earlier + 1 for earlier, later in zip(found.levels, found.levels[1:]))  # noqa: B905
+    assert len(set(found.ids)) == len(found.ids)
+    assert set(found.refers) <= set(found.ids)
+
+
+def test_every_figure_is_there_with_a_sentence_and_its_numbers(sized):
+    speakers, page = sized
+    expected = FIGURES | {
+        f"{task}: {what}"
+        for task in ("Gender", "Speakers")
+        for what in OF_A_TASK
+        if (what, task, speakers) != ("confusion matrix", "Speakers", 500)
     }
-    text = page("T", [], [Section("S", [Table("C", frame, columns)])])
-    assert "<td>a&lt;b</td>" in text
-    assert '<td class="number" data-value="0.5">50%</td>' in text
-    assert '<td class="number" data-value="">unknown</td>' in text
-    assert text.count('<th scope="col"') == 3
+    figures = figures_of(page)
+    assert set(figures) == expected
+    captions = re.findall(r"<figcaption.*?<p>(.*?)</p></figcaption>", page, flags=re.DOTALL)
+    assert len(captions) == len(expected)
+    assert all(len(caption) > 30 for caption in captions)
+    tables = set(re.findall(r"<caption>(.*?), in numbers</caption>", page))
+    curves = ("curve", "diagram", "matrix", "dimensions")
+    without = {t for t in expected if any(word in t for word in curves)} | WITHOUT_NUMBERS
+    assert {title.replace("&#39;", "'") for title in tables} == expected - without
 
 
-def test_text_is_escaped_and_markup_is_not():
-    text = page("A & B", ["1 < 2", Html("<b>bold</b>")], [Section("S", [])])
-    assert "<h1>A &amp; B</h1>" in text
-    assert "<p>1 &lt; 2</p>" in text
-    assert "<b>bold</b>" in text
+def test_plotly_knows_all_that_is_drawn_and_no_legend_or_axis_is_endless(sized):
+    for title, figure in figures_of(sized[1]).items():
+        # What it does not know, it refuses here.
+        drawing = go.Figure(figure["data"], figure["layout"])
+        seen = [trace for trace in drawing.data if trace.visible is not False]
+        assert 0 < len(seen) <= 8, title
+        for trace in seen:
+            names = {x for x in trace.x if isinstance(x, str)} if trace.x is not None else set()
+            assert len(names) <= 60, title
 
 
-def test_data_cannot_end_the_script_it_lies_in():
-    trace = {"type": "scatter", "x": ["</script>"], "y": [1]}
-    text = page("T", [], [Section("S", [Figure("F", "Says.", [trace], {})])])
-    assert "<\\/script>" in text
+def test_of_many_speakers_the_most_frequent_confusions_are_listed_instead_of_a_matrix(sized):
+    speakers, page = sized
+    assert ("would not be legible" in page) == (speakers == 500)
+    if speakers == 500:
+        assert re.search(r"<details open><summary>The 20 most frequent of \d+ confusions", page)
 
 
-def test_a_page_without_figures_does_not_carry_the_library():
-    assert len(page("T", [], [Section("S", ["text"])])) < 50_000
+def test_a_map_names_every_dot_and_is_coloured_by_each_label_and_clustering(sized):
+    speakers, page = sized
+    for features in ("MFCC", "wav2vec 2.0"):
+        figure = figures_of(page)[f"{features} in two dimensions"]
+        (trace,) = figure["data"]
+        assert trace["text"][0] == "100-0-0000<br>speaker 100 (F), chapter 1000"
+        assert set(figure["choices"]["Map"]) == {"t-SNE", "PCA"}
+        colours = figure["choices"]["Colour by"]
+        assert [*colours][:3] == ["gender", "speaker", "chapter"]
+        assert colours["gender"]["key"] == ["women", "men"]
+        assert len(colours["speaker"]["key"]) == speakers
+        for update in colours.values():
+            assert len(update["marker.color"][0]) == speakers * UTTERANCES
+
+
+def test_a_choice_shows_the_traces_of_one_name_and_the_headline_model_first(run):
+    figures = figures_of(page_of(run))
+    for figure in figures.values():
+        for options in figure["choices"].values():
+            shown = [option["visible"] for option in options.values() if "visible" in option]
+            if shown:
+                assert shown[0] == [trace["visible"] for trace in figure["data"]]
+                assert all(sum(each) == 1 for each in zip(*shown, strict=True))
+    # Of the made-up models, svm is picked.
+    models = [
+        [*figures[f"{t}: reliability diagram"]["choices"]["Model"]] for t in ("Gender", "Speakers")
+    ]
+    assert [names[0] for names in models] == ["SVM · MFCC + pitch", "SVM · wav2vec 2.0"]
+
+
+def test_a_table_shows_formatted_values_and_sorts_by_the_plain_ones(run):
+    change_plot(run, "gender/suspects", lambda text: text.replace("150.0", "150.25", 1))
+    change_plot(run, "gender/suspects", lambda text: text.replace("150.0", "", 1))
+    page = page_of(run)
+    assert '<td class="number" data-value="150.25">150</td>' in page
+    assert f'<td class="number" data-value="">{UNKNOWN}</td>' in page
+    assert '<th scope="col" class=number><button type="button">Minutes</button></th>' in page
+
+
+def test_what_was_run_is_recorded_with_settings_versions_and_digest(run):
+    page = page_of(run)
+    for text in ("mfcc.coefficients", "plotly 7", f"SHA-256 {run.digest()[:16]}", "report.audio"):
+        assert text in page
+
+
+def test_the_same_run_gives_the_same_bytes(run):
+    assert page_of(run) == page_of(run)
+
+
+def test_names_that_look_like_markup_are_shown_as_they_are(run):
+    hostile = "</script><script>alert(1)</script>"
+    run.rejected.write_text(f'path,utterance_id,left_out_of,reason\n{hostile},u,both,"a & b"\n')
+    for name in ("clusters/mfcc_map", "gender/speakers", "mfcc/outliers"):
+        change_plot(run, name, lambda text: text.replace("100,", f"{hostile},"))
+    page = page_of(run)
+    assert hostile not in page
+    assert "&lt;/script&gt;&lt;script&gt;alert(1)" in page
+    assert figures_of(page).keys() >= FIGURES
+
+
+def test_what_is_not_known_is_a_dash_and_never_breaks_the_page(run):
+    empty = {"low", "high", "median_f0_hz"}
+    for path in run.plots.rglob("*.csv"):
+        unknown = empty | ({"gender"} if path.stem.endswith(("_map", "speakers")) else set())
+        table = pd.read_csv(path, dtype=str)
+        table[list(unknown & set(table.columns))] = ""
+        table.to_csv(path, index=False)
+    assert not re.search(r"\bnan\b", words_of(page_of(run)), flags=re.IGNORECASE)
+
+
+def test_what_the_user_changed_or_left_out_is_reported(run):
+    override = {"speaker": "100", "from": "M", "to": "F", "reason": "listened"}
+    sexes = {"female": {"speakers": 1}, "male": {"speakers": 1}}
+    sessions = "one per file where none is named (3 of 3 files)"
+    left_out = {"gender_overrides": [override], "left_out_by_subset": {"speakers": 4}}
+    change_metrics(run, "corpus", {"sessions": sessions, **sexes, **left_out})
+    change_metrics(run, "split", {"speaker": {"speakers_left_out": 1}})
+    words = words_of(page_of(run))
+    for sentence in (
+        "3 speakers (1 woman, 1 man and 1 without a gender on record)",
+        "the speaker scores are too high",
+        "Labels overridden by the user: 100 to F.",
+        "4 speakers left out by the settings of subset",
+        "1 speaker with a single session cannot take part",
+    ):
+        assert sentence in words
+
+
+def test_picked_models_and_tuning_are_listed_only_where_there_was_a_choice(run):
+    captions = ("models picked", "hyperparameters chosen")
+    page = page_of(run)
+    assert all(f"Gender: {caption}</caption>" in page for caption in captions)
+    for task in FEATURES_OF:
+        change_plot(run, f"{task}/picked", lambda text: re.sub(r".*logistic.*\n", "", text))
+        change_plot(run, f"{task}/tuning", lambda text: text.splitlines(keepends=True)[0])
+    page = page_of(run)
+    assert not any(caption in page for caption in captions)
+
+
+def test_suspected_labels_are_named_as_suspects(run):
+    assert "No speaker's label is contradicted" in page_of(run)
+    change_plot(run, "gender/suspects", lambda text: text.replace("101,M,False", "101,M,True"))
+    page = page_of(run)
+    assert "Check the labels of 101:" in page
+    assert "not verdicts" in page
+
+
+def test_how_often_predict_rejects_wrongly_is_reported(run):
+    page = page_of(run)
+    assert "it rejects 2.0 % [1.0, 3.0] (at worst, room: 9.0 %)" in words_of(page)
+    for rate in ("15.0 % [14.0, 16.0]", "21.0 % [20.0, 22.0]", "5.0 % [4.0, 6.0]"):
+        assert f"<td>{rate}</td>" in page
+
+
+@pytest.mark.parametrize(
+    "name", ["plots/det.csv", "metrics/rejection.json", "plots/gender/roc.csv"]
+)
+def test_a_missing_file_is_named_with_what_to_do(run, name):
+    path = (run.metrics if name.startswith("metrics") else run.plots) / name.partition("/")[2]
+    path.unlink()
+    with pytest.raises(UserError, match=re.escape(f"{path}: no such file; run `dvc repro`")):
+        page_of(run)
+
+
+def test_without_outliers_and_networks_the_page_has_no_empty_figures(run):
+    change_plot(run, "mfcc/outliers", lambda text: text.splitlines(keepends=True)[0])
+    for task in FEATURES_OF:
+        change_plot(run, f"{task}/curves", lambda text: text.splitlines(keepends=True)[0])
+    titles = figures_of(page_of(run)).keys()
+    assert not any("Outliers" in title or "networks" in title for title in titles)
+
+
+def test_on_request_the_page_plays_the_speakers_whose_labels_are_most_doubtful(run):
+    run.audio.mkdir()
+    for speaker in (100, 101, 102):
+        soundfile.write(run.audio / f"{speaker}-0-0000.wav", np.sin(np.arange(32_000) / 9), 16_000)
+    page = page_of(run, report={"audio": True})
+    clips = re.findall(
+        r'<audio [^>]*aria-label="speaker (\d+)" src="data:audio/mpeg;base64,[^"]+"', page
+    )
+    assert clips == ["100", "101", "102"]

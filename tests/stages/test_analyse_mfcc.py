@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from speech.errors import UserError
-from speech.features.store import Recipe, speaker_file, write_speaker
+from speech.exploration.mfcc_analysis import NORMALISATIONS
+from speech.features.store import Fingerprint, speaker_file, write_speaker
 from speech.params import load_params
 from stages.analyse_mfcc import analyse_mfcc
 from stages.paths import FOLDS, METRICS, MFCC, PLOTS, UTTERANCES
@@ -17,6 +18,7 @@ PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
 COLUMNS = PARAMS.mfcc.coefficients * (1 + PARAMS.mfcc.delta_orders)
 SPEAKERS = [f"{number:03d}" for number in range(8)]
 ODD = "003-9-0004"
+INTERVAL = ["coefficient", "value", "low", "high"]
 
 
 @pytest.fixture
@@ -34,7 +36,8 @@ def inputs(tmp_path, monkeypatch):
             rows.append((name, speaker, "9", "FM"[number % 2] if number < 7 else None, 0.7))
         if speaker == ODD[:3]:
             frames[ODD][:, 5] += 40
-        write_speaker(speaker_file(MFCC, speaker), frames, Recipe("", {}))
+        copies = {f"{name}/copy0": part + 100 for name, part in frames.items()}
+        write_speaker(speaker_file(MFCC, speaker), frames | copies, Fingerprint("", {}))
     columns = ["utterance_id", "speaker_id", "chapter_id", "gender", "seconds"]
     table = pd.DataFrame(rows, columns=columns)
     table.to_parquet(UTTERANCES)
@@ -45,58 +48,51 @@ def inputs(tmp_path, monkeypatch):
     return table
 
 
-def written() -> dict[str, bytes]:
+def written():
     files = [METRICS / "mfcc.json", *(PLOTS / "mfcc").iterdir()]
     return {str(path): path.read_bytes() for path in sorted(files)}
 
 
-def test_metrics_say_what_was_found(inputs):
+def test_metrics_and_tables_agree(inputs):
     words = analyse_mfcc(PARAMS)
     assert "c03 differs most" in words
     metrics = json.loads((METRICS / "mfcc.json").read_text())
+    tables = {path.stem: pd.read_csv(path) for path in (PLOTS / "mfcc").iterdir()}
     assert metrics["utterances"] == 288
     assert metrics["utterances_without_gender"] == 36
-    assert metrics["frames"] == 288 * 70
-    assert metrics["outliers"]["count"] == 1
-    assert metrics["outliers"]["judged"] == 288
+    assert metrics["frames"] == 288 * 70  # not those of the augmented copies
+
+    outliers = tables["outliers"]
+    assert outliers["utterance_id"][0] == ODD
+    assert metrics["outliers"]["count"] == outliers["outlier"].sum() >= 1
+    assert metrics["outliers"]["scored"] == 288
+    assert len(outliers) == 200, "the furthest are enough for a plot"
+
     assert metrics["gender"]["strongest"]["coefficient"] == "c03"
-    assert metrics["gender"]["strongest"]["d"] < -2
-    table = pd.read_csv(PLOTS / "mfcc" / "normalisations.csv")
-    assert (table["low"] <= table["accuracy"]).all()
-    assert (table["accuracy"] <= table["high"]).all()
-    standardised = table[table["standardised"]]
-    assert metrics["accuracy"] == dict(
-        zip(standardised["normalisation"], standardised["accuracy"], strict=True)
-    )
-    assert list(metrics["accuracy"]) == [
-        "none",
-        "utterance_mean",
-        "utterance",
-        "standard",
-        "robust",
-    ]
+    effect = tables["effect_sizes"].set_index("coefficient").loc["c03"]
+    assert metrics["gender"]["strongest"]["d"] == pytest.approx(effect["value"], rel=1e-3)
+    assert effect["value"] < -2
+    table = tables["normalisations"]
+    standardised = table[table["standardised"]].set_index("normalisation")["accuracy"]
+    assert metrics["accuracy"] == pytest.approx(standardised.to_dict(), rel=1e-3)
+    assert list(metrics["accuracy"]) == list(NORMALISATIONS)
 
 
 def test_tables_have_their_columns(inputs):
     analyse_mfcc(PARAMS)
     tables = {path.stem: pd.read_csv(path) for path in (PLOTS / "mfcc").iterdir()}
-    assert sorted(tables) == [
-        "correlation",
-        "density",
-        "distributions",
-        "effect_sizes",
-        "normalisations",
-        "outliers",
-    ]
-    assert list(tables["correlation"]) == [
-        *("coefficient", "value", "low", "high"),
-        *("rank_biserial", "p", "p_corrected"),
-    ]
-    assert list(tables["effect_sizes"]) == ["coefficient", "value", "low", "high"]
+    session = ["utterance_id", "speaker_id", "chapter_id"]
+    shape = ["mean", "std", "skewness", "kurtosis", "q05", "q25", "q50", "q75", "q95"]
+    scores = ["accuracy", "low", "high", "difference", "difference_low", "difference_high"]
+    assert {name: list(table) for name, table in tables.items()} == {
+        "correlation": [*INTERVAL, "rank_biserial", "p", "p_corrected"],
+        "density": ["coefficient", "gender", "value", "density"],
+        "distributions": ["coefficient", "gender", "frames", *shape],
+        "effect_sizes": INTERVAL,
+        "normalisations": ["normalisation", "standardised", *scores],
+        "outliers": [*session, "distance", "threshold", "outlier"],
+    }
     assert list(tables["correlation"]["coefficient"][:2]) == ["c00 energy", "c01"]
-    assert list(tables["outliers"]["utterance_id"]) == [ODD]
-    assert list(tables["outliers"]["coefficient"]) == ["c05"]
-    assert list(tables["density"]) == ["coefficient", "gender", "value", "density"]
     assert set(tables["distributions"]["gender"]) == {"F", "M"}
     assert len(tables["normalisations"]) == 10
 

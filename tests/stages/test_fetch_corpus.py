@@ -1,10 +1,9 @@
-"""Subsets of LibriSpeech are at hand after one run, from a server that behaves like OpenSLR."""
+"""A corpus is at hand after one run: the user's own, or one from a server that is like OpenSLR."""
 
 import hashlib
 import io
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,11 +14,9 @@ from typing import get_args
 
 import pandas as pd
 import pytest
-import soundfile
 
-from speech.audio.decode import load_audio
 from speech.errors import UserError
-from speech.params import SAMPLE_RATE, Subset
+from speech.params import Subset
 from stages.fetch_corpus import fetch_corpus
 from stages.index_corpus import build_index
 
@@ -41,6 +38,16 @@ def pack(folder):
     return buffer.getvalue()
 
 
+def offer(mirror, **archives):
+    """Put archives on the server; give the params that fetch them from there."""
+    checksums = {}
+    for name, content in archives.items():
+        subset = name.replace("_", "-")
+        mirror.put(f"{subset}.tar.gz", content)
+        checksums[subset] = hashlib.sha256(content).hexdigest()
+    return {"corpus": [*checksums], "corpus_mirror": mirror.host, "corpus_sha256": checksums}
+
+
 @pytest.fixture
 def archive(tmp_path_factory, voice, write_audio):
     """Make dev-clean of four voices with two chapters each."""
@@ -57,16 +64,14 @@ def archive(tmp_path_factory, voice, write_audio):
 @pytest.fixture
 def settings(mirror, archive):
     """Give the params that fetch this dev-clean from the server."""
-    mirror.put("dev-clean.tar.gz", archive)
-    return {
-        "corpus": "dev-clean",
-        "corpus_mirror": mirror.host,
-        "corpus_sha256": {"dev-clean": hashlib.sha256(archive).hexdigest()},
-    }
+    return offer(mirror, dev_clean=archive) | {"corpus": "dev-clean"}
 
 
-def test_a_subset_is_fetched_once_and_index_corpus_reads_it(here, mirror, settings, make_params):
-    params = make_params(**settings)
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_subset_is_fetched_once_and_index_corpus_reads_it(
+    here, mirror, settings, make_params, keep
+):
+    params = make_params(**settings, keep_archives=keep)
     said = fetch_corpus(params)
     assert said == "data/corpus is data/librispeech/dev-clean/LibriSpeech"
     assert build_index(params).startswith("8 utterances of 4 speakers")
@@ -74,125 +79,93 @@ def test_a_subset_is_fetched_once_and_index_corpus_reads_it(here, mirror, settin
     assert sorted(genders) == ["F"] * 4 + ["M"] * 4
     assert fetch_corpus(params) == said
     assert len(mirror.log) == 1
-    assert list(Path("data/archives").iterdir()) == []
+    assert [path.name for path in Path("data/archives").iterdir()] == ["dev-clean.tar.gz"] * keep
 
 
-def test_the_archive_is_kept_where_that_is_asked_for(here, settings, make_params):
-    fetch_corpus(make_params(**settings, keep_archives=True))
-    assert [path.name for path in Path("data/archives").iterdir()] == ["dev-clean.tar.gz"]
-
-
-def test_a_list_of_subsets_is_one_corpus(here, mirror, settings, archive, make_params):
+def test_a_list_of_subsets_is_one_corpus(here, mirror, archive, make_params):
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         tar.extractall(here / "other", filter="data")
     (here / "other/LibriSpeech/dev-clean").rename(here / "other/LibriSpeech/dev-other")
     for file in (here / "other").rglob("*.flac"):
         file.rename(file.with_name(file.name.replace("-0000", "-0001")))
-    other = pack(here / "other")
-    mirror.put("dev-other.tar.gz", other)
-    settings["corpus_sha256"]["dev-other"] = hashlib.sha256(other).hexdigest()
-    params = make_params(**settings | {"corpus": ["dev-other", "dev-clean"]})
+    params = make_params(**offer(mirror, dev_other=pack(here / "other"), dev_clean=archive))
     assert "dev-clean+dev-other" in fetch_corpus(params)
     assert build_index(params).startswith("16 utterances of 4 speakers")
     assert len(mirror.log) == 2
 
 
-def test_the_environment_goes_before_the_param(here, mirror, settings, make_params, monkeypatch):
-    monkeypatch.setenv("CORPUS_MIRROR", mirror.host)
-    fetch_corpus(make_params(**settings | {"corpus_mirror": "http://nowhere.invalid"}))
-    assert len(mirror.log) == 1
-
-
-def test_an_empty_variable_in_the_environment_is_none(
-    here, mirror, settings, make_params, monkeypatch
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_mirror_of_the_environment_goes_before_the_param(
+    here, mirror, settings, make_params, monkeypatch, empty
 ):
-    monkeypatch.setenv("CORPUS_MIRROR", "")
-    fetch_corpus(make_params(**settings))
+    other = "http://nowhere.invalid"
+    monkeypatch.setenv("CORPUS_MIRROR", "" if empty else mirror.host)
+    fetch_corpus(make_params(**settings | {"corpus_mirror": mirror.host if empty else other}))
     assert len(mirror.log) == 1
 
 
-def test_a_name_that_is_nothing_is_told_which_there_are(here, make_params):
+# --- what is refused --------------------------------------------------------------------------
+
+
+def test_a_name_that_is_nothing_is_refused_with_those_there_are(here, make_params):
     with pytest.raises(UserError, match="corpus: dev-cleen does not exist") as caught:
         fetch_corpus(make_params(corpus="dev-cleen"))
     for name in ("`sample`", *get_args(Subset)):
         assert name in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["lost.wav", ".#speakers.csv"])  # the latter as Emacs leaves them
-def test_a_link_to_nothing_is_named_before_dvc_stops_at_it(here, make_params, name):
+@pytest.mark.parametrize("name", ["lost.wav", ".#speakers.csv", "pipe.wav"])
+def test_what_dvc_could_not_read_is_named_before_dvc_stops_at_it(here, make_params, name):
+    """A link to nothing, also one as Emacs leaves it, and a pipe."""
     (here / "mine/ann").mkdir(parents=True)
     (here / "mine/speakers.csv").write_text("speaker_id,gender\nann,F\n")
-    (here / "mine/ann" / name).symlink_to("nowhere")
-    with pytest.raises(UserError, match=rf"^corpus: mine/ann/{name} is a link to nothing"):
+    if name == "pipe.wav":
+        os.mkfifo(here / "mine/ann" / name)
+    else:
+        (here / "mine/ann" / name).symlink_to("nowhere")
+    with pytest.raises(UserError, match=rf"^corpus: mine/ann/{name} is a link to nothing or no"):
         fetch_corpus(make_params(corpus="mine"))
     assert not Path("data/corpus").exists()
 
 
-def test_a_pipe_among_the_recordings_is_named_before_dvc_waits_for_it(here, make_params):
-    (here / "mine/ann").mkdir(parents=True)
-    (here / "mine/speakers.csv").write_text("speaker_id,gender\nann,F\n")
-    os.mkfifo(here / "mine/ann/1.wav")
-    with pytest.raises(UserError, match=r"^corpus: mine/ann/1\.wav is .* no file that can be read"):
-        fetch_corpus(make_params(corpus="mine"))
-
-
-def test_overrides_that_are_not_there_are_told_before_anything_is_downloaded(
+def test_overrides_that_are_not_there_are_refused_before_anything_is_downloaded(
     here, mirror, settings, make_params
 ):
-    with pytest.raises(UserError, match=r"^gender_overrides: known\.csv is no file"):
+    with pytest.raises(UserError, match=r"^gender_overrides: known\.csv is no file; set it to"):
         fetch_corpus(make_params(**settings, gender_overrides="known.csv"))
     assert mirror.log == []
 
 
-def start(here, program="from stages.fetch_corpus import *; run_stage(fetch_corpus)"):
-    return subprocess.Popen(
-        [sys.executable, "-c", f"import sys; sys.argv = ['fetch_corpus']; {program}"],
+# --- interruptions ----------------------------------------------------------------------------
+
+SLOWLY = """
+import sys, tarfile, time
+sys.argv = ["fetch_corpus"]
+extract = tarfile.TarFile.extract
+tarfile.TarFile.extract = lambda *args, **named: (time.sleep(0.3), extract(*args, **named))
+from stages.fetch_corpus import *
+run_stage(fetch_corpus)
+"""
+
+
+@pytest.mark.parametrize(("how", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_a_kill_while_unpacking_is_recovered_from_without_a_request(
+    here, mirror, settings, shipped_params, make_params, how, status
+):
+    # JSON is YAML.
+    (here / "params.yaml").write_text(json.dumps(shipped_params | settings), "utf-8")
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOWLY],
         cwd=here,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def write_params(here, shipped_params, settings):
-    # JSON is YAML.
-    (here / "params.yaml").write_text(json.dumps(shipped_params | settings), "utf-8")
-
-
-def wait_for(process, condition):
-    while not condition():
+    while not any((here / "data").glob("librispeech/.dev-clean.*/**/*.flac")):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.01)
-
-
-def test_ctrl_c_while_downloading_is_gone_on_with(
-    here, mirror, settings, archive, shipped_params, make_params
-):
-    write_params(here, shipped_params, settings)
-    mirror.misbehave(hold_after=len(archive) // 2)
-    process = start(here)
-    part = here / "data/archives/dev-clean.tar.gz.part"
-    wait_for(process, lambda: part.exists() and part.stat().st_size > 100_000)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
-    assert process.stderr.read() == "fetch_corpus: interrupted; run again to go on\n"
-    arrived = part.stat().st_size
-    fetch_corpus(make_params(**settings))
-    assert [asked.start for asked in mirror.log] == [None, arrived]
-    assert mirror.log[1].sent == len(archive) - arrived
-
-
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_a_kill_while_unpacking_is_made_good_without_a_request(
-    here, mirror, settings, shipped_params, make_params, how
-):
-    write_params(here, shipped_params, settings)
-    slowly = "import time, speech.corpus.unpack as u; write = u._write; "
-    slowly += "u._write = lambda *all: (time.sleep(0.3), write(*all)); "
-    process = start(here, slowly + "from stages.fetch_corpus import *; run_stage(fetch_corpus)")
-    wait_for(process, lambda: any((here / "data").glob("librispeech/.dev-clean.*/**/*.flac")))
     process.send_signal(how)
-    assert process.wait(30) != 0
+    assert process.wait(30) == status
     assert not (here / "data/librispeech/dev-clean").exists()
     assert not (here / "data/corpus").exists()
     params = make_params(**settings)
@@ -200,40 +173,3 @@ def test_a_kill_while_unpacking_is_made_good_without_a_request(
     assert build_index(params).startswith("8 utterances")
     assert [path.name for path in Path("data/librispeech").iterdir()] == ["dev-clean"]
     assert len(mirror.log) == 1
-
-
-def test_real_recordings_packed_as_dev_clean_come_through(here, mirror, dev_clean_20, make_params):
-    """Three speakers' first utterances, as FLAC, by the official layout of files and URL."""
-    source = dev_clean_20 / "LibriSpeech"
-    target = here / "source" / "LibriSpeech"
-    target.mkdir(parents=True)
-    for table in source.glob("*.TXT"):
-        shutil.copy(table, target)
-    utterances = 0
-    for speaker in ("84", "422", "1272"):
-        for chapter in (source / "dev-clean" / speaker).iterdir():
-            for file in sorted(chapter.glob("*.mp3"))[:8]:
-                path = (target / file.relative_to(source)).with_suffix(".flac")
-                path.parent.mkdir(parents=True, exist_ok=True)
-                soundfile.write(path, load_audio(file), SAMPLE_RATE, "PCM_16")
-                utterances += 1
-            for transcript in chapter.glob("*.txt"):
-                shutil.copy(transcript, path.parent)
-    archive = pack(target.parent)
-    mirror.put("dev-clean.tar.gz", archive)
-    for cut in (10_000, 1_000_000):
-        mirror.misbehave(cut_after=cut)
-    params = make_params(
-        corpus="dev-clean",
-        corpus_mirror=mirror.host,
-        corpus_sha256={"dev-clean": hashlib.sha256(archive).hexdigest()},
-    )
-    fetch_corpus(params)
-    assert build_index(params).startswith(f"{utterances} utterances of 3 speakers")
-    assert utterances > 30
-    found = pd.read_parquet("data/utterances.parquet")
-    genders = found.groupby("speaker_id")["gender"].agg(lambda of_speaker: "".join(set(of_speaker)))
-    assert genders.to_dict() == {"84": "F", "422": "M", "1272": "M"}
-    assert sum(asked.sent for asked in mirror.log) == len(archive)
-    fetch_corpus(params)
-    assert len(mirror.log) == 3

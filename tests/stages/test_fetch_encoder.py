@@ -6,11 +6,10 @@ import stages.fetch_encoder
 from speech.errors import UserError
 from speech.features.hub import HubModel
 from speech.features.wav2vec2 import make_sample_encoder
-from speech.params import SampleEncoder
 from stages.fetch_encoder import fetch_encoder
 from stages.paths import ENCODER, HUB_ENCODER
 
-SIZE = SampleEncoder(hidden=16, layers=1)
+SIZE = {"hidden": 16, "layers": 4}
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +27,7 @@ def asked_of_hub(monkeypatch):
 
     def fetch(model, folder):
         asked.append(model)
-        make_sample_encoder(folder, SIZE, seed=1)
+        make_sample_encoder(folder, **SIZE, seed=1)
 
     monkeypatch.setattr(stages.fetch_encoder, "fetch_hub_model", fetch)
     return asked
@@ -45,7 +44,7 @@ def test_an_id_of_the_hub_is_fetched(make_params, asked_of_hub):
 @pytest.mark.parametrize("name", ["some/encoder", "./some/encoder", "~/encoder"])
 def test_a_folder_that_exists_is_used_where_it_lies(make_params, root, asked_of_hub, name):
     folder = root / ("home/encoder" if "~" in name else "some/encoder")
-    make_sample_encoder(folder, SIZE, seed=1)
+    make_sample_encoder(folder, **SIZE, seed=1)
     fetch_encoder(make_params(encoder=name))
     assert ENCODER.resolve() == folder
     assert asked_of_hub == []

@@ -10,92 +10,99 @@ import pytest
 from speech.features.examples import Examples
 from speech.params import load_params
 from stages import reduce_and_cluster as stage
-from stages.paths import METRICS, PLOTS, UTTERANCES
+from stages.paths import METRICS, PLOTS
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
 SPEAKERS = 5
 CHUNKS = 2
+FEATURES = ("mfcc", "wav2vec2")
 
 
 @pytest.fixture
-def inputs(tmp_path, monkeypatch):
-    """Stand in for the features: what is tested here begins where examples are loaded."""
+def chunks(tmp_path, monkeypatch):
+    """Stand in for the features: the stage is tested from where chunks are read."""
     monkeypatch.chdir(tmp_path)
     random = np.random.default_rng(0)
-    number = np.repeat(np.arange(SPEAKERS), 30)
+    number = np.repeat(np.arange(SPEAKERS), 30 * CHUNKS)
+    utterance = np.arange(len(number)) // CHUNKS
     table = pd.DataFrame(
         {
-            "utterance_id": [f"u{k:03d}" for k in range(len(number))],
+            "utterance_id": [f"u{k:03d}" for k in utterance],
             "speaker_id": number.astype(str),
-            "chapter_id": (np.arange(len(number)) % 2).astype(str),
+            "chapter_id": (utterance % 2).astype(str),
             "gender": [["F", "M", "F", "M", None][k] for k in number],
         }
     )
-    UTTERANCES.parent.mkdir()
-    table.to_parquet(UTTERANCES)
-    voices = random.normal(0, 5, (SPEAKERS, 8))
-    vectors = np.repeat(voices[number], CHUNKS, axis=0)
-    vectors = (vectors + random.normal(0, 0.5, vectors.shape)).astype(np.float32)
-    chunks = table.drop(columns="gender").loc[np.repeat(table.index, CHUNKS)]
-    chunks = chunks.assign(chunk=np.tile(range(CHUNKS), len(table))).reset_index(drop=True)
-    monkeypatch.setattr(stage, "load_examples", lambda *_: Examples(chunks, vectors))
+    centres = random.normal(0, 5, (SPEAKERS, 8))
+    vectors = (centres[number] + random.normal(0, 0.5, (len(number), 8))).astype(np.float32)
+    of = {"mfcc": vectors, "wav2vec2": vectors[:, :6]}
+    monkeypatch.setattr(
+        stage, "read_examples", lambda folder: Examples(table, of[folder.name.split("-")[1]])
+    )
     return table
 
 
-def with_clusters(**changes):
-    return PARAMS.model_copy(update={"clusters": PARAMS.clusters.model_copy(update=changes)})
+def with_changes(**changes):
+    clusters = PARAMS.clusters.model_copy(update=changes)
+    return PARAMS.model_copy(update={"clusters": clusters})
 
 
-def test_metrics_say_what_was_found(inputs):
-    words = stage.reduce_and_cluster(PARAMS, "mfcc")
-    assert words.startswith("150 of 150 utterances mapped; adjusted Rand index with the speaker 1")
-    metrics = json.loads((METRICS / "clusters_mfcc.json").read_text())
-    assert metrics["points"] == metrics["points_available"] == 150
-    assert metrics["kmeans"]["clusters"] == metrics["speakers"] == SPEAKERS
-    assert metrics["kmeans"]["speaker"]["ari"] == 1
-    assert 0 <= metrics["hdbscan"]["noise"] < 1
-    agreement = pd.read_csv(PLOTS / "clusters" / "mfcc_agreement.csv")
-    keys = agreement.set_index(["algorithm", "label", "score"])["value"]
-    assert keys["truth", "speaker", "silhouette"] > 0.5
-    assert ("kmeans_2", "gender", "ari") in keys.index
+def read(features):
+    metrics = json.loads((METRICS / f"clusters_{features}.json").read_text())
+    points = pd.read_csv(PLOTS / "clusters" / f"{features}_map.csv")
+    return metrics, points, pd.read_csv(PLOTS / "clusters" / f"{features}_agreement.csv")
 
 
-def test_tables_have_their_columns(inputs):
-    stage.reduce_and_cluster(PARAMS, "mfcc")
-    points = pd.read_csv(PLOTS / "clusters" / "mfcc_map.csv", dtype={"gender": str})
-    assert list(points) == [
-        *("map", "x", "y", "utterance_id", "speaker_id", "chapter_id", "gender"),
-        *("cluster_kmeans", "cluster_agglomerative", "cluster_hdbscan"),
-    ]
-    assert points["map"].value_counts().to_dict() == {"pca": 150, "tsne": 150}
-    assert points["gender"].isna().sum() == 2 * 30
-    agreement = pd.read_csv(PLOTS / "clusters" / "mfcc_agreement.csv")
-    assert list(agreement) == ["algorithm", "label", "score", "value"]
-    assert not agreement.duplicated(["algorithm", "label", "score"]).any()
+def test_metrics_say_what_was_found(chunks):
+    words = stage.reduce_and_cluster(PARAMS)
+    assert words.startswith("mfcc: 150 of 150 utterances mapped, adjusted Rand index 1.00 with the")
+    for features, dimensions in zip(FEATURES, (8, 6), strict=True):
+        metrics, _, agreement = read(features)
+        assert metrics["points"] == metrics["points_available"] == 150
+        assert metrics["dimensions"] == dimensions
+        assert metrics["kmeans"]["clusters"] == metrics["speakers"] == SPEAKERS
+        assert metrics["kmeans"]["speaker"]["ari"] == 1
+        assert 0 <= metrics["hdbscan"]["noise"] < 1
+        keys = agreement.set_index(["algorithm", "label", "score"])["value"]
+        assert keys["truth", "speaker", "silhouette"] > 0.5
+        assert ("kmeans_2", "gender", "ari") in keys.index
 
 
-def test_chunks_can_be_mapped_and_a_sample_of_them_is_said(inputs):
-    words = stage.reduce_and_cluster(with_clusters(level="chunk", max_points=100), "wav2vec2")
-    assert words.startswith("100 of 300 chunks mapped")
-    metrics = json.loads((METRICS / "clusters_wav2vec2.json").read_text())
+def test_tables_have_their_columns(chunks):
+    stage.reduce_and_cluster(PARAMS)
+    for features in FEATURES:
+        _, points, agreement = read(features)
+        assert list(points) == [
+            *("map", "x", "y", "utterance_id", "speaker_id", "chapter_id", "gender"),
+            *("cluster_kmeans", "cluster_agglomerative", "cluster_hdbscan"),
+        ]
+        assert points["map"].value_counts().to_dict() == {"pca": 150, "tsne": 150}
+        assert points["gender"].isna().sum() == 2 * 30
+        assert list(agreement) == ["algorithm", "label", "score", "value"]
+        assert not agreement.duplicated(["algorithm", "label", "score"]).any()
+
+
+def test_chunks_can_be_mapped_and_a_sample_of_them_is_reported(chunks):
+    words = stage.reduce_and_cluster(with_changes(level="chunk", max_points=100))
+    assert "wav2vec2: 100 of 300 chunks mapped" in words
+    metrics, points, _ = read("wav2vec2")
     assert (metrics["points"], metrics["points_available"]) == (100, 300)
-    points = pd.read_csv(PLOTS / "clusters" / "wav2vec2_map.csv")
     assert points["speaker_id"].value_counts().to_dict() == dict.fromkeys(range(SPEAKERS), 40)
 
 
-def test_files_are_identical_when_run_again(inputs):
-    def files():
-        paths = [METRICS / "clusters_mfcc.json", *sorted((PLOTS / "clusters").iterdir())]
-        return [path.read_bytes() for path in paths]
+def test_files_do_not_depend_on_the_number_of_workers(chunks):
+    files = []
+    for jobs in (1, 2):
+        parallel = PARAMS.parallel.model_copy(update={"jobs": jobs})
+        stage.reduce_and_cluster(PARAMS.model_copy(update={"parallel": parallel}))
+        paths = [*sorted(METRICS.iterdir()), *sorted((PLOTS / "clusters").iterdir())]
+        files.append({path: path.read_bytes() for path in paths})
+    assert files[0] == files[1]
+    assert len(files[0]) == 6
 
-    stage.reduce_and_cluster(PARAMS, "mfcc")
-    first = files()
-    stage.reduce_and_cluster(PARAMS, "mfcc")
-    assert files() == first
 
-
-def test_undefined_scores_are_null_not_nan(inputs):
-    inputs.assign(gender=None).to_parquet(UTTERANCES)
-    stage.reduce_and_cluster(PARAMS, "mfcc")
-    metrics = json.loads((METRICS / "clusters_mfcc.json").read_text())
+def test_undefined_scores_are_null_not_nan(chunks):
+    chunks["gender"] = None
+    stage.reduce_and_cluster(PARAMS)
+    metrics, _, _ = read("mfcc")
     assert metrics["kmeans"]["gender"] == {"ari": None, "nmi": None, "purity": None}

@@ -1,4 +1,4 @@
-"""Metrics and plots are written to six significant digits, and nothing undefined as a number."""
+"""Metrics have four significant digits, plots six, and nothing undefined is a number."""
 
 import json
 import math
@@ -13,17 +13,17 @@ from speech.storage.results import write_metrics, write_plot
 @pytest.mark.parametrize(
     ("value", "written"),
     [
-        (0.123456789, 0.123457),
-        (np.float64(1234567.8), 1234570.0),
+        (0.123456789, 0.1235),
+        (np.float64(1234567.8), 1235000.0),
         (np.float32(0.1), 0.1),
-        (1.23456789e-12, 1.23457e-12),
+        (1.23456789e-12, 1.235e-12),
         (1234567, 1234567),
         ("0.123456789", "0.123456789"),
         (math.nan, None),
         (None, None),
     ],
 )
-def test_a_metric_keeps_six_digits_wherever_it_stands(tmp_path, value, written):
+def test_a_metric_keeps_four_digits_wherever_it_stands(tmp_path, value, written):
     path = tmp_path / "metrics.json"
     write_metrics(path, {"utterance": {"accuracy": {"value": value}}, "value": value})
     assert json.loads(path.read_text()) == {

@@ -1,10 +1,12 @@
 """Tables keep their values, give the same bytes again, and say how to be made when they cannot."""
 
+import math
+
 import pandas as pd
 import pytest
 
 from speech.errors import UserError
-from speech.storage.tables import read_folds, read_parquet, write_csv, write_parquet
+from speech.storage.tables import read_csv, read_folds, read_parquet, write_csv, write_parquet
 
 TABLE = pd.DataFrame(
     {
@@ -56,32 +58,40 @@ def test_csv_has_unix_line_ends_and_no_index(tmp_path):
     assert lines[3:] == [b""]
 
 
+def test_text_stays_as_it_stands_and_numbers_are_numbers(tmp_path):
+    speakers = ["007", "1e3", "NA", "nan", "null", "None", "", "Zoë, the 2nd"]
+    table = pd.DataFrame({"speaker_id": speakers, "fold": range(8), "value": [0.5, math.nan] * 4})
+    write_csv(tmp_path / "table.csv", table)
+    read = read_csv(tmp_path / "table.csv", {"fold": int, "value": float})
+    pd.testing.assert_frame_equal(read, table)
+
+
+def test_a_table_without_rows_keeps_its_types(tmp_path):
+    write_csv(tmp_path / "table.csv", TABLE.head(0))
+    read = read_csv(tmp_path / "table.csv", {"seconds": float, "samples": int})
+    assert len(read) == 0
+    assert [read[name].dtype for name in ("seconds", "samples")] == [float, int]
+
+
 def test_folds_are_read_as_they_were_written_with_ids_as_text(tmp_path):
-    folds = pd.DataFrame({"utterance_id": ["007", "0010"], "fold": [0, 3]})
-    write_csv(tmp_path / "folds.csv", folds)
+    folds = pd.DataFrame({"utterance_id": ["007", "NA"], "fold": [0, 3]})
+    write_csv(tmp_path / "folds.csv", folds.assign(speaker_id=["1", "2"]))
     pd.testing.assert_frame_equal(read_folds(tmp_path / "folds.csv"), folds)
 
 
-@pytest.mark.parametrize("read", [read_parquet, read_folds])
+@pytest.mark.parametrize("read", [read_parquet, read_csv, read_folds])
 def test_a_missing_table_is_named_with_the_command_that_makes_it(tmp_path, read):
     with pytest.raises(UserError, match=r"table: no such file; run `dvc repro` to make it\."):
         read(tmp_path / "table")
 
 
-@pytest.mark.parametrize("content", [b"", b"PAR1", b"no parquet at all", b"PAR1" * 10])
-def test_a_damaged_parquet_is_named(tmp_path, content):
-    (tmp_path / "table.parquet").write_bytes(content)
-    with pytest.raises(UserError, match=r"table\.parquet: damaged; delete it and run `dvc repro`"):
-        read_parquet(tmp_path / "table.parquet")
-
-
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
-def test_a_truncated_parquet_is_named(tmp_path, share):
+@pytest.mark.parametrize("damage", [0, 0.1, 0.5, 0.99, b"PAR1" * 10, b"no parquet at all"])
+def test_a_damaged_parquet_is_named(tmp_path, damage):
     path = tmp_path / "table.parquet"
     write_parquet(path, TABLE)
     content = path.read_bytes()
-    path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(UserError, match="damaged"):
+    path.write_bytes(damage if isinstance(damage, bytes) else content[: int(damage * len(content))])
+    with pytest.raises(UserError, match=r"table\.parquet: damaged; delete it and run `dvc repro`"):
         read_parquet(path)
 
 
