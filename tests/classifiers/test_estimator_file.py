@@ -72,14 +72,6 @@ def test_what_is_read_predicts_what_was_written_and_equal_estimators_are_equal_b
     assert str(read.get_params()) == str(estimator.get_params())
 
 
-def test_other_estimators_are_other_bytes(fitted, inputs, tmp_path):
-    for name in "ab":
-        (tmp_path / name).mkdir()
-    write_estimator(tmp_path / "a", fitted)
-    write_estimator(tmp_path / "b", fitted.fit(inputs, np.where(inputs[:, 1] > 0, "F", "M")))
-    assert contents(tmp_path / "a") != contents(tmp_path / "b")
-
-
 @pytest.mark.parametrize(
     "unknown",
     [FunctionTransformer(os.system), RandomForestClassifier(), type("SVC", (SVC,), {})()],

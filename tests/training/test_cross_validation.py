@@ -208,23 +208,30 @@ def test_what_a_model_learns_does_not_depend_on_what_it_is_tested_on(model, task
 @pytest.mark.parametrize("model", ["svm", "mlp"])
 def test_the_number_of_workers_changes_no_bit_of_a_result(model, tmp_path):
     """With one worker all folds share a compiled network, with two there are two of them."""
-    table = corpus("gender", 8)
+    table = corpus("gender", 8, chapters=2, folds=3)
     data = clustered(table)
-    settings = {"hyperparameters": QUICK, "tuned": {1: QUICK | {"dropout": 0.1}}}
-    settings = settings if model == "mlp" else {}
+    options = {"hyperparameters": QUICK if model == "mlp" else {}}
     written, results = [], []
     for jobs in (1, 2):
-        results.append(validated(model, "gender", table, data, jobs=jobs, **settings))
-        folder = tmp_path / str(jobs)
-        final = {"hyperparameters": settings.get("hyperparameters"), "seed": SEED, "jobs": jobs}
-        fit_final(model, data, folder, {"model": model}, epochs=2, temperature=1.5, **final)
+        results.append(validated(model, "gender", table, data, jobs=jobs, **options))
+        folder, options["jobs"] = tmp_path / str(jobs), jobs
+        fit_final(model, data, folder, {"model": model}, epochs=2, seed=SEED, **options)
         written.append({file.name: file.read_bytes() for file in folder.iterdir()})
+        del options["jobs"]
+    assert written[0] == written[1]
     alone, together = results
     pd.testing.assert_frame_equal(alone.chunks, together.chunks, check_exact=True)
     pd.testing.assert_frame_equal(alone.curves, together.curves, check_exact=True)
     assert alone.temperatures == together.temperatures
     assert alone.best_epochs == together.best_epochs
-    assert written[0] == written[1]
+    # Networks have a curve per fold, and train as long as the median of their best epochs.
+    assert list(alone.curves.columns) == [
+        *("fold", "epoch", "loss", "validation_loss", "accuracy", "validation_accuracy")
+    ]
+    assert set(alone.curves["fold"]) == ({0, 1, 2} if model == "mlp" else set())
+    best = alone.curves.loc[alone.curves.groupby("fold")["validation_loss"].idxmin(), "epoch"]
+    assert alone.best_epochs == (best.tolist() if model == "mlp" else [0, 0, 0])
+    assert alone.epochs == int(np.median(alone.best_epochs))
 
 
 def test_each_fold_is_predicted_with_the_hyperparameters_tuned_for_it():
@@ -239,18 +246,6 @@ def test_each_fold_is_predicted_with_the_hyperparameters_tuned_for_it():
 
 
 # --- what is reported of the fits -------------------------------------------------------------
-
-
-def test_networks_report_a_curve_of_each_fold_and_the_median_of_their_best_epochs():
-    table = corpus("speaker", 6, folds=3)
-    result = validated("mlp", "speaker", table, clustered(table), hyperparameters=QUICK)
-    assert list(result.curves.columns) == [
-        *("fold", "epoch", "loss", "validation_loss", "accuracy", "validation_accuracy")
-    ]
-    assert set(result.curves["fold"]) == {0, 1, 2}
-    best = result.curves.loc[result.curves.groupby("fold")["validation_loss"].idxmin(), "epoch"]
-    assert result.best_epochs == best.tolist()
-    assert result.epochs == int(np.median(best))
 
 
 def test_a_network_trains_on_a_single_utterance_per_speaker(recwarn):
@@ -270,9 +265,6 @@ def test_temperatures_are_learnt_from_held_out_sessions_and_the_final_one_is_the
     assert result.calibrated_on == "sessions"
     assert len(set(result.temperatures)) == 3
     assert result.temperature == pytest.approx(np.prod(result.temperatures) ** (1 / 3))
-    # What is not trained in epochs has none of this.
-    assert result.curves.empty
-    assert result.epochs == 0
 
 
 def test_speakers_of_two_chapters_can_be_calibrated_on_utterances_only():
@@ -282,21 +274,7 @@ def test_speakers_of_two_chapters_can_be_calibrated_on_utterances_only():
     assert result.calibrated_on == "utterances"
 
 
-# --- the final model --------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("model", ["dummy", "lda", "mlp"])
-def test_the_final_model_is_fitted_on_everything_and_is_given_its_temperature(model, tmp_path):
-    data = clustered(corpus("speaker", 6))
-    card = {"model": model, "task": "speaker", "seed": SEED}
-    quick = {"hyperparameters": QUICK | {"epochs": 1}} if model == "mlp" else {}
-    fit_final(model, data, tmp_path / "m", card, epochs=9, temperature=0.7, jobs=1, **quick)
-    loaded, read = load_classifier(tmp_path / "m")
-    assert loaded.temperature == 0.7
-    assert loaded.classes == read["classes"] == sorted(set(data.labels))
-    assert card.items() <= read.items()
-    chosen = np.array(loaded.classes)[loaded.predict_proba(data.inputs).argmax(axis=1)]
-    assert model != "lda" or (chosen == data.labels).mean() > 0.95
+# --- a new classifier, and final models --------------------------------------------------------
 
 
 class NearestMean:
@@ -341,10 +319,17 @@ def test_one_class_and_one_line_in_the_registry_make_a_new_classifier(monkeypatc
     columns = [f"p_{name}" for name in sorted(set(table["label"]))]
     chosen = result.chunks[columns].idxmax(axis=1).str.removeprefix("p_")
     assert (chosen == table["label"]).mean() > 0.95
-    fit_final("nearest", data, tmp_path / "m", {"model": "nearest"}, hyperparameters=own, jobs=1)
-    loaded, _ = load_classifier(tmp_path / "m")
-    expected = NearestMean(**own).fit(data).predict_proba(data.inputs)
-    np.testing.assert_allclose(loaded.predict_proba(data.inputs), expected, atol=1e-6)
+    # The final model is fitted on everything, and is given its temperature.
+    card = {"model": "nearest", "task": "speaker"}
+    options = {"hyperparameters": own, "temperature": 0.7, "jobs": 1}
+    fit_final("nearest", data, tmp_path / "m", card, **options)
+    loaded, read = load_classifier(tmp_path / "m")
+    expected = Calibrated(NearestMean(**own), temperature=0.7).fit(data)
+    np.testing.assert_allclose(
+        loaded.predict_proba(data.inputs), expected.predict_proba(data.inputs), atol=1e-6
+    )
+    assert loaded.classes == read["classes"] == sorted(set(data.labels))
+    assert card.items() <= read.items()
 
 
 # --- a leak would be noticed ------------------------------------------------------------------
