@@ -43,7 +43,7 @@ FEATURES_OF: dict[Task, tuple[Features, ...]] = {
     "gender": get_args(Features),
     "speaker": get_args(WithoutPitch),
 }
-"""What each task is tried on. Pitch separates women from men; for speakers it gained nothing."""
+"""What each task is tried on. Pitch helps for gender; for speakers it gained nothing."""
 
 Subset = Literal[
     "dev-clean",
@@ -173,7 +173,7 @@ class Mfcc(Block):
 
 
 class Pitch(Block):
-    """Between which pitches to look for a voice's own, in Hz."""
+    """The lowest and the highest pitch that is looked for, in Hz."""
 
     floor_hz: float = Field(ge=30)
     ceiling_hz: float = Field(le=1000)
@@ -254,13 +254,13 @@ class Tuning(Block):
 
 
 class Evaluate(Block):
-    """How uncertain a score is said to be."""
+    """Intervals of scores."""
 
     resamples: int = Field(ge=100, le=100_000)
 
 
 class AuditSplit(Block):
-    """Which classifier shows what leakage would have claimed."""
+    """Which classifier is scored under splits that leak."""
 
     model: ModelName
 
@@ -274,13 +274,13 @@ class Probe(Block):
 
 
 class LearningCurve(Block):
-    """What more training speakers would buy."""
+    """How accuracy grows with the number of training speakers."""
 
     draws: int = Field(ge=1, le=100)
 
 
 class Verification(Block):
-    """Whether two utterances are of one voice."""
+    """Whether two utterances are of one speaker."""
 
     trials: int = Field(ge=1, le=10_000)
 
@@ -406,12 +406,12 @@ class _Params(Block):
                 f"inputs.wav2vec2.layer ({layer}) must be among wav2vec2.layers ({layers}); "
                 "change one of them"
             )
-        asked = {
+        needed = {
             "inputs.wav2vec2.layer": layer,
             "wav2vec2.sequence_layer": self.wav2vec2.sequence_layer,
             "wav2vec2.layers": 0 if layers == "all" else max(layers),
         }
-        for key, highest in asked.items():
+        for key, highest in needed.items():
             if self.encoder == SAMPLE and highest > self.sample_encoder.layers:
                 raise ValueError(
                     f"{key} ({highest}) must not exceed sample_encoder.layers "

@@ -28,7 +28,7 @@ INPUTS = {
 def fit(params: Params, inputs: str, model: str) -> str:
     """Write out-of-fold predictions and the final model."""
     task, features = INPUTS[inputs]
-    # The naive baseline looks at labels only.
+    # The naive baseline learns from labels only.
     form, copies = classifier_class(model).form, model != "dummy"
     examples = read_examples(EXAMPLES / inputs, form, copies=copies)
     examples = examples[(examples.table["fold"] >= 0).to_numpy()]

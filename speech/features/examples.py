@@ -28,7 +28,7 @@ Arrays = list[NDArray[Any]]
 STATISTICS: tuple[Statistic, ...] = ("mean", "std", "correlation", "delta_correlation")
 
 _CONSTANT = 1e-3
-"""Below this norm a coefficient counts as constant over a chunk: what moves it is rounding."""
+"""A coefficient whose centred norm is below this is constant over a chunk, but for rounding."""
 
 _TABLE, _CLEAN = "table.parquet", "clean"
 _FILES: dict[Form, str] = {"pooled": "vectors.safetensors", "frames": "frames.safetensors"}
@@ -131,7 +131,7 @@ class MfccInputs:
             return cut
         pitch = tensors[_pitch_of(name)]
         return [
-            # Taken, not averaged: half a pitch next to an unvoiced frame would be none.
+            # Taken, not averaged: the mean of a pitch and of an unvoiced frame's 0 is no pitch.
             np.concatenate([part, self._cut(pitch, bound)[::stride][: len(part)]], axis=1)
             for part, bound in zip(cut, bounds, strict=True)
         ]
@@ -324,17 +324,17 @@ def mfcc_statistics(
     coefficients
         Number of static coefficients.
     statistics
-        Which; a new one is a line in this function.
+        Which, in this order.
     correlated
         How many of the first coefficients are correlated with each other.
 
     Returns
     -------
     ndarray
-        ``mean``: of each static coefficient; that of a delta is next to nothing by construction.
-        ``std``: of every column. ``correlation``: between each two of the first static
-        coefficients, how a voice moves between its sounds whatever the microphone adds to all of
-        them. ``delta_correlation``: the same of their deltas.
+        ``mean``: of each static coefficient; the mean of a delta is nearly 0.
+        ``std``: of every column. ``correlation``: of each two of the first static coefficients;
+        it does not depend on the microphone, which adds the same to every frame.
+        ``delta_correlation``: of each two of their deltas.
     """
     static, deltas = frames[:, :coefficients], frames[:, coefficients : 2 * coefficients]
     first = min(correlated, coefficients)
@@ -375,7 +375,7 @@ def averaged(frames: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
 
 
 def to_length(frames: NDArray[Any], length: int) -> NDArray[Any]:
-    """Repeat a short chunk's frames until they fill a whole chunk: nothing is made up."""
+    """Repeat the frames of a short chunk until they fill a whole one."""
     if len(frames) == length:
         return frames
     return np.take(frames, np.arange(length), axis=0, mode="wrap")
@@ -389,7 +389,7 @@ def _cut_speaker(
     chunks: Mapping[str, Any],
     copies: int,
 ) -> tuple[list[dict[str, Any]], list[Arrays]]:
-    """Give the rows of a speaker's chunks, and their inputs: clean, then of each copy."""
+    """Return the rows of a speaker's chunks, and their inputs: clean, then of each copy."""
     name, own = speaker
     tensors: Tensors = {}
     for folder in folders:
