@@ -3,6 +3,7 @@
 import argparse
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -61,20 +62,11 @@ def fit(params: Params, inputs: str, model: str) -> str:
     )
     utterances = _write_predictions(PREDICTIONS / f"{inputs}-{model}", result, tuned)
     saved = MODELS / f"{inputs}-{model}"
-    card = {
-        "model": model,
-        "task": task,
-        "features": features,
-        "seed": params.seed,
-        "calibrated_on": result.calibrated_on,
-        "trained_on": _counts(examples.table),
-        "spec": read_json(EXAMPLES / inputs / "spec.json"),
-    }
     fit_final(
         model,
         data,
         saved,
-        card,
+        _card(params, inputs, model, examples.table) | {"calibrated_on": result.calibrated_on},
         hyperparameters=tuned.final,
         epochs=tuned.epochs or result.epochs,
         temperature=result.temperature,
@@ -98,13 +90,22 @@ def _write_predictions(folder: Path, result: OutOfFold, tuned: Tuned) -> int:
     return len(utterances)
 
 
-def _counts(table: pd.DataFrame) -> dict[str, float]:
-    """Count what the final model is trained on; chunks overlap, so seconds are of utterances."""
+def _card(params: Params, inputs: str, model: str, table: pd.DataFrame) -> dict[str, Any]:
+    """Describe the final model."""
+    task, features = INPUTS[inputs]
+    # Chunks overlap, so seconds are those of utterances.
     seconds = table.groupby("utterance_id")["end_seconds"].max().sum()
     return {
-        "speakers": table["speaker_id"].nunique(),
-        "utterances": table["utterance_id"].nunique(),
-        "seconds": round(float(seconds), 1),
+        "model": model,
+        "task": task,
+        "features": features,
+        "seed": params.seed,
+        "trained_on": {
+            "speakers": table["speaker_id"].nunique(),
+            "utterances": table["utterance_id"].nunique(),
+            "seconds": round(float(seconds), 1),
+        },
+        "spec": read_json(EXAMPLES / inputs / "spec.json"),
     }
 
 

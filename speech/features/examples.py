@@ -231,7 +231,8 @@ def write_examples(folder: Path, pooled: Examples, frames: Examples) -> None:
         The same chunks in both forms.
     """
     write_parquet(folder / _TABLE, pooled.table)
-    for form, examples in (("pooled", pooled), ("frames", frames)):
+    forms: dict[Form, Examples] = {"pooled": pooled, "frames": frames}
+    for form, examples in forms.items():
         arrays = {_CLEAN: examples.inputs}
         arrays |= {_copy(number): copy for number, copy in enumerate(examples.copies)}
         write_tensors(folder / _FILES[form], arrays)
@@ -371,7 +372,9 @@ def averaged(frames: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
         return frames
     starts = np.arange(0, len(frames), stride)
     counts = np.diff(np.append(starts, len(frames)))
-    return np.add.reduceat(frames, starts, axis=0) / counts[:, np.newaxis].astype(np.float32)
+    sums: NDArray[np.float32] = np.add.reduceat(frames, starts, axis=0)
+    sums /= counts[:, np.newaxis].astype(np.float32)
+    return sums
 
 
 def to_length(frames: NDArray[Any], length: int) -> NDArray[Any]:

@@ -85,11 +85,10 @@ class _FoldResult:
 
 def labelled(examples: Examples) -> Labelled:
     """Return the examples of a task, whose table has label and session, for a classifier."""
-    columns = {
-        name: examples.table[name].to_numpy(dtype=str)
-        for name in ("label", "utterance_id", "session")
-    }
-    return Labelled(examples.inputs, *columns.values(), examples.copies)
+    labels, utterances, sessions = (
+        examples.table[name].to_numpy(dtype=str) for name in ("label", "utterance_id", "session")
+    )
+    return Labelled(examples.inputs, labels, utterances, sessions, examples.copies)
 
 
 def cross_validate(

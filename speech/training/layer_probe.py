@@ -217,7 +217,7 @@ def probe_layer(
         probabilities[test] = _head(C, max_iter).fit(train, own).predict_proba(states[test])
         dealt = inner_folds(task, table[~test], inner, seed)
         validation[fold] = _validate(train, own, dealt, C, max_iter)
-    return ProbedLayer(with_probabilities(table, classes, probabilities), validation)
+    return ProbedLayer(with_probabilities(table, classes.tolist(), probabilities), validation)
 
 
 def _probe_stored(
