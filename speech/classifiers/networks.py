@@ -184,9 +184,15 @@ class Network(ABC):
             ) from None
         return network
 
+    def __copy__(self) -> Self:
+        """Share the compiled network, which `__getstate__` would leave behind."""
+        other = object.__new__(type(self))
+        vars(other).update(vars(self))
+        return other
+
     def __getstate__(self) -> dict[str, Any]:
         """Leave the compiled network behind: it belongs to its process."""
-        return self.__dict__ | {"_scratch": {}}
+        return vars(self) | {"_scratch": {}}
 
     @property
     def frames(self) -> int:

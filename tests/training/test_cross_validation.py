@@ -9,6 +9,7 @@ import pytest
 from pydantic import PositiveFloat
 
 from speech.classifiers.calibrated import Calibrated
+from speech.classifiers.networks import MlpModel
 from speech.classifiers.protocol import Labelled
 from speech.classifiers.registry import CLASSIFIERS, load_classifier
 from speech.features.examples import Examples
@@ -232,6 +233,15 @@ def test_the_number_of_workers_changes_no_bit_of_a_result(model, tmp_path):
     best = alone.curves.loc[alone.curves.groupby("fold")["validation_loss"].idxmin(), "epoch"]
     assert alone.best_epochs == (best.tolist() if model == "mlp" else [0, 0, 0])
     assert alone.epochs == int(np.median(alone.best_epochs))
+
+
+def test_all_folds_of_a_worker_share_one_compiled_network(monkeypatch):
+    """TensorFlow takes longer to trace a small network than to train it."""
+    built, build = [], MlpModel._build
+    monkeypatch.setattr(MlpModel, "_build", lambda network: built.append(1) or build(network))
+    table = corpus("speaker", 4, utterances=2, folds=3)
+    validated("mlp", "speaker", table, clustered(table), hyperparameters=QUICK | {"epochs": 1})
+    assert len(built) == 1
 
 
 def test_each_fold_is_predicted_with_the_hyperparameters_tuned_for_it():
