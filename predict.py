@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,21 +18,21 @@ if TYPE_CHECKING:
     from speech.inference.recogniser import Recogniser
     from speech.storage.progress import ByteProgress
 
-ALL_WELL, SOME_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
-_MOMENT = 2
-"""Seconds."""
+DONE, SOME_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+_BAR_AFTER = 2
+"""Seconds that a recording takes before its progress is shown."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Answer about all recordings that are named.
+    """Predict all recordings that are named.
 
     Returns
     -------
     int
-        0 if all were answered, 1 if some could not be heard, 2 if nothing could be started.
+        0 if all were predicted, 1 if some could not be read, 2 if nothing could be started.
     """
     # A file's name may hold what the terminal cannot show.
-    sys.stdout.reconfigure(errors="backslashreplace")
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     options = _options(arguments)
     try:
         status = _run(options)
@@ -46,43 +47,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         # What is left to be written must not fail once more when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        # Whoever read on and has had enough, as `head` does, needs no sentence.
+        # A reader that has had enough, such as `head`, needs no message.
         if not isinstance(error, BrokenPipeError):
             print(f"predict: stopped ({error.strerror or error})", file=sys.stderr)
         return SOME_FAILED
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    if not options.recordings and not options.about:
-        parser.error("name at least one recording, folder or pattern, or - for standard input")
-    for task in ("gender", "speaker"):
-        if options.task not in (task, "both") and getattr(options, f"{task}_model") != "headline":
-            parser.error(f"--{task}-model has no use with --task {options.task}; leave one out")
-    if options.jobs < 1 and options.jobs != -1:
-        parser.error(f"--jobs: {options.jobs} is neither 1 or more nor -1")
-    if options.plot and options.plot.suffix.lower() not in (".html", ".htm"):
-        # It may be a recording before which the page was forgotten, and would be lost.
-        parser.error(f"--plot: {options.plot} does not end in .html; name a page to write")
-    return options
-
-
-def _run(options: argparse.Namespace) -> int:
-    voice = _voice(options)
-    if options.about:
-        from speech.inference.about import about
-
-        print(about(voice.models, voice.rejection))
-        return ALL_WELL
-    return _answer_all(voice, find_recordings(options.recordings), options)
-
-
-def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description="Tell the gender and the speaker of your own recordings, or that neither is "
-        "known.",
-        epilog="Exit status: 0 all recordings were answered, 1 some could not be heard, 2 nothing "
+        description="Predict the gender and the speaker of your own recordings.",
+        epilog="Exit status: 0 all recordings were predicted, 1 some could not be read, 2 nothing "
         "could be started.",
     )
     add = parser.add_argument
@@ -92,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="recording",
         help="file, folder (with all its folders), pattern in quotes, or - for standard input",
     )
-    add("--task", choices=["gender", "speaker", "both"], default="both", help="what is asked")
+    add("--task", choices=["gender", "speaker", "both"], default="both", help="what to predict")
     add(
         "--gender-model",
         metavar="MODEL",
@@ -111,15 +85,27 @@ def _parser() -> argparse.ArgumentParser:
     add("--segments", action="store_true", help="a row for each chunk instead of each recording")
     add("--plot", type=Path, metavar="PAGE.html", help="draw a timeline of each recording")
     add("--jobs", type=int, default=-1, help="passages at once; -1: one per core, eight at most")
-    add("--about", action="store_true", help="print what is to be known about the models")
-    return parser
+    add("--about", action="store_true", help="describe the models: training, scores, limits")
+    options = parser.parse_args(arguments)
+    if not options.recordings and not options.about:
+        parser.error("name at least one recording, folder or pattern, or - for standard input")
+    for task in ("gender", "speaker"):
+        if options.task not in (task, "both") and getattr(options, f"{task}_model") != "headline":
+            parser.error(f"--{task}-model has no use with --task {options.task}; leave one out")
+    if options.jobs < 1 and options.jobs != -1:
+        parser.error(f"--jobs: {options.jobs} is neither 1 or more nor -1")
+    if options.plot and options.plot.suffix.lower() not in (".html", ".htm"):
+        # The page's name may have been forgotten, and the recording named next would be lost.
+        parser.error(f"--plot: {options.plot} does not end in .html; name a page to write")
+    return options
 
 
-def _voice(options: argparse.Namespace) -> "Recogniser":
-    # Only now: a mistyped option is told at once.
+def _run(options: argparse.Namespace) -> int:
+    # Only now, so that a mistyped option is reported at once.
+    from speech.inference.about import about
     from speech.inference.recogniser import Recogniser
 
-    return Recogniser(
+    recogniser = Recogniser(
         options.models,
         tasks=["gender", "speaker"] if options.task == "both" else [options.task],
         gender_model=options.gender_model,
@@ -127,32 +113,54 @@ def _voice(options: argparse.Namespace) -> "Recogniser":
         encoder=options.encoder,
         jobs=options.jobs,
     )
+    if options.about:
+        print(about(recogniser.models, recogniser.rejection))
+        return DONE
+    return _predict_all(recogniser, find_recordings(options.recordings), options)
 
 
-def _answer_all(voice: "Recogniser", found: Sequence[Found], options: argparse.Namespace) -> int:
+def _predict_all(
+    recogniser: "Recogniser", found: Sequence[Found], options: argparse.Namespace
+) -> int:
     from tqdm import tqdm
 
     from speech.inference.tables import FORMATS, rows_of
 
     if options.plot:
-        # At once: what cannot be written is told before hours of listening, not after.
+        # Now, so that a page that cannot be written is reported before hours of work.
         _draw(options.plot, [])
-    table = FORMATS[options.format](sys.stdout.write, [one.name for one in found])
+    writer = FORMATS[options.format](sys.stdout.write, [one.name for one in found])
     kept: list[Answer] = []
-    status = ALL_WELL
+    status = DONE
     shown = tqdm(found, unit=" recordings", leave=False, disable=None if len(found) > 1 else True)
     for one in shown:
-        answer = _answer(voice, one)
+        answer = _predict(recogniser, one)
         status = SOME_FAILED if answer.error else status
         with shown.external_write_mode(file=sys.stdout):
-            table.put(rows_of(answer, by_segment=options.segments))
+            for row in rows_of(answer, by_segment=options.segments):
+                writer.put(row)
             sys.stdout.flush()
         if options.plot:
             kept.append(answer)
-    table.end()
+    writer.end()
     if options.plot:
         _draw(options.plot, kept)
     return status
+
+
+def _predict(recogniser: "Recogniser", one: Found) -> "Answer":
+    from speech.audio.decode import AudioError
+    from speech.inference.answers import Answer
+
+    if one.problem:
+        return Answer(one.name, error=one.problem)
+    # Standard input may have been closed by whoever started this.
+    recording = one.path or (sys.stdin.buffer if sys.stdin else BytesIO())
+    try:
+        with _seconds_bar(one.name) as progress:
+            return replace(recogniser.predict(recording, progress), file=one.name)
+    except AudioError as error:
+        return Answer(one.name, error=str(error))
 
 
 def _draw(page: Path, answers: "Sequence[Answer]") -> None:
@@ -163,23 +171,12 @@ def _draw(page: Path, answers: "Sequence[Answer]") -> None:
         write_text(page, timeline_page(answers))
 
 
-def _answer(voice: "Recogniser", one: Found) -> "Answer":
-    from speech.inference.answers import Answer
-
-    if one.problem:
-        return Answer(one.name, error=one.problem)
-    # Whoever closes standard input gives nothing on it.
-    recording = one.path or (sys.stdin.buffer if sys.stdin else BytesIO())
-    with _seconds_bar(one.name) as progress:
-        return voice.answer(one.name, recording, progress)
-
-
 @contextmanager
 def _seconds_bar(name: str) -> Iterator["ByteProgress"]:
-    """Show how much of a recording was heard, if that takes more than a moment."""
+    """Show how many seconds of a recording are done, if that takes more than a moment."""
     from tqdm import tqdm
 
-    with tqdm(desc=name, unit=" s", delay=_MOMENT, leave=False, disable=None) as drawn:
+    with tqdm(desc=name, unit=" s", delay=_BAR_AFTER, leave=False, disable=None) as drawn:
 
         def show(done: int, total: int | None) -> None:
             drawn.total = total

@@ -108,16 +108,6 @@ class Chunks(Block):
     hop_seconds: float = Field(ge=0.01)
     tail: Tail
 
-    @property
-    def samples(self) -> int:
-        """Length of a chunk at `SAMPLE_RATE`."""
-        return seconds_to_samples(self.seconds)
-
-    @property
-    def hop_samples(self) -> int:
-        """Samples from the start of one chunk to that of the next."""
-        return seconds_to_samples(self.hop_seconds)
-
 
 class Folds(Block):
     """How many folds each task is cross-validated over."""
@@ -142,16 +132,6 @@ class Mfcc(Block):
     delta_orders: int = Field(ge=0, le=2)
     delta_width: int = Field(ge=1, le=10)
 
-    @property
-    def window_samples(self) -> int:
-        """Length of an analysis window at `SAMPLE_RATE`."""
-        return seconds_to_samples(self.window_seconds)
-
-    @property
-    def hop_samples(self) -> int:
-        """Samples from the start of one window to that of the next."""
-        return seconds_to_samples(self.hop_seconds)
-
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.coefficients > self.filters:
@@ -159,10 +139,11 @@ class Mfcc(Block):
                 f"mfcc.coefficients ({self.coefficients}) cannot exceed "
                 f"mfcc.filters ({self.filters}); change one of them"
             )
-        if self.fft < self.window_samples:
+        window = seconds_to_samples(self.window_seconds)
+        if self.fft < window:
             raise ValueError(
                 f"mfcc.fft ({self.fft}) must cover mfcc.window_seconds "
-                f"({self.window_samples} samples); change one of them"
+                f"({window} samples); change one of them"
             )
         if self.low_hz >= self.high_hz:
             raise ValueError(
@@ -286,10 +267,9 @@ class Verification(Block):
 
 
 class Rejection(Block):
-    """When the answer to a user's recording is that nobody knows."""
+    """When a user's recording gets no answer, or an unsure one."""
 
-    speech_refused: Fraction
-    unknown_accepted: Fraction
+    unknown_false_acceptance: Fraction
     low_confidence: Fraction
 
 

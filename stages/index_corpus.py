@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from speech.audio.chunks import seconds_to_samples
 from speech.corpus.gender_overrides import apply_overrides, read_overrides
 from speech.corpus.index import describe_corpus, index_corpus
 from speech.corpus.layouts import Location, list_recordings
@@ -32,7 +33,7 @@ def build_index(params: Params) -> str:
         CORPUS_AUDIO,
         listing,
         min_seconds=params.index.min_seconds,
-        chunk_samples=params.chunks.samples,
+        chunk_samples=seconds_to_samples(params.chunks.seconds),
         **params.subset.model_dump(),
         seed=params.seed,
         known=_known_facts(),

@@ -1,5 +1,6 @@
 """Deal speakers (gender task) and each speaker's chapters (speaker task) to folds."""
 
+from speech.audio.chunks import seconds_to_samples
 from speech.folds import gender_folds, speaker_folds
 from speech.params import Params
 from speech.storage.files import write_json
@@ -11,7 +12,7 @@ from stages.paths import FOLDS, METRICS, UTTERANCES
 def split_by_speaker(params: Params) -> str:
     """Write the two fold tables, and name the speakers that cannot be tested."""
     utterances = read_parquet(UTTERANCES)
-    long_enough = utterances[utterances["samples"] >= params.chunks.samples]
+    long_enough = utterances[utterances["samples"] >= seconds_to_samples(params.chunks.seconds)]
     gender = gender_folds(utterances, params.folds.gender, params.seed)
     speaker = speaker_folds(long_enough, params.folds.speaker)
     write_csv(FOLDS / "gender.csv", gender)

@@ -10,7 +10,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from speech.params import SAMPLE_RATE
+from speech.audio import SAMPLE_RATE
 
 EXTENSIONS = (".flac", ".wav", ".mp3", ".ogg")
 """What libsndfile decodes and corpora come in."""

@@ -1,7 +1,7 @@
 """Recordings of any length as a stream of mono blocks at 16 kHz: memory stays flat.
 
-The samples are those that `speech.audio.decode.load_audio` gives for the whole file, bit by
-bit; what it refuses, such as digital silence, is for the listener to judge here.
+The samples equal those of `speech.audio.decode.load_audio` for the whole file, bit by bit. But
+silent recordings are not refused here.
 """
 
 import shutil
@@ -16,20 +16,20 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from speech.audio import SAMPLE_RATE
 from speech.audio.decode import AudioError
-from speech.params import SAMPLE_RATE
 
 _BLOCK = 1 << 18
 """Frames decoded at once: five seconds and a half at 48 kHz."""
 
 _NO_END = 1 << 40
-"""Frames; more are what libsndfile says where it does not know."""
+"""Frames; libsndfile reports more if it does not know the length."""
 
 _FULL_SCALE = 0.999
-"""From here on a sample counts as being at the end of the scale; 16-bit ends at 0.99997."""
+"""From which a sample is at full scale; that of 16 bits ends at 0.99997."""
 
 _RUN = 3
-"""Samples in a row at the end of the scale are cut off; a single one may just be a peak."""
+"""So many samples in a row at full scale are clipped; a single one may be a peak."""
 
 
 class Block(NamedTuple):
@@ -40,7 +40,7 @@ class Block(NamedTuple):
     signal
         float32, shape (samples,), mono at 16 kHz, full scale ±1.
     clipped
-        When samples were cut off at the end of the scale, in seconds from the recording's start.
+        Times of clipped samples, in seconds from the recording's start.
     """
 
     signal: NDArray[np.float32]
@@ -48,14 +48,14 @@ class Block(NamedTuple):
 
 
 class Stream:
-    """A recording that is being decoded.
+    """A recording that is decoded block by block.
 
     Attributes
     ----------
     sample_rate
         Hz, as recorded.
     seconds
-        Length, as far as its header knows; None if that knew no end yet.
+        Length according to its header; None if that does not say.
     """
 
     def __init__(self, file: soundfile.SoundFile) -> None:
@@ -69,7 +69,7 @@ class Stream:
         Raises
         ------
         AudioError
-            If the file is damaged, empty, or holds values that are no numbers.
+            If the file is damaged, empty, or holds values that are not finite.
         """
         resampler = (
             None
@@ -81,7 +81,7 @@ class Stream:
             signal = channels[:, 0] if channels.shape[1] == 1 else channels.mean(axis=1)
             if not np.isfinite(signal).all():
                 raise AudioError("holds values that are no numbers")
-            clipped = (frames + _cut_off(channels)) / self.sample_rate
+            clipped = (frames + _clipped_frames(channels)) / self.sample_rate
             frames += len(channels)
             signal = np.ascontiguousarray(signal, dtype=np.float32)
             yield Block(resampler.resample_chunk(signal) if resampler else signal, clipped)
@@ -125,18 +125,18 @@ def open_stream(source: Path | BinaryIO) -> Iterator[Stream]:
         try:
             file = opened.enter_context(source.open("rb") if isinstance(source, Path) else source)
             if not file.seekable():
-                # Decoders search. On the disk, so that memory stays flat.
+                # Decoders seek. On the disk, so that memory stays flat.
                 piped, file = file, opened.enter_context(tempfile.TemporaryFile())
                 shutil.copyfileobj(piped, file)
                 file.seek(0)
-            some = file.read(1)
+            empty = not file.read(1)
             file.seek(0)
         except OSError as error:
             raise AudioError(f"unreadable ({error.strerror})") from None
-        if not some:
+        if empty:
             raise AudioError("empty file")
         try:
-            # Without the name: what a file is called says nothing of what it holds.
+            # Without the name, which may not fit the content.
             decoder = _Forwards(_Nameless(file))
             # The whole file is decoded from here too; an MP3 decoder remembers where it was.
             decoder.seek(0)
@@ -147,14 +147,14 @@ def open_stream(source: Path | BinaryIO) -> Iterator[Stream]:
 
 
 class _Forwards(soundfile.SoundFile):
-    """A decoder that is only ever read on.
+    """A decoder that never seeks.
 
-    Where it could be searched, soundfile would search for each block's end after reading it, and
-    the frame of an MP3 that follows is decoded wrongly when the ones before it are forgotten.
+    soundfile would seek to each block's end after reading it, and then an MP3 decoder forgets the
+    frames before, without which it decodes the next one wrongly.
     """
 
     def seekable(self) -> bool:
-        """Say that it cannot be searched."""
+        """Return that it cannot seek."""
         return False
 
 
@@ -170,8 +170,8 @@ def _undecodable(error: soundfile.LibsndfileError) -> AudioError:
     return AudioError(f"undecodable ({error.error_string.rstrip('.')})")
 
 
-def _cut_off(channels: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Find the frames at which any channel is in a run at the end of the scale."""
+def _clipped_frames(channels: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Find the frames at which any channel is in a run at full scale."""
     extreme = np.abs(channels) >= _FULL_SCALE
     if not extreme.any():
         return np.empty(0, np.int64)

@@ -20,12 +20,12 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from speech.audio import SAMPLE_RATE
 from speech.corpus import espeak
 from speech.corpus.espeak import Voice
 from speech.errors import UserError
 from speech.folds import FEMALE, MALE
 from speech.parallel import Progress, silent, spread
-from speech.params import SAMPLE_RATE
 from speech.storage.files import replacing_folder
 
 SUBSET = "sample"

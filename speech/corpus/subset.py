@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from speech.audio import SAMPLE_RATE
 from speech.errors import UserError
 from speech.folds import GENDERS
-from speech.params import SAMPLE_RATE
 
 
 def choose_subset(

@@ -2,8 +2,9 @@
 
 import pandas as pd
 
+from speech.audio import SAMPLE_RATE
 from speech.evaluation.scores import average_by
-from speech.params import SAMPLE_RATE, Task
+from speech.params import Task
 from speech.predictions import utterance_level
 
 RUNS = (1, 2, 4, 8)

@@ -1,1 +1,1 @@
-"""The trained models on anyone's recordings: found, streamed, measured, answered, told."""
+"""The trained models on a user's recordings."""

@@ -1,40 +1,44 @@
-"""A model's card: what it learnt from, how good it is, where it ends."""
+"""What a user should know of the models: what they were trained on, how good they are, limits."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from speech.inference.answers import FLAGS
 from speech.inference.models import ChosenModel
 from speech.inference.tables import printable
+from speech.params import SAMPLE
 from speech.rejection.model_file import Rejection
 
-_ASKED = {
+_PREDICTS = {
     "gender": "F or M, as the corpus labels its speakers",
-    "speaker": "which of the speakers it learnt from",
+    "speaker": "which of the speakers in training",
 }
-_UNHEARD = {
-    "gender": "voices it had not heard",
-    "speaker": "recording sessions it had not heard",
+_TESTED_ON = {
+    "gender": "speakers not in training",
+    "speaker": "recording sessions not in training",
 }
-_SAMPLE = "sample"
-"""The encoder or the corpus that a first run makes for itself; see params.yaml."""
-
+_ERRORS = {
+    "equal_error_rate": "enrolled or not, equal error",
+    "known_false_rejection": "enrolled taken for unknown",
+    "unknown_false_acceptance": "unknown taken for enrolled",
+}
 _LIMITS = (
     "Gender is a corpus's label, not an identity; decide nothing about a person by it.",
     "Scores hold for voices, languages, rooms and microphones like those of the corpus.",
-    "An unknown voice may be taken for a known one, music for speech; how often is said above.",
-    "Two people who speak in one recording are summed up as if they were one: look at --segments.",
+    "An unknown speaker may be taken for an enrolled one; how often is said above.",
+    "Two people in one recording are summed up as if they were one: look at --segments.",
 )
 
 
 def about(models: list[ChosenModel], rejection: Rejection) -> str:
-    """Tell what is to be known about the models that answer.
+    """Describe the models.
 
     Parameters
     ----------
     models
-        Those that answer.
+        Those that predict.
     rejection
-        What decides that nothing is answered.
+        Decides which recordings get no answer.
 
     Returns
     -------
@@ -47,56 +51,45 @@ def about(models: list[ChosenModel], rejection: Rejection) -> str:
     lines += [*_about_rejection(rejection, {model.features for model in models}), ""]
     lines += ["Flags", *(f"  {flag:<17}  {words}" for flag, words in FLAGS.items()), ""]
     lines += ["Limits", *(f"  {limit}" for limit in _LIMITS)]
-    # A model may come from a stranger, and so may the names in it.
+    # The names in a model that somebody else made may hold anything.
     return "\n".join(map(printable, lines))
 
 
 def _about_model(model: ChosenModel) -> list[str]:
-    card, headline = model.card, model.headline
-    heard = card["heard"]
+    headline, trained = model.headline, model.card["trained_on"]
     written = datetime.fromtimestamp((model.folder / "model.json").stat().st_mtime, UTC)
-    untrained = ", untrained: random weights" if headline.encoder == _SAMPLE else ""
+    untrained = ", untrained: random weights" if headline.encoder == SAMPLE else ""
     wav2vec2 = f"wav2vec 2.0 ({headline.encoder}{untrained})"
-    on = wav2vec2 if model.features == "wav2vec2" else model.features
-    made = ", voices made by eSpeak NG" if headline.corpus == _SAMPLE else ""
-    scores = headline.scores.get(f"{model.features}-{model.model}", {})
+    features = wav2vec2 if model.features == "wav2vec2" else model.features
+    made = ", voices made by eSpeak NG" if headline.corpus == SAMPLE else ""
     lines = [
-        f"{model.task.capitalize()}: {model.model} on {on}",
-        f"  answers   {_ASKED[model.task]}",
-        f"  learnt    from {heard['speakers']} speakers, {heard['utterances']:,} utterances, "
-        f"{heard['seconds'] / 60:.0f} minutes of {headline.corpus}{made}",
+        f"{model.task.capitalize()}: {model.model} on {features}",
+        f"  predicts  {_PREDICTS[model.task]}",
+        f"  trained   on {trained['speakers']} speakers, {trained['utterances']:,} utterances, "
+        f"{trained['seconds'] / 60:.0f} minutes of {headline.corpus}{made}",
         f"  file of   {written:%Y-%m-%d}",
     ]
-    for name, (value, low, high) in scores.items():
+    for name, score in headline.scores.get(f"{model.features}-{model.model}", {}).items():
         if name.endswith("accuracy"):
-            level = name.split()[0]
-            lines.append(
-                f"  accuracy  {_percent(value, low, high)} by {level}, on {_UNHEARD[model.task]}"
-            )
+            level, tested = name.split()[0], _TESTED_ON[model.task]
+            lines.append(f"  accuracy  {_percent(*score)} by {level}, on {tested}")
     if model.task == "speaker":
-        lines.append(f"  knows     {', '.join(model.classifier.classes)}")
+        lines.append(f"  enrolled  {', '.join(model.classifier.classes)}")
     return lines
 
 
 def _about_rejection(rejection: Rejection, features: set[str]) -> list[str]:
-    speech = rejection.rates["speech"]["chunk"]
-    refused = [speech[f"speech_refused{end}"] for end in ("", "_low", "_high")]
-    lines = [
-        "Unknown",
-        f"  no speech taken for speech   {100 * speech['nonspeech_accepted']:.1f} % of "
-        f"{speech['signals']} noises, tones and tunes",
-        f"  speech taken for no speech   {_percent(*refused)} of chunks, in quiet",
-    ]
-    for name, told in rejection.rates["voices"].items():
-        if name in features:
-            for key, words in (
-                ("eer", "known or not, equal error    "),
-                ("known_refused", "known taken for unknown      "),
-                ("unknown_accepted", "unknown taken for known      "),
-            ):
-                rates = [told[f"{key}{end}"] for end in ("", "_low", "_high")]
-                lines.append(f"  {words}{_percent(*rates)} of utterances, on {name}")
-    return [*lines, f"  unsure below                 {100 * rejection.low_confidence:.0f} %"]
+    rejected = _with_interval(rejection.rates["speech"], "speech_false_rejection")
+    lines = ["Unknown", f"  {'speech taken for no speech':<29}{rejected} of chunks, in quiet"]
+    for kind in sorted(features & set(rejection.rates["speakers"])):
+        for name, words in _ERRORS.items():
+            rate = _with_interval(rejection.rates["speakers"][kind], name)
+            lines.append(f"  {words:<29}{rate} of utterances, on {kind}")
+    return [*lines, f"  {'low confidence below':<29}{100 * rejection.low_confidence:.0f} %"]
+
+
+def _with_interval(rates: Mapping[str, float], name: str) -> str:
+    return _percent(*(rates[f"{name}{end}"] for end in ("", "_low", "_high")))
 
 
 def _percent(value: float, low: float, high: float) -> str:

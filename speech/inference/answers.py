@@ -1,4 +1,4 @@
-"""What is answered about a recording and about each chunk of it."""
+"""What is predicted of a recording and of each chunk of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,24 +10,24 @@ MOSTLY_NOT_SPEECH = "mostly not speech"
 CLIPPED = "clipped"
 RESAMPLED = "resampled"
 LOW_CONFIDENCE = "low confidence"
-UNKNOWN_VOICE = "unknown voice"
+UNKNOWN_SPEAKER = "unknown speaker"
 
 FLAGS = {
     SHORT: "shorter than a chunk, so there is less to go by than in training",
-    SILENT: "nothing is to be heard, or a pause beside what is said within the same 40 seconds",
-    NOT_SPEECH: "sounds like no speech; nothing else is said about it",
-    MOSTLY_NOT_SPEECH: "most of what is to be heard sounds like none; the answer is of the rest",
-    CLIPPED: "too loud: cut off at the end of the scale",
+    SILENT: "silence, or a pause next to speech within the same 40 seconds; no answer",
+    NOT_SPEECH: "sound without speech; no answer",
+    MOSTLY_NOT_SPEECH: "most of the sound is not speech; the answer is about the rest",
+    CLIPPED: "too loud: cut off at full scale",
     RESAMPLED: "recorded at another rate than 16 kHz",
-    LOW_CONFIDENCE: "the gender, or the speaker where one is named, is less sure than it should be",
-    UNKNOWN_VOICE: "like none of the known speakers",
+    LOW_CONFIDENCE: "the gender, or the speaker if one is named, is not probable enough",
+    UNKNOWN_SPEAKER: "not similar to any enrolled speaker",
 }
-"""What each flag means, as `--about` tells."""
+"""What each flag means, for `--about`."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """What is answered about a stretch of a recording.
+    """What is predicted of a stretch of a recording.
 
     Attributes
     ----------
@@ -36,19 +36,16 @@ class Segment:
     speech_seconds
         How much of it is speech.
     gender
-        ``F`` or ``M``, as the corpus labels them; None if it was not asked for or there is no
-        speech.
+        ``F`` or ``M``, as the corpus labels them; None without speech or if not asked for.
     gender_probability
-        Of that gender, from 0.5 to 1.
+        Of that gender, 0.5 to 1.
     speaker
-        The known speaker; None if it was not asked for, there is no speech, or the voice is none
-        of theirs.
+        The enrolled speaker; None without speech, if not asked for, or if the speaker is unknown.
     nearest
-        The most probable of the known speakers and their probabilities, as if the voice were one
-        of theirs.
+        The most probable enrolled speakers and their probabilities, as if the speaker were one of
+        them.
     voice_score
-        How much the voice is like one that is known: the distance of the score from the threshold,
-        above 0 for a known one.
+        Score of the open set minus its threshold: 0 and above for an enrolled speaker.
     flags
         Some of `FLAGS`.
     """
@@ -66,18 +63,18 @@ class Segment:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is answered about a recording.
+    """What is predicted of a recording.
 
     Attributes
     ----------
     file
-        What the recording is called.
+        Name of the recording.
     summary
-        About all of it; None if it could not be heard.
+        Of all of it; None if there was an error.
     segments
-        About each chunk, in order.
+        Of each chunk, in order.
     error
-        Why it could not be heard, or an empty string.
+        Why it could not be read, or an empty string.
     """
 
     file: str

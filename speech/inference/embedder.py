@@ -1,6 +1,5 @@
-"""The frozen wav2vec 2.0 of a model, loaded when the first passage asks for it."""
+"""The frozen wav2vec 2.0 of the models, loaded when the first passage needs it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -10,65 +9,51 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speech.features.examples import Bounds
-from speech.features.feature_spec import KeptStates, Recipe
+from speech.features.feature_spec import FeatureSpec
 
 _BATCH = 8
-"""Chunks at a time; how many changes no result."""
+"""Chunks at a time; it changes no result."""
 
 
 @dataclass
 class Embedder:
-    """Embeds chunks; torch, which takes seconds to import, is loaded at the first of them.
-
-    One pass gives every layer that any model asks for.
+    """Embeds chunks; torch, which takes seconds to import, is loaded at the first call.
 
     Attributes
     ----------
     folder
-        The checkpoint, which is known to be the right one.
-    layers
-        The hidden states to pool: of all models, and of the voices that are known.
-    sequence
-        The hidden state to keep as a sequence, and how many frames of it are averaged into one.
+        The checkpoint, already checked to be that of training.
+    layer
+        The hidden state to pool.
+    sequence_layer, sequence_stride
+        The hidden state to keep as a sequence, and how many of its frames are averaged into one.
     """
 
     folder: Path
-    layers: tuple[int, ...]
-    sequence: tuple[int, int]
+    layer: int
+    sequence_layer: int
+    sequence_stride: int
     _encoder: Any = None
     _lock: Lock = field(default_factory=Lock)
 
     @classmethod
-    def of_models(
-        cls, folder: Path, recipes: Sequence[Recipe], of_frames: Sequence[Recipe]
-    ) -> Self:
-        """Plan what some models need.
+    def of_spec(cls, folder: Path, spec: FeatureSpec) -> Self:
+        """Embed as a model's features were made.
 
         Parameters
         ----------
         folder
             The checkpoint.
-        recipes
-            Of all that is asked of wav2vec 2.0; at least one.
-        of_frames
-            Those among them whose classifiers want a sequence.
+        spec
+            Of a model on wav2vec 2.0.
         """
-        layers = {layer for recipe in recipes for layer in _states(recipe).layers}
-        first = [*of_frames, *recipes][0]
-        return cls(folder, tuple(sorted(layers)), sequence_of(first))
+        if spec.wav2vec2 is None or spec.inputs.wav2vec2 is None:
+            raise ValueError("features of another kind than wav2vec 2.0")
+        kept = spec.wav2vec2
+        return cls(folder, spec.inputs.wav2vec2.layer, kept.sequence_layer, kept.sequence_stride)
 
-    def __call__(
-        self, signal: NDArray[np.float32], bounds: Bounds, sequence: tuple[int, int]
-    ) -> dict[str, NDArray[Any]]:
-        """Give the hidden states of some chunks, as `speech.features.wav2vec2.embed` does.
-
-        Parameters
-        ----------
-        signal, bounds
-            As there.
-        sequence
-            As `sequence_of` a recipe gives it.
-        """
+    def __call__(self, signal: NDArray[np.float32], bounds: Bounds) -> dict[str, NDArray[Any]]:
+        """Return the hidden states of some chunks, as `speech.features.wav2vec2.embed` does."""
         import torch
 
         from speech.features.wav2vec2 import cut_after, embed, load_encoder
@@ -78,27 +63,13 @@ class Embedder:
         with self._lock:
             if self._encoder is None:
                 self._encoder = load_encoder(self.folder)
-                cut_after(self._encoder, max(self.layers))
-        layer, stride = sequence
+                cut_after(self._encoder, max(self.layer, self.sequence_layer))
         return embed(
             self._encoder,
             signal,
             bounds,
-            layers=self.layers,
-            sequence_layer=layer,
-            sequence_stride=stride,
+            layers=[self.layer],
+            sequence_layer=self.sequence_layer,
+            sequence_stride=self.sequence_stride,
             batch_size=_BATCH,
         )
-
-
-def sequence_of(recipe: Recipe) -> tuple[int, int]:
-    """Give the hidden state of a recipe's sequence, and how many of its frames are averaged."""
-    if recipe.inputs.wav2vec2 is None:
-        raise ValueError("a recipe without wav2vec 2.0")
-    return recipe.inputs.wav2vec2.layer, _states(recipe).sequence_stride
-
-
-def _states(recipe: Recipe) -> KeptStates:
-    if recipe.wav2vec2 is None:
-        raise ValueError("a recipe without wav2vec 2.0")
-    return recipe.wav2vec2

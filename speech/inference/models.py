@@ -3,19 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from speech.classifiers.calibrated import Calibrated
-from speech.classifiers.registry import load_classifier
+from speech.classifiers.registry import CLASSIFIERS, load_classifier
 from speech.errors import UserError
 from speech.evaluation.headline import Headline, model_folder, read_headline
 from speech.features.checkpoint import checkpoint_digests
-from speech.features.feature_spec import Recipe, read_recipe
-from speech.params import FEATURES_OF, Features, ModelName, Task
+from speech.features.feature_spec import FeatureSpec, read_spec
+from speech.params import FEATURES_OF, Features, Task
 
 HEADLINE = "headline"
 ENCODER_PLACES = ("encoder", "../data/encoder")
-"""Where the encoder is looked for, from the folder of the models: beside them, in the project."""
+"""Where the encoder is looked for, from the folder of the models: inside it, in the project."""
 
 
 @dataclass(frozen=True)
@@ -25,24 +25,24 @@ class ChosenModel:
     Attributes
     ----------
     task, features, model
-        Which.
+        Its name.
     classifier
         Ready to predict.
-    recipe
-        What its features are made of.
+    spec
+        How its features are made.
     card
-        As saved.
+        Its model.json.
     folder
         Where it lies.
     headline
-        What is said of it and all others of the task.
+        Of the task: scores of all its models.
     """
 
     task: Task
     features: Features
-    model: ModelName
+    model: str
     classifier: Calibrated
-    recipe: Recipe
+    spec: FeatureSpec
     card: Mapping[str, Any]
     folder: Path
     headline: Headline
@@ -51,15 +51,8 @@ class ChosenModel:
         return f"{self.task}-{self.features}-{self.model}"
 
 
-def choices_of(task: Task) -> list[str]:
-    """List what can be chosen for a task, as ``<features>-<model>``."""
-    return [
-        f"{features}-{model}" for features in FEATURES_OF[task] for model in get_args(ModelName)
-    ]
-
-
 def load_model(models: Path, task: Task, choice: str) -> ChosenModel:
-    """Load the headline model of a task, or another one.
+    """Load a model of a task.
 
     Parameters
     ----------
@@ -68,7 +61,7 @@ def load_model(models: Path, task: Task, choice: str) -> ChosenModel:
     task
         Which task.
     choice
-        One of `choices_of`, or `HEADLINE`.
+        ``<features>-<model>``, such as ``mfcc-logistic``, or `HEADLINE`.
 
     Raises
     ------
@@ -77,27 +70,28 @@ def load_model(models: Path, task: Task, choice: str) -> ChosenModel:
     """
     if not models.is_dir():
         raise UserError(f"{models}: no such folder; run `dvc repro`, or name the models' folder.")
-    if choice not in (HEADLINE, *choices_of(task)):
+    choices: dict[str, tuple[Features, str]] = {
+        f"{kind}-{name}": (kind, name) for kind in FEATURES_OF[task] for name in CLASSIFIERS
+    }
+    if choice not in (HEADLINE, *choices):
         raise UserError(
-            f"{choice}: is no model for {task}; name one of {', '.join(choices_of(task))}, or "
-            f"{HEADLINE}."
+            f"{choice}: is no model for {task}; name one of {', '.join(choices)}, or {HEADLINE}."
         )
     headline = read_headline(models, task)
-    features, model = (
-        (headline.features, headline.model) if choice == HEADLINE else choice.split("-")
-    )
+    features, model = choices.get(choice, (headline.features, headline.model))
     folder = model_folder(models, task, features, model)
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such model; those there are {_listed(models, task)}.")
+        there = [name for name in choices if (models / f"{task}-{name}").is_dir()]
+        raise UserError(f"{folder}: no such model; those there are {', '.join(there) or 'none'}.")
     classifier, card = load_classifier(folder)
     if (card.get("task"), card.get("features"), card["model"]) != (task, features, model):
         raise UserError(f"{folder}: holds another model than its name says; copy it anew.")
-    recipe = read_recipe(card.get("recipe"), folder)
-    return ChosenModel(task, features, model, classifier, recipe, card, folder, headline)
+    spec = read_spec(card.get("spec"), folder)
+    return ChosenModel(task, features, model, classifier, spec, card, folder, headline)
 
 
 def find_encoder(models: Path, chosen: ChosenModel, named: Path | None) -> Path:
-    """Find the wav2vec 2.0 that a model was trained with, and make sure that it is the same.
+    """Find the wav2vec 2.0 of a model, and check that it is the one of training.
 
     Parameters
     ----------
@@ -106,7 +100,7 @@ def find_encoder(models: Path, chosen: ChosenModel, named: Path | None) -> Path:
     chosen
         A model on wav2vec 2.0.
     named
-        Where the user says it lies; None to look for it beside the models.
+        Where the user says it is; None to look at `ENCODER_PLACES`.
 
     Raises
     ------
@@ -116,18 +110,17 @@ def find_encoder(models: Path, chosen: ChosenModel, named: Path | None) -> Path:
     places = [named] if named else [models / place for place in ENCODER_PLACES]
     folder = next((place for place in places if place.is_dir()), None)
     if folder is None:
-        where = f"it is not at {named}" if named else f"it is not at {models / ENCODER_PLACES[0]}"
         raise UserError(
             f"{chosen.folder}: needs the wav2vec 2.0 it was trained with "
-            f"({chosen.headline.encoder}), and {where}; name its folder by --encoder, or choose "
-            "another model by --task or --speaker-model."
+            f"({chosen.headline.encoder}), and it is not at {places[0]}; name its folder by "
+            "--encoder, or choose another model by --task or --speaker-model."
         )
     try:
         found = checkpoint_digests(folder)
     except UserError:
-        # Its sentence is about params.yaml, which who has been given models may not have.
+        # Its message is about params.yaml, which a user who was given models may not have.
         found = None
-    if found is None or found != chosen.recipe.encoder:
+    if found is None or found != chosen.spec.encoder:
         raise UserError(
             f"{folder}: is not the wav2vec 2.0 that {chosen.folder.name} was trained with "
             f"({chosen.headline.encoder}); name the folder of that one by --encoder."
@@ -135,23 +128,24 @@ def find_encoder(models: Path, chosen: ChosenModel, named: Path | None) -> Path:
     return folder
 
 
-def same_chunks(recipes: Sequence[tuple[str, Recipe]]) -> None:
-    """Make sure that all models hear the same chunks.
+def require_same_features(specs: Sequence[tuple[str, FeatureSpec]]) -> None:
+    """Check that all models share chunks, MFCC, pitch and hidden states: each is computed once.
+
+    Parameters
+    ----------
+    specs
+        Names of models and how their features are made.
 
     Raises
     ------
     UserError
-        If two of them were trained on chunks of another length.
+        If two of them differ.
     """
-    (first, recipe), *others = recipes
-    for name, other in others:
-        if other.chunks != recipe.chunks:
-            raise UserError(
-                f"{name}: was trained on other chunks than {first}; run `dvc repro`, or copy all "
-                "models of one run."
-            )
-
-
-def _listed(models: Path, task: Task) -> str:
-    names = [choice for choice in choices_of(task) if (models / f"{task}-{choice}").is_dir()]
-    return ", ".join(names) or "none"
+    for block in ("chunks", "mfcc", "pitch", "wav2vec2", "encoder"):
+        used = [(name, getattr(spec, block)) for name, spec in specs if getattr(spec, block)]
+        for name, settings in used[1:]:
+            if settings != used[0][1]:
+                raise UserError(
+                    f"{name}: was trained with other {block} than {used[0][0]}; run `dvc repro`, "
+                    "or copy all models of one run."
+                )

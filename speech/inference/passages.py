@@ -1,8 +1,8 @@
-"""A recording cut into passages, each as long as an utterance and treated like one.
+"""A recording cut into passages as long as an utterance, each treated like one.
 
-Models learn from utterances: an utterance's loudness is taken off by its own mean, and its pitch is
-followed from its start to its end. A recording of any length is heard the same way, passage by
-passage, so that nothing of one passage depends on another, and memory on how long it all is.
+Models are trained on utterances, whose level is normalised and whose pitch is tracked from start to
+end. A recording of any length is treated the same way, passage by passage. So no passage depends on
+another, and memory does not depend on the length.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from speech.audio import SAMPLE_RATE
+from speech.audio.chunks import seconds_to_samples
 from speech.audio.stream import Block
-from speech.params import SAMPLE_RATE, Chunks
 
 LONGEST_SECONDS = 40.0
-"""No utterance of LibriSpeech is longer, so each is heard whole, as in training."""
+"""No utterance of LibriSpeech is longer, so each is one passage, as in training."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Passage:
     signal
         float32, shape (samples,), mono at 16 kHz.
     clipped
-        Positions in the signal at which the recording was cut off at the end of the scale.
+        Positions in the signal at which the recording was cut off at full scale.
     """
 
     start: int
@@ -37,17 +38,17 @@ class Passage:
     clipped: NDArray[np.int64]
 
 
-def cut_passages(blocks: Iterable[Block], settings: Chunks) -> Iterator[Passage]:
+def cut_passages(blocks: Iterable[Block], *, chunk_seconds: float = 2.0) -> Iterator[Passage]:
     """Cut a recording into passages of whole chunks, 40 seconds or one chunk long.
 
-    What is left over at the end and shorter than a chunk belongs to the last passage. How the
-    blocks are cut makes no difference.
+    A rest shorter than a chunk belongs to the last passage. How the blocks are cut makes no
+    difference.
 
     Parameters
     ----------
     blocks
         In order, without gaps.
-    settings
+    chunk_seconds
         Length of a chunk.
 
     Yields
@@ -55,25 +56,20 @@ def cut_passages(blocks: Iterable[Block], settings: Chunks) -> Iterator[Passage]
     Passage
         In order, without gaps; none for an empty recording.
     """
-    length = settings.samples * max(1, int(LONGEST_SECONDS * SAMPLE_RATE) // settings.samples)
-    start = 0
+    chunk = seconds_to_samples(chunk_seconds)
+    length = chunk * max(1, int(LONGEST_SECONDS * SAMPLE_RATE) // chunk)
+    start = samples = 0
     waiting: list[Block] = []
-    samples = 0
     for block in blocks:
         waiting.append(block)
         samples += len(block.signal)
-        while samples >= length + settings.samples:
-            signal, clipped = _joined(waiting)
+        while samples >= length + chunk:
+            signal, clipped = map(np.concatenate, zip(*waiting, strict=True))
             yield _passage(start, signal[:length], clipped)
             waiting = [Block(signal[length:], clipped)]
             start, samples = start + length, samples - length
     if samples:
-        yield _passage(start, *_joined(waiting))
-
-
-def _joined(blocks: list[Block]) -> Block:
-    signals, clipped = zip(*blocks, strict=True)
-    return Block(np.concatenate(signals), np.concatenate(clipped))
+        yield _passage(start, *map(np.concatenate, zip(*waiting, strict=True)))
 
 
 def _passage(start: int, signal: NDArray[np.float32], clipped: NDArray[np.float64]) -> Passage:

@@ -1,4 +1,4 @@
-"""The trained models as one listener: a recording in, an answer out."""
+"""The trained models applied to recordings: one in, predictions out."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,50 +13,51 @@ import soundfile
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from speech.audio import SAMPLE_RATE
 from speech.audio.decode import AudioError
 from speech.audio.stream import open_stream
 from speech.errors import UserError
 from speech.inference.answers import Answer
 from speech.inference.embedder import Embedder
-from speech.inference.measured import Measured
+from speech.inference.measured import Measured, Measurer
 from speech.inference.models import (
     HEADLINE,
     ChosenModel,
     find_encoder,
     load_model,
-    same_chunks,
+    require_same_features,
 )
 from speech.inference.passages import Passage, cut_passages
-from speech.inference.summary import Judge, model_inputs, voice_inputs
-from speech.params import SAMPLE_RATE, Task
-from speech.rejection.model_file import VoiceModel, read_rejection
+from speech.inference.summary import Predictor
+from speech.params import Task
+from speech.rejection.model_file import OpenSet, read_rejection
 from speech.storage.progress import ByteProgress, unseen
 
 SHORTEST_SECONDS = 0.5
-"""Of a recording that is answered at all: nothing shorter is learnt from (index.min_seconds)."""
+"""Of a recording; training uses nothing shorter either (index.min_seconds)."""
 
 _MOST_JOBS = 8
 """Unless a user asks for more: each takes about 50 MB while it works."""
 
 
 class Recogniser:
-    """Listens to recordings with the trained models.
+    """Predicts the gender and the speaker of recordings with the trained models.
 
     Parameters
     ----------
     models
         The folder of trained models, which `dvc repro` makes; it may have been moved.
     tasks
-        What is asked: ``gender``, ``speaker``, or both.
+        ``gender``, ``speaker``, or both.
     gender_model, speaker_model
-        Which model answers, as ``<features>-<model>``, such as ``mfcc-logistic``; by itself the
-        headline model of the task.
+        Which model predicts, as ``<features>-<model>``, such as ``mfcc-logistic``; the headline
+        model of the task if not given.
     encoder
-        Folder of the wav2vec 2.0 that the models on it were trained with; by itself it is looked
-        for at ``<models>/encoder`` and ``<models>/../data/encoder``.
+        Folder of the wav2vec 2.0 that the models on it were trained with; if not given, it is
+        looked for at ``<models>/encoder`` and ``<models>/../data/encoder``.
     jobs
         How many passages of a recording are measured at once; -1 for one per core, eight at most.
-        Never changes an answer.
+        Never changes a prediction.
 
     Raises
     ------
@@ -66,8 +67,8 @@ class Recogniser:
     Examples
     --------
     >>> from speech import Recogniser
-    >>> voice = Recogniser("models", tasks=["gender"])  # doctest: +SKIP
-    >>> voice.predict("talk.mp3").summary.gender  # doctest: +SKIP
+    >>> recogniser = Recogniser("models", tasks=["gender"])  # doctest: +SKIP
+    >>> recogniser.predict("talk.mp3").summary.gender  # doctest: +SKIP
     'F'
     """
 
@@ -84,28 +85,31 @@ class Recogniser:
         folder = Path(models)
         choices = {"gender": gender_model, "speaker": speaker_model}
         self.models: list[ChosenModel] = [load_model(folder, t, choices[t]) for t in tasks]
-        """The models that answer, one per task."""
+        """One per task."""
         self.rejection = read_rejection(folder / "rejection")
-        """What decides that nothing is answered."""
-        for model in self.models:
-            if model.task == "speaker":
-                self._require_voices(model, folder)
-        same_chunks(
-            [("rejection", self.rejection.recipe), *((str(m), m.recipe) for m in self.models)]
-        )
-        self.chunks = self.rejection.recipe.chunks
-        """How a recording is cut."""
-        on_wav2vec2 = [model for model in self.models if model.features == "wav2vec2"]
-        named = Path(encoder) if encoder is not None else None
-        encoders = [find_encoder(folder, model, named) for model in on_wav2vec2]
-        recipes = [model.recipe for model in on_wav2vec2]
-        recipes += [self._voices_of(m).recipe for m in on_wav2vec2 if m.task == "speaker"]
-        of_frames = [m.recipe for m in on_wav2vec2 if m.classifier.form == "frames"]
-        self._embed = Embedder.of_models(encoders[0], recipes, of_frames) if encoders else None
+        """Decides which recordings get no answer, or an unsure one."""
+        named = [(str(model), model.spec) for model in self.models]
+        if self.open_set:
+            named.append((str(folder / "rejection"), self.open_set.spec))
+        elif "speaker" in tasks:
+            raise UserError(
+                f"{folder / 'rejection'}: has no speakers enrolled for this model; run `dvc repro` "
+                "to make it."
+            )
+        require_same_features(named)
+        self._embedder = self._load_embedder(folder, encoder)
         self._jobs = jobs if jobs > 0 else min(cpu_count() or 1, _MOST_JOBS)
 
+    @property
+    def open_set(self) -> OpenSet | None:
+        """The enrolled speakers, by the features of the speaker model; None without one."""
+        for model in self.models:
+            if model.task == "speaker":
+                return self.rejection.speakers.get(model.features)
+        return None
+
     def predict(self, recording: str | Path | BinaryIO, progress: ByteProgress = unseen) -> Answer:
-        """Listen to a recording of any length; memory does not grow with it.
+        """Predict a recording of any length; memory does not grow with it.
 
         Parameters
         ----------
@@ -113,12 +117,12 @@ class Recogniser:
             A file that libsndfile decodes (WAV, FLAC, MP3, OGG, AIFF, …), at any rate and with any
             number of channels, or such a file opened in binary mode.
         progress
-            Told the seconds that were heard, and of how many, passage by passage.
+            Called with the seconds done and all of them, passage by passage.
 
         Returns
         -------
         Answer
-            About the whole (``summary``) and about each chunk (``segments``); times in seconds.
+            For the whole (``summary``) and for each chunk (``segments``); times in seconds.
 
         Raises
         ------
@@ -127,17 +131,16 @@ class Recogniser:
         """
         name = str(recording) if isinstance(recording, str | Path) else "-"
         source = Path(recording) if isinstance(recording, str | Path) else recording
-        judge = Judge(self.models, self.rejection, self.chunks)
+        predictor = Predictor(self.models, self.open_set, self.rejection.low_confidence)
         with open_stream(source) as stream, threadpool_limits(1):
-            passages = cut_passages(stream, self.chunks)
-            for passage, measured in self._measured(_long_enough(passages)):
-                judge.hear(passage, measured)
-                heard = passage.start + len(passage.signal)
-                progress(heard // SAMPLE_RATE, stream.seconds)
-            return judge.answer(name, stream.sample_rate)
+            passages = cut_passages(stream, chunk_seconds=self.models[0].spec.chunks.seconds)
+            for measured in self._measured(_long_enough(passages)):
+                predictor.add(measured)
+                progress(measured.stop // SAMPLE_RATE, stream.seconds)
+            return predictor.answer(name, stream.sample_rate)
 
     def predict_signal(self, signal: NDArray[np.floating], rate: int) -> Answer:
-        """Listen to samples in memory.
+        """Predict samples in memory.
 
         Parameters
         ----------
@@ -156,7 +159,7 @@ class Recogniser:
         AudioError
             As `predict`.
         TypeError
-            If the samples are integers: whose full scale is not ±1.
+            If the samples are integers, whose full scale is not ±1.
         """
         if not np.issubdtype(signal.dtype, np.floating):
             raise TypeError(
@@ -168,61 +171,27 @@ class Recogniser:
         content.seek(0)
         return self.predict(content)
 
-    def answer(
-        self, name: str, recording: Path | BinaryIO, progress: ByteProgress = unseen
-    ) -> Answer:
-        """Listen to a recording; one that cannot be heard is told, not raised.
+    def _load_embedder(self, folder: Path, encoder: str | Path | None) -> Embedder | None:
+        named = Path(encoder) if encoder is not None else None
+        on_wav2vec2 = [model for model in self.models if model.features == "wav2vec2"]
+        # One by one: the encoder of each model is checked.
+        embedders = [
+            Embedder.of_spec(find_encoder(folder, model, named), model.spec)
+            for model in on_wav2vec2
+        ]
+        return embedders[0] if embedders else None
 
-        Parameters
-        ----------
-        name
-            What it is called in the answer.
-        recording, progress
-            As in `predict`.
-        """
-        try:
-            heard = self.predict(recording, progress)
-        except AudioError as error:
-            return Answer(name, error=str(error))
-        return Answer(name, heard.summary, heard.segments)
-
-    def _measured(self, passages: Iterable[Passage]) -> Iterator[tuple[Passage, Measured]]:
-        """Measure some passages at once; they are given in order, and never many are waiting."""
-        waiting: deque[tuple[Passage, Future[Measured]]] = deque()
+    def _measured(self, passages: Iterable[Passage]) -> Iterator[Measured]:
+        """Measure some passages at once, in order, and never keep many waiting."""
+        measure = Measurer(self.models, self.open_set, self._embedder)
+        waiting: deque[Future[Measured]] = deque()
         with ThreadPoolExecutor(self._jobs) as pool:
             for passage in passages:
-                waiting.append((passage, pool.submit(self._measure, passage)))
+                waiting.append(pool.submit(measure, passage))
                 if len(waiting) > self._jobs:
-                    first, future = waiting.popleft()
-                    yield first, future.result()
+                    yield waiting.popleft().result()
             while waiting:
-                first, future = waiting.popleft()
-                yield first, future.result()
-
-    def _measure(self, passage: Passage) -> Measured:
-        measured = Measured(passage, self.chunks, self.rejection, self._embed)
-        if measured.speech.any():
-            for model in self.models:
-                model_inputs(model, measured)
-                if model.task == "speaker":
-                    voice_inputs(model, measured, self.rejection)
-        return measured
-
-    def _require_voices(self, model: ChosenModel, folder: Path) -> None:
-        """Make sure that voices are known by what a speaker model hears."""
-        place = folder / "rejection"
-        if model.features not in self.rejection.voices:
-            raise UserError(
-                f"{place}: knows no voices by {model.features}; run `dvc repro` to make it."
-            )
-        if self._voices_of(model).recipe.encoder != model.recipe.encoder:
-            raise UserError(
-                f"{place}: knows voices by another encoder than {model.folder.name}; copy all "
-                "models of one run."
-            )
-
-    def _voices_of(self, model: ChosenModel) -> VoiceModel:
-        return self.rejection.voices[model.features]
+                yield waiting.popleft().result()
 
 
 def _long_enough(passages: Iterator[Passage]) -> Iterator[Passage]:

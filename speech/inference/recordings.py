@@ -2,8 +2,8 @@
 
 import glob
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 STDIN = "-"
 
@@ -12,24 +12,23 @@ _DECODED = (
     "sph svx voc w64 wav wve xi"
 )
 _NOT_DECODED = "3gp aac amr m4a m4b mka mkv mov mp4 webm wma"
-"""By libsndfile; but that a recording was passed over must not go unsaid."""
+"""By libsndfile. They are listed so that the user learns of a recording that cannot be read."""
 
 SUFFIXES = frozenset(f".{suffix}" for suffix in f"{_DECODED} {_NOT_DECODED}".split())
-"""What is taken for a recording in a folder; a file that is named is always taken for one."""
+"""Of recordings in a folder; a file that is named is always taken for a recording."""
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """A recording, or why there is none.
 
     Attributes
     ----------
     name
-        What it is called in the answers: the path as the user wrote it, or ``-``.
+        The path as the user wrote it, or ``-``.
     path
         Where it lies; None for standard input, or if there is a problem.
     problem
-        Why it cannot be answered, or an empty string.
+        Why there is no recording, or an empty string.
     """
 
     name: str
@@ -38,52 +37,52 @@ class Found:
 
 
 def find_recordings(arguments: Sequence[str]) -> list[Found]:
-    """Find the recordings that are meant, each once, in the order in which they are named.
+    """Find recordings, each once, in the order in which they are named.
 
     Parameters
     ----------
     arguments
         Files, folders (searched with all their folders), patterns such as ``tapes/*.wav`` or
-        ``**/*.flac`` (for shells that leave them alone), or ``-`` for standard input. A path that
-        exists is never taken for a pattern. Files that begin with a dot are passed over in folders.
+        ``**/*.flac`` (for shells that do not expand them), or ``-`` for standard input. A path
+        that exists is never taken for a pattern. Hidden files in folders are left out.
 
     Returns
     -------
     list of Found
-        At least one for each argument: one that leads to nothing is a problem.
+        At least one for each argument: one that leads to nothing has a problem.
     """
     found: dict[Path | str, Found] = {}
     for argument in arguments:
         try:
-            meant = list(_meant_by(argument))
+            recordings = list(_find(argument))
         except OSError as error:
             # A folder above it may be closed to us, or its name too long for any file.
-            meant = [Found(argument, None, f"unreadable ({error.strerror})")]
-        for one in meant:
+            recordings = [Found(argument, None, f"unreadable ({error.strerror})")]
+        for one in recordings:
             found.setdefault(one.path.resolve() if one.path else one.name, one)
     return list(found.values())
 
 
-def _meant_by(argument: str) -> Iterator[Found]:
+def _find(argument: str) -> Iterator[Found]:
     path = Path(argument)
     if argument == STDIN:
         yield Found(STDIN, None)
     elif path.is_dir():
-        yield from _inside(path, "a folder without recordings")
-    elif path.exists() or not glob.has_magic(argument):
-        yield Found(argument, path) if path.exists() else Found(argument, None, "no such file")
+        yield from _inside(path)
+    elif path.exists():
+        yield Found(argument, path)
+    elif not glob.has_magic(argument):
+        yield Found(argument, None, "no such file")
     else:
-        matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207
+        matches = [Path(match) for match in sorted(glob.glob(argument, recursive=True))]  # noqa: PTH207
         if not matches:
             yield Found(argument, None, "no file matches")
-        for match in map(Path, matches):
-            if match.is_file():
-                yield Found(str(match), match)
-            elif len(matches) == 1:
-                yield from _inside(match, "a folder without recordings")
+        elif len(matches) == 1 and matches[0].is_dir():
+            yield from _inside(matches[0])
+        yield from (Found(str(match), match) for match in matches if match.is_file())
 
 
-def _inside(folder: Path, problem: str) -> Iterator[Found]:
+def _inside(folder: Path) -> Iterator[Found]:
     files = [
         file
         for file in sorted(folder.rglob("*"))
@@ -92,6 +91,5 @@ def _inside(folder: Path, problem: str) -> Iterator[Found]:
         and file.is_file()
     ]
     if not files:
-        yield Found(str(folder), None, problem)
-    for file in files:
-        yield Found(str(file), file)
+        yield Found(str(folder), None, "a folder without recordings")
+    yield from (Found(str(file), file) for file in files)

@@ -1,4 +1,4 @@
-"""Judging measured passages, one after the other, and summing them up."""
+"""Predictions for the passages of one recording, and for all of it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from speech.audio import SAMPLE_RATE
+from speech.audio.chunks import seconds_to_samples
 from speech.inference.answers import (
     CLIPPED,
     LOW_CONFIDENCE,
@@ -14,96 +16,93 @@ from speech.inference.answers import (
     RESAMPLED,
     SHORT,
     SILENT,
-    UNKNOWN_VOICE,
+    UNKNOWN_SPEAKER,
     Answer,
     Segment,
 )
 from speech.inference.measured import Measured
 from speech.inference.models import ChosenModel
-from speech.inference.passages import Passage
-from speech.params import SAMPLE_RATE, Chunks, Task
+from speech.params import Task
 from speech.predictions import from_logarithms, logarithms_of
-from speech.rejection.model_file import Rejection
+from speech.rejection.model_file import OpenSet
 
 _NEAREST = 3
-"""How many of the known speakers are named."""
+"""How many of the enrolled speakers are named."""
+
+Probabilities = dict[Task, NDArray[np.floating]]
 
 
-class Judge:
-    """Hears the passages of one recording in order, and answers about each chunk and about all.
+class Predictor:
+    """Predicts each chunk of a recording, passage by passage, and then the whole recording.
 
-    Memory grows by one `Segment` for every chunk, and by nothing else.
+    Memory grows by one `Segment` per chunk and by nothing else.
+
+    Parameters
+    ----------
+    models
+        One per task.
+    open_set
+        The enrolled speakers, if there is a speaker model.
+    low_confidence
+        A prediction below this probability is flagged.
     """
 
-    def __init__(self, models: Sequence[ChosenModel], rejection: Rejection, chunks: Chunks) -> None:
+    def __init__(
+        self, models: Sequence[ChosenModel], open_set: OpenSet | None, low_confidence: float
+    ) -> None:
         self._models = models
-        self._rejection = rejection
-        self._chunks = chunks
+        self._open_set = open_set
+        self._low_confidence = low_confidence
+        self._chunk_samples = seconds_to_samples(models[0].spec.chunks.seconds)
         self._segments: list[Segment] = []
-        self._sums: dict[Task, NDArray[np.float64]] = {}
-        """By task, of the logarithms of the probabilities of all chunks with speech."""
-        self._voice: NDArray[np.float64] = np.zeros(1)
-        """Sum of the features by which voices are known, of all chunks with speech."""
+        self._log_sums: Probabilities = {}
+        """Sums of the logarithms of the probabilities of all chunks with speech."""
+        self._vector_sum: NDArray[np.float64] = np.zeros(1)
         self._spoken = 0
         self._samples = 0
 
-    def hear(self, passage: Passage, measured: Measured) -> None:
-        """Judge the next passage."""
-        probabilities, scores = self._judge(measured) if measured.speech.any() else ({}, None)
-        place = np.cumsum(measured.speech) - 1
-        for chunk, (start, stop) in enumerate(measured.bounds):
-            begin, end = ((passage.start + edge) / SAMPLE_RATE for edge in (start, stop))
-            flags = [SHORT] if stop - start < self._chunks.samples else []
+    def add(self, measured: Measured) -> None:
+        """Predict the chunks of the next passage."""
+        probabilities: Probabilities = {}
+        scores = np.empty(0)
+        if measured.speech.any():
+            self._spoken += int(measured.speech.sum())
+            for model in self._models:
+                rows = model.classifier.predict_proba(measured.inputs[model.task])
+                probabilities[model.task] = rows
+                log_sum = logarithms_of(rows.astype(np.float64)).sum(axis=0)
+                self._log_sums[model.task] = self._log_sums.get(model.task, 0) + log_sum
+            if self._open_set and measured.vectors is not None:
+                self._vector_sum = self._vector_sum + measured.vectors.sum(0, dtype=np.float64)
+                scores = self._open_set.enrolled.scores(measured.vectors)
+                scores -= self._open_set.chunk_threshold
+        row = -1
+        for chunk, bound in enumerate(measured.bounds):
+            start, end = ((measured.start + edge) / SAMPLE_RATE for edge in bound)
+            flags = [SHORT] if bound[1] - bound[0] < self._chunk_samples else []
             flags += [CLIPPED] if measured.clipped[chunk] else []
             if measured.speech[chunk]:
-                row = place[chunk]
-                judged = {task: rows[row] for task, rows in probabilities.items()}
-                score = None if scores is None else float(scores[row])
-                segment = self._segment(begin, end, end - begin, judged, score, flags)
+                row += 1
+                own = {task: rows[row] for task, rows in probabilities.items()}
+                score = float(scores[row]) if len(scores) else None
+                segment = self._segment(start, end, end - start, own, score, flags)
             else:
                 flags += [SILENT if measured.silent[chunk] else NOT_SPEECH]
-                segment = Segment(begin, end, flags=flags)
+                segment = Segment(start, end, flags=flags)
             self._segments.append(segment)
-        self._samples = passage.start + len(passage.signal)
-
-    def _judge(
-        self, measured: Measured
-    ) -> tuple[dict[Task, NDArray[np.floating]], NDArray[np.float64] | None]:
-        """Ask the models about each chunk with speech, and keep count for the summary.
-
-        Returns
-        -------
-        probabilities
-            By task, shape (chunks with speech, classes).
-        scores
-            How much each voice is like one that is known; None if nobody asked.
-        """
-        probabilities: dict[Task, NDArray[np.floating]] = {}
-        scores = None
-        self._spoken += int(measured.speech.sum())
-        for model in self._models:
-            judged = model.classifier.predict_proba(model_inputs(model, measured))
-            probabilities[model.task] = judged
-            logarithms = logarithms_of(judged.astype(np.float64))
-            self._sums[model.task] = self._sums.get(model.task, 0) + logarithms.sum(axis=0)
-            if model.task == "speaker":
-                known = self._rejection.voices[model.features]
-                vectors = voice_inputs(model, measured, self._rejection)
-                self._voice = self._voice + vectors.sum(axis=0, dtype=np.float64)
-                scores = known.voices.scores(vectors) - known.chunk_threshold
-        return probabilities, scores
+        self._samples = measured.stop
 
     def answer(self, name: str, sample_rate: int) -> Answer:
-        """Sum up what was heard.
+        """Predict the whole recording: all chunks with speech count alike.
 
         Parameters
         ----------
         name
-            What the recording is called.
+            Of the recording.
         sample_rate
             Hz, as recorded.
         """
-        flags = [SHORT] if self._samples < self._chunks.samples else []
+        flags = [SHORT] if self._samples < self._chunk_samples else []
         flags += [CLIPPED] if any(CLIPPED in s.flags for s in self._segments) else []
         flags += [RESAMPLED] if sample_rate != SAMPLE_RATE else []
         end = self._samples / SAMPLE_RATE
@@ -111,11 +110,16 @@ class Judge:
             silent = all(SILENT in segment.flags for segment in self._segments)
             flags += [SILENT if silent else NOT_SPEECH]
             return Answer(name, Segment(0.0, end, flags=flags), self._segments)
-        # In hours of music, some chunk or other passes for speech.
+        # In hours of music some chunks are taken for speech.
         others = sum(NOT_SPEECH in segment.flags for segment in self._segments)
         flags += [MOSTLY_NOT_SPEECH] if others > self._spoken else []
-        judged = {task: from_logarithms(sums / self._spoken) for task, sums in self._sums.items()}
-        summary = self._segment(0.0, end, self._speech_seconds(), judged, self._score(), flags)
+        averaged = {task: from_logarithms(s / self._spoken) for task, s in self._log_sums.items()}
+        score = None
+        if self._open_set:
+            mean = self._vector_sum[None] / self._spoken
+            score = float(self._open_set.enrolled.scores(mean)[0])
+            score -= self._open_set.utterance_threshold
+        summary = self._segment(0.0, end, self._speech_seconds(), averaged, score, flags)
         return Answer(name, summary, self._segments)
 
     def _segment(
@@ -123,59 +127,36 @@ class Judge:
         start: float,
         end: float,
         speech_seconds: float,
-        judged: dict[Task, NDArray[np.floating]],
+        probabilities: Probabilities,
         voice_score: float | None,
         flags: list[str],
     ) -> Segment:
-        told: dict[str, Any] = {}
-        unsure = False
+        predicted: dict[str, Any] = {}
+        confidences = []
         for model in self._models:
-            probabilities = judged[model.task]
-            order = np.argsort(-probabilities, kind="stable")
-            best, sure = model.classifier.classes[order[0]], float(probabilities[order[0]])
+            own, classes = probabilities[model.task], model.classifier.classes
+            order = np.argsort(-own, kind="stable")
+            best, probability = classes[order[0]], float(own[order[0]])
             if model.task == "gender":
-                told |= {"gender": best, "gender_probability": sure}
-                unsure |= sure < self._rejection.low_confidence
+                predicted |= {"gender": best, "gender_probability": probability}
+                confidences.append(probability)
             else:
-                known = voice_score is not None and voice_score >= 0
-                told["speaker"] = best if known else None
-                told["nearest"] = [
-                    (model.classifier.classes[place], float(probabilities[place]))
-                    for place in order[:_NEAREST]
-                ]
-                told["voice_score"] = voice_score
-                unsure |= known and sure < self._rejection.low_confidence
-                flags = flags if known else [*flags, UNKNOWN_VOICE]
-        flags = [*flags, LOW_CONFIDENCE] if unsure else flags
-        return Segment(start, end, speech_seconds, flags=flags, **told)
-
-    def _score(self) -> float | None:
-        """Return how much the whole recording's voice is like one that is known."""
-        for model in self._models:
-            if model.task == "speaker":
-                known = self._rejection.voices[model.features]
-                mean = self._voice[None] / self._spoken
-                return float(known.voices.scores(mean)[0] - known.utterance_threshold)
-        return None
+                nearest = [(classes[place], float(own[place])) for place in order[:_NEAREST]]
+                predicted |= {"nearest": nearest, "voice_score": voice_score}
+                if voice_score is not None and voice_score >= 0:
+                    predicted["speaker"] = best
+                    confidences.append(probability)
+                else:
+                    flags = [*flags, UNKNOWN_SPEAKER]
+        if any(confidence < self._low_confidence for confidence in confidences):
+            flags = [*flags, LOW_CONFIDENCE]
+        return Segment(start, end, speech_seconds, flags=flags, **predicted)
 
     def _speech_seconds(self) -> float:
-        """Count the speech once, though the last chunk may reach back into the one before."""
-        seconds, heard_to = 0.0, 0.0
+        """Count speech once, though the last chunk may overlap the one before."""
+        seconds, counted_to = 0.0, 0.0
         for segment in self._segments:
             if segment.speech_seconds:
-                seconds += segment.end - max(segment.start, heard_to)
-                heard_to = segment.end
+                seconds += segment.end - max(segment.start, counted_to)
+                counted_to = segment.end
         return seconds
-
-
-def model_inputs(model: ChosenModel, measured: Measured) -> NDArray[np.float32]:
-    """Give what a model is given of each chunk with speech."""
-    form = model.classifier.form
-    return measured.inputs(model.features, model.recipe, form, model.classifier.frames)
-
-
-def voice_inputs(
-    model: ChosenModel, measured: Measured, rejection: Rejection
-) -> NDArray[np.float32]:
-    """Give what voices are known by of each chunk with speech, for a speaker model."""
-    return measured.inputs(model.features, rejection.voices[model.features].recipe, "pooled")

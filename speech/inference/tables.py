@@ -37,45 +37,99 @@ def rows_of(answer: Answer, *, by_segment: bool) -> list[Row]:
     Parameters
     ----------
     answer
-        About one recording.
+        For one recording.
     by_segment
         A row for each chunk, instead of one for all.
 
     Returns
     -------
     list of dict
-        At least one: a recording that could not be heard has its error.
+        At least one: a recording that could not be read has its error.
     """
     if answer.summary is None:
         return [dict.fromkeys(COLUMNS) | {"file": answer.file, "flags": [], "error": answer.error}]
-    told = answer.segments if by_segment else [answer.summary]
-    return [_row(answer.file, segment) for segment in told]
+    segments = answer.segments if by_segment else [answer.summary]
+    return [_row(answer.file, segment) for segment in segments]
 
 
-class Table:
-    """Aligned columns for people: what is known of the widths before the first answer, decides."""
+class Writer:
+    """Writes rows as they come; by itself one JSON object per line.
+
+    Parameters
+    ----------
+    write
+        Where text goes.
+    files
+        Names of all recordings.
+    """
+
+    def __init__(self, write: Write, files: Sequence[str]) -> None:  # noqa: ARG002
+        self._write = write
+
+    def put(self, row: Row) -> None:
+        """Write a row."""
+        self._write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def end(self) -> None:
+        """Write what comes after the last row."""
+
+
+class Json(Writer):
+    """One JSON array of all rows."""
 
     def __init__(self, write: Write, files: Sequence[str]) -> None:
-        self._write = write
+        super().__init__(write, files)
+        self._before = "["
+
+    def put(self, row: Row) -> None:
+        """Write a row."""
+        self._write(f"{self._before}\n{json.dumps(row, ensure_ascii=False)}")
+        self._before = ","
+
+    def end(self) -> None:
+        """Close the array."""
+        self._write("[]\n" if self._before == "[" else "\n]\n")
+
+
+class Csv(Writer):
+    """Comma-separated values with a header; lists are joined by semicolons."""
+
+    def __init__(self, write: Write, files: Sequence[str]) -> None:
+        super().__init__(write, files)
+        self._line(COLUMNS)
+
+    def put(self, row: Row) -> None:
+        """Write a row."""
+        nearest = [f"{one['speaker']} {one['probability']}" for one in row["nearest"] or []]
+        flat = row | {"nearest": "; ".join(nearest), "flags": "; ".join(row["flags"])}
+        self._line([flat[name] for name in COLUMNS])
+
+    def _line(self, cells: Sequence[Any]) -> None:
+        text = StringIO()
+        csv.writer(text, lineterminator="\n").writerow(cells)
+        self._write(text.getvalue())
+
+
+class Table(Writer):
+    """Aligned columns for people; their widths are fixed before the first row."""
+
+    def __init__(self, write: Write, files: Sequence[str]) -> None:
+        super().__init__(write, files)
         names = map(printable, files)
         self._widths = [min(_WIDEST_FILE, max([4, *map(_width, names)])), 17, 9, 16, 30]
         self._line("file", "time", "gender", "speaker", "flags")
 
-    def put(self, rows: Sequence[Row]) -> None:
-        """Write an answer's rows."""
-        for row in rows:
-            if row["error"]:
-                self._line(row["file"], _NOTHING, _NOTHING, _NOTHING, row["error"])
-                continue
-            times = f"{clock(row['start'])} {_NOTHING} {clock(row['end'])}"
-            gender = sure(row["gender"], row["gender_probability"])
-            nearest = row["nearest"][0]["probability"] if row["nearest"] else None
-            speaker = "unknown" if row["nearest"] and not row["speaker"] else row["speaker"]
-            named = sure(speaker, nearest if row["speaker"] else None)
-            self._line(row["file"], times, gender, named, ", ".join(row["flags"]))
-
-    def end(self) -> None:
-        """Write what comes after the last answer: nothing."""
+    def put(self, row: Row) -> None:
+        """Write a row."""
+        if row["error"]:
+            self._line(row["file"], _NOTHING, _NOTHING, _NOTHING, row["error"])
+            return
+        times = f"{clock(row['start'])} {_NOTHING} {clock(row['end'])}"
+        gender = with_percent(row["gender"], row["gender_probability"])
+        nearest = row["nearest"][0]["probability"] if row["nearest"] else None
+        named = with_percent(row["speaker"], nearest)
+        speaker = "unknown" if row["nearest"] and not row["speaker"] else named
+        self._line(row["file"], times, gender, speaker, ", ".join(row["flags"]))
 
     def _line(self, *cells: str) -> None:
         file, *others = map(printable, cells)
@@ -87,68 +141,7 @@ class Table:
         self._write("  ".join(padded).rstrip() + "\n")
 
 
-class Csv:
-    """Comma-separated values with a header; lists are joined by semicolons."""
-
-    def __init__(self, write: Write, files: Sequence[str]) -> None:  # noqa: ARG002
-        self._write = write
-        self._line(dict(zip(COLUMNS, COLUMNS, strict=True)))
-
-    def put(self, rows: Sequence[Row]) -> None:
-        """Write an answer's rows."""
-        for row in rows:
-            nearest = [f"{one['speaker']} {one['probability']}" for one in row["nearest"] or []]
-            self._line(row | {"nearest": "; ".join(nearest), "flags": "; ".join(row["flags"])})
-
-    def end(self) -> None:
-        """Write what comes after the last answer: nothing."""
-
-    def _line(self, row: Row) -> None:
-        text = StringIO()
-        csv.DictWriter(text, COLUMNS, lineterminator="\n").writerow(row)
-        self._write(text.getvalue())
-
-
-class JsonLines:
-    """One JSON object per row and line."""
-
-    def __init__(self, write: Write, files: Sequence[str]) -> None:  # noqa: ARG002
-        self._write = write
-
-    def put(self, rows: Sequence[Row]) -> None:
-        """Write an answer's rows."""
-        for row in rows:
-            self._write(json.dumps(row, ensure_ascii=False) + "\n")
-
-    def end(self) -> None:
-        """Write what comes after the last answer: nothing."""
-
-
-class Json:
-    """One JSON array of all rows."""
-
-    def __init__(self, write: Write, files: Sequence[str]) -> None:  # noqa: ARG002
-        self._write = write
-        self._before = "["
-
-    def put(self, rows: Sequence[Row]) -> None:
-        """Write an answer's rows."""
-        for row in rows:
-            self._write(f"{self._before}\n{json.dumps(row, ensure_ascii=False)}")
-            self._before = ","
-
-    def end(self) -> None:
-        """Close the array."""
-        self._write("[]\n" if self._before == "[" else "\n]\n")
-
-
-FORMATS: dict[str, Callable[[Write, Sequence[str]], Table | Csv | Json | JsonLines]] = {
-    "table": Table,
-    "csv": Csv,
-    "json": Json,
-    "jsonl": JsonLines,
-}
-"""Writers by name: given where to write and the names of all files; `put` rows, then `end`."""
+FORMATS: dict[str, type[Writer]] = {"table": Table, "csv": Csv, "json": Json, "jsonl": Writer}
 
 
 def clock(seconds: float) -> str:
@@ -159,20 +152,18 @@ def clock(seconds: float) -> str:
 
 
 def printable(name: str) -> str:
-    """Write a name so that it stays on its line, commands no terminal, and can be encoded."""
+    """Write a name so that it stays on its line, cannot control a terminal, and can be encoded."""
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in name)
 
 
-def sure(answer: str | None, probability: float | None) -> str:
-    """Write an answer with how sure it is."""
-    if answer is None:
-        return _NOTHING
-    if probability is None:
-        return answer
-    # No model is sure.
+def with_percent(label: str | None, probability: float | None) -> str:
+    """Write a label with its probability, or a dash for none."""
+    if label is None or probability is None:
+        return label or _NOTHING
+    # No model is certain.
     percent = ">99" if probability > _SUREST else f"{100 * probability:.0f}"
     # In brackets, because many corpora name their speakers by numbers.
-    return f"{answer} ({percent} %)"
+    return f"{label} ({percent} %)"
 
 
 def _width(text: str) -> int:
@@ -191,7 +182,7 @@ def _end_of(path: str, widest: int) -> str:
     return "…" + path
 
 
-def _row(file: str, segment: Segment) -> dict[str, Any]:
+def _row(file: str, segment: Segment) -> Row:
     return {
         "file": file,
         "start": round(segment.start, 3),

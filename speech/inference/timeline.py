@@ -1,22 +1,25 @@
 """Answers drawn over time: one page that needs neither a network nor a script."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from html import escape
-from importlib.resources import files
 from itertools import groupby
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from speech.inference.answers import CLIPPED, Answer, Segment
-from speech.inference.tables import clock, printable, sure
+from speech.inference.tables import clock, printable, with_percent
 
-_WIDTH, _LANE, _GAP = 1000, 16, 4
+_WIDTH = 1000
 """Of a line's drawing, in its own units."""
 
 _LINES = ((600, 60), (3600, 300))
 """A recording up to so many seconds is drawn in lines of so many; a longer one in these."""
 _LONGEST_LINE = 600
 
-_FAINT = 0.25
-"""How visible an answer is that is as likely as not."""
+_TICKS = 6
+_FAINTEST = 0.25
+"""Opacity of a gender of probability 0.5."""
 
 _LETTER = 6
 """Width of a letter: a name that does not fit is shown where one points."""
@@ -35,117 +38,82 @@ def timeline_page(answers: Sequence[Answer]) -> str:
     str
         HTML that holds all it needs and forbids itself any request.
     """
-    return _PAGE.format(
-        style=files(__package__).joinpath("timeline.css").read_text("utf-8"),
-        body="\n".join(map(_recording, answers)),
+    environment = Environment(
+        loader=PackageLoader("speech.inference", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        # Names come from others: they must not change what is drawn, nor fail to be encoded.
+        finalize=lambda value: printable(value) if isinstance(value, str) else value,
+        trim_blocks=True,
     )
+    page = environment.get_template("timeline.html")
+    return page.render(recordings=map(_recording, answers), width=_WIDTH)
 
 
-def _recording(answer: Answer) -> str:
-    name = f"<h2>{_text(answer.file)}</h2>"
+def _recording(answer: Answer) -> dict[str, Any]:
     if answer.summary is None:
-        return f'<section>{name}<p class="error">{_text(answer.error)}</p></section>'
-    summary = answer.summary
-    said = [
-        f"{clock(summary.end)}, {clock(summary.speech_seconds)} of it speech",
-        f"gender {sure(summary.gender, summary.gender_probability)}" if summary.gender else "",
-        f"speaker {_speaker(summary)}" if summary.nearest else "",
-        *summary.flags,
-    ]
-    seconds = next((line for most, line in _LINES if summary.end <= most), _LONGEST_LINE)
-    count = max(1, -(-int(summary.end) // seconds))
-    lines = [_line(answer.segments, n * seconds, seconds) for n in range(count)]
-    words = _text("; ".join(part for part in said if part))
-    return f"<section>{name}<p>{words}</p>{''.join(lines)}</section>"
+        return {"file": answer.file, "error": answer.error}
+    end, speech = answer.summary.end, answer.summary.speech_seconds
+    seconds = next((line for most, line in _LINES if end <= most), _LONGEST_LINE)
+    starts = range(0, max(int(end), 1), seconds)
+    return {
+        "file": answer.file,
+        "error": "",
+        "summary": "; ".join(
+            [f"{clock(end)}, {clock(speech)} of it speech", *_words(answer.summary)]
+        ),
+        "lines": [_line(answer.segments, start, seconds) for start in starts],
+    }
 
 
-def _line(segments: Sequence[Segment], start: int, seconds: int) -> str:
+def _line(segments: Sequence[Segment], start: int, seconds: int) -> dict[str, Any]:
     scale = _WIDTH / seconds
     own = [one for one in segments if start <= one.start < start + seconds]
-    marks = "".join(_mark(one, (one.start - start) * scale, scale) for one in own)
-    names = "".join(_names(own, start, scale))
-    ticks = "".join(
-        f'<text x="{_WIDTH * part / 6:.0f}" y="{3 * _LANE + _GAP}">'
-        f"{clock(start + seconds * part / 6).removesuffix('.0')}</text>"
-        for part in range(6)
-    )
-    height = 3 * _LANE + 2 * _GAP
-    label = f"From {clock(start)}: " + ", ".join(_counted(own))
-    return (
-        f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{_text(label)}">'
-        f'<line class="axis" x1="0" x2="{_WIDTH}" y1="{_LANE}" y2="{_LANE}"/>'
-        f"{marks}{names}{ticks}</svg>"
-    )
+    counts = sorted(Counter(one.gender or "no answer" for one in own).items())
+    ticks = [(part / _TICKS, start + seconds * part / _TICKS) for part in range(_TICKS)]
+    return {
+        # For those who cannot see the chunks.
+        "label": f"From {clock(start)}: "
+        + ", ".join(f"{count} chunks of {kind}" for kind, count in counts),
+        "marks": [_mark(one, start, scale) for one in own],
+        "names": list(_names(own, start, scale)),
+        "ticks": [
+            {"x": round(_WIDTH * place), "time": clock(time).removesuffix(".0")}
+            for place, time in ticks
+        ],
+    }
 
 
-def _mark(segment: Segment, x: float, scale: float) -> str:
-    width = (segment.end - segment.start) * scale
-    kind, opacity = "none", ""
-    if segment.gender and segment.gender_probability:
-        kind = segment.gender
-        doubt = 2 * (1 - segment.gender_probability)
-        opacity = f' fill-opacity="{1 - (1 - _FAINT) * doubt:.2f}"'
-    told = [f"{clock(segment.start)} to {clock(segment.end)}"]
-    told += [f"gender {sure(segment.gender, segment.gender_probability)}"] if segment.gender else []
-    told += [f"speaker {_speaker(segment)}"] if segment.nearest else []
-    title = _text(", ".join([*told, *segment.flags]))
-    cut = f'<circle class="clipped" cx="{x + width / 2:.1f}" cy="4" r="3"/>'
-    return (
-        f'<g><title>{title}</title><rect class="{_text(kind)}"{opacity} x="{x:.1f}" y="0" '
-        f'width="{max(width - 0.5, 0.5):.1f}" height="{_LANE}"/>'
-        f"{cut if CLIPPED in segment.flags else ''}</g>"
-    )
+def _mark(segment: Segment, start: int, scale: float) -> dict[str, Any]:
+    doubt = 2 * (1 - (segment.gender_probability or 1.0))
+    return {
+        "title": ", ".join([f"{clock(segment.start)} to {clock(segment.end)}", *_words(segment)]),
+        "gender": segment.gender or "none",
+        "opacity": round(1 - (1 - _FAINTEST) * doubt, 2),
+        "clipped": CLIPPED in segment.flags,
+        **_place(segment.start, segment.end, start, scale),
+    }
 
 
-def _names(segments: Sequence[Segment], start: int, scale: float) -> Iterator[str]:
-    """Draw one block for each stretch in which the same speaker is named."""
+def _names(segments: Sequence[Segment], start: int, scale: float) -> Iterator[dict[str, Any]]:
+    """Place one block for each stretch with the same speaker."""
     for speaker, stretch in groupby(segments, key=lambda one: one.speaker):
-        chunks = list(stretch)
-        if speaker is None:
-            continue
-        x, end = ((edge - start) * scale for edge in (chunks[0].start, chunks[-1].end))
-        room = int((end - x) // _LETTER)
-        shown = speaker if len(speaker) <= room else ""
-        yield (
-            f'<g class="speaker"><title>{_text(speaker)}</title>'
-            f'<rect x="{x:.1f}" y="{_LANE + _GAP}" width="{max(end - x - 1, 0.5):.1f}" '
-            f'height="{_LANE}"/><text x="{x + 3:.1f}" y="{2 * _LANE}">{_text(shown)}</text></g>'
-        )
+        if speaker is not None:
+            chunks = list(stretch)
+            place = _place(chunks[0].start, chunks[-1].end, start, scale)
+            shown = speaker if len(speaker) * _LETTER <= place["width"] else ""
+            yield {"speaker": speaker, "shown": shown, **place}
 
 
-def _counted(segments: Sequence[Segment]) -> Iterator[str]:
-    """Say in words how many chunks are of what, for those who cannot see them."""
-    kinds = sorted(one.gender or "no answer" for one in segments)
-    for kind, own in groupby(kinds):
-        yield f"{len(list(own))} chunks of {kind}"
+def _place(begin: float, end: float, start: int, scale: float) -> dict[str, float]:
+    x, width = (begin - start) * scale, (end - begin) * scale
+    return {"x": round(x, 1), "width": round(max(width - 0.5, 0.5), 1)}
 
 
-def _text(text: str) -> str:
-    """Write what others have named, so that it stays text."""
-    return escape(printable(text))
-
-
-def _speaker(segment: Segment) -> str:
-    name, probability = segment.nearest[0]
-    return sure(name, probability) if segment.speaker else "unknown"
-
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>Who speaks when</title>
-<style>
-{style}</style>
-</head>
-<body>
-<h1>Who speaks when</h1>
-<p><span class="key F"></span>F <span class="key M"></span>M, the fainter the less sure;
-<span class="key none"></span>silent or no speech; <span class="key clipped"></span>cut off.
-Below: the known speaker, where the voice is one. Point at a chunk to read it.</p>
-{body}
-</body>
-</html>
-"""
+def _words(segment: Segment) -> Iterator[str]:
+    if segment.gender:
+        yield f"gender {with_percent(segment.gender, segment.gender_probability)}"
+    if segment.nearest:
+        name, probability = segment.nearest[0]
+        yield f"speaker {with_percent(name, probability) if segment.speaker else 'unknown'}"
+    yield from segment.flags

@@ -1,1 +1,1 @@
-"""What is no answer to a question: sounds that are no speech, and voices that nobody knows."""
+"""Recordings that get no answer: sounds that are not speech, and speakers that are not enrolled."""

@@ -1,8 +1,8 @@
-"""How much a voice is like one of those that are known: the open set's side of the speaker task.
+"""How similar a voice is to the enrolled speakers.
 
-A classifier must always name one of its speakers. Whether the voice is any of theirs is asked of
-the features themselves: they are whitened by how chunks of one speaker differ from each other [1]_,
-and the score is the cosine between a voice and the nearest of the known ones.
+A classifier always names one of its speakers. Whether the voice belongs to any of them is decided
+by the features themselves. They are whitened by how chunks of one speaker differ from each other
+[1]_, and the score is the cosine between a voice and the nearest enrolled speaker.
 
 References
 ----------
@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 _MOST_CHUNKS = 20_000
-"""From which the covariance is estimated; more would take time and tell little."""
+"""From which the covariance is estimated; more would take time and change little."""
 
 _SMALLEST_NORM = 1e-12
 
 
 @dataclass(frozen=True)
 class EnrolledSpeakers:
-    """Knows some voices.
+    """The speakers that can be recognised.
 
     Attributes
     ----------
@@ -33,18 +33,18 @@ class EnrolledSpeakers:
     whitening
         Shape (dimensions, dimensions): makes chunks of one speaker differ equally in all
         directions.
-    voices
-        Shape (speakers, dimensions), each of unit length.
+    centroids
+        Of each speaker's whitened chunks, shape (speakers, dimensions), each of unit length.
     """
 
     mean: NDArray[np.float32]
     scale: NDArray[np.float32]
     whitening: NDArray[np.float32]
-    voices: NDArray[np.float32]
+    centroids: NDArray[np.float32]
 
     @classmethod
-    def learn(cls, vectors: NDArray[np.float32], speakers: NDArray[np.str_]) -> Self:
-        """Learn the voices of some speakers.
+    def fit(cls, vectors: NDArray[np.float32], speakers: NDArray[np.str_]) -> Self:
+        """Enrol some speakers.
 
         Parameters
         ----------
@@ -53,25 +53,24 @@ class EnrolledSpeakers:
         speakers
             Of each chunk, shape (chunks,).
         """
-        # Loading a learnt one must not take the time to import scikit-learn's covariances.
-        from sklearn.covariance import LedoitWolf
+        # Loading fitted ones must not take the time to import scikit-learn's covariances.
+        from sklearn.covariance import ledoit_wolf
 
         mean, scale = vectors.mean(axis=0, dtype=np.float64), vectors.std(axis=0, dtype=np.float64)
+        # A feature that never varies must not count.
         scale = np.where(scale > 0, scale, np.inf)
         scaled = (vectors - mean) / scale
         names, codes = np.unique(speakers, return_inverse=True)
-        centres = np.stack([scaled[codes == code].mean(axis=0) for code in range(len(names))])
+        of_speaker = [scaled[codes == code] for code in range(len(names))]
+        centres = np.stack([own.mean(axis=0) for own in of_speaker])
         every = -(-len(scaled) // _MOST_CHUNKS)
-        within = LedoitWolf(assume_centered=True).fit((scaled - centres[codes])[::every])
-        values, directions = np.linalg.eigh(within.covariance_)
-        whitening = directions / np.sqrt(values)
-        voices = np.stack(
-            [_unit(_unit(scaled[codes == c] @ whitening).mean(axis=0)) for c in range(len(names))]
-        )
-        return cls(*(part.astype(np.float32) for part in (mean, scale, whitening, voices)))
+        within, _ = ledoit_wolf((scaled - centres[codes])[::every], assume_centered=True)
+        whitening = np.linalg.inv(np.linalg.cholesky(within)).T
+        centroids = np.stack([_unit(_unit(own @ whitening).mean(axis=0)) for own in of_speaker])
+        return cls(*(part.astype(np.float32) for part in (mean, scale, whitening, centroids)))
 
     def scores(self, vectors: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return the cosine with the nearest known voice, shape (vectors,), from -1 to 1.
+        """Return the cosine with the nearest enrolled speaker, shape (vectors,), -1 to 1.
 
         Parameters
         ----------
@@ -80,7 +79,7 @@ class EnrolledSpeakers:
             dimensions).
         """
         whitened = ((vectors - self.mean) / self.scale) @ self.whitening
-        return (_unit(whitened) @ self.voices.T).max(axis=1).astype(np.float64)
+        return (_unit(whitened) @ self.centroids.T).max(axis=1).astype(np.float64)
 
 
 def _unit(vectors: NDArray) -> NDArray:

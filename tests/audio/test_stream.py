@@ -1,4 +1,4 @@
-"""Streaming: the very samples that the whole file decodes to, in any format."""
+"""Streaming: the samples that the whole file decodes to, in any format."""
 
 import os
 from io import BytesIO
@@ -50,7 +50,7 @@ def test_the_samples_are_those_of_the_whole_file(tmp_path, voice, container, sub
     assert samples.dtype == np.float32
 
 
-def test_a_stream_of_an_mp3_is_decoded_without_a_complaint(tmp_path, voice, capfd):
+def test_an_mp3_is_decoded_without_warnings(tmp_path, voice, capfd):
     soundfile.write(tmp_path / "a.mp3", voice(4.0), 16_000)
     streamed(tmp_path / "a.mp3")
     assert capfd.readouterr().err == ""
@@ -70,7 +70,7 @@ def test_flac_and_wav_of_the_same_samples_are_the_same(tmp_path, voice, write_au
     np.testing.assert_array_equal(streamed(flac)[0], streamed(wav)[0])
 
 
-def test_what_was_cut_off_is_told_by_its_time_whatever_the_blocks(tmp_path, write_audio):
+def test_clipping_is_reported_by_its_time_however_the_blocks_are_cut(tmp_path, write_audio):
     signal = np.full(44_100, 0.1)
     signal[4990:5010] = 1.0  # across the end of the first block
     signal[20_000] = 1.0  # one peak is no clipping
@@ -82,7 +82,7 @@ def test_what_was_cut_off_is_told_by_its_time_whatever_the_blocks(tmp_path, writ
     assert 16 <= len(clipped) <= 20
 
 
-def test_clipping_in_one_of_two_channels_is_heard(tmp_path, write_audio):
+def test_clipping_in_one_of_two_channels_is_reported(tmp_path, write_audio):
     quiet = np.zeros(4000)
     loud = np.clip(2 * np.sin(np.arange(4000) / 20), -1, 1)
     _, clipped = streamed(write_audio(tmp_path / "a.wav", np.stack([quiet, loud], axis=1)))
@@ -97,14 +97,14 @@ def wav_with_sizes(content, size):
 
 
 @pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFFFFF])
-def test_a_stream_whose_header_knew_no_end_is_read_to_its_end(voice, size):
+def test_a_stream_whose_header_gives_no_length_is_read_to_its_end(voice, size):
     written = BytesIO()
     soundfile.write(written, voice(1.0), 16_000, format="WAV")
     samples, _ = streamed(BytesIO(wav_with_sizes(written.getvalue(), size)))
     assert len(samples) == 16_000
 
 
-def test_a_pipe_is_read_although_it_cannot_be_searched(voice):
+def test_a_pipe_is_read_although_it_cannot_seek(voice):
     written = BytesIO()
     soundfile.write(written, voice(1.0), 16_000, format="WAV")
     reading, writing = os.pipe()
@@ -135,7 +135,7 @@ def test_what_cannot_be_opened_is_refused_with_the_reason(tmp_path):
         streamed(tmp_path)
 
 
-def test_no_samples_and_no_numbers_are_refused(tmp_path, write_audio):
+def test_empty_and_not_finite_samples_are_refused(tmp_path, write_audio):
     with pytest.raises(AudioError, match="empty recording"):
         streamed(write_audio(tmp_path / "a.wav", np.empty(0)))
     broken = np.array([0.1, np.nan, 0.2])

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from speech.audio import SAMPLE_RATE
 from speech.corpus.subset import choose_subset
 from speech.errors import UserError
-from speech.params import SAMPLE_RATE
 
 COLUMNS = ["speaker_id", "chapter_id", "gender", "samples"]
 

@@ -5,13 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from speech.audio import SAMPLE_RATE
 from speech.audio.stream import Block
 from speech.inference import passages
 from speech.inference.passages import cut_passages
-from speech.params import SAMPLE_RATE, Chunks
 
-CHUNKS = Chunks(seconds=0.1, hop_seconds=0.1, tail="overlap")
-LENGTH = 5 * CHUNKS.samples
+SECONDS = 0.1
+CHUNK = 1600
+LENGTH = 5 * CHUNK
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -31,35 +32,33 @@ def blocks_of(signal, cuts, clipped=()):
 
 
 @given(samples=st.integers(1, 6 * LENGTH), cuts=st.lists(st.integers(1, 6 * LENGTH), max_size=8))
-def test_nothing_is_lost_and_the_blocks_make_no_difference(samples, cuts):
+def test_nothing_is_lost_however_the_blocks_are_cut(samples, cuts):
     signal = np.arange(samples, dtype=np.float32)
-    cut = list(cut_passages(blocks_of(signal, cuts), CHUNKS))
+    cut = list(cut_passages(blocks_of(signal, cuts), chunk_seconds=SECONDS))
     np.testing.assert_array_equal(np.concatenate([one.signal for one in cut]), signal)
     assert [one.start for one in cut] == [number * LENGTH for number in range(len(cut))]
     *whole, last = cut
     assert all(len(one.signal) == LENGTH for one in whole)
-    assert len(last.signal) < LENGTH + CHUNKS.samples
-    assert len(last.signal) >= min(samples, CHUNKS.samples)
+    assert len(last.signal) < LENGTH + CHUNK
+    assert len(last.signal) >= min(samples, CHUNK)
 
 
 def test_a_recording_as_long_as_an_utterance_is_one_passage(monkeypatch):
     monkeypatch.setattr(passages, "LONGEST_SECONDS", 40.0)
-    chunks = Chunks(seconds=2.0, hop_seconds=2.0, tail="overlap")
     signal = np.zeros(round(35.2 * SAMPLE_RATE), np.float32)
-    assert len(list(cut_passages(blocks_of(signal, []), chunks))) == 1
+    assert len(list(cut_passages(blocks_of(signal, [])))) == 1
 
 
 def test_a_chunk_longer_than_a_passage_makes_it_as_long():
-    chunks = Chunks(seconds=1.0, hop_seconds=1.0, tail="overlap")
     signal = np.zeros(5 * SAMPLE_RATE, np.float32)
-    cut = list(cut_passages(blocks_of(signal, [100]), chunks))
+    cut = list(cut_passages(blocks_of(signal, [100]), chunk_seconds=1.0))
     assert [len(one.signal) for one in cut] == 5 * [SAMPLE_RATE]
 
 
-def test_what_was_cut_off_is_found_in_its_passage():
+def test_clipped_samples_are_found_in_their_passage():
     signal = np.zeros(3 * LENGTH, np.float32)
     first, second, third = cut_passages(
-        blocks_of(signal, [700], clipped=[5, LENGTH, LENGTH + 7]), CHUNKS
+        blocks_of(signal, [700], clipped=[5, LENGTH, LENGTH + 7]), chunk_seconds=SECONDS
     )
     assert first.clipped.tolist() == [5]
     assert second.clipped.tolist() == [0, 7]
@@ -67,5 +66,8 @@ def test_what_was_cut_off_is_found_in_its_passage():
 
 
 def test_an_empty_recording_has_no_passage():
-    assert list(cut_passages([], CHUNKS)) == []
-    assert list(cut_passages([Block(np.empty(0, np.float32), np.empty(0))], CHUNKS)) == []
+    assert list(cut_passages([], chunk_seconds=SECONDS)) == []
+    assert (
+        list(cut_passages([Block(np.empty(0, np.float32), np.empty(0))], chunk_seconds=SECONDS))
+        == []
+    )

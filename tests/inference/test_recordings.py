@@ -1,4 +1,4 @@
-"""Which recordings are meant by files, folders, patterns and standard input."""
+"""Which recordings are found by files, folders, patterns and standard input."""
 
 from pathlib import Path
 
@@ -45,12 +45,12 @@ def test_a_folder_is_searched_with_its_folders(folder):
     assert names("a") == ["a/b/deep.WAV", "a/film.m4a"]
 
 
-def test_what_begins_with_a_dot_is_passed_over_in_a_folder_but_may_be_named(folder):
+def test_hidden_files_are_left_out_of_a_folder_but_may_be_named(folder):
     assert not any(".hidden" in name or ".old" in name for name in names("."))
     assert names("a/.hidden.wav") == ["a/.hidden.wav"]
 
 
-def test_a_recording_that_cannot_be_decoded_is_not_passed_over(folder):
+def test_a_recording_of_a_format_that_cannot_be_decoded_is_found(folder):
     assert "a/film.m4a" in names(".")
 
 
@@ -64,14 +64,14 @@ def test_a_file_that_looks_like_a_pattern_is_that_file(folder):
     assert names("list[1].wav") == ["list[1].wav"]
 
 
-def test_each_recording_is_meant_once_in_the_order_named(folder):
+def test_each_recording_is_found_once_in_the_order_named(folder):
     assert names("two words.wav", "-", "./two words.wav", "*words.wav", "-") == [
         "two words.wav",
         "-",
     ]
 
 
-def test_what_leads_to_nothing_is_a_problem_of_its_own(folder):
+def test_an_argument_that_leads_to_nothing_has_a_problem(folder):
     assert problems("empty", "gone.wav", "*.opus", "two words.wav") == {
         "empty": "a folder without recordings",
         "gone.wav": "no such file",
@@ -79,6 +79,6 @@ def test_what_leads_to_nothing_is_a_problem_of_its_own(folder):
     }
 
 
-def test_a_name_that_no_file_can_have_is_a_problem_and_no_defect(folder):
+def test_a_name_that_no_file_can_have_is_a_problem(folder):
     long = "a" * 300
     assert problems(long, "two words.wav") == {long: "unreadable (File name too long)"}

