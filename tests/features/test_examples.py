@@ -139,14 +139,12 @@ def test_there_is_one_row_per_chunk_sorted_and_of_the_form_asked_for(
     pd.testing.assert_frame_equal(examples.table, turned.table)
 
 
-def test_the_rest_at_the_end_can_be_dropped(build):
-    assert len(build(chunks=GRID | {"tail": "drop"}).table) == 6
-
-
-def test_some_utterances_of_a_speaker_can_be_cut_alone(build, utterances):
+def test_some_utterances_of_a_speaker_can_be_cut_alone_and_without_the_rest_at_the_end(
+    build, utterances
+):
     chosen = utterances[utterances["utterance_id"] == "10-1-0001"]
-    alone = build(form="frames", utterances=chosen)
-    np.testing.assert_array_equal(alone.inputs, rows_of(build(form="frames"), "10-1-0001"))
+    alone = build(form="frames", utterances=chosen, chunks=GRID | {"tail": "drop"})
+    np.testing.assert_array_equal(alone.inputs, rows_of(build(form="frames"), "10-1-0001")[:2])
 
 
 def test_a_speaker_without_features_is_named(build, utterances):
@@ -367,6 +365,8 @@ def test_statistics_by_hand():
     np.testing.assert_allclose(
         statistics(frames[:1], 2, "mean", "std", "correlation"), [1, 10, 0, 0, 0, 0, 0]
     )
+    # No more coefficients are correlated than there are.
+    assert len(statistics(np.eye(6), 3, "delta_correlation", correlated=9)) == 3
 
 
 @pytest.mark.parametrize(("name", "first"), [("correlation", 0), ("delta_correlation", 5)])
@@ -378,8 +378,3 @@ def test_correlations_are_those_of_numpy_whatever_the_microphone_adds(name, firs
     np.testing.assert_allclose(
         statistics(other_microphone, 5, name, correlated=4), expected, atol=1e-5
     )
-
-
-def test_no_more_coefficients_are_correlated_than_there_are():
-    assert len(statistics(np.eye(5), 3, "correlation", correlated=9)) == 3
-    assert len(statistics(np.eye(6), 3, "delta_correlation", correlated=9)) == 3

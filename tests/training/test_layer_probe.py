@@ -16,7 +16,7 @@ from speech.training.layer_probe import (
     probe_task,
 )
 
-SPEAKERS, CHAPTERS, UTTERANCES, CHUNKS, DIMENSIONS = 20, 3, 3, 2, 12
+SPEAKERS, CHAPTERS, UTTERANCES, CHUNKS, DIMENSIONS = 14, 3, 3, 2, 12
 NOTHING, SPEAKER, SESSION, GENDER = range(4)
 """What the layers of the made-up encoder tell apart."""
 TRUTH = {"gender": GENDER, "speaker": SPEAKER}

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from speech.folds import ALL_FOLDS
@@ -41,6 +41,7 @@ def picked(predictions):
     return {fold: picked_model(picks, fold) for fold in [*range(FOLDS), ALL_FOLDS]}
 
 
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.integers(0, FOLDS - 1), st.randoms(use_true_random=False))
 def test_nothing_in_a_fold_changes_what_is_picked_for_it(seed, fold, luck):
     predictions = made_up(seed)

@@ -111,7 +111,7 @@ def test_whatever_is_in_the_tested_fold_its_choice_stays_the_same(task):
     labels[test] = np.roll(names, 1)[np.searchsorted(names, labels[test])]
     inputs[test] = inputs[test][::-1] * 3
     before, after = (
-        search(task, space=KERNELS | {"C": [0.1, 10.0]}, made=(table, one, folds)).tried
+        search(task, made=(table, one, folds)).tried
         for one in (data, replace(data, labels=labels, inputs=inputs))
     )
     of_fold = [one[one["fold"] == 0] for one in (before, after)]
