@@ -433,7 +433,7 @@ _SEARCH = "search"
 
 def _block_of(classifier: type) -> type[Block]:
     """Make the block of a classifier of the keyword arguments of its class."""
-    hints = get_type_hints(classifier.__init__, include_extras=True)
+    hints = get_type_hints(classifier.__init__, include_extras=True)  # type: ignore[misc]
     fields: dict[str, Any] = {
         name: (hints[name], ...)
         for name, parameter in inspect.signature(classifier).parameters.items()

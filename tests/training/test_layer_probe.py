@@ -18,7 +18,7 @@ from speech.training.layer_probe import (
 
 SPEAKERS, CHAPTERS, UTTERANCES, CHUNKS, DIMENSIONS = 14, 3, 3, 2, 12
 NOTHING, SPEAKER, SESSION, GENDER = range(4)
-"""What the layers of the made-up encoder tell apart."""
+"""What the layers of the made-up encoder separate."""
 TRUTH = {"gender": GENDER, "speaker": SPEAKER}
 FOLDS = {"gender": 4, "speaker": 3}
 HEAD = {"C": 0.1, "inner": 3, "seed": 17}
@@ -120,13 +120,13 @@ def task(request):
     return request.param
 
 
-def test_the_layer_that_tells_the_labels_apart_is_chosen_in_every_fold(stored, corpus, task):
+def test_the_layer_that_separates_the_labels_is_chosen_in_every_fold(stored, corpus, task):
     numbers = [0, 5, 7, 9]
     probed = probe(stored, corpus, task, numbers)
     right = numbers[TRUTH[task]]
     assert list(probed.layers) == numbers
     assert accuracy(probed.layers[right], "utterance") > 0.95
-    # A speaker's place tells the gender of a few; nothing else does.
+    # Some speakers are recognised by their place, so their gender is; nothing else helps.
     assert all(accuracy(probed.layers[layer]) < 0.75 for layer in numbers if layer != right)
     chosen = probed.chosen.set_index("fold")
     folds = list(range(FOLDS[task]))
@@ -139,7 +139,7 @@ def test_the_layer_that_tells_the_labels_apart_is_chosen_in_every_fold(stored, c
         assert own[folds].min() <= own[ALL_FOLDS] <= own[folds].max()
 
 
-def test_a_layer_that_tells_only_sessions_apart_is_not_chosen_for_the_speaker(stored, corpus):
+def test_a_layer_that_separates_only_sessions_is_not_chosen_for_the_speaker(stored, corpus):
     """Inside a session it would be the best: the inner folds hold whole sessions out."""
     table, states = load_layers(stored, dealt(corpus, "speaker"), SESSION)
     assert max(probe_layer("speaker", table, states, **HEAD).validation.values()) < 0.3
