@@ -38,7 +38,7 @@ _WHOLE: dict[Task, list[Unit]] = {
 """What inner folds keep whole: the first of which some label has two or more."""
 
 _MIN_TRAINING_SPEAKERS = 2
-"""Per gender: networks are validated on one voice of each gender and learn from another."""
+"""Per gender: networks are validated on one speaker of each gender and learn from another."""
 
 
 def gender_folds(utterances: pd.DataFrame, folds: int, seed: int) -> pd.DataFrame:
@@ -95,7 +95,7 @@ def speaker_folds(utterances: pd.DataFrame, folds: int) -> pd.DataFrame:
     ----------
     utterances
         With utterance_id, speaker_id, chapter_id and seconds; all long enough for the task.
-        A chapter is known by its speaker and its id together.
+        Chapters of two speakers may have the same id.
     folds
         How many.
 

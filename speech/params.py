@@ -43,7 +43,7 @@ FEATURES_OF: dict[Task, tuple[Features, ...]] = {
     "gender": get_args(Features),
     "speaker": get_args(WithoutPitch),
 }
-"""What each task is tried on. Pitch separates women from men; for speakers it gained nothing."""
+"""What each task is tried on. Pitch helps for gender; for speakers it gained nothing."""
 
 Subset = Literal[
     "dev-clean",
@@ -154,7 +154,7 @@ class Mfcc(Block):
 
 
 class Pitch(Block):
-    """Between which pitches to look for a voice's own, in Hz."""
+    """The lowest and the highest pitch that is looked for, in Hz."""
 
     floor_hz: float = Field(ge=30)
     ceiling_hz: float = Field(le=1000)
@@ -186,6 +186,16 @@ class Augmentation(Block):
     noise_probability: float = Field(ge=0, le=1)
     bandlimit_probability: float = Field(ge=0, le=1)
     snr_db: list[float] = Field(min_length=2, max_length=2)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        low, high = self.snr_db
+        if low > high:
+            raise ValueError(
+                f"augmentation.snr_db is {self.snr_db}, but should be the lowest and the highest "
+                "ratio; exchange them"
+            )
+        return self
 
 
 class MfccInput(Block):
@@ -225,13 +235,13 @@ class Tuning(Block):
 
 
 class Evaluate(Block):
-    """How uncertain a score is said to be."""
+    """Intervals of scores."""
 
     resamples: int = Field(ge=100, le=100_000)
 
 
 class AuditSplit(Block):
-    """Which classifier shows what leakage would have claimed."""
+    """Which classifier is scored under splits that leak."""
 
     model: ModelName
 
@@ -245,13 +255,13 @@ class Probe(Block):
 
 
 class LearningCurve(Block):
-    """What more training speakers would buy."""
+    """How accuracy grows with the number of training speakers."""
 
     draws: int = Field(ge=1, le=100)
 
 
 class Verification(Block):
-    """Whether two utterances are of one voice."""
+    """Whether two utterances are of one speaker."""
 
     trials: int = Field(ge=1, le=10_000)
 
@@ -274,7 +284,7 @@ class Clusters(Block):
 
 
 class Report(Block):
-    """The page that tells the story."""
+    """The page of results."""
 
     audio: bool
 
@@ -376,12 +386,12 @@ class _Params(Block):
                 f"inputs.wav2vec2.layer ({layer}) must be among wav2vec2.layers ({layers}); "
                 "change one of them"
             )
-        asked = {
+        needed = {
             "inputs.wav2vec2.layer": layer,
             "wav2vec2.sequence_layer": self.wav2vec2.sequence_layer,
             "wav2vec2.layers": 0 if layers == "all" else max(layers),
         }
-        for key, highest in asked.items():
+        for key, highest in needed.items():
             if self.encoder == SAMPLE and highest > self.sample_encoder.layers:
                 raise ValueError(
                     f"{key} ({highest}) must not exceed sample_encoder.layers "
@@ -423,7 +433,7 @@ _SEARCH = "search"
 
 def _block_of(classifier: type) -> type[Block]:
     """Make the block of a classifier of the keyword arguments of its class."""
-    hints = get_type_hints(classifier.__init__, include_extras=True)
+    hints = get_type_hints(classifier.__init__, include_extras=True)  # type: ignore[misc]
     fields: dict[str, Any] = {
         name: (hints[name], ...)
         for name, parameter in inspect.signature(classifier).parameters.items()
@@ -517,8 +527,22 @@ def _first_complaint(error: ValidationError, content: Mapping[str, Any]) -> str:
 
 def _allowed(complaints: Sequence[Mapping[str, Any]]) -> str:
     """Say what is allowed; a value that may be of several kinds brings one complaint for each."""
-    messages = [re.sub(r"^(Input|\w+) should (be |have )?", "", one["msg"]) for one in complaints]
-    return " or ".join(dict.fromkeys(messages))
+    allowed = []
+    for complaint in complaints:
+        words = complaint["msg"]
+        for of_pydantic, plain in _PLAIN_WORDS.items():
+            words = re.sub(of_pydantic, plain, words)
+        allowed.append(words)
+    return " or ".join(dict.fromkeys(allowed))
+
+
+_PLAIN_WORDS = {
+    r"^(Input|\w+) should (be |have )?": "",
+    r" after validation, not \d+": "",
+    r"^(an instance of Sequence|'str' instances .*)": "a valid list",
+    r"^a valid dictionary( or instance of \w+)?": "a block of keys",
+}
+"""What is written instead of what pydantic says, by regular expression."""
 
 
 def _key(location: Sequence[int | str], content: Any) -> str:

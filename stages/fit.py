@@ -2,6 +2,8 @@
 
 import argparse
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -13,8 +15,8 @@ from speech.params import FEATURES_OF, Params
 from speech.predictions import utterance_level
 from speech.storage.files import read_json
 from speech.storage.tables import write_csv, write_parquet
-from speech.training.cross_validation import cross_validate, fit_final, labelled
-from speech.training.tuning import tune
+from speech.training.cross_validation import OutOfFold, cross_validate, fit_final, labelled
+from speech.training.tuning import Tuned, tune
 from stages.console import bar, run_stage
 from stages.paths import EXAMPLES, MODELS, PREDICTIONS
 
@@ -27,7 +29,7 @@ INPUTS = {
 def fit(params: Params, inputs: str, model: str) -> str:
     """Write out-of-fold predictions and the final model."""
     task, features = INPUTS[inputs]
-    # The naive baseline looks at labels only.
+    # The naive baseline learns from labels only.
     form, copies = classifier_class(model).form, model != "dummy"
     examples = read_examples(EXAMPLES / inputs, form, copies=copies)
     examples = examples[(examples.table["fold"] >= 0).to_numpy()]
@@ -58,27 +60,13 @@ def fit(params: Params, inputs: str, model: str) -> str:
         progress=bar("fold"),
         **common,
     )
-    folder = PREDICTIONS / f"{inputs}-{model}"
-    utterances = utterance_level(result.chunks)
-    write_parquet(folder / "chunks.parquet", result.chunks)
-    write_parquet(folder / "utterances.parquet", utterances)
-    write_csv(folder / "curves.csv", result.curves)
-    write_csv(folder / "tuning.csv", tuned.tried)
-
+    utterances = _write_predictions(PREDICTIONS / f"{inputs}-{model}", result, tuned)
     saved = MODELS / f"{inputs}-{model}"
     fit_final(
         model,
         data,
         saved,
-        {
-            "model": model,
-            "task": task,
-            "features": features,
-            "seed": params.seed,
-            "calibrated_on": result.calibrated_on,
-            "trained_on": _counts(examples.table),
-            "spec": read_json(EXAMPLES / inputs / "spec.json"),
-        },
+        _card(params, inputs, model, examples.table) | {"calibrated_on": result.calibrated_on},
         hyperparameters=tuned.final,
         epochs=tuned.epochs or result.epochs,
         temperature=result.temperature,
@@ -86,19 +74,38 @@ def fit(params: Params, inputs: str, model: str) -> str:
         **common,
     )
     return (
-        f"{model} for {task} on {features}: {len(utterances):,} utterances predicted out of fold "
+        f"{model} for {task} on {features}: {utterances:,} utterances predicted out of fold "
         f"in {len(set(folds))} folds{calibration_warning(result.calibrated_on, model)}, final "
         f"model in {saved}{summary_of_search(tuned.tried)}"
     )
 
 
-def _counts(table: pd.DataFrame) -> dict[str, float]:
-    """Count what the final model is trained on; chunks overlap, so seconds are of utterances."""
+def _write_predictions(folder: Path, result: OutOfFold, tuned: Tuned) -> int:
+    """Write what cross-validation and the search gave; return how many utterances there are."""
+    utterances = utterance_level(result.chunks)
+    write_parquet(folder / "chunks.parquet", result.chunks)
+    write_parquet(folder / "utterances.parquet", utterances)
+    write_csv(folder / "curves.csv", result.curves)
+    write_csv(folder / "tuning.csv", tuned.tried)
+    return len(utterances)
+
+
+def _card(params: Params, inputs: str, model: str, table: pd.DataFrame) -> dict[str, Any]:
+    """Describe the final model."""
+    task, features = INPUTS[inputs]
+    # Chunks overlap, so seconds are those of utterances.
     seconds = table.groupby("utterance_id")["end_seconds"].max().sum()
     return {
-        "speakers": table["speaker_id"].nunique(),
-        "utterances": table["utterance_id"].nunique(),
-        "seconds": round(float(seconds), 1),
+        "model": model,
+        "task": task,
+        "features": features,
+        "seed": params.seed,
+        "trained_on": {
+            "speakers": table["speaker_id"].nunique(),
+            "utterances": table["utterance_id"].nunique(),
+            "seconds": round(float(seconds), 1),
+        },
+        "spec": read_json(EXAMPLES / inputs / "spec.json"),
     }
 
 

@@ -1,6 +1,6 @@
 """The two contracts of cross-validation, for any table of speakers.
 
-Either unheard voices (gender) and unheard sessions (speakers) are guaranteed, or an error says how
+Either no speaker (gender) or session (speaker) is in both training and test, or an error says how
 many speakers or chapters are missing, and adding that many is enough.
 """
 
@@ -55,11 +55,6 @@ fold_counts = st.integers(2, 6)
 seeds = st.integers(0, 2**32 - 1)
 
 
-def with_folds(table, folds):
-    assert list(folds.columns) == ["utterance_id", "fold"]
-    return table.merge(folds, on="utterance_id", validate="one_to_one")
-
-
 def missing_numbers(error):
     """Return {"female": 3} from "…: 3 female missing; …"."""
     (said,) = re.findall(r": (\d+ .*?)missing;", str(error))
@@ -91,11 +86,16 @@ def corpus(genders="FFFFFMMMMM", chapters=2, utterances=2):
     )
 
 
-def check_gender_contract(table, folds, count):
-    usable = table[table["gender"].notna()]
-    dealt = with_folds(usable, folds)
+def dealt_in_order(usable, folds, count):
+    dealt = usable.merge(folds, on="utterance_id", validate="one_to_one")
+    assert list(folds.columns) == ["utterance_id", "fold"]
     assert folds["utterance_id"].tolist() == usable["utterance_id"].tolist()
     assert set(dealt["fold"]) == set(range(count))
+    return dealt
+
+
+def check_gender_contract(table, folds, count):
+    dealt = dealt_in_order(table[table["gender"].notna()], folds, count)
     folds_of = dealt.groupby("speaker_id")["fold"].nunique()
     assert set(folds_of) == {1}, "a speaker straddles folds"
     speakers = dealt.drop_duplicates("speaker_id")
@@ -107,9 +107,7 @@ def check_gender_contract(table, folds, count):
 
 def check_speaker_contract(table, folds, count):
     usable = table[~table["speaker_id"].isin(single_chapter_speakers(table))]
-    dealt = with_folds(usable, folds)
-    assert folds["utterance_id"].tolist() == usable["utterance_id"].tolist()
-    assert set(dealt["fold"]) == set(range(count))
+    dealt = dealt_in_order(usable, folds, count)
     folds_of = dealt.groupby(["speaker_id", "chapter_id"])["fold"].nunique()
     assert set(folds_of) == {1}, "a chapter straddles folds"
     folds_of = dealt.groupby("speaker_id")["fold"].nunique()
@@ -117,8 +115,11 @@ def check_speaker_contract(table, folds, count):
     assert (folds_of >= 2).all(), "a speaker is tested but never learnt"
 
 
+@settings(max_examples=60)
 @given(tables | tables_of_many, fold_counts, seeds)
-def test_no_voice_straddles_gender_folds_or_the_error_says_how_many_are_missing(table, count, seed):
+def test_no_speaker_straddles_gender_folds_or_the_error_says_how_many_are_missing(
+    table, count, seed
+):
     try:
         folds = gender_folds(table, count, seed)
     except UserError as error:
@@ -135,6 +136,7 @@ def test_no_voice_straddles_gender_folds_or_the_error_says_how_many_are_missing(
         check_gender_contract(table, folds, count)
 
 
+@settings(max_examples=60)
 @given(tables, fold_counts)
 def test_no_session_straddles_speaker_folds_or_the_error_says_how_many_are_missing(table, count):
     try:
@@ -165,32 +167,39 @@ def test_speakers_with_one_chapter_are_named_in_order(table):
     assert single_chapter_speakers(table) == alone
 
 
-@settings(max_examples=15)
-@given(seeds, st.randoms(use_true_random=False))
-def test_folds_do_not_depend_on_the_order_of_the_rows(seed, shuffle):
-    table = corpus()
+DRAWS = {
+    "gender_folds": lambda table, seed: gender_folds(table, 3, seed)["fold"],
+    "speaker_folds": lambda table, seed: speaker_folds(table, 2)["fold"],  # noqa: ARG005
+    "hold_out_speakers": lambda table, seed: hold_out_speakers(
+        table["speaker_id"].tolist(), table["gender"].tolist(), 0.3, seed
+    ),
+    "hold_out_utterances": lambda table, seed: hold_out_utterances(
+        table["utterance_id"].tolist(), table["gender"].tolist(), 0.3, seed
+    ),
+    "deal_units": lambda table, seed: deal_units(
+        table["speaker_id"].tolist(), table["gender"].tolist(), 3, seed
+    ),
+}
+
+
+@pytest.mark.parametrize("draw", DRAWS)
+@settings(max_examples=10)
+@given(seed=seeds, luck=st.randoms(use_true_random=False))
+def test_the_seed_decides_every_draw_and_not_the_order_of_the_rows(draw, seed, luck):
+    table = corpus("FM" * 6)
     order = list(range(len(table)))
-    shuffle.shuffle(order)
-    shuffled = table.iloc[order]
-    for deal in (lambda rows: gender_folds(rows, 3, seed), lambda rows: speaker_folds(rows, 2)):
-        pd.testing.assert_frame_equal(
-            deal(table).sort_values("utterance_id", ignore_index=True),
-            deal(shuffled).sort_values("utterance_id", ignore_index=True),
-        )
-
-
-def test_the_seed_alone_decides_which_voices_share_a_fold():
-    table = corpus()
-    first, again, other = (gender_folds(table, 5, seed) for seed in (1, 1, 2))
-    pd.testing.assert_frame_equal(first, again)
-    assert not first.equals(other)
+    luck.shuffle(order)
+    drawn, shuffled = (np.asarray(DRAWS[draw](rows, seed)) for rows in (table, table.iloc[order]))
+    np.testing.assert_array_equal(drawn[order], shuffled)
+    others = {tuple(DRAWS[draw](table, other)) for other in range(5)}
+    assert len(others) > 1 or draw == "speaker_folds"
 
 
 @settings(max_examples=20)
 @given(fold_counts, st.integers(0, 8))
-def test_voices_of_each_gender_are_spread_evenly(count, more):
+def test_speakers_of_each_gender_are_spread_evenly(count, more):
     table = corpus("F" * (count + 2 + more) + "M" * (count + 2), chapters=1, utterances=1)
-    dealt = with_folds(table, gender_folds(table, count, 0))
+    dealt = dealt_in_order(table, gender_folds(table, count, 0), count)
     sizes = dealt.groupby(["gender", "fold"]).size()
     assert np.ptp(sizes["F"]) <= 1
     assert np.ptp(sizes["M"]) <= 1
@@ -203,16 +212,9 @@ def test_sessions_are_spread_over_folds_by_how_long_they_are():
             new_rows(6, "M", 3, "short-").assign(seconds=5.0),
         ]
     )
-    dealt = with_folds(table, speaker_folds(table, 3))
+    dealt = dealt_in_order(table, speaker_folds(table, 3), 3)
     speech = dealt.groupby("fold")["seconds"].sum()
     assert speech.max() == speech.min() == 6 * 65
-
-
-def test_chapters_of_one_name_are_chapters_of_different_speakers():
-    """In the table of `corpus` every speaker reads chapters 0 and 1."""
-    table = corpus("FM", chapters=2, utterances=1)
-    dealt = with_folds(table, speaker_folds(table, 2))
-    assert sorted(dealt.groupby("fold").size()) == [2, 2]
 
 
 def test_the_error_for_genders_says_what_there_is_and_what_to_do():
@@ -222,23 +224,6 @@ def test_the_error_for_genders_says_what_there_is_and_what_to_do():
         "folds.gender is 5, which needs at least 5 speakers of each gender, but the corpus has "
         "3 female and 6 male: 2 female missing; add recordings or set folds.gender to 3."
     )
-
-
-@pytest.mark.parametrize(("count", "needed"), [(2, 4), (3, 3), (4, 4), (5, 5)])
-def test_so_many_speakers_of_each_gender_suffice_and_no_fewer(count, needed):
-    check_gender_contract(
-        corpus("FM" * needed), gender_folds(corpus("FM" * needed), count, 0), count
-    )
-    with pytest.raises(UserError, match="1 female and 1 male missing"):
-        gender_folds(corpus("FM" * (needed - 1)), count, 0)
-
-
-def test_a_table_without_rows_is_an_error_for_both_tasks():
-    empty = corpus("")
-    with pytest.raises(UserError, match="5 female and 5 male missing"):
-        gender_folds(empty, 5, 0)
-    with pytest.raises(UserError, match="2 missing"):
-        speaker_folds(empty, 3)
 
 
 examples = st.lists(
@@ -265,26 +250,6 @@ def test_whole_units_are_held_out_of_every_label_that_has_two(hold_out, examples
         assert out == min(max(1, round(fraction * len(own))), len(own) - 1)
 
 
-@pytest.mark.parametrize("hold_out", [hold_out_speakers, hold_out_utterances])
-@settings(max_examples=40)
-@given(examples=examples, seed=seeds)
-def test_what_is_held_out_depends_on_the_seed_and_not_on_the_order(hold_out, examples, seed):
-    def held(pairs):
-        units, labels = (list(column) for column in zip(*pairs, strict=True))
-        out = hold_out(units, labels, 0.3, seed)
-        return {unit for unit, chosen in zip(units, out, strict=True) if chosen}
-
-    assert held(examples) == held(examples[::-1]) == held(sorted(examples))
-
-
-@pytest.mark.parametrize("hold_out", [hold_out_speakers, hold_out_utterances])
-def test_another_seed_holds_out_other_units(hold_out):
-    units = [str(number) for number in range(40)]
-    first, other = (hold_out(units, ["a"] * 40, 0.3, seed) for seed in (1, 2))
-    assert first.sum() == other.sum() == 12
-    assert (first != other).any()
-
-
 # --- units dealt at random --------------------------------------------------------------------
 
 
@@ -298,6 +263,7 @@ def cut(table):
 
 
 @pytest.mark.parametrize("unit", UNITS)
+@settings(max_examples=25)
 @given(table=tables_of_many, folds=fold_counts, seed=seeds)
 def test_no_unit_straddles_folds_and_a_label_with_two_is_outside_of_every_fold(
     unit, table, folds, seed
@@ -315,21 +281,7 @@ def test_no_unit_straddles_folds_and_a_label_with_two_is_outside_of_every_fold(
         assert counts.max() - counts.min() <= 1
 
 
-@given(table=tables_of_many, seed=seeds)
-def test_what_is_dealt_does_not_depend_on_the_order_of_the_rows(table, seed):
-    table, other = table.copy(), table.sample(frac=1, random_state=0)
-    for one in (table, other):
-        one["fold"] = deal_units(one["utterance_id"], one["speaker_id"], 3, seed)
-    assert (table["fold"] == other["fold"].sort_index()).all()
-
-
-def test_another_seed_deals_otherwise():
-    units = [f"u{number}" for number in range(50)]
-    labels = ["F", "M"] * 25
-    assert (deal_units(units, labels, 5, 0) != deal_units(units, labels, 5, 1)).any()
-
-
-def test_chapters_of_one_name_are_told_apart_by_their_speaker():
+def test_chapters_of_one_name_differ_by_their_speaker():
     chunks = pd.DataFrame(
         {
             "utterance_id": ["1-7-0000", "1-7-0000", "2-7-0000"],
@@ -360,8 +312,9 @@ def training_parts(draw):
     return table.sample(frac=1, random_state=0)
 
 
+@settings(max_examples=40)
 @given(training=training_parts(), folds=st.integers(2, 5))
-def test_no_voice_straddles_the_inner_folds_of_gender(training, folds):
+def test_no_speaker_straddles_the_inner_folds_of_gender(training, folds):
     training["label"] = np.where(training["speaker_id"].astype(int) % 2, "F", "M")
     training["fold"] = inner_folds("gender", training, folds, seed=0)
     assert training.groupby("speaker_id")["fold"].nunique().eq(1).all()
@@ -370,11 +323,12 @@ def test_no_voice_straddles_the_inner_folds_of_gender(training, folds):
         assert len(set(own["fold"])) > 1
 
 
+@settings(max_examples=40)
 @given(training=training_parts(), folds=st.integers(2, 5))
 def test_no_session_straddles_the_inner_folds_of_speakers_as_long_as_anyone_has_two(
     training, folds
 ):
-    """Who has one session only would be validated on what is heard: they are learnt from."""
+    """Speakers with a single session, who cannot be validated on another one, stay in training."""
     training["label"] = training["speaker_id"]
     training["fold"] = inner_folds("speaker", training, folds, seed=0)
     units = {

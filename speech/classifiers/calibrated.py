@@ -4,8 +4,8 @@ The probabilities that a classifier gives for its own training data are too high
 for other utterances of a training session. So the temperature is learnt from predictions of whole
 sessions of the training data that were held out: those of validation data, if they are whole
 sessions, else those of further fits that leave sessions out. Only labels with two or more sessions
-can have one left out; the others have no part in the temperature. If no label has two, whole
-utterances must do, and `Calibrated.calibrated_on` says so.
+can have one left out; the others do not count for the temperature. If no label has two, whole
+utterances are left out instead, and `Calibrated.calibrated_on` says so.
 """
 
 import json
@@ -87,7 +87,7 @@ class Calibrated:
     ) -> Self:
         """Learn from all training data and its copies, the temperature from held-out sessions.
 
-        Copies have no part in the temperature: it is for recordings as they are.
+        The temperature is learnt from clean examples only, not from copies.
         """
         self._classifier.fit(training, validation, epochs)
         if self._given is None:

@@ -1,7 +1,7 @@
-"""The classifiers of scikit-learn: a naive baseline, and three that draw a line or a curve.
+"""The classifiers of scikit-learn: a naive baseline, two linear models and an SVM.
 
-scikit-learn is imported when a classifier is built, not before: whoever only checks
-hyperparameters does without.
+scikit-learn is imported when a classifier is built, not before: checking params.yaml does not
+need it.
 """
 
 from pathlib import Path
@@ -108,9 +108,9 @@ class LogisticModel(ScikitClassifier):
 class SvmModel(ScikitClassifier):
     """Support vector machine on standardised features, one machine for each two labels.
 
-    It has margins and no probabilities. A label's score is its margin over its strongest rival:
-    unlike the machines' votes, it separates a near miss from a clear one. Its softmax still wants
-    a temperature.
+    It has margins and no probabilities. A label's score is its smallest margin over another label;
+    unlike the number of machines that favour it, this separates near misses from clear ones. The
+    softmax of the scores still needs a temperature.
     """
 
     def __init__(
@@ -133,13 +133,13 @@ class SvmModel(ScikitClassifier):
         super().__init__(_standardised(machine))
 
     def predict_proba(self, inputs: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Return the softmax of the margins over the strongest rivals."""
+        """Return the softmax of each label's smallest margin over another label."""
         from scipy.special import softmax
 
         margins = self.estimator.decision_function(inputs)
         count = len(self.classes)
         if count == 2:
-            # Of two labels, scikit-learn counts what speaks for the second as positive.
+            # Of two labels, scikit-learn's margin is positive for the second.
             margins = -margins[:, np.newaxis]
         over = np.full((len(inputs), count, count), np.inf)
         first, second = np.triu_indices(count, k=1)
@@ -181,6 +181,10 @@ class LdaModel(ScikitClassifier):
                 "models: lda needs a label with two chunks to learn from, and here each has one; "
                 "take it out of models, or add recordings."
             )
+        from sklearn.base import clone
+
+        # Copies of a classifier share the estimator, so the priors are set on a new one.
+        self.estimator = clone(self.estimator)
         self.estimator[-1].set_params(priors=np.full(count, 1 / count))
         super().fit(training, validation, epochs)
         # Of no use for predicting, and many times larger than what is.

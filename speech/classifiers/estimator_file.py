@@ -38,7 +38,7 @@ _TYPES: dict[str, type] = {
 }
 """What a model may be made of; a file cannot name anything else."""
 
-_SEQUENCES: dict[str, type] = {"list": list, "tuple": tuple}
+_SEQUENCES: dict[str, type[list[Any]] | type[tuple[Any, ...]]] = {"list": list, "tuple": tuple}
 
 
 def write_estimator(folder: Path, estimator: BaseEstimator) -> None:
@@ -117,7 +117,7 @@ def _put_together(node: Any, arrays: dict[str, NDArray[Any]]) -> Any:
     for kind, built_in in _SEQUENCES.items():
         if kind in node:
             return built_in(_put_together(item, arrays) for item in node[kind])
-    built = object.__new__(_TYPES[node["type"]])
+    built: Any = object.__new__(_TYPES[node["type"]])
     vars(built).update(
         {key: _put_together(item, arrays) for key, item in node["attributes"].items()}
     )

@@ -184,9 +184,15 @@ class Network(ABC):
             ) from None
         return network
 
+    def __copy__(self) -> Self:
+        """Share the compiled network, which `__getstate__` would leave behind."""
+        other = object.__new__(type(self))
+        vars(other).update(vars(self))
+        return other
+
     def __getstate__(self) -> dict[str, Any]:
         """Leave the compiled network behind: it belongs to its process."""
-        return self.__dict__ | {"_scratch": {}}
+        return vars(self) | {"_scratch": {}}
 
     @property
     def frames(self) -> int:
@@ -374,7 +380,7 @@ class CnnModel(Network):
 def _moments(
     sources: list[NDArray[np.floating]],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Give the mean and standard deviation of each column, a part of the examples at a time."""
+    """Return the mean and standard deviation of each column, a part of the examples at a time."""
     from sklearn.preprocessing import StandardScaler
 
     scaler = StandardScaler()
@@ -396,7 +402,7 @@ def _balanced_weights(targets: NDArray[np.int64]) -> NDArray[np.float32]:
 
 
 def _train(network: "keras.Model", batches: Iterator[_Batch]) -> dict[str, float]:
-    """Train one epoch; give the means over it."""
+    """Train one epoch; return the means over it."""
     logs, sizes = [], []
     for batch in batches:
         logs.append(network.train_on_batch(*batch, return_dict=True))

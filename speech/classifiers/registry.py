@@ -63,8 +63,8 @@ def save_classifier(folder: Path, classifier: Calibrated, card: dict[str, Any]) 
         classifier's name.
     """
     classifier.save(folder)
-    known = {"classes": classifier.classes, "files": _digests(folder)}
-    write_sealed(folder / _CARD, _FORMAT, {**card, **known})
+    own = {"classes": classifier.classes, "files": _digests(folder)}
+    write_sealed(folder / _CARD, _FORMAT, {**card, **own})
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     """
     card = read_sealed(folder / _CARD, _FORMAT, _REMEDY)
     if card.get("model") not in list(CLASSIFIERS):
-        raise UserError(f"{folder}: holds no model of a kind known here; {_REMEDY}.")
+        raise UserError(f"{folder}: holds a model of an unknown kind; {_REMEDY}.")
     if card.get("files") != _digests(folder):
         raise UserError(
             f"{folder}: its files are not those that the model was saved with; {_REMEDY}."

@@ -1,4 +1,4 @@
-"""Temperature scaling [1]_: one number that calibrates probabilities; above 1, they were too sure.
+"""Temperature scaling [1]_: one number that calibrates probabilities; above 1, they were too high.
 
 References
 ----------
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from speech.predictions import SMALLEST
 
 _COLDEST, _HOTTEST = 1 / 50, 50.0
-"""Whoever needs more has not been calibrated but replaced."""
+"""A temperature beyond these bounds would no longer be calibration."""
 
 
 def fit_temperature(
@@ -21,9 +21,9 @@ def fit_temperature(
 ) -> float:
     """Find the temperature at which predictions of whole utterances have the lowest Brier score.
 
-    Predictions are made about utterances: the mean of the logarithms of its chunks' probabilities
-    (`speech.predictions.utterance_level`). By the Brier score a session that is confused as a whole
-    weighs as much as it is long; by the log loss it would make all others doubtful.
+    Chunks are averaged over utterances as in `speech.predictions.utterance_level`. The Brier score
+    is bounded: a whole session that is confused counts by its length. The log loss is not, and
+    one such session would lower the confidence in all others.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def fit_temperature(
     targets
         The number of each chunk's true class, shape (chunks,).
     utterances
-        To which each belongs, shape (chunks,); all chunks of one have one class.
+        The utterance of each chunk, shape (chunks,); all chunks of an utterance have one class.
 
     Returns
     -------
@@ -41,9 +41,9 @@ def fit_temperature(
 
     Notes
     -----
-    Where every prediction is right, the plain score would have no minimum. So the true class's
-    target is (n + 1) / (n + 2) for n utterances, by Laplace's rule of succession, as in
-    Platt (1999), "Probabilistic outputs for support vector machines".
+    Where every prediction is right, the Brier score would have no minimum. So the target of the
+    true class is not 1 but (n + 1) / (n + 2) for n utterances, by Laplace's rule of succession, as
+    in Platt (1999), "Probabilistic outputs for support vector machines".
     """
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
@@ -65,7 +65,7 @@ def fit_temperature(
 
 
 def at_temperature(probabilities: NDArray[np.floating], temperature: float) -> NDArray[np.float32]:
-    """Give the probabilities of a classifier at a temperature, of the same shape."""
+    """Return the probabilities of a classifier at a temperature, of the same shape."""
     from scipy.special import log_softmax
 
     tempered = log_softmax(_logarithms(probabilities) / temperature, axis=1)
@@ -73,6 +73,6 @@ def at_temperature(probabilities: NDArray[np.floating], temperature: float) -> N
 
 
 def _logarithms(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
-    # What float32 rounds to 0 is no impossibility.
+    # float32 rounds small probabilities to 0, whose logarithm is infinite.
     smallest = float(np.finfo(np.float32).tiny)
     return np.log(np.maximum(probabilities.astype(np.float64), smallest))

@@ -28,7 +28,7 @@ Arrays = list[NDArray[Any]]
 STATISTICS: tuple[Statistic, ...] = ("mean", "std", "correlation", "delta_correlation")
 
 _CONSTANT = 1e-3
-"""Below this norm a coefficient counts as constant over a chunk: what moves it is rounding."""
+"""A coefficient whose centred norm is below this is constant over a chunk, but for rounding."""
 
 _TABLE, _CLEAN = "table.parquet", "clean"
 _FILES: dict[Form, str] = {"pooled": "vectors.safetensors", "frames": "frames.safetensors"}
@@ -131,7 +131,7 @@ class MfccInputs:
             return cut
         pitch = tensors[_pitch_of(name)]
         return [
-            # Taken, not averaged: half a pitch next to an unvoiced frame would be none.
+            # Taken, not averaged: the mean of a pitch and of an unvoiced frame's 0 is no pitch.
             np.concatenate([part, self._cut(pitch, bound)[::stride][: len(part)]], axis=1)
             for part, bound in zip(cut, bounds, strict=True)
         ]
@@ -231,9 +231,10 @@ def write_examples(folder: Path, pooled: Examples, frames: Examples) -> None:
         The same chunks in both forms.
     """
     write_parquet(folder / _TABLE, pooled.table)
-    for form, examples in (("pooled", pooled), ("frames", frames)):
+    forms: dict[Form, Examples] = {"pooled": pooled, "frames": frames}
+    for form, examples in forms.items():
         arrays = {_CLEAN: examples.inputs}
-        arrays |= {f"copy{number}": copy for number, copy in enumerate(examples.copies)}
+        arrays |= {_copy(number): copy for number, copy in enumerate(examples.copies)}
         write_tensors(folder / _FILES[form], arrays)
 
 
@@ -256,8 +257,8 @@ def read_examples(folder: Path, form: Form = "pooled", *, copies: bool = False) 
     """
     table = read_parquet(folder / _TABLE)
     arrays = read_tensors(folder / _FILES[form], None if copies else [_CLEAN])
-    clean = arrays.pop(_CLEAN)
-    return Examples(table, clean, tuple(arrays[name] for name in sorted(arrays)))
+    numbered = tuple(arrays[_copy(number)] for number in range(len(arrays) - 1))
+    return Examples(table, arrays[_CLEAN], numbered)
 
 
 def with_labels(examples: Examples, folds: pd.DataFrame, task: str) -> Examples:
@@ -324,17 +325,17 @@ def mfcc_statistics(
     coefficients
         Number of static coefficients.
     statistics
-        Which; a new one is a line in this function.
+        Which, in this order.
     correlated
         How many of the first coefficients are correlated with each other.
 
     Returns
     -------
     ndarray
-        ``mean``: of each static coefficient; that of a delta is next to nothing by construction.
-        ``std``: of every column. ``correlation``: between each two of the first static
-        coefficients, how a voice moves between its sounds whatever the microphone adds to all of
-        them. ``delta_correlation``: the same of their deltas.
+        ``mean``: of each static coefficient; the mean of a delta is nearly 0.
+        ``std``: of every column. ``correlation``: of each two of the first static coefficients;
+        it does not depend on the microphone, which adds the same to every frame.
+        ``delta_correlation``: of each two of their deltas.
     """
     static, deltas = frames[:, :coefficients], frames[:, coefficients : 2 * coefficients]
     first = min(correlated, coefficients)
@@ -371,11 +372,13 @@ def averaged(frames: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
         return frames
     starts = np.arange(0, len(frames), stride)
     counts = np.diff(np.append(starts, len(frames)))
-    return np.add.reduceat(frames, starts, axis=0) / counts[:, np.newaxis].astype(np.float32)
+    sums: NDArray[np.float32] = np.add.reduceat(frames, starts, axis=0)
+    sums /= counts[:, np.newaxis].astype(np.float32)
+    return sums
 
 
 def to_length(frames: NDArray[Any], length: int) -> NDArray[Any]:
-    """Repeat a short chunk's frames until they fill a whole chunk: nothing is made up."""
+    """Repeat the frames of a short chunk until they fill a whole one."""
     if len(frames) == length:
         return frames
     return np.take(frames, np.arange(length), axis=0, mode="wrap")
@@ -389,7 +392,7 @@ def _cut_speaker(
     chunks: Mapping[str, Any],
     copies: int,
 ) -> tuple[list[dict[str, Any]], list[Arrays]]:
-    """Give the rows of a speaker's chunks, and their inputs: clean, then of each copy."""
+    """Return the rows of a speaker's chunks, and their inputs: clean, then of each copy."""
     name, own = speaker
     tensors: Tensors = {}
     for folder in folders:
@@ -402,7 +405,7 @@ def _cut_speaker(
         rows += _rows(utterance, bounds)
         arrays[0] += cut(tensors, utterance.utterance_id, bounds)
         for number in range(copies):
-            arrays[1 + number] += cut(tensors, f"{utterance.utterance_id}/copy{number}", bounds)
+            arrays[1 + number] += cut(tensors, f"{utterance.utterance_id}/{_copy(number)}", bounds)
     return rows, arrays
 
 
@@ -426,6 +429,10 @@ def _stacked(arrays: Arrays, form: Form) -> NDArray[np.floating]:
         return np.stack(arrays).astype(np.float32, copy=False)
     longest = max(len(frames) for frames in arrays)
     return np.stack([to_length(frames, longest).astype(np.float16) for frames in arrays])
+
+
+def _copy(number: int) -> str:
+    return f"copy{number}"
 
 
 def _pitch_of(name: str) -> str:

@@ -104,7 +104,7 @@ def speaker_jobs(
     folder
         Where the features go.
     settings
-        As `settings_digest` gives it.
+        As `settings_digest` returns it.
     """
     jobs = []
     for speaker, own in utterances.groupby("speaker_id"):
@@ -142,7 +142,7 @@ def extract_features(
     folder
         Where the features go; files of absent speakers are removed.
     settings
-        As `settings_digest` gives it.
+        As `settings_digest` returns it.
     compute
         Computes the features of one signal; must be picklable by cloudpickle.
     jobs
@@ -214,7 +214,7 @@ def _remove_others(folder: Path, wanted: set[Path]) -> None:
 
 
 def describe_extraction(done: Sequence[Extracted], folder: Path) -> str:
-    """Say in a few words what an extraction made."""
+    """Summarise in a few words what an extraction made."""
     computed, kept = (sum(getattr(item, name) for item in done) for name in ("computed", "kept"))
     megabytes = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
     return (

@@ -78,17 +78,24 @@ def spec_of(params: Params, features: Features, folders: Sequence[Path]) -> Feat
     Raises
     ------
     UserError
-        If the encoder's name is missing beside its features.
+        If what was noted of the encoder is missing beside its features, or it has no such layer.
     """
     if features == "wav2vec2":
         (folder,) = folders
         kept = _read_encoder(folder)
         layers = params.wav2vec2.layers
+        layers = list(range(kept["states"])) if layers == "all" else layers
+        if params.inputs.wav2vec2.layer not in layers:
+            raise UserError(
+                f"params.yaml: inputs.wav2vec2.layer asks for hidden state "
+                f"{params.inputs.wav2vec2.layer}, but {', '.join(map(str, layers))} are kept; "
+                "choose among those."
+            )
         return FeatureSpec(
             chunks=params.chunks,
             inputs=SpecInputs(wav2vec2=params.inputs.wav2vec2),
             wav2vec2=KeptStates(
-                layers=list(range(kept["states"])) if layers == "all" else layers,
+                layers=layers,
                 sequence_layer=params.wav2vec2.sequence_layer,
                 sequence_stride=params.wav2vec2.sequence_stride,
             ),

@@ -7,7 +7,7 @@ from speech.audio import SAMPLE_RATE
 from speech.audio.chunks import seconds_to_samples
 
 _INT16_SCALE = 32768.0
-"""python_speech_features comes from the world of 16-bit samples; log energy depends on it."""
+"""python_speech_features expects 16-bit samples; log energy depends on their scale."""
 
 _SILENCE = 0.0
 """First coefficient of a frame that holds less than one step of a 16-bit converter.

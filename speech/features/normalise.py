@@ -1,4 +1,4 @@
-"""Per-utterance normalisation of frames: what a session adds, an utterance's own mean removes."""
+"""Normalisation of frames by the statistics of their utterance."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Normalisation = Literal["none", "level", "utterance_mean", "utterance"]
 
 _FLOOR = 1e-8
-"""Below this a coefficient counts as constant: dividing by it would only blow up rounding."""
+"""A standard deviation below this is rounding; it is not divided by."""
 
 
 def normalise(
@@ -28,7 +28,7 @@ def normalise(
         every coefficient (cepstral mean normalisation, Atal 1974); ``utterance`` also divides by
         its standard deviation (CMVN, Viikki & Laurila 1998).
     counted
-        Which frames the statistics are of, shape (frames,); by itself, all.
+        Which frames the statistics are of, shape (frames,); None for all.
 
     Returns
     -------

@@ -73,7 +73,7 @@ def pitch_statistics(
     Parameters
     ----------
     chunk
-        Shape (frames, 2), as `pitch` gives it.
+        Shape (frames, 2), as `pitch` returns it.
     utterance
         All frames of the utterance; they stand in for a chunk with too few voiced ones.
 
@@ -82,7 +82,7 @@ def pitch_statistics(
     ndarray of shape (5,)
         The 10th, 50th and 90th percentile and the standard deviation of the voiced frames' log2
         pitch, and the share of voiced frames in the chunk. Where not even the utterance is
-        voiced, the pitch is set to `_NEITHER`, which speaks for no gender.
+        voiced, the pitch is `_NEITHER`, between those of women and men.
     """
     voiced = chunk[:, 0][chunk[:, 0] > UNVOICED]
     share = len(voiced) / max(len(chunk), 1)

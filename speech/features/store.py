@@ -1,4 +1,4 @@
-"""Features on disk: one safetensors file per speaker, reused only while it is provably current."""
+"""Features on disk: one safetensors file per speaker, reused only as long as it is current."""
 
 import hashlib
 import json
@@ -110,7 +110,7 @@ def write_speaker(path: Path, tensors: Tensors, fingerprint: Fingerprint) -> Non
 
 
 def is_current(path: Path, fingerprint: Fingerprint) -> bool:
-    """Tell whether a speaker's file is whole and made from exactly this fingerprint."""
+    """Return whether a speaker's file is whole and made from exactly this fingerprint."""
     stamp, _ = _read_intact(path)
     return stamp["settings"] == fingerprint.settings and stamp["sources"] == dict(
         fingerprint.sources

@@ -1,1 +1,1 @@
-"""Cross-validation, tuning, model selection, and what is asked of fits."""
+"""Cross-validation, tuning, model selection, and experiments that refit a model."""

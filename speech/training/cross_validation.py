@@ -41,7 +41,7 @@ _VALIDATION = {
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """What cross-validation gives.
+    """Result of cross-validation.
 
     Attributes
     ----------
@@ -84,12 +84,11 @@ class _FoldResult:
 
 
 def labelled(examples: Examples) -> Labelled:
-    """Give classifiers the examples of a task, whose table has label and session."""
-    columns = {
-        name: examples.table[name].to_numpy(dtype=str)
-        for name in ("label", "utterance_id", "session")
-    }
-    return Labelled(examples.inputs, *columns.values(), examples.copies)
+    """Return the examples of a task, whose table has label and session, for a classifier."""
+    labels, utterances, sessions = (
+        examples.table[name].to_numpy(dtype=str) for name in ("label", "utterance_id", "session")
+    )
+    return Labelled(examples.inputs, labels, utterances, sessions, examples.copies)
 
 
 def cross_validate(
@@ -141,8 +140,8 @@ def cross_validate(
         _fit_folds, model=model, task=task, data=data, folds=folds, of_fold=of_fold, seed=seed
     )
     results: dict[int, _FoldResult] = {}
-    for own in spread(fit_some, dealt, jobs, progress, workers):
-        results |= own
+    for fitted in spread(fit_some, dealt, jobs, progress, workers):
+        results |= fitted
 
     classes = sorted(set(data.labels.tolist()))
     probabilities = np.zeros((len(data.labels), len(classes)), dtype=np.float32)
@@ -150,9 +149,9 @@ def cross_validate(
     for number in numbers:
         probabilities[folds == number] = results[number].probabilities
         curves.extend({"fold": number, **row} for row in results[number].curves)
-    asked = table.assign(fold=folds, label=data.labels)
+    own = table.assign(fold=folds, label=data.labels)
     return OutOfFold(
-        with_probabilities(asked[predicted], classes, probabilities[predicted]),
+        with_probabilities(own[predicted], classes, probabilities[predicted]),
         pd.DataFrame(curves, columns=CURVES),
         [results[number].best_epochs for number in numbers],
         [results[number].temperature for number in numbers],

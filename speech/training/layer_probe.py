@@ -1,4 +1,4 @@
-"""What each hidden state of wav2vec 2.0 tells of gender and speaker, by a linear probe.
+"""How well each hidden state of wav2vec 2.0 predicts gender and speaker, by a linear probe.
 
 Every layer gets the same head: standardised, logistic regression, cross-validated over the folds
 of the task. A layer is also chosen inside each fold's training part alone, by an inner
@@ -79,7 +79,7 @@ def kept_layers(folder: Path, utterances: pd.DataFrame, kept: Sequence[int] | st
     utterances
         With utterance_id and speaker_id; only the first is read.
     kept
-        The layers that were asked for: numbers, or ``all``.
+        As params.yaml has it: numbers of layers, or ``all``.
     """
     if kept != "all":
         return [int(layer) for layer in kept]
@@ -217,7 +217,7 @@ def probe_layer(
         probabilities[test] = _head(C, max_iter).fit(train, own).predict_proba(states[test])
         dealt = inner_folds(task, table[~test], inner, seed)
         validation[fold] = _validate(train, own, dealt, C, max_iter)
-    return ProbedLayer(with_probabilities(table, classes, probabilities), validation)
+    return ProbedLayer(with_probabilities(table, classes.tolist(), probabilities), validation)
 
 
 def _probe_stored(

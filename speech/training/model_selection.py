@@ -46,7 +46,7 @@ def picked_model(picks: pd.DataFrame, fold: int | str = ALL_FOLDS) -> str:
     Parameters
     ----------
     picks
-        As `pick_models` gives them.
+        As `pick_models` returns them.
     fold
         Which fold; by itself, the pick by all.
 
@@ -68,7 +68,7 @@ def predictions_as_picked(
     predictions
         Each model's out-of-fold predictions with ``fold``: the same rows, in the same order.
     picks
-        As `pick_models` gives them.
+        As `pick_models` returns them.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def predictions_as_picked(
 
 
 def mean_scores(table: pd.DataFrame) -> dict[str, float]:
-    """Give what candidates are compared by: the ``log_loss`` and ``accuracy`` of predictions."""
+    """Return what candidates are compared by: ``log_loss`` and ``accuracy`` of predictions."""
     probabilities, labels = probabilities_of(table), table["label"].to_numpy()
     # Some classes may have no row: some speakers are in training only.
     of_truth = (probabilities * (labels[:, None] == np.array(classes_of(table)))).sum(axis=1)

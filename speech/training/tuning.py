@@ -1,4 +1,4 @@
-"""Hyperparameters chosen inside the training folds: the fold that is tested has no vote.
+"""Hyperparameters chosen inside the training folds, without the fold that is tested.
 
 For each fold, every candidate is cross-validated inside the fold's training part alone, over inner
 folds that keep speakers (gender) or sessions (speaker) whole. The one whose predictions of
@@ -43,7 +43,7 @@ COLUMNS = ["fold", "settings", "log_loss", "accuracy", "chosen"]
 
 @dataclass(frozen=True)
 class Tuned:
-    """What a search has found.
+    """Result of a search.
 
     Attributes
     ----------

@@ -6,9 +6,6 @@ import pytest
 from speech.classifiers.classical import LdaModel
 from speech.classifiers.protocol import Labelled
 from speech.errors import UserError
-from speech.params import Lda
-
-SETTINGS = Lda(shrinkage=0.3)
 
 
 def labelled(inputs, labels):
@@ -16,26 +13,26 @@ def labelled(inputs, labels):
     return Labelled(inputs.astype(np.float32), np.asarray(labels), groups, groups)
 
 
-def test_a_voice_with_little_speech_is_answered_as_readily_as_one_with_much():
+def test_a_label_with_few_examples_is_as_likely_as_one_with_many():
     random = np.random.default_rng(0)
-    much, little = random.normal(-1, 1, size=(900, 5)), random.normal(1, 1, size=(20, 5))
-    heard = labelled(np.concatenate([much, little]), ["a"] * 900 + ["b"] * 20)
+    many, few = random.normal(-1, 1, size=(900, 5)), random.normal(1, 1, size=(20, 5))
+    training = labelled(np.concatenate([many, few]), ["a"] * 900 + ["b"] * 20)
     between = np.zeros((1, 5), dtype=np.float32)
-    even, _ = LdaModel(SETTINGS, 0).fit(heard).predict_proba(between)[0]
+    even, _ = LdaModel().fit(training).predict_proba(between)[0]
     assert 0.3 < even < 0.7
 
 
-def test_what_differs_inside_every_voice_counts_little_between_voices():
-    """The first feature differs from recording to recording, the second from voice to voice."""
+def test_what_varies_within_every_speaker_counts_little_between_speakers():
+    """The first feature varies with the room, the second with the speaker."""
     random = np.random.default_rng(0)
     labels = np.repeat(["a", "b"], 300)
     room = random.normal(0, 10, size=600)
     voice = np.where(labels == "a", -1, 1) + random.normal(0, 0.5, size=600)
-    model = LdaModel(SETTINGS, 0).fit(labelled(np.column_stack([room, voice]), labels))
+    model = LdaModel().fit(labelled(np.column_stack([room, voice]), labels))
     another_room = np.array([[40, -1], [-40, 1]], dtype=np.float32)
     assert model.predict_proba(another_room).argmax(axis=1).tolist() == [0, 1]
 
 
 def test_a_single_chunk_of_each_label_is_too_little():
     with pytest.raises(UserError, match=r"^models: lda needs a label with two chunks .*\.$"):
-        LdaModel(SETTINGS, 0).fit(labelled(np.eye(3), ["a", "b", "c"]))
+        LdaModel().fit(labelled(np.eye(3), ["a", "b", "c"]))

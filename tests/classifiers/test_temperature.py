@@ -1,4 +1,4 @@
-"""The temperature that is found is the one that was put in, and it moves no answer."""
+"""The temperature that is learnt is the one that was put in, and it changes no prediction."""
 
 import numpy as np
 import pandas as pd
@@ -11,27 +11,29 @@ from speech.predictions import utterance_level
 CLASSES = 4
 
 
-def answers(utterances, chunks, *, sure, seed=0):
-    """Draw true classes by what is known of whole utterances, then say it `sure` times as sure."""
+def predictions(utterances, chunks, *, temperature, seed=0):
+    """Draw true classes from known logits of utterances, and multiply the logits by a factor."""
     random = np.random.default_rng(seed)
     known = random.normal(scale=2, size=(utterances, CLASSES))
     truth = [random.choice(CLASSES, p=p) for p in softmax(known, axis=1)]
     # The chunks' logarithms scatter about what is known and average to it.
     scatter = random.normal(size=(utterances, chunks, CLASSES))
     scatter -= scatter.mean(axis=1, keepdims=True)
-    probabilities = softmax(sure * (known[:, None] + scatter), axis=2)
+    probabilities = softmax(temperature * (known[:, None] + scatter), axis=2)
     names = np.repeat(np.arange(utterances).astype(str), chunks)
     return probabilities.reshape(-1, CLASSES), np.repeat(truth, chunks), names
 
 
-@pytest.mark.parametrize("sure", [0.4, 1.0, 3.0])
+@pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
 @pytest.mark.parametrize("chunks", [1, 5])
-def test_the_temperature_is_how_many_times_too_sure_the_answers_about_utterances_are(sure, chunks):
-    assert fit_temperature(*answers(4000, chunks, sure=sure)) == pytest.approx(sure, rel=0.08)
+def test_the_factor_by_which_logits_of_utterances_are_too_large_is_learnt(temperature, chunks):
+    probabilities, truth, names = predictions(4000, chunks, temperature=temperature)
+    found = fit_temperature(probabilities, truth, names)
+    assert found == pytest.approx(temperature, rel=0.08)
 
 
 def test_the_log_loss_of_the_utterances_that_are_reported_is_lowest_at_the_temperature():
-    probabilities, truth, names = answers(300, 3, sure=2.0)
+    probabilities, truth, names = predictions(300, 3, temperature=2.0)
     found = fit_temperature(probabilities, truth, names)
 
     def loss(temperature):
@@ -44,15 +46,15 @@ def test_the_log_loss_of_the_utterances_that_are_reported_is_lowest_at_the_tempe
     assert loss(found) < min(loss(0.8 * found), loss(1.25 * found))
 
 
-def test_where_every_answer_is_right_certainty_stays_below_the_rule_of_succession():
+def test_where_every_prediction_is_right_confidence_stays_below_the_rule_of_succession():
     truth = np.arange(20) % 2
     right = np.where(truth[:, None] == [0, 1], 0.9, 0.1)
     temperature = fit_temperature(right, truth, np.arange(20).astype(str))
-    surest = at_temperature(right, temperature).max()
-    assert 0.9 < surest == pytest.approx(21 / 22, abs=1e-3)
+    highest = at_temperature(right, temperature).max()
+    assert 0.9 < highest == pytest.approx(21 / 22, abs=1e-3)
 
 
-def test_answers_without_knowledge_come_out_undecided():
+def test_random_predictions_become_undecided():
     random = np.random.default_rng(0)
     probabilities = softmax(random.normal(scale=3, size=(2000, CLASSES)), axis=1)
     truth = random.integers(CLASSES, size=2000)
@@ -60,8 +62,8 @@ def test_answers_without_knowledge_come_out_undecided():
     assert at_temperature(probabilities, temperature).max() < 0.5
 
 
-def test_no_temperature_changes_which_answer_is_the_likeliest():
-    probabilities, _, _ = answers(200, 1, sure=1.0)
+def test_no_temperature_changes_which_class_is_most_probable():
+    probabilities, _, _ = predictions(200, 1, temperature=1.0)
     for temperature in (0.1, 1.0, 8.0):
         tempered = at_temperature(probabilities, temperature)
         assert (tempered.argmax(axis=1) == probabilities.argmax(axis=1)).all()
@@ -69,7 +71,7 @@ def test_no_temperature_changes_which_answer_is_the_likeliest():
     np.testing.assert_allclose(at_temperature(probabilities, 1.0), probabilities, rtol=1e-5)
 
 
-def test_a_probability_of_zero_is_no_impossibility():
+def test_a_probability_of_zero_stays_possible():
     certain = np.array([[1, 0], [0, 1], [1, 0]], dtype=np.float32)
     temperature = fit_temperature(certain, np.array([0, 1, 1]), np.array(["a", "b", "c"]))
     tempered = at_temperature(certain, temperature)

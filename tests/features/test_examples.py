@@ -1,4 +1,4 @@
-"""Chunks as classifiers see them: cut from the stored features, in both forms."""
+"""Examples as classifiers are given them: cut from the stored features, in both forms."""
 
 import numpy as np
 import pandas as pd
@@ -6,12 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speech.audio.chunks import chunk_bounds
+from speech.audio.chunks import chunk_bounds, seconds_to_samples
 from speech.errors import UserError
-from speech.features.examples import load_examples, mfcc_statistics
+from speech.features.examples import (
+    Examples,
+    MfccInputs,
+    Wav2vec2Inputs,
+    average_over_utterances,
+    averaged,
+    build_examples,
+    mfcc_statistics,
+    read_examples,
+    with_labels,
+    write_examples,
+)
 from speech.features.mfcc import frame_count
-from speech.features.store import Recipe, read_speaker, speaker_file, write_speaker
-from speech.params import MfccInput, Params
+from speech.features.normalise import normalise
+from speech.features.pitch import pitch_statistics
+from speech.features.store import Fingerprint, read_speaker, speaker_file, write_speaker
 
 SAMPLES = {
     "10-1-0000": 32_000,  # one chunk exactly
@@ -19,296 +31,135 @@ SAMPLES = {
     "10-2-0000": 12_000,  # shorter than a chunk
     "9-1-0000": 64_000,  # two
 }
-COEFFICIENTS, DELTAS, CORRELATED = 5, 1, 4
-COLUMNS = COEFFICIENTS * (1 + DELTAS)
-PAIRS = CORRELATED * (CORRELATED - 1) // 2
-LAYERS, HIDDEN = 4, 6
+GRID = {"seconds": 2.0, "hop_seconds": 2.0, "tail": "overlap"}
+COEFFICIENTS, COLUMNS, LAYERS, HIDDEN, COPIES = 5, 10, 4, 6, 2
+STATISTICS = {
+    "coefficients": COEFFICIENTS,
+    "statistics": ["mean", "std", "correlation"],
+    "correlated": 4,
+}
+MFCC = MfccInputs(**STATISTICS, normalisation="none", frame_stride=1)
+PITCH = MfccInputs(**STATISTICS, normalisation="none", frame_stride=1, pitch=True)
 FORMS = ["pooled", "frames"]
 
 
-@pytest.fixture
-def params(make_params):
-    return make_params(
-        **{
-            "mfcc.coefficients": COEFFICIENTS,
-            "mfcc.delta_orders": DELTAS,
-            "inputs.mfcc.normalisation": "none",
-            "inputs.mfcc.statistics": ["mean", "std", "correlation"],
-            "inputs.mfcc.correlated": CORRELATED,
-            "inputs.wav2vec2.layer": 2,
-            "wav2vec2.layers": "all",
-            "wav2vec2.sequence_stride": 4,
-        }
-    )
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def utterances():
-    """List the utterances in an order that is none."""
+    """List the utterances in an order that is none; speaker 9 has no gender on record."""
     rows = [(name, *name.split("-")[:2], samples) for name, samples in SAMPLES.items()]
     table = pd.DataFrame(rows, columns=["utterance_id", "speaker_id", "chapter_id", "samples"])
+    table["gender"] = table["speaker_id"].map({"10": "F"})
     return table.sample(frac=1, random_state=0)
 
 
-@pytest.fixture
-def stored(tmp_path, params, utterances):
-    return store(tmp_path, params, utterances)
-
-
-def store(folder, params, utterances):
-    """Make features up, stored as the extraction stages store them: in two folders."""
-    random = np.random.default_rng(0)
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory, utterances):
+    """Make features up, stored as the extraction stages store them: three folders."""
+    folder, random = tmp_path_factory.mktemp("features"), np.random.default_rng(0)
     for speaker, own in utterances.groupby("speaker_id"):
         mfcc, pitch, wav2vec2 = {}, {}, {}
-        for row in own.itertuples():
-            name = row.utterance_id
-            frames = frame_count(row.samples, params.mfcc)
-            mfcc[name] = random.normal(size=(frames, COLUMNS)).astype(np.float32)
-            # Whatever rises tells which frames a chunk got.
-            log_pitch = 7 + np.arange(frames) / 1000
+        for name, samples in zip(own["utterance_id"], own["samples"], strict=True):
+            frames = frame_count(samples)
+            for copy in ["", *(f"/copy{number}" for number in range(COPIES))]:
+                made = random.normal(size=(frames, COLUMNS)).astype(np.float32)
+                mfcc[name + copy] = made
+            # What rises shows which frames a chunk got.
+            log_pitch = 7 + np.arange(frames) / 100
             pitch[f"{name}/pitch"] = np.column_stack([log_pitch, log_pitch / 10]).astype(np.float32)
-            bounds = chunk_bounds(row.samples, params.chunks)
-            states = (min(row.samples, 32_000) - 400) // 320 + 1
-            wav2vec2[f"{name}/pooled"] = random.normal(
-                size=(len(bounds), LAYERS, 2 * HIDDEN)
-            ).astype(np.float32)
-            wav2vec2[f"{name}/sequence"] = random.normal(
-                size=(len(bounds), -(-states // 4), HIDDEN)
-            ).astype(np.float16)
-            if row.samples >= 32_000:
-                wav2vec2[f"{name}/half/pooled"] = random.normal(
-                    size=(1, LAYERS, 2 * HIDDEN)
-                ).astype(np.float32)
-                wav2vec2[f"{name}/half/sequence"] = random.normal(size=(1, 13, HIDDEN)).astype(
-                    np.float16
-                )
+            count = len(chunk_bounds(samples, **GRID))
+            pooled = random.normal(size=(count, LAYERS, 2 * HIDDEN))
+            wav2vec2[f"{name}/pooled"] = pooled.astype(np.float32)
+            states = 25 if samples >= 32_000 else 10
+            sequence = random.normal(size=(count, states, HIDDEN)).astype(np.float16)
+            wav2vec2[f"{name}/sequence"] = sequence
         for kind, tensors in (("mfcc", mfcc), ("pitch", pitch), ("wav2vec2", wav2vec2)):
-            write_speaker(speaker_file(folder / kind, speaker), tensors, Recipe("s", {}))
+            write_speaker(speaker_file(folder / kind, speaker), tensors, Fingerprint("s", {}))
     return folder
 
 
 @pytest.fixture
-def load(stored, params, utterances):
-    def load(features, form, params=params):
-        return load_examples([stored / features], features, utterances, params, form)
+def build(stored, utterances):
+    def build(inputs=MFCC, form="pooled", utterances=utterances, **options):
+        kinds = ["wav2vec2"] if isinstance(inputs, Wav2vec2Inputs) else ["mfcc"]
+        kinds += ["pitch"] if getattr(inputs, "pitch", False) else []
+        folders = [stored / kind for kind in kinds]
+        options = {"chunks": GRID, "jobs": 1} | options
+        return build_examples(folders, utterances, inputs, form, **options)
 
-    return load
+    return build
 
 
 @pytest.fixture
 def tensor(stored):
-    from safetensors.numpy import load_file
-
-    def tensor(features, name):
-        speaker = name.split("-")[0]
-        return load_file(speaker_file(stored / features, speaker))[name]
+    def tensor(kind, name):
+        return read_speaker(speaker_file(stored / kind, name.split("-")[0]))[name]
 
     return tensor
 
 
-def rows_of(examples, utterance):
-    return examples.inputs[(examples.table["utterance_id"] == utterance).to_numpy()]
+def rows_of(examples, utterance, inputs=None):
+    inputs = examples.inputs if inputs is None else inputs
+    return inputs[(examples.table["utterance_id"] == utterance).to_numpy()]
+
+
+# --- the chunk grid ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("features", "form", "shape"),
+    ("inputs", "form", "shape"),
     [
-        ("mfcc", "pooled", (COEFFICIENTS + COLUMNS + PAIRS,)),
-        ("mfcc", "frames", (198, COLUMNS)),
-        ("wav2vec2", "pooled", (2 * HIDDEN,)),
-        ("wav2vec2", "frames", (25, HIDDEN)),
+        (MFCC, "pooled", (COEFFICIENTS + COLUMNS + 6,)),
+        (MFCC, "frames", (198, COLUMNS)),
+        (PITCH, "pooled", (COEFFICIENTS + COLUMNS + 6 + 5,)),
+        (PITCH, "frames", (198, COLUMNS + 2)),
+        (Wav2vec2Inputs(2), "pooled", (2 * HIDDEN,)),
+        (Wav2vec2Inputs(2), "frames", (25, HIDDEN)),
     ],
 )
-def test_inputs_have_one_row_per_chunk_and_the_form_asked_for(load, features, form, shape):
-    examples = load(features, form)
-    assert examples.inputs.shape == (7, *shape)
-    assert examples.inputs.dtype == np.float32
-    assert np.isfinite(examples.inputs).all()
-    assert len(examples.table) == 7
-
-
-@pytest.mark.parametrize(
-    ("features", "tail"),
-    # The chunks of wav2vec 2.0 were cut when they were extracted; those of MFCC are cut here.
-    [("mfcc", "overlap"), ("mfcc", "drop"), ("wav2vec2", "overlap")],
-)
-@pytest.mark.parametrize("form", FORMS)
-def test_the_table_tells_the_chunk_grid_sorted_by_utterance(
-    tmp_path, params, utterances, features, form, tail
+def test_there_is_one_row_per_chunk_sorted_and_of_the_form_asked_for(
+    build, utterances, inputs, form, shape
 ):
-    chunks = params.chunks.model_copy(update={"tail": tail})
-    params = params.model_copy(update={"chunks": chunks})
-    folder = store(tmp_path, params, utterances) / features
-    examples = load_examples([folder], features, utterances, params, form)
+    examples = build(inputs, form)
+    assert examples.inputs.shape == (7, *shape)
+    assert examples.inputs.dtype == (np.float32 if form == "pooled" else np.float16)
+    assert np.isfinite(examples.inputs).all()
     expected = [
         (name, number, start / 16_000, stop / 16_000)
         for name in SAMPLES
-        for number, (start, stop) in enumerate(chunk_bounds(SAMPLES[name], params.chunks))
+        for number, (start, stop) in enumerate(chunk_bounds(SAMPLES[name], **GRID))
     ]
     columns = ["utterance_id", "chunk", "start_seconds", "end_seconds"]
     assert list(examples.table[columns].itertuples(index=False, name=None)) == expected
-    assert len(examples.inputs) == len(expected) == {"overlap": 7, "drop": 6}[tail]
     merged = examples.table.merge(utterances, on="utterance_id", suffixes=("", "_of"))
-    assert (merged["speaker_id"] == merged["speaker_id_of"]).all()
-    assert (merged["chapter_id"] == merged["chapter_id_of"]).all()
+    for column in ("speaker_id", "chapter_id", "gender"):
+        assert merged[column].equals(merged[f"{column}_of"])
+    # The order of the utterances, and how many workers there are, change nothing.
+    turned = build(inputs, form, utterances[::-1], jobs=2)
+    np.testing.assert_array_equal(examples.inputs, turned.inputs)
+    pd.testing.assert_frame_equal(examples.table, turned.table)
 
 
-def test_mfcc_frames_are_those_whose_windows_start_in_the_chunk(load, tensor):
-    frames, examples = tensor("mfcc", "10-1-0001"), load("mfcc", "frames")
-    first, second, last = rows_of(examples, "10-1-0001")
-    np.testing.assert_array_equal(first, frames[:198])
-    np.testing.assert_array_equal(second, frames[200:398])
-    np.testing.assert_array_equal(last, frames[300:498])
-
-
-def test_mfcc_pooled_is_the_statistics_of_the_very_frames(load, params):
-    pooled, frames = load("mfcc", "pooled"), load("mfcc", "frames")
-    whole = (pooled.table["utterance_id"] != "10-2-0000").to_numpy()
-    expected = [
-        mfcc_statistics(chunk, COEFFICIENTS, params.inputs.mfcc) for chunk in frames.inputs[whole]
-    ]
-    np.testing.assert_allclose(pooled.inputs[whole], expected, rtol=1e-5, atol=1e-6)
-
-
-def test_pitch_comes_after_the_mfcc_of_the_same_frames(load, stored, params, utterances):
-    folders = [stored / "mfcc", stored / "pitch"]
-    for form, width in (("pooled", 5), ("frames", 2)):
-        alone = load("mfcc", form)
-        both = load_examples(folders, "mfcc_pitch", utterances, params, form)
-        np.testing.assert_array_equal(both.inputs[..., :-width], alone.inputs)
-        pd.testing.assert_frame_equal(both.table, alone.table)
-    pitch = rows_of(both, "10-1-0001")[1, :, -2]
-    np.testing.assert_allclose(pitch, 7 + np.arange(200, 398) / 1000, rtol=1e-6)
-    pooled = load_examples(folders, "mfcc_pitch", utterances, params, "pooled")
-    median, share = rows_of(pooled, "10-1-0001")[1, [-4, -1]]
-    assert median == pytest.approx(np.median(pitch), rel=1e-6)
-    assert share == 1
-
-
-def test_a_short_utterances_frames_are_repeated_not_padded(load, tensor):
-    (mfcc,) = rows_of(load("mfcc", "frames"), "10-2-0000")
-    stored = tensor("mfcc", "10-2-0000")
-    assert len(stored) == 73
-    np.testing.assert_array_equal(mfcc, np.concatenate([stored, stored, stored])[:198])
-
-    (sequence,) = rows_of(load("wav2vec2", "frames"), "10-2-0000")
-    stored = tensor("wav2vec2", "10-2-0000/sequence")[0].astype(np.float32)
-    assert len(stored) == 10
-    np.testing.assert_array_equal(sequence, np.concatenate([stored, stored, stored])[:25])
-
-
-def test_a_short_utterances_statistics_are_those_of_its_own_frames(load, tensor, params):
-    (pooled,) = rows_of(load("mfcc", "pooled"), "10-2-0000")
-    np.testing.assert_allclose(
-        pooled,
-        mfcc_statistics(tensor("mfcc", "10-2-0000"), COEFFICIENTS, params.inputs.mfcc),
-        rtol=1e-5,
-        atol=1e-6,
-    )
-
-
-def statistics(frames, coefficients, *names, correlated=2):
-    settings = MfccInput.model_construct(statistics=list(names), correlated=correlated)
-    return mfcc_statistics(np.asarray(frames, dtype=np.float32), coefficients, settings)
-
-
-def test_statistics_by_hand():
-    frames = [[1, 10, 0, 5], [3, 10, 0, -5]]
-    # Two static coefficients and their deltas: two means, four standard deviations.
-    np.testing.assert_allclose(statistics(frames, 2, "mean"), [2, 10])
-    np.testing.assert_allclose(statistics(frames, 2, "std"), [1, 0, 0, 5])
-    # The second coefficient does not move, so it goes with nothing.
-    np.testing.assert_allclose(statistics(frames, 2, "correlation"), [0])
-    np.testing.assert_allclose(statistics(frames, 2, "std", "mean"), [1, 0, 0, 5, 2, 10])
-    # One frame has no spread.
-    np.testing.assert_allclose(
-        statistics(frames[:1], 2, "mean", "std", "correlation"), [1, 10, 0, 0, 0, 0, 0]
-    )
-
-
-def test_correlations_are_those_of_numpy():
-    frames = np.random.default_rng(0).normal(size=(198, 10))
-    expected = np.corrcoef(frames[:, :4].T)[np.triu_indices(4, 1)]
-    found = statistics(frames, 5, "correlation", correlated=4)
-    np.testing.assert_allclose(found, expected, atol=1e-6)
-
-
-def test_delta_correlations_are_those_of_the_same_coefficients_deltas():
-    frames = np.random.default_rng(0).normal(size=(198, 15))
-    expected = np.corrcoef(frames[:, 5:9].T)[np.triu_indices(4, 1)]
-    found = statistics(frames, 5, "delta_correlation", correlated=4)
-    np.testing.assert_allclose(found, expected, atol=1e-6)
-
-
-def test_correlations_do_not_see_the_microphone():
-    """What a microphone adds to every frame, and a gain on a coefficient, make no difference."""
-    frames = np.random.default_rng(0).normal(size=(198, 4))
-    heard_otherwise = frames * [1, 3, 0.5, 2] + [10, -5, 0, 3]
-    np.testing.assert_allclose(
-        statistics(frames, 4, "correlation", correlated=4),
-        statistics(heard_otherwise, 4, "correlation", correlated=4),
-        atol=1e-5,
-    )
-
-
-def test_no_more_coefficients_are_correlated_than_there_are():
-    assert len(statistics(np.eye(5), 3, "correlation", correlated=9)) == 3
-    assert len(statistics(np.eye(6), 3, "delta_correlation", correlated=9)) == 3
-
-
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("how", ["utterance_mean", "utterance"])
-def test_normalisation_is_over_the_utterance_not_the_chunk(load, params, tensor, form, how):
-    inputs = params.inputs.model_copy(
-        update={"mfcc": params.inputs.mfcc.model_copy(update={"normalisation": how})}
-    )
-    normalised = load("mfcc", form, params.model_copy(update={"inputs": inputs}))
-    frames = tensor("mfcc", "10-1-0001")
-    expected = frames - frames.mean(axis=0)
-    if how == "utterance":
-        expected = expected / frames.std(axis=0)
-    second = rows_of(normalised, "10-1-0001")[1]
-    chunk = expected[200:398]
-    wanted = chunk if form == "frames" else mfcc_statistics(chunk, COEFFICIENTS, params.inputs.mfcc)
-    np.testing.assert_allclose(second, wanted, rtol=1e-5, atol=1e-5)
-    assert abs(chunk.mean(axis=0)).max() > 1e-3
-
-
-@pytest.mark.parametrize(
-    ("layers", "layer", "position"),
-    [("all", 0, 0), ("all", 3, 3), ([0, 2, 5, 9], 5, 2), ([9, 5, 2, 0], 5, 1)],
-)
-def test_the_chosen_layer_is_found_among_the_kept_ones(
-    load, make_params, tensor, layers, layer, position
+def test_some_utterances_of_a_speaker_can_be_cut_alone_and_without_the_rest_at_the_end(
+    build, utterances
 ):
-    kept = {"wav2vec2.layers": layers, "inputs.wav2vec2.layer": layer}
-    params = make_params(**kept, **{"sample_encoder.layers": 9})
-    pooled = load("wav2vec2", "pooled", params)
-    for name in SAMPLES:
-        np.testing.assert_array_equal(
-            rows_of(pooled, name), tensor("wav2vec2", f"{name}/pooled")[:, position]
-        )
-
-
-def test_the_order_of_the_utterances_changes_nothing(load, stored, params, utterances):
-    for features in ("mfcc", "wav2vec2"):
-        examples = load(features, "pooled")
-        turned = load_examples([stored / features], features, utterances[::-1], params, "pooled")
-        np.testing.assert_array_equal(examples.inputs, turned.inputs)
-        pd.testing.assert_frame_equal(examples.table, turned.table)
-
-
-def test_some_utterances_of_a_speaker_are_loaded_alone(stored, params, utterances, load):
     chosen = utterances[utterances["utterance_id"] == "10-1-0001"]
-    alone = load_examples([stored / "mfcc"], "mfcc", chosen, params, "frames")
-    np.testing.assert_array_equal(alone.inputs, rows_of(load("mfcc", "frames"), "10-1-0001"))
+    alone = build(form="frames", utterances=chosen, chunks=GRID | {"tail": "drop"})
+    np.testing.assert_array_equal(alone.inputs, rows_of(build(form="frames"), "10-1-0001")[:2])
 
 
-@pytest.mark.parametrize("features", ["mfcc", "wav2vec2"])
-def test_a_speaker_without_features_is_named(load, stored, features):
-    speaker_file(stored / features, "9").unlink()
-    with pytest.raises(UserError, match=r"9\.safetensors.*dvc repro"):
-        load(features, "pooled")
+def test_a_speaker_without_features_is_named(build, utterances):
+    with pytest.raises(UserError, match=r"11\.safetensors.*dvc repro"):
+        build(utterances=utterances.assign(speaker_id="11"))
+
+
+# --- what a chunk is given --------------------------------------------------------------------
+
+
+def test_frames_are_those_whose_windows_lie_in_the_chunk(build, tensor):
+    frames = tensor("mfcc", "10-1-0001").astype(np.float16)
+    chunks = rows_of(build(form="frames"), "10-1-0001")
+    for chunk, start in zip(chunks, (0, 200, 300), strict=True):
+        np.testing.assert_array_equal(chunk, frames[start : start + 198])
 
 
 @given(
@@ -318,105 +169,212 @@ def test_a_speaker_without_features_is_named(load, stored, features):
     seconds=st.sampled_from([0.5, 1.0, 2.0, 1.999]),
     tail=st.sampled_from(["overlap", "drop"]),
 )
-def test_every_chunk_has_its_own_frames_on_any_grid(
-    tmp_path_factory, shipped_params, samples, window, hop, seconds, tail
-):
+def test_every_chunk_has_its_own_frames_on_any_grid(samples, window, hop, seconds, tail):
     """A frame is cut at ``hop`` rounded to samples; the chunks must count in the same steps."""
-    content = shipped_params | {
-        "mfcc": shipped_params["mfcc"] | {"window_seconds": window, "hop_seconds": hop, "fft": 512},
-        "chunks": {"seconds": seconds, "hop_seconds": seconds, "tail": tail},
-    }
-    params = Params.model_validate(content, strict=True)
-    count = frame_count(samples, params.mfcc)
-    step = round_half_up(hop * 16_000)
-    # Each frame tells the sample that it starts at.
-    columns = np.full(params.mfcc.coefficients * 2, step, dtype=np.float32)
-    frames = np.arange(count, dtype=np.float32)[:, None] * columns
-    folder = tmp_path_factory.mktemp("grid")
-    write_speaker(speaker_file(folder, "1"), {"1-1-1": frames}, Recipe("s", {}))
-    utterance = pd.DataFrame(
-        [("1-1-1", "1", "1", samples)],
-        columns=["utterance_id", "speaker_id", "chapter_id", "samples"],
-    )
-    examples = load_examples([folder], "mfcc", utterance, params, "frames")
-    # Not the first column, whose level is taken away.
-    for (start, stop), chunk in zip(
-        chunk_bounds(samples, params.chunks), examples.inputs[:, :, 1], strict=True
-    ):
-        assert len(chunk) == frame_count(stop - start, params.mfcc)
-        assert (np.diff(chunk) == step).all()
-        assert start - step < chunk[0] <= start
+    grid = {"window_seconds": window, "hop_seconds": hop}
+    step = seconds_to_samples(hop)
+    # Each frame is the sample that it starts at.
+    starts = np.arange(frame_count(samples, **grid), dtype=np.float32)[:, None] * step
+    inputs = MfccInputs(normalisation="none", frame_stride=1, **grid)
+    bounds = chunk_bounds(samples, seconds=seconds, hop_seconds=seconds, tail=tail)
+    for (start, stop), chunk in zip(bounds, inputs.frames({"u": starts}, "u", bounds), strict=True):
+        assert len(chunk) == frame_count(stop - start, **grid)
+        assert (np.diff(chunk[:, 0]) == step).all()
+        assert start - step < chunk[0, 0] <= start
 
 
-def round_half_up(value):
-    return int(value + 0.5)
+@pytest.mark.parametrize("how", ["none", "level", "utterance_mean", "utterance"])
+def test_both_forms_are_made_of_the_normalised_frames_of_the_utterance(build, tensor, how):
+    """Normalised over the utterance, not over the chunk; short ones are not padded."""
+    inputs = MfccInputs(**STATISTICS, normalisation=how, frame_stride=3)
+    pooled, frames = (build(inputs, form) for form in FORMS)
+    for name, cut in (("10-1-0001", slice(200, 398)), ("10-2-0000", slice(0, 73))):
+        chunk = normalise(tensor("mfcc", name), how)[cut]
+        vector, sequence = rows_of(pooled, name), rows_of(frames, name)
+        position = 1 if name == "10-1-0001" else 0
+        expected = mfcc_statistics(chunk, **STATISTICS)
+        np.testing.assert_allclose(vector[position], expected, rtol=1e-5, atol=1e-6)
+        expected = averaged(chunk, 3).astype(np.float16)
+        np.testing.assert_array_equal(sequence[position][: len(expected)], expected)
 
 
-def halves_of(folders, features, utterances, params, form):
-    return load_examples(folders, features, utterances, params, form, halves=True).halves
+def test_pitch_comes_after_the_mfcc_of_the_same_frames(build, tensor):
+    for form, width in (("pooled", 5), ("frames", 2)):
+        alone, both = build(MFCC, form), build(PITCH, form)
+        np.testing.assert_array_equal(both.inputs[..., :-width], alone.inputs)
+    pitch = tensor("pitch", "10-1-0001/pitch")
+    found = rows_of(both, "10-1-0001")[1, :, -2:]
+    np.testing.assert_array_equal(found, pitch[200:398].astype(np.float16))
+    found = rows_of(build(PITCH), "10-1-0001")[1, -5:]
+    np.testing.assert_array_equal(found, pitch_statistics(pitch[200:398], pitch))
 
 
-HALVES = {"10-1-0000": (8_000, 24_000), "10-1-0001": (32_000, 48_000), "9-1-0000": (24_000, 40_000)}
-"""The middle seconds of those that have two."""
+def test_at_a_reduced_rate_frames_are_averaged_and_pitch_is_taken(build, tensor):
+    """Half a pitch next to an unvoiced frame would be none."""
+    inputs = MfccInputs(**STATISTICS, normalisation="none", frame_stride=5, pitch=True)
+    chunk = rows_of(build(inputs, "frames"), "10-1-0001")[1]
+    mfcc = tensor("mfcc", "10-1-0001")[200:398]
+    pitch = tensor("pitch", "10-1-0001/pitch")[200:398]
+    assert chunk.shape == (40, COLUMNS + 2)
+    expected = [mfcc[start : start + 5].mean(axis=0) for start in range(0, 198, 5)]
+    np.testing.assert_allclose(chunk[:, :-2], expected, atol=2e-3)
+    np.testing.assert_array_equal(chunk[:, -2:], pitch[::5].astype(np.float16))
 
 
-@pytest.mark.parametrize("features", ["mfcc", "wav2vec2"])
-@pytest.mark.parametrize("form", FORMS)
-def test_halves_are_loaded_when_asked_for_with_the_columns_and_shape_of_chunks(
-    stored, params, utterances, features, form
-):
-    folders = [stored / features]
-    chunks = load_examples(folders, features, utterances, params, form)
-    halves = halves_of(folders, features, utterances, params, form)
-    assert chunks.halves is None
-    assert halves.copies == ()
-    assert halves.inputs.shape == (3, *chunks.inputs.shape[1:])
-    assert halves.inputs.dtype == np.float32
-    assert halves.table.dtypes.to_dict() == chunks.table.dtypes.to_dict()
-    bounds = halves.table.set_index("utterance_id")[["start_seconds", "end_seconds"]] * 16_000
-    assert {name: tuple(row) for name, row in bounds.iterrows()} == HALVES
+@given(count=st.integers(1, 40), stride=st.integers(1, 9), seed=st.integers(0, 99))
+def test_frames_are_averaged_by_stride_with_what_is_left_over(count, stride, seed):
+    frames = np.random.default_rng(seed).normal(size=(count, 3)).astype(np.float32)
+    expected = [frames[start : start + stride].mean(axis=0) for start in range(0, count, stride)]
+    np.testing.assert_allclose(averaged(frames, stride), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("normalisation", ["none", "level", "utterance"])
-@pytest.mark.parametrize("form", FORMS)
-def test_a_half_is_what_a_recording_of_it_alone_would_be(
-    tmp_path, stored, params, utterances, normalisation, form
-):
-    given_ = params.inputs.mfcc.model_copy(update={"normalisation": normalisation})
-    inputs = params.inputs.model_copy(update={"mfcc": given_})
-    params = params.model_copy(update={"inputs": inputs})
-    folders = [stored / "mfcc", stored / "pitch"]
-    halves = halves_of(folders, "mfcc_pitch", utterances, params, form)
-    name = "10-1-0001"
-    own = read_speaker(speaker_file(stored / "mfcc", "10")) | read_speaker(
-        speaker_file(stored / "pitch", "10")
-    )
-    alone = {part: own[part][200:298] for part in (name, f"{name}/pitch")}
-    write_speaker(speaker_file(tmp_path / "alone", "10"), alone, Recipe("s", {}))
-    recording = utterances[utterances["utterance_id"] == name].assign(samples=16_000)
-    expected = load_examples([tmp_path / "alone"], "mfcc_pitch", recording, params, form).inputs
-    found = rows_of(halves, name)
-    np.testing.assert_array_equal(found[:, :98] if form == "frames" else found, expected)
-    if form == "frames":
-        # Repeated to the length of a chunk, as short utterances are.
-        np.testing.assert_array_equal(found[:, 98:196], expected)
+@pytest.mark.parametrize(
+    ("inputs", "kind", "part"), [(MFCC, "mfcc", ""), (Wav2vec2Inputs(0), "wav2vec2", "/sequence")]
+)
+def test_the_frames_of_a_short_utterance_are_repeated_not_padded(build, tensor, inputs, kind, part):
+    (frames,) = rows_of(build(inputs, "frames"), "10-2-0000")
+    own = tensor(kind, "10-2-0000" + part).astype(np.float16)
+    own = own[0] if part else own
+    np.testing.assert_array_equal(frames, np.concatenate([own, own, own])[: len(frames)])
 
 
-def test_halves_of_wav2vec2_are_those_embedded_by_themselves(stored, params, utterances, tensor):
-    folders = [stored / "wav2vec2"]
-    pooled = halves_of(folders, "wav2vec2", utterances, params, "pooled")
-    frames = halves_of(folders, "wav2vec2", utterances, params, "frames")
-    for name in HALVES:
-        expected = tensor("wav2vec2", f"{name}/half/pooled")[:, 2]
+@pytest.mark.parametrize("position", [0, 3])
+def test_pooled_wav2vec2_is_the_layer_in_use(build, tensor, position):
+    pooled = build(Wav2vec2Inputs(position))
+    for name in SAMPLES:
+        expected = tensor("wav2vec2", f"{name}/pooled")[:, position]
         np.testing.assert_array_equal(rows_of(pooled, name), expected)
-        expected = tensor("wav2vec2", f"{name}/half/sequence")
-        np.testing.assert_array_equal(rows_of(frames, name)[:, :13], expected)
+
+
+# --- augmented copies -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_where_no_one_has_a_whole_chunk_there_are_no_halves(stored, params, utterances, form):
-    short = utterances[utterances["samples"] < 32_000]
-    chunks = load_examples([stored / "mfcc"], "mfcc", short, params, form, halves=True)
-    assert len(chunks.halves.table) == 0
-    assert chunks.halves.table.dtypes.to_dict() == chunks.table.dtypes.to_dict()
-    assert chunks.halves.inputs.shape == (0, *chunks.inputs.shape[1:])
+def test_copies_are_cut_from_their_own_frames_with_the_pitch_of_the_clean_utterance(
+    build, tensor, form
+):
+    examples = build(PITCH, form, copies=COPIES)
+    clean = build(PITCH, form)
+    np.testing.assert_array_equal(examples.inputs, clean.inputs)
+    assert (len(examples.copies), clean.copies) == (COPIES, ())
+    width = 5 if form == "pooled" else 2
+    for number, copy in enumerate(examples.copies):
+        assert copy.dtype == clean.inputs.dtype
+        np.testing.assert_array_equal(copy[..., -width:], clean.inputs[..., -width:])
+        chunk = tensor("mfcc", f"10-1-0001/copy{number}")[200:398]
+        expected = mfcc_statistics(chunk, **STATISTICS) if form == "pooled" else chunk
+        np.testing.assert_allclose(
+            rows_of(examples, "10-1-0001", copy)[1][..., :-width], expected, rtol=1e-3, atol=1e-3
+        )
+
+
+# --- tasks and files --------------------------------------------------------------------------
+
+FOLDS = pd.DataFrame({"utterance_id": ["10-1-0001", "10-2-0000"], "fold": [1, 0]})
+
+
+@pytest.mark.parametrize(
+    ("task", "label", "session"),
+    [("gender", "gender", "speaker_id"), ("speaker", "speaker_id", "chapter_id")],
+)
+def test_a_task_adds_labels_sessions_and_folds(build, task, label, session):
+    examples = build()
+    table = with_labels(examples, FOLDS, task).table
+    pd.testing.assert_frame_equal(table[examples.table.columns], examples.table)
+    assert table["label"].equals(table[label].rename("label"))
+    assert table["session"].equals(table[session].rename("session"))
+    # Who is not listed takes no part.
+    assert table["fold"].tolist() == [-1, 1, 1, 1, 0, -1, -1]
+    chosen = with_labels(examples, FOLDS, task)[(table["fold"] >= 0).to_numpy()]
+    assert chosen.table.index.tolist() == [0, 1, 2, 3]
+    np.testing.assert_array_equal(chosen.inputs, examples.inputs[1:5])
+
+
+@pytest.mark.parametrize("copies", [0, 1, 12])
+def test_examples_that_are_read_are_those_that_were_written(build, tmp_path, copies):
+    def made(form):
+        examples = with_labels(build(form=form), FOLDS, "gender")
+        more = tuple(examples.inputs + number for number in range(1, copies + 1))
+        return Examples(examples.table, examples.inputs, more)
+
+    written = {form: made(form) for form in FORMS}
+    for folder in ("a", "b"):
+        write_examples(tmp_path / folder, **written)
+    for form, examples in written.items():
+        read = read_examples(tmp_path / "a", form, copies=True)
+        pd.testing.assert_frame_equal(read.table, examples.table)
+        for array, expected in zip(
+            (read.inputs, *read.copies), (examples.inputs, *examples.copies), strict=True
+        ):
+            np.testing.assert_array_equal(array, expected)
+            assert array.dtype == expected.dtype
+        clean = read_examples(tmp_path / "a", form)
+        np.testing.assert_array_equal(clean.inputs, examples.inputs)
+        assert clean.copies == ()
+    files = [{f.name: f.read_bytes() for f in (tmp_path / name).iterdir()} for name in "ab"]
+    assert files[0] == files[1]
+
+
+@pytest.mark.parametrize("file", ["table.parquet", "vectors.safetensors"])
+@pytest.mark.parametrize("damage", ["missing", "cut short"])
+def test_missing_or_damaged_examples_are_named_with_what_to_do(build, tmp_path, file, damage):
+    write_examples(tmp_path, build(), build(form="frames"))
+    path = tmp_path / file
+    whole = path.read_bytes()
+    path.unlink()
+    if damage == "cut short":
+        path.write_bytes(whole[:-50])
+    with pytest.raises(UserError, match=f"{file}: .*dvc repro"):
+        read_examples(tmp_path)
+
+
+def test_vectors_are_averaged_over_the_chunks_of_each_utterance(build):
+    examples = build()
+    order = np.random.default_rng(0).permutation(len(examples.table))
+    table, means = average_over_utterances(
+        examples.table.iloc[order].reset_index(drop=True), examples.inputs[order]
+    )
+    assert table["utterance_id"].tolist() == sorted(SAMPLES)
+    assert table["speaker_id"].tolist() == ["10", "10", "10", "9"]
+    assert table["chapter_id"].tolist() == ["1", "1", "2", "1"]
+    for name, mean in zip(table["utterance_id"], means, strict=True):
+        np.testing.assert_allclose(mean, rows_of(examples, name).mean(axis=0), atol=1e-5)
+
+
+# --- statistics of a chunk --------------------------------------------------------------------
+
+
+def statistics(frames, coefficients, *names, correlated=2):
+    return mfcc_statistics(
+        np.asarray(frames, dtype=np.float32),
+        coefficients=coefficients,
+        statistics=names,
+        correlated=correlated,
+    )
+
+
+def test_statistics_by_hand():
+    frames = [[1, 10, 0, 5], [3, 10, 0, -5]]
+    # Two static coefficients and their deltas: two means, four standard deviations.
+    np.testing.assert_allclose(statistics(frames, 2, "mean"), [2, 10])
+    np.testing.assert_allclose(statistics(frames, 2, "std"), [1, 0, 0, 5])
+    # The second coefficient is constant, so it is correlated with nothing.
+    np.testing.assert_allclose(statistics(frames, 2, "correlation"), [0])
+    np.testing.assert_allclose(statistics(frames, 2, "std", "mean"), [1, 0, 0, 5, 2, 10])
+    # One frame has no spread.
+    np.testing.assert_allclose(
+        statistics(frames[:1], 2, "mean", "std", "correlation"), [1, 10, 0, 0, 0, 0, 0]
+    )
+    # No more coefficients are correlated than there are.
+    assert len(statistics(np.eye(6), 3, "delta_correlation", correlated=9)) == 3
+
+
+@pytest.mark.parametrize(("name", "first"), [("correlation", 0), ("delta_correlation", 5)])
+def test_correlations_are_those_of_numpy_whatever_the_microphone_adds(name, first):
+    frames = np.random.default_rng(0).normal(size=(198, 10))
+    expected = np.corrcoef(frames[:, first : first + 4].T)[np.triu_indices(4, 1)]
+    np.testing.assert_allclose(statistics(frames, 5, name, correlated=4), expected, atol=1e-6)
+    other_microphone = frames * np.linspace(0.5, 3, 10) + np.linspace(-5, 9, 10)
+    np.testing.assert_allclose(
+        statistics(other_microphone, 5, name, correlated=4), expected, atol=1e-5
+    )

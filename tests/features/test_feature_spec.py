@@ -66,6 +66,15 @@ def test_a_damaged_specification_is_refused_by_its_key(params, folder, changes, 
     assert "\n" not in str(error.value)
 
 
-def test_features_of_an_unnamed_encoder_are_refused(params, tmp_path):
-    with pytest.raises(UserError, match=ENCODER_FILE):
+@pytest.mark.parametrize("content", [None, "[]", '{"files": {}, "states": null}'])
+def test_features_of_an_unnamed_encoder_are_refused(params, tmp_path, content):
+    if content is not None:
+        (tmp_path / ENCODER_FILE).write_text(content)
+    with pytest.raises(UserError, match=f"{ENCODER_FILE}: .*dvc repro"):
         spec_of(params, "wav2vec2", [tmp_path])
+
+
+def test_a_layer_that_the_encoder_lacks_is_refused(make_params, folder):
+    params = make_params(**{"encoder": "mine", "inputs.wav2vec2.layer": 7})
+    with pytest.raises(UserError, match=r"inputs\.wav2vec2\.layer asks for hidden state 7, but 0,"):
+        spec_of(params, "wav2vec2", [folder])

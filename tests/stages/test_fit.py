@@ -1,122 +1,141 @@
-"""The stage fit on made-up wav2vec 2.0: each fold is given the layer that was chosen for it."""
-
-import json
+"""The stage fit on made-up examples: what it reads, what it writes, what it reports."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from speech.errors import UserError
-from speech.features.feature_spec import ENCODER_FILE
-from speech.features.store import Recipe, speaker_file, write_speaker
+from speech.classifiers.registry import load_classifier
+from speech.features.examples import Examples, read_examples, write_examples
 from speech.folds import gender_folds
-from stages.fit import fit
-from stages.paths import FOLDS, LAYERS, MODELS, PREDICTIONS, UTTERANCES, WAV2VEC2
+from speech.predictions import utterance_level
+from speech.storage.files import write_json
+from stages import fit as stage
+from stages.fit import calibration_warning, fit
+from stages.paths import EXAMPLES, MODELS, PREDICTIONS
 
-KEPT, SEQUENCE = [0, 3, 5], 5
-FOLD_COUNT = 3
-CHOSEN = {"0": 3, "1": 0, "2": 3, "all": 5}
-COLUMNS = ["utterance_id", "speaker_id", "chapter_id", "gender", "seconds", "samples"]
+INPUTS, FOLDS, CHUNKS = "gender-mfcc", 3, 2
+SPEC = {"chunks": {"seconds": 2.0}}
+NO_GENDER = "112"
 
 
 @pytest.fixture
 def params(make_params):
-    layers = {"wav2vec2.layers": KEPT, "wav2vec2.sequence_layer": SEQUENCE}
-    quick = {"parallel.jobs": 1, "cnn.epochs": 1, "cnn.channels": [4]}
-    search = {"tuning.budget": 2, "tuning.inner_folds": 2}
-    return make_params(**layers, **quick, **search, **{"folds.gender": FOLD_COUNT})
+    quick = {"parallel.jobs": 1, "cnn.epochs": 2, "cnn.channels": [4], "folds.gender": FOLDS}
+    return make_params(**quick, **{"tuning.budget": 2, "tuning.inner_folds": 2})
 
 
 @pytest.fixture(autouse=True)
-def inputs(tmp_path, monkeypatch, params):
-    """Write features of which every layer knows the gender a little, each in its own way."""
+def examples(tmp_path, monkeypatch):
+    """Write examples of 13 speakers, the last of whom has no gender and so no fold."""
     monkeypatch.chdir(tmp_path)
+    rows = [
+        (f"{speaker}-{chapter}-{number}", str(speaker), str(chapter), "FM"[speaker % 2])
+        for speaker in range(100, 113)
+        for chapter in range(2)
+        for number in range(2)
+    ]
+    columns = ["utterance_id", "speaker_id", "chapter_id", "gender"]
+    utterances = pd.DataFrame(rows, columns=columns)
+    utterances.loc[utterances["speaker_id"] == NO_GENDER, "gender"] = None
+    dealt = gender_folds(utterances, FOLDS, 17).set_index("utterance_id")["fold"]
+    table = utterances.loc[np.repeat(utterances.index, CHUNKS)].reset_index(drop=True)
+    chunk = np.tile(np.arange(CHUNKS), len(utterances))
+    table = table.assign(
+        chunk=chunk,
+        start_seconds=2.0 * chunk,
+        end_seconds=2.0 * chunk + 2,
+        label=table["gender"],
+        session=table["speaker_id"],
+        fold=table["utterance_id"].map(dealt).fillna(-1).astype(int),
+    )
     random = np.random.default_rng(0)
-    rows = []
-    for speaker in range(100, 112):
-        tensors = {}
-        for number in range(4):
-            name = f"{speaker}-0-{number}"
-            shape = (2, len(KEPT), 8)
-            pooled = random.normal(speaker % 2, size=shape).astype(np.float32)
-            sequence = random.normal(speaker % 2, size=(2, 6, 4)).astype(np.float16)
-            tensors |= {f"{name}/pooled": pooled, f"{name}/sequence": sequence}
-            tensors |= {
-                f"{name}/half/pooled": pooled[:1],
-                f"{name}/half/sequence": sequence[:1, 3:],
-            }
-            rows.append((name, str(speaker), "0", "FM"[speaker % 2], 4.0, 64_000))
-        write_speaker(speaker_file(WAV2VEC2, str(speaker)), tensors, Recipe("", {}))
-    (WAV2VEC2 / ENCODER_FILE).write_text("{}")
-    corpus = pd.DataFrame(rows, columns=COLUMNS)
-    corpus.to_parquet(UTTERANCES)
-    FOLDS.mkdir()
-    LAYERS.mkdir()
-    gender_folds(corpus, FOLD_COUNT, params.seed).to_csv(FOLDS / "gender.csv", index=False)
+    women = (table["gender"] == "F").to_numpy()[:, None, None]
+    frames = (2 * women + random.normal(size=(len(table), 8, 5))).astype(np.float16)
+    pooled = frames.mean(axis=1, dtype=np.float32)
+    write_examples(
+        EXAMPLES / INPUTS,
+        Examples(table, pooled, (pooled + 0.1,)),
+        Examples(table, frames, (frames + np.float16(0.1),)),
+    )
+    write_json(EXAMPLES / INPUTS / "spec.json", SPEC)
+    return table
 
 
-def choose(layers):
-    table = pd.DataFrame({"fold": list(layers), "layer": list(layers.values())})
-    table.to_csv(LAYERS / "gender.csv", index=False)
+def written(model):
+    folders = (PREDICTIONS / f"{INPUTS}-{model}", MODELS / f"{INPUTS}-{model}")
+    return {path: path.read_bytes() for folder in folders for path in sorted(folder.iterdir())}
 
 
-def predictions(model, name="chunks"):
-    return pd.read_parquet(PREDICTIONS / "gender" / f"wav2vec2-{model}" / f"{name}.parquet")
+@pytest.mark.parametrize("model", ["logistic", "cnn"])
+def test_predictions_of_every_fold_and_the_final_model_are_written(params, examples, model):
+    words = fit(params, INPUTS, model)
+    folder = PREDICTIONS / f"{INPUTS}-{model}"
+    files = ["chunks.parquet", "curves.csv", "tuning.csv", "utterances.parquet"]
+    assert sorted(path.name for path in folder.iterdir()) == files
+    chunks, curves = pd.read_parquet(folder / files[0]), pd.read_csv(folder / files[1])
+    used = examples[examples["fold"] >= 0]
+    pd.testing.assert_frame_equal(chunks[[*examples.columns]], used)
+    pd.testing.assert_frame_equal(pd.read_parquet(folder / files[3]), utterance_level(chunks))
+    assert set(curves["fold"]) == (set(range(FOLDS)) if model == "cnn" else set())
+    assert ((chunks["p_F"] > 0.5) == (chunks["label"] == "F")).mean() > 0.7
+    assert pd.read_csv(folder / "tuning.csv").empty
+
+    classifier, card = load_classifier(MODELS / f"{INPUTS}-{model}")
+    assert classifier.classes == ["F", "M"]
+    assert classifier.temperature != 1
+    expected = {"model": model, "task": "gender", "features": "mfcc", "seed": params.seed}
+    expected |= {"calibrated_on": "sessions", "spec": SPEC}
+    # 12 speakers of 4 utterances of 4 seconds.
+    expected["trained_on"] = {"speakers": 12, "utterances": 48, "seconds": 192.0}
+    assert expected.items() <= card.items()
+    assert words == (
+        f"{model} for gender on mfcc: 48 utterances predicted out of fold in 3 folds, final model "
+        f"in {MODELS}/{INPUTS}-{model}"
+    )
 
 
-def layer_in_card(model):
-    card = json.loads((MODELS / f"gender-wav2vec2-{model}" / "model.json").read_text())
-    recipe = card["recipe"]
-    assert recipe["wav2vec2"]["layers"] == [recipe["inputs"]["wav2vec2"]["layer"]]
-    return recipe["inputs"]["wav2vec2"]["layer"]
+def test_a_search_is_kept_for_every_fold_and_for_the_final_model(make_params, params):
+    tuning = params.model_copy(update={"tune": True})
+    words = fit(tuning, INPUTS, "logistic")
+    searched = written("logistic")
+    fit(tuning, INPUTS, "logistic")
+    assert written("logistic") == searched
+    folder = PREDICTIONS / f"{INPUTS}-logistic"
+    tried = pd.read_csv(folder / "tuning.csv")
+    assert tried.groupby("fold")["chosen"].sum().to_dict() == dict.fromkeys([*"012", "all"], 1)
+    kept = tried.loc[tried["chosen"] & (tried["fold"] == "all"), "settings"].item()
+    assert f"; tuned: -S {kept}, chosen by all data and in " in words
+    # The final model is that of a run with the values that were chosen.
+    own = make_params(**{"parallel.jobs": 1, "logistic.C": float(kept.split("=")[1])})
+    fit(own, INPUTS, "logistic")
+    weights = MODELS / f"{INPUTS}-logistic" / "estimator.safetensors"
+    assert written("logistic")[weights] == searched[weights]
 
 
-@pytest.mark.parametrize("tuned", [False, True])
-def test_each_fold_is_judged_on_its_own_layer(params, tuned):
-    params = params.model_copy(update={"tune": tuned})
-    expected = {}
-    for layer in set(CHOSEN.values()):
-        choose(dict.fromkeys(CHOSEN, layer))
-        fit(params, "gender", "wav2vec2", "logistic")
-        expected[layer] = {name: predictions("logistic", name) for name in ("chunks", "halves")}
-    choose(CHOSEN)
-    words = fit(params, "gender", "wav2vec2", "logistic")
-    for name in ("chunks", "halves"):
-        joined = predictions("logistic", name)
-        assert joined["utterance_id"].tolist() == expected[3][name]["utterance_id"].tolist()
-        for fold in range(FOLD_COUNT):
-            of_layer = expected[CHOSEN[str(fold)]][name]
-            own, same = (table[table["fold"] == fold] for table in (joined, of_layer))
-            pd.testing.assert_frame_equal(own, same)
-    assert not expected[0]["chunks"].equals(expected[3]["chunks"])
-    assert "(layers 0, 3; the final model: 5)" in words
-    assert layer_in_card("logistic") == CHOSEN["all"]
+@pytest.mark.parametrize(("model", "copies"), [("dummy", 0), ("logistic", 1)])
+def test_all_but_the_naive_baseline_read_augmented_copies(params, monkeypatch, model, copies):
+    read = []
+
+    def watched(*arguments, **options):
+        read.append(read_examples(*arguments, **options))
+        return read[-1]
+
+    monkeypatch.setattr(stage, "read_examples", watched)
+    fit(params, INPUTS, model)
+    assert [len(examples.copies) for examples in read] == [copies]
 
 
-def test_a_search_is_kept_for_every_fold_and_for_the_final_model(params):
-    choose(CHOSEN)
-    words = fit(params.model_copy(update={"tune": True}), "gender", "wav2vec2", "logistic")
-    tried = pd.read_csv(PREDICTIONS / "gender" / "wav2vec2-logistic" / "tuning.csv")
-    assert tried.groupby("fold")["chosen"].sum().to_dict() == dict.fromkeys(CHOSEN, 1)
-    assert "; tuned: -S logistic.C=" in words
-
-
-def test_the_cnn_is_given_the_layer_of_the_sequence_whatever_was_chosen(params):
-    choose(CHOSEN)
-    words = fit(params, "gender", "wav2vec2", "cnn")
-    assert f"(layer {SEQUENCE})" in words
-    assert layer_in_card("cnn") == SEQUENCE
-
-
-def test_layers_that_were_chosen_for_other_folds_are_refused(params):
-    choose({"0": 3, "1": 3, "all": 3})
-    with pytest.raises(UserError, match=r"^data/layers/gender.csv: .*of other folds"):
-        fit(params, "gender", "wav2vec2", "logistic")
-
-
-def test_a_missing_name_of_the_encoder_is_told_before_the_work(params):
-    choose(CHOSEN)
-    (WAV2VEC2 / ENCODER_FILE).unlink()
-    with pytest.raises(UserError, match=ENCODER_FILE):
-        fit(params, "gender", "wav2vec2", "logistic")
-    assert not PREDICTIONS.exists()
+@pytest.mark.parametrize(
+    ("calibrated_on", "model", "warning"),
+    [
+        ("sessions", "svm", ""),
+        ("nothing", "dummy", ""),
+        ("utterances", "svm", "no speaker has two sessions"),
+        ("nothing", "svm", "too little to calibrate on"),
+    ],
+)
+def test_probabilities_that_were_not_calibrated_on_sessions_are_reported(
+    calibrated_on, model, warning
+):
+    found = calibration_warning(calibrated_on, model)
+    assert (warning in found) if warning else (found == "")

@@ -1,13 +1,13 @@
-"""Layers are judged on what is unheard, and chosen without a look at what they are judged on."""
+"""Layers are scored on held-out data, and chosen without a look at what they are scored on."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from speech.errors import UserError
-from speech.features.store import Recipe, speaker_file, write_speaker
+from speech.features.store import Fingerprint, speaker_file, write_speaker
 from speech.folds import gender_folds, speaker_folds
-from speech.params import Probe
+from speech.predictions import predicted_classes, utterance_level
 from speech.training.layer_probe import (
     ALL_FOLDS,
     kept_layers,
@@ -16,17 +16,12 @@ from speech.training.layer_probe import (
     probe_task,
 )
 
-SPEAKERS, CHAPTERS, UTTERANCES, CHUNKS, DIMENSIONS = 20, 3, 3, 2, 12
-NOTHING, VOICE, SESSION, GENDER = range(4)
-"""What the layers of the made-up encoder know."""
-TRUTH = {"gender": GENDER, "speaker": VOICE}
-HEAD = Probe(C=0.1, max_iter=500, inner_folds=3)
-
-
-@pytest.fixture
-def params(make_params):
-    changes = {"folds.gender": 4, "folds.speaker": 3, "evaluate.resamples": 100}
-    return make_params(**changes, **{"parallel.jobs": 1, "probe.C": HEAD.C})
+SPEAKERS, CHAPTERS, UTTERANCES, CHUNKS, DIMENSIONS = 14, 3, 3, 2, 12
+NOTHING, SPEAKER, SESSION, GENDER = range(4)
+"""What the layers of the made-up encoder separate."""
+TRUTH = {"gender": GENDER, "speaker": SPEAKER}
+FOLDS = {"gender": 4, "speaker": 3}
+HEAD = {"C": 0.1, "inner": 3, "seed": 17}
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +36,12 @@ def corpus():
     return pd.DataFrame(rows, columns=columns)
 
 
-def dealt(corpus, task, params):
+def dealt(corpus, task):
     """Give a task's utterances with label and fold."""
     if task == "gender":
-        folds = gender_folds(corpus, params.folds.gender, params.seed)
+        folds = gender_folds(corpus, FOLDS[task], HEAD["seed"])
     else:
-        folds = speaker_folds(corpus, params.folds.speaker)
+        folds = speaker_folds(corpus, FOLDS[task])
     label = corpus["gender" if task == "gender" else "speaker_id"]
     return corpus.assign(label=label).merge(folds, on="utterance_id")
 
@@ -59,7 +54,7 @@ def place(random, names):
 
 @pytest.fixture(scope="module")
 def states(corpus):
-    """Make the pooled states up of each utterance, [utterances, chunks, layers, dimensions]."""
+    """Make the pooled states up of each utterance: (utterances, chunks, layers, dimensions)."""
     random = np.random.default_rng(0)
     means = [
         np.zeros((len(corpus), DIMENSIONS)),
@@ -71,31 +66,44 @@ def states(corpus):
     return (clean + random.normal(scale=0.7, size=clean.shape)).astype(np.float32)
 
 
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory, corpus, states):
-    folder = tmp_path_factory.mktemp("wav2vec2")
+def store(folder, corpus, states):
     for speaker, own in corpus.groupby("speaker_id"):
         tensors = {f"{corpus['utterance_id'][row]}/pooled": states[row] for row in own.index}
-        write_speaker(speaker_file(folder, speaker), tensors, Recipe("", {}))
+        write_speaker(speaker_file(folder, speaker), tensors, Fingerprint("", {}))
     return folder
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory, corpus, states):
+    return store(tmp_path_factory.mktemp("wav2vec2"), corpus, states)
+
+
+def probe(folder, corpus, task, layers, jobs=1):
+    return probe_task(folder, dealt(corpus, task), task, layers, jobs=jobs, **HEAD)
+
+
+def accuracy(predictions, level="chunk"):
+    table = utterance_level(predictions) if level == "utterance" else predictions
+    return (predicted_classes(table) == table["label"]).mean()
 
 
 # --- reading ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("layer", range(4))
-def test_a_layer_is_loaded_chunk_by_chunk_next_to_its_utterances_row(stored, corpus, states, layer):
-    some = corpus.sample(30, random_state=0)
-    table, loaded = load_layers(stored, some, layer)
-    assert loaded.shape == (30 * CHUNKS, DIMENSIONS)
+@pytest.mark.parametrize("layer", [0, 3, slice(None)])
+def test_layers_are_loaded_chunk_by_chunk_beside_the_rows_of_their_utterances(
+    stored, corpus, states, layer
+):
+    table, loaded = load_layers(stored, corpus.sample(30, random_state=0), layer)
     row_of = pd.Series(corpus.index, index=corpus["utterance_id"])
     rows = row_of[table["utterance_id"]].to_numpy()
-    np.testing.assert_array_equal(loaded, states[rows, table["chunk"], layer])
+    assert len(loaded) == 30 * CHUNKS
+    np.testing.assert_array_equal(loaded, states[rows, table["chunk"]][:, layer])
     assert (table["gender"].to_numpy() == corpus["gender"].to_numpy()[rows]).all()
 
 
 @pytest.mark.parametrize(("kept", "numbers"), [("all", [0, 1, 2, 3]), ([0, 4, 6], [0, 4, 6])])
-def test_layers_bear_the_numbers_of_what_was_kept(stored, corpus, kept, numbers):
+def test_layers_have_the_numbers_that_were_kept(stored, corpus, kept, numbers):
     assert kept_layers(stored, corpus, kept) == numbers
 
 
@@ -104,7 +112,7 @@ def test_a_speaker_without_features_is_named_with_what_to_do(tmp_path, corpus):
         load_layers(tmp_path, corpus, 0)
 
 
-# --- judging and choosing ---------------------------------------------------------------------
+# --- scores and choices -----------------------------------------------------------------------
 
 
 @pytest.fixture(params=TRUTH)
@@ -112,103 +120,79 @@ def task(request):
     return request.param
 
 
-def test_the_layer_that_knows_what_is_asked_is_found_and_chosen_in_every_fold(
-    stored, corpus, params, task
-):
-    probed = probe_task(stored, dealt(corpus, task, params), task, [0, 5, 7, 9], params)
-    accuracy = probed.layers.set_index(["layer", "level"])["value"]
-    known = [0, 5, 7, 9][TRUTH[task]]
-    assert accuracy[known, "utterance"] > 0.95
-    rest = accuracy.drop(known, level="layer").xs("chunk", level="level")
-    # A speaker's place tells the gender of a few; nothing else does.
-    assert (rest < 0.75).all()
-    assert set(probed.chosen["layer"]) == {known}
-    assert (probed.layers["low"] <= probed.layers["value"]).all()
-
-
-def test_a_layer_that_knows_the_session_only_is_not_chosen_for_the_speaker(stored, corpus, params):
-    """Inside a session it would be the best: the inner folds hold whole sessions out."""
-    utterances = dealt(corpus, "speaker", params)
-    table, heard = load_layers(stored, utterances, SESSION)
-    probed = probe_layer("speaker", table, heard, HEAD, params.seed)
-    assert max(probed.validation.values()) < 0.3
-
-
-def test_the_choice_is_recorded_for_every_fold_and_for_all(stored, corpus, params, task):
-    probed = probe_task(stored, dealt(corpus, task, params), task, range(4), params)
+def test_the_layer_that_separates_the_labels_is_chosen_in_every_fold(stored, corpus, task):
+    numbers = [0, 5, 7, 9]
+    probed = probe(stored, corpus, task, numbers)
+    right = numbers[TRUTH[task]]
+    assert list(probed.layers) == numbers
+    assert accuracy(probed.layers[right], "utterance") > 0.95
+    # Some speakers are recognised by their place, so their gender is; nothing else helps.
+    assert all(accuracy(probed.layers[layer]) < 0.75 for layer in numbers if layer != right)
     chosen = probed.chosen.set_index("fold")
-    folds = list(range(getattr(params.folds, task)))
+    folds = list(range(FOLDS[task]))
     assert list(chosen.index) == [*folds, ALL_FOLDS]
+    assert set(chosen["layer"]) == {right}
     assert chosen["validation_accuracy"].between(0.9, 1).all()
-    nested = probed.nested.set_index("level")
     for level in ("chunk", "utterance"):
-        accuracy = chosen[f"{level}_accuracy"]
-        assert accuracy[ALL_FOLDS] == pytest.approx(nested["value"][level])
-        assert accuracy[folds].min() <= accuracy[ALL_FOLDS] <= accuracy[folds].max()
+        own = chosen[f"{level}_accuracy"]
+        assert own[ALL_FOLDS] == pytest.approx(accuracy(probed.nested, level))
+        assert own[folds].min() <= own[ALL_FOLDS] <= own[folds].max()
 
 
-def test_nested_accuracy_takes_each_fold_from_the_layer_of_its_own_choice(
-    tmp_path, corpus, states, params
+def test_a_layer_that_separates_only_sessions_is_not_chosen_for_the_speaker(stored, corpus):
+    """Inside a session it would be the best: the inner folds hold whole sessions out."""
+    table, states = load_layers(stored, dealt(corpus, "speaker"), SESSION)
+    assert max(probe_layer("speaker", table, states, **HEAD).validation.values()) < 0.3
+
+
+def test_nested_predictions_are_those_of_the_layer_of_each_folds_own_choice(
+    tmp_path, corpus, states
 ):
-    """Two layers, each of which is blank for the men or women of some folds, are both chosen."""
-    utterances = dealt(corpus, "gender", params)
-    fold = utterances.set_index("utterance_id")["fold"][corpus["utterance_id"]].to_numpy()
+    """Two layers, each of which is blank in some folds, are both chosen."""
+    fold = dealt(corpus, "gender").set_index("utterance_id")["fold"][corpus["utterance_id"]]
+    first = (fold < 2).to_numpy()
     mixed = states[:, :, [GENDER, GENDER]].copy()
     # What a fold cannot learn from is of no use to any other: without folds 0 and 1 the first
-    # layer knows more, without folds 2 and 3 the second.
-    mixed[fold < 2, :, 0] = states[fold < 2, :, NOTHING]
-    mixed[fold >= 2, :, 1] = states[fold >= 2, :, NOTHING]
-    for speaker, own in corpus.groupby("speaker_id"):
-        tensors = {f"{corpus['utterance_id'][row]}/pooled": mixed[row] for row in own.index}
-        write_speaker(speaker_file(tmp_path, speaker), tensors, Recipe("", {}))
-    probed = probe_task(tmp_path, utterances, "gender", [3, 8], params)
+    # layer is the better one, without folds 2 and 3 the second.
+    mixed[first, :, 0] = states[first, :, NOTHING]
+    mixed[~first, :, 1] = states[~first, :, NOTHING]
+    probed = probe(store(tmp_path, corpus, mixed), corpus, "gender", [3, 8])
     chosen = probed.chosen.set_index("fold")
     assert chosen["layer"][[0, 1, 2, 3]].tolist() == [3, 3, 8, 8]
-    # So every fold is judged where it is blank, and choosing gives less than either layer.
-    nested = probed.nested.set_index("level")["value"]["chunk"]
-    single = probed.layers.set_index(["level", "layer"])["value"]["chunk"]
-    assert nested < single.min() - 0.1
+    # So every fold is scored where it is blank, and choosing gives less than either layer.
+    assert accuracy(probed.nested) < min(map(accuracy, probed.layers.values())) - 0.1
 
 
 @pytest.mark.parametrize("what", ["labels", "inputs"])
-def test_what_a_fold_chooses_does_not_depend_on_what_it_is_tested_on(
-    stored, corpus, params, task, what
-):
-    utterances = dealt(corpus, task, params)
-    table, heard = load_layers(stored, utterances, SESSION if task == "speaker" else VOICE)
-    before = probe_layer(task, table, heard, HEAD, params.seed)
-    tested = (table["fold"] == 0).to_numpy()
+def test_what_a_fold_chooses_does_not_depend_on_what_it_is_tested_on(stored, corpus, task, what):
+    layer = SESSION if task == "speaker" else SPEAKER
+    table, states = load_layers(stored, dealt(corpus, task), layer)
+    before = probe_layer(task, table, states, **HEAD)
+    test = (table["fold"] == 0).to_numpy()
     if what == "inputs":
-        heard = np.where(tested[:, None], 100 * heard[::-1] + 7, heard).astype(np.float32)
+        states = np.where(test[:, None], 100 * states[::-1] + 7, states).astype(np.float32)
     else:
         names = sorted(set(table["label"]))
         swapped = table["label"].map(dict(zip(names, names[::-1], strict=True)))
-        table = table.assign(label=table["label"].where(~tested, swapped))
-    after = probe_layer(task, table, heard, HEAD, params.seed)
+        table = table.assign(label=table["label"].where(~test, swapped))
+    after = probe_layer(task, table, states, **HEAD)
     assert after.validation[0] == before.validation[0]
     assert any(after.validation[fold] != before.validation[fold] for fold in before.validation)
 
 
-def test_equal_layers_are_told_apart_by_their_order(tmp_path, corpus, states, params):
-    for speaker, own in corpus.groupby("speaker_id"):
-        tensors = {
-            f"{corpus['utterance_id'][row]}/pooled": states[row][:, [VOICE, VOICE]]
-            for row in own.index
-        }
-        write_speaker(speaker_file(tmp_path, speaker), tensors, Recipe("", {}))
-    probed = probe_task(tmp_path, dealt(corpus, "speaker", params), "speaker", [2, 4], params)
-    assert set(probed.chosen["layer"]) == {2}
+def test_of_equal_layers_the_first_is_chosen(tmp_path, corpus, states):
+    folder = store(tmp_path, corpus, states[:, :, [SPEAKER, SPEAKER]])
+    assert set(probe(folder, corpus, "speaker", [2, 4]).chosen["layer"]) == {2}
 
 
-def test_the_same_seed_gives_the_same_to_the_last_bit_however_it_is_spread(
-    stored, corpus, make_params, task
-):
-    told = []
-    for jobs in (1, 2):
-        params = make_params(**{"parallel.jobs": jobs, "evaluate.resamples": 100})
-        told.append(probe_task(stored, dealt(corpus, task, params), task, range(4), params))
-    for part in ("layers", "chosen", "nested"):
-        pd.testing.assert_frame_equal(*(getattr(one, part) for one in told), check_exact=True)
+def test_the_same_seed_gives_the_same_to_the_last_bit_with_any_number_of_workers(stored, corpus):
+    alone, together = (probe(stored, corpus, "gender", range(4), jobs) for jobs in (1, 2))
+    for part in ("nested", "chosen"):
+        pd.testing.assert_frame_equal(
+            getattr(alone, part), getattr(together, part), check_exact=True
+        )
+    for layer, predictions in alone.layers.items():
+        pd.testing.assert_frame_equal(predictions, together.layers[layer], check_exact=True)
 
 
 def test_where_nothing_can_be_validated_the_validation_is_no_number():
@@ -222,7 +206,7 @@ def test_where_nothing_can_be_validated_the_validation_is_no_number():
             "fold": [0, 1, 0, 1],
         }
     )
-    heard = np.array([[0.0], [0.1], [5.0], [5.1]], dtype=np.float32)
-    probed = probe_layer("speaker", table, heard, HEAD, seed=0)
+    states = np.array([[0.0], [0.1], [5.0], [5.1]], dtype=np.float32)
+    probed = probe_layer("speaker", table, states, **HEAD)
     assert np.isnan([*probed.validation.values()]).all()
-    assert (probed.predictions["p_2"] > 0.5).tolist() == [False, False, True, True]
+    assert predicted_classes(probed.predictions).tolist() == ["1", "1", "2", "2"]
