@@ -65,7 +65,7 @@ def _change_size(run, speakers):
     for task in FEATURES_OF:
         change_metrics(run, task, {"counts": {"speakers": speakers}})
     change_metrics(run, "mfcc", {"outliers": {"count": 1, "scored": speakers * UTTERANCES}})
-    layer = {"layer_in_use": 4, "accuracy_in_use": 0.8, "best_layer": 5}
+    layer = {"layer_in_use": 4, "accuracy_in_use": 0.8, "chosen_layer": 5}
     layer |= _ends("nested_accuracy", 0.79)
     change_metrics(run, "layers", dict.fromkeys(FEATURES_OF, layer))
     speech = _ends("speech_false_rejection", 0.02)
