@@ -66,8 +66,8 @@ class ScikitClassifier:
         """Read what `save` wrote."""
         from speech.classifiers.estimator_file import read_estimator
 
-        classifier = cls.__new__(cls)
-        ScikitClassifier.__init__(classifier, read_estimator(folder))
+        classifier = cls()
+        classifier.estimator = read_estimator(folder, classifier.estimator)
         return classifier
 
 

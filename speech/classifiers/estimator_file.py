@@ -14,29 +14,11 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from sklearn.base import BaseEstimator
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.dummy import DummyClassifier
-from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
 
 from speech.errors import UserError
 
 _TREE, _ARRAYS = "estimator.json", "estimator.safetensors"
-
-_TYPES: dict[str, type] = {
-    kind.__name__: kind
-    for kind in (
-        DummyClassifier,
-        LinearDiscriminantAnalysis,
-        LogisticRegression,
-        Pipeline,
-        SVC,
-        StandardScaler,
-    )
-}
-"""What a model may be made of; a file cannot name anything else."""
 
 _SEQUENCES: dict[str, type[list[Any]] | type[tuple[Any, ...]]] = {"list": list, "tuple": tuple}
 
@@ -49,7 +31,7 @@ def write_estimator(folder: Path, estimator: BaseEstimator) -> None:
     folder
         Gets estimator.json, the estimator's attributes, and estimator.safetensors, its arrays.
     estimator
-        Made of the known types only.
+        Of scikit-learn, or a pipeline of such.
 
     Raises
     ------
@@ -57,13 +39,21 @@ def write_estimator(folder: Path, estimator: BaseEstimator) -> None:
         If it holds anything else.
     """
     arrays: dict[str, NDArray[Any]] = {}
-    tree = {"scikit-learn": sklearn.__version__, "estimator": _taken_apart(estimator, arrays)}
+    taken = _taken_apart(estimator, arrays, _types_of(estimator))
+    tree = {"scikit-learn": sklearn.__version__, "estimator": taken}
     (folder / _TREE).write_text(json.dumps(tree, indent=2) + "\n", "utf-8")
     save_file(arrays, folder / _ARRAYS)
 
 
-def read_estimator(folder: Path) -> BaseEstimator:
-    """Read an estimator; only the known types are ever built.
+def read_estimator(folder: Path, template: BaseEstimator) -> BaseEstimator:
+    """Read an estimator of the types of another one; no others are ever built.
+
+    Parameters
+    ----------
+    folder
+        Where `write_estimator` wrote it.
+    template
+        An unfitted estimator of the same classes.
 
     Raises
     ------
@@ -74,7 +64,9 @@ def read_estimator(folder: Path) -> BaseEstimator:
         tree = json.loads((folder / _TREE).read_text("utf-8"))
         made_with = tree["scikit-learn"]
         if made_with == sklearn.__version__:
-            return _put_together(tree["estimator"], load_file(folder / _ARRAYS))
+            return _put_together(
+                tree["estimator"], load_file(folder / _ARRAYS), _types_of(template)
+            )
     except (AttributeError, KeyError, OSError, SafetensorError, TypeError, ValueError):
         raise UserError(
             f"{folder}: no estimator of this project, or damaged; run `dvc repro` to fit it."
@@ -85,7 +77,13 @@ def read_estimator(folder: Path) -> BaseEstimator:
     )
 
 
-def _taken_apart(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
+def _types_of(estimator: BaseEstimator) -> dict[str, type]:
+    """Name the classes of an estimator and, if it is a pipeline, of its steps."""
+    steps = [step for _, step in estimator.steps] if isinstance(estimator, Pipeline) else []
+    return {type(part).__name__: type(part) for part in (estimator, *steps)}
+
+
+def _taken_apart(value: Any, arrays: dict[str, NDArray[Any]], types: dict[str, type]) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, np.generic):
@@ -99,15 +97,15 @@ def _taken_apart(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
         return {"array": name}
     for kind, built_in in _SEQUENCES.items():
         if isinstance(value, built_in):
-            return {kind: [_taken_apart(item, arrays) for item in value]}
+            return {kind: [_taken_apart(item, arrays, types) for item in value]}
     name = type(value).__name__
-    if _TYPES.get(name) is not type(value):
+    if types.get(name) is not type(value):
         raise TypeError(f"a {type(value).__qualname__} cannot be kept in a model's file")
-    state = {key: _taken_apart(item, arrays) for key, item in vars(value).items()}
+    state = {key: _taken_apart(item, arrays, types) for key, item in vars(value).items()}
     return {"type": name, "attributes": state}
 
 
-def _put_together(node: Any, arrays: dict[str, NDArray[Any]]) -> Any:
+def _put_together(node: Any, arrays: dict[str, NDArray[Any]], types: dict[str, type]) -> Any:
     if not isinstance(node, dict):
         return node
     if "strings" in node:
@@ -116,9 +114,9 @@ def _put_together(node: Any, arrays: dict[str, NDArray[Any]]) -> Any:
         return arrays[node["array"]]
     for kind, built_in in _SEQUENCES.items():
         if kind in node:
-            return built_in(_put_together(item, arrays) for item in node[kind])
-    built: Any = object.__new__(_TYPES[node["type"]])
+            return built_in(_put_together(item, arrays, types) for item in node[kind])
+    built: Any = object.__new__(types[node["type"]])
     vars(built).update(
-        {key: _put_together(item, arrays) for key, item in node["attributes"].items()}
+        {key: _put_together(item, arrays, types) for key, item in node["attributes"].items()}
     )
     return built

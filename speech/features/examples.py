@@ -96,7 +96,7 @@ class MfccInputs:
     normalisation: Normalisation = "level"
     statistics: Sequence[Statistic] = STATISTICS
     correlated: int = 13
-    frame_stride: int = 2
+    frame_stride: int = 1
     coefficients: int = 30
     window_seconds: float = 0.025
     hop_seconds: float = 0.01
