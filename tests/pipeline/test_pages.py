@@ -76,7 +76,7 @@ def test_on_request_the_page_plays_the_speakers_whose_labels_are_most_doubtful(p
 
 
 def test_dvc_draws_two_revisions_over_each_other_without_a_network(project, tmp_path):
-    project.set(model="mlp")
+    project.set(model="cnn")
     project.dvc("repro")
     project.dvc("plots", "diff", "HEAD", "--out", str(tmp_path / "diff"))
     page = (tmp_path / "diff/index.html").read_text("utf-8")

@@ -21,10 +21,9 @@ from speech.audio import stream
 from speech.audio.decode import AudioError, load_audio
 from speech.classifiers.registry import load_classifier
 from speech.errors import UserError
-from speech.features.examples import load_examples
+from speech.features.examples import read_examples
 from speech.inference.answers import FLAGS
 from speech.inference.embedder import Embedder
-from speech.params import load_params
 from speech.predictions import from_logarithms, logarithms_of
 from speech.storage.sealed import read_sealed, write_sealed
 
@@ -77,11 +76,11 @@ def parts(answer):
 SYSTEMS = [
     ("gender", "mfcc", "svm"),
     ("gender", "mfcc_pitch", "svm"),
-    ("gender", "mfcc_pitch", "mlp"),
     ("gender", "mfcc", "cnn"),
     ("speaker", "wav2vec2", "svm"),
     ("speaker", "wav2vec2", "cnn"),
-    ("speaker", "mfcc", "mlp"),
+    ("gender", "mfcc_pitch", "cnn"),
+    ("speaker", "mfcc", "svm"),
 ]
 
 
@@ -92,17 +91,15 @@ def test_an_utterance_is_predicted_as_in_the_pipeline(
     recogniser = Recogniser(
         models, tasks=[task], **{f"{task}_model": f"{features}-{model}"}, jobs=1
     )
-    params = load_params(finished.root / "params.yaml")
     classifier, _ = load_classifier(models / f"{task}-{features}-{model}")
-    folders = [finished.root / "data" / part for part in features.split("_")]
+    built = read_examples(finished.root / f"data/examples/{task}-{features}", classifier.form)
     compared = 0
     for row in utterances.itertuples():
         answer = recogniser.predict(finished.root / "data/corpus/audio" / row.path)
         if not all(segment.speech_seconds for segment in answer.segments):
             continue  # the pipeline leaves out no chunk
         compared += 1
-        own = utterances[utterances["utterance_id"] == row.utterance_id]
-        examples = load_examples(folders, features, own, params, classifier.form)
+        examples = built[(built.table["utterance_id"] == row.utterance_id).to_numpy()]
         chunks = logarithms_of(classifier.predict_proba(examples.inputs))
         expected = from_logarithms(chunks.mean(axis=0))
         best = classifier.classes[expected.argmax()]
@@ -110,7 +107,7 @@ def test_an_utterance_is_predicted_as_in_the_pipeline(
         predicted = (
             (summary.gender, summary.gender_probability) if task == "gender" else summary.nearest[0]
         )
-        assert predicted == (best, pytest.approx(expected.max(), 1e-4))
+        assert predicted == (best, pytest.approx(expected.max(), abs=1e-3))
         times = [(segment.start, segment.end) for segment in answer.segments]
         table = examples.table
         assert times == list(zip(table["start_seconds"], table["end_seconds"], strict=True))
