@@ -215,12 +215,11 @@ def test_a_comment_on_a_score_refits_nothing():
     assert "speech/evaluation" not in STAGES["fit"]["deps"]
 
 
-def test_metrics_are_kept_in_git_and_listed_at_the_top():
+def test_metrics_are_kept_in_git():
     for _, instance in INSTANCES:
         for metric in instance.get("metrics", []):
             ((path, options),) = metric.items()
-            assert options == {"cache": False}
-            assert path in PIPELINE["metrics"]
+            assert options == {"cache": False}, path
 
 
 # --- plots ------------------------------------------------------------------------------------
