@@ -114,7 +114,8 @@ def utterance_level(chunks: pd.DataFrame) -> pd.DataFrame:
     """
     keys = ["utterance_id", "speaker_id", "chapter_id", "fold", "label"]
     columns = columns_of(classes_of(chunks))
-    logarithms = chunks[keys].assign(**logarithms_of(chunks[columns]))
+    logarithms = chunks[keys + columns]
+    logarithms[columns] = logarithms_of(chunks[columns].to_numpy(np.float64))
     averaged = logarithms.groupby(keys, sort=False, as_index=False)[columns].mean()
     averaged[columns] = from_logarithms(averaged[columns].to_numpy())
     return averaged

@@ -52,8 +52,7 @@ def analyse_mfcc(params: Params) -> str:
     )
     normalisations = compare_normalisations(
         summary,
-        C=params.logistic.C,
-        max_iter=params.logistic.max_iter,
+        **params.hyperparameters("logistic"),
         **resampling,
         progress=bar("normalisation"),
     )

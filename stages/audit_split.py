@@ -55,7 +55,7 @@ def _scores(params: Params, task: Task) -> pd.DataFrame:
         # The plot has a panel for each `features`.
         names = {"system": f"{model} · {features}", "features": f"{task} from {features}"}
         own = own[own["score"] == "accuracy"]
-        tables.append(with_names(own, {"task": task, "split": split} | names))
+        tables.append(with_names(own, {"task": task, "split": split, **names}))
     return pd.concat(tables)
 
 

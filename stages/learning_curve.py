@@ -1,6 +1,7 @@
 """Estimate what more training speakers would add: gender accuracy by their number."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,8 @@ MODEL = "logistic"
 def learning_curve(params: Params) -> str:
     """Compute the curve of each kind of features."""
     resampling = {"resamples": params.evaluate.resamples, "seed": params.seed}
-    metrics, curves, gains = {}, [], []
+    metrics: dict[str, Any] = {}
+    curves, gains = [], []
     for features in FEATURES_OF["gender"]:
         predictions = _predict(features, params)
         curve = curve_of(predictions, **resampling)

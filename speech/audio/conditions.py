@@ -168,7 +168,8 @@ def augment(
         order = int(random.integers(*_ORDERS))
         signal = limit_band(signal, low_hz=low, high_hz=high, order=order)
     if random.random() < noise_probability:
-        exponent, snr = random.uniform(*_NOISE_EXPONENTS), random.uniform(*snr_db)
+        low_db, high_db = snr_db
+        exponent, snr = random.uniform(*_NOISE_EXPONENTS), random.uniform(low_db, high_db)
         signal = add_noise(signal, snr_db=snr, exponent=exponent, random=random)
     return signal
 

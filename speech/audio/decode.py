@@ -85,7 +85,7 @@ def decode_audio(content: bytes) -> NDArray[np.float32]:
 
 
 def inspect_audio(path: Path) -> AudioFacts:
-    """Decode a recording once and tell what it is; a broken one is told, not raised.
+    """Decode a recording once and describe it; a broken one is described too, not raised.
 
     Parameters
     ----------

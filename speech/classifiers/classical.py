@@ -27,8 +27,10 @@ class ScikitClassifier:
     workers = "threads"
     """scikit-learn's solvers release the GIL, and threads spare them the start of processes."""
 
-    def __init__(self, estimator: "BaseEstimator") -> None:
-        self.estimator = estimator
+    estimator: "BaseEstimator"
+    """Set by each classifier's own ``__init__``."""
+
+    def __init__(self) -> None:
         self.curves: list[dict[str, float]] = []
         self.best_epochs = 0
 
@@ -84,7 +86,8 @@ class DummyBaseline(ScikitClassifier):
     ) -> None:
         from sklearn.dummy import DummyClassifier
 
-        super().__init__(DummyClassifier(strategy=strategy, random_state=seed))
+        super().__init__()
+        self.estimator = DummyClassifier(strategy=strategy, random_state=seed)
 
 
 class LogisticModel(ScikitClassifier):
@@ -102,7 +105,8 @@ class LogisticModel(ScikitClassifier):
         regression = LogisticRegression(
             C=C, max_iter=max_iter, class_weight="balanced", random_state=seed
         )
-        super().__init__(_standardised(regression))
+        super().__init__()
+        self.estimator = _standardised(regression)
 
 
 class SvmModel(ScikitClassifier):
@@ -130,7 +134,8 @@ class SvmModel(ScikitClassifier):
             class_weight="balanced",
             decision_function_shape="ovo",
         )
-        super().__init__(_standardised(machine))
+        super().__init__()
+        self.estimator = _standardised(machine)
 
     def predict_proba(self, inputs: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return the softmax of each label's smallest margin over another label."""
@@ -163,8 +168,9 @@ class LdaModel(ScikitClassifier):
     ) -> None:
         from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-        super().__init__(
-            _standardised(LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage))
+        super().__init__()
+        self.estimator = _standardised(
+            LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage)
         )
 
     def fit(

@@ -384,7 +384,10 @@ class _Rows:
 
     def sum_by_speaker(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sum ``values`` (one per row) over each speaker, shape (speakers,)."""
-        return np.bincount(self.speakers, values, minlength=len(self.speaker_labels))
+        # NumPy's stub says integers whether there are weights or not.
+        return np.bincount(  # type: ignore[return-value]
+            self.speakers, values, minlength=len(self.speaker_labels)
+        )
 
 
 def _speaker_weights(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,7 @@ class Measurer:
         silent = _find_silence(signal, bounds)
         speech = ~silent
         if speech.any():
-            chunks = [signal[slice(*bounds[number])] for number in np.flatnonzero(speech)]
+            chunks = [signal[start:stop] for start, stop in compress(bounds, speech)]
             speech[speech] = is_speech(np.stack(chunks))
         clipped = [
             ((passage.clipped >= start) & (passage.clipped < stop)).sum()
@@ -112,7 +113,7 @@ class Measurer:
         speech: NDArray[np.bool_],
     ) -> tuple[dict[Task, NDArray[np.float32]], NDArray[np.float32] | None]:
         """Make the inputs and vectors of `Measured` of the chunks with speech."""
-        spoken = [bounds[number] for number in np.flatnonzero(speech)]
+        spoken = list(compress(bounds, speech))
         tensors: dict[str, NDArray[Any]] = {}
         counted = None
         specs = [model.spec for model in self.models]
@@ -171,8 +172,7 @@ def _outside_pauses(
     if not silent.any():
         return None
     outside, hop = np.zeros(len(frames), dtype=bool), seconds_to_samples(settings.hop_seconds)
-    for number in np.flatnonzero(~silent):
-        start, stop = bounds[number]
+    for start, stop in compress(bounds, ~silent):
         outside[start // hop : stop // hop] = True
     return outside
 
