@@ -204,7 +204,8 @@ def test_damaged_weights_are_named_and_no_features_are_made(project, tmp_path):
         (["index_corpus"], "data/corpus/labels"),
         (["split_by_speaker"], "data/utterances.parquet"),
         (["extract_mfcc"], "data/utterances.parquet"),
-        (["fit", "gender", "mfcc", "dummy"], "data/folds/gender.csv"),
+        (["build_examples", "mfcc"], "data/utterances.parquet"),
+        (["fit", "gender-mfcc", "dummy"], "data/examples/gender-mfcc"),
         (["evaluate", "gender"], "data/utterances.parquet"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else None,
@@ -218,7 +219,7 @@ def test_a_stage_before_its_time_names_what_is_missing(bare, stage, named):
     [
         ["index_corpus"],
         ["extract_mfcc"],
-        ["fit", "speaker", "mfcc", "svm"],
+        ["fit", "speaker-mfcc", "svm"],
         ["evaluate", "speaker"],
     ],
     ids=" ".join,
@@ -236,8 +237,8 @@ def test_a_stage_by_itself_makes_what_it_made_in_the_pipeline(project, stage):
 
 @pytest.mark.parametrize("model", ["dummy", "logistic"])
 def test_a_model_that_is_not_in_the_list_is_fitted_by_itself(project, model):
-    told = project.stage("fit", "gender", "wav2vec2", model)
+    told = project.stage("fit", "gender-wav2vec2", model)
     assert told.status == 0, told.err
     assert (project.root / f"models/gender-wav2vec2-{model}/estimator.json").is_file()
-    predictions = project.root / f"data/predictions/gender/wav2vec2-{model}"
+    predictions = project.root / f"data/predictions/gender-wav2vec2-{model}"
     assert len(pd.read_parquet(predictions / "utterances.parquet")) == 16
