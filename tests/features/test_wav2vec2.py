@@ -33,6 +33,8 @@ from speech.features.wav2vec2 import (
 )
 
 HIDDEN, LAYERS = 16, 2
+CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
+SAFE, INDEX, BIN = "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"
 WEIGHT = "encoder.layers.0.attention.k_proj.weight"
 
 
@@ -77,15 +79,46 @@ def states_of(checkpoint, chunk):
     return [state[0].numpy() for state in output.hidden_states]
 
 
-def edit_config(folder, **changes):
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | changes))
+def config(**changes):
+    """Change values of the config of a folder."""
+
+    def edit(folder):
+        content = json.loads((folder / CONFIG).read_text())
+        (folder / CONFIG).write_text(json.dumps(content | changes))
+
+    return edit
 
 
-def edit_weights(folder, change):
-    weights = load_file(folder / "model.safetensors")
-    change(weights)
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+def weights(change):
+    """Change the weights of a folder."""
+
+    def edit(folder):
+        tensors = load_file(folder / SAFE)
+        change(tensors)
+        save_file(tensors, folder / SAFE, metadata={"format": "pt"})
+
+    return edit
+
+
+def write(name, content):
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+def remove(name):
+    return lambda folder: (folder / name).unlink()
+
+
+def use_torchs_own_weights(folder):
+    torch.save(load_file(folder / SAFE), folder / BIN)
+    (folder / SAFE).unlink()
+
+
+def spread_weights(folder):
+    """Spread the weights over several files."""
+    model = Wav2Vec2Model.from_pretrained(folder)
+    (folder / SAFE).unlink()
+    model.save_pretrained(folder, max_shard_size="20KB")
+    assert len(list(folder.glob("*.safetensors"))) > 2
 
 
 def refusal(folder):
@@ -101,32 +134,22 @@ def refusal(folder):
     return message
 
 
-def test_pooled_features_are_mean_and_deviation_of_transformers_hidden_states(
-    checkpoint, encoder, voice
-):
-    signal = voice(4.0)
-    features = embedded(encoder, signal, [(0, 32_000), (32_000, 64_000)], layers=[2, 0])
-    assert features["pooled"].dtype == np.float32
-    assert features["pooled"].shape == (2, 2, 32)
-    for chunk, start in enumerate((0, 32_000)):
-        states = states_of(checkpoint, signal[start : start + 32_000])
+@pytest.mark.parametrize("stride", [1, 4, 10, 50])
+def test_features_are_those_of_transformers_hidden_states(checkpoint, encoder, voice, stride):
+    """Pooled are means and deviations; the sequence is of averaged frames, its tail too."""
+    signal, bounds = voice(4.0), [(0, 32_000), (32_000, 64_000)]
+    settings = {"layers": [2, 0], "sequence_layer": 2, "sequence_stride": stride}
+    features = embedded(encoder, signal, bounds, **settings)
+    assert (features["pooled"].dtype, features["pooled"].shape) == (np.float32, (2, 2, 32))
+    assert features["sequence"].dtype == np.float16
+    for chunk, (start, stop) in enumerate(bounds):
+        states = states_of(checkpoint, signal[start:stop])
         for position, layer in enumerate((2, 0)):
             expected = np.concatenate([states[layer].mean(axis=0), states[layer].std(axis=0)])
             np.testing.assert_allclose(features["pooled"][chunk, position], expected, atol=2e-6)
-
-
-@pytest.mark.parametrize("stride", [1, 4, 10, 50])
-def test_the_sequence_is_the_chosen_states_frames_averaged_and_its_tail_too(
-    checkpoint, encoder, voice, stride
-):
-    chunk = voice(2.0)
-    features = embedded(encoder, chunk, [(0, 32_000)], sequence_layer=2, sequence_stride=stride)
-    frames = states_of(checkpoint, chunk)[2]
-    assert len(frames) == 99
-    expected = [frames[first : first + stride].mean(axis=0) for first in range(0, 99, stride)]
-    assert features["sequence"].dtype == np.float16
-    assert features["sequence"].shape == (1, len(expected), 16)
-    np.testing.assert_allclose(features["sequence"][0], expected, atol=2e-3)
+        assert len(states[2]) == 99
+        expected = [states[2][at : at + stride].mean(axis=0) for at in range(0, 99, stride)]
+        np.testing.assert_allclose(features["sequence"][chunk], expected, atol=2e-3)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
@@ -143,13 +166,11 @@ def test_a_batch_gives_what_its_chunks_give_one_by_one(encoder, voice, batch_siz
 
 def test_the_same_call_gives_the_same_bits(encoder, voice):
     """Neither dropout nor LayerDrop nor masking is at work."""
-    assert encoder.model.config.layerdrop > 0
-    assert encoder.model.config.hidden_dropout > 0
-    assert encoder.model.config.mask_time_prob > 0
+    config = encoder.model.config
+    assert min(config.layerdrop, config.hidden_dropout, config.mask_time_prob) > 0
     assert not encoder.model.training
-    signal = voice(6.0)
     bounds = [(0, 32_000), (32_000, 64_000), (64_000, 96_000)]
-    first, second = (embedded(encoder, signal, bounds) for _ in range(2))
+    first, second = (embedded(encoder, voice(6.0), bounds) for _ in range(2))
     for part in ("pooled", "sequence"):
         np.testing.assert_array_equal(first[part], second[part])
 
@@ -231,19 +252,6 @@ def test_the_embedder_runs_no_layer_above_those_asked_for(large_checkpoint, voic
     assert len(run) == 5
 
 
-def test_padding_would_change_the_frames_it_does_not_touch(checkpoint, encoder, voice):
-    """The reason why nothing is ever padded: group norm takes its statistics over time."""
-    chunk = voice(1.0)
-    alone = embedded(encoder, chunk, [(0, 16_000)], sequence_stride=1)["sequence"][0]
-    padded = np.pad(chunk, (0, 16_000))
-    beside = embedded(encoder, padded, [(0, 32_000)], sequence_stride=1)["sequence"][0][:40]
-    assert np.abs(alone[:40].astype(float) - beside).max() > 0.05
-
-
-def test_hidden_states_are_the_transformers_input_and_every_layers_output(encoder):
-    assert encoder.states == LAYERS + 1
-
-
 def test_the_shortest_signal_gives_one_frame_and_one_sample_less_none(encoder, voice):
     features = embedded(encoder, voice(1.0), [(0, 400)], sequence_stride=1)
     assert features["sequence"].shape == (1, 1, 16)
@@ -270,12 +278,10 @@ def test_the_embedder_embeds_the_grid_of_chunks(checkpoint, encoder, voice, tail
 def test_a_sample_encoder_is_the_same_bytes_for_the_same_seed(checkpoint, tmp_path):
     make_sample_encoder(tmp_path / "again", hidden=HIDDEN, layers=LAYERS, seed=17)
     make_sample_encoder(tmp_path / "other", hidden=HIDDEN, layers=LAYERS, seed=18)
-    names = {path.name for path in checkpoint.iterdir()}
-    assert names == {"config.json", "model.safetensors", "preprocessor_config.json"}
-    for name in names:
+    assert {path.name for path in checkpoint.iterdir()} == {CONFIG, SAFE, PREPROCESSOR}
+    for name in (CONFIG, SAFE, PREPROCESSOR):
         assert (tmp_path / "again" / name).read_bytes() == (checkpoint / name).read_bytes()
-    weights = "model.safetensors"
-    assert (tmp_path / "other" / weights).read_bytes() != (checkpoint / weights).read_bytes()
+    assert (tmp_path / "other" / SAFE).read_bytes() != (checkpoint / SAFE).read_bytes()
 
 
 @pytest.mark.parametrize(("hidden", "layers"), [(16, 1), (64, 3)])
@@ -286,10 +292,11 @@ def test_a_sample_encoder_has_the_width_and_depth_asked_for(tmp_path, hidden, la
     assert encoder.model.config.hidden_size == hidden
 
 
-def test_a_checkpoint_with_torchs_own_weights_is_the_same_encoder(spoilt, encoder, voice):
-    weights = load_file(spoilt / "model.safetensors")
-    (spoilt / "model.safetensors").unlink()
-    torch.save(weights, spoilt / "pytorch_model.bin")
+@pytest.mark.parametrize("form", [use_torchs_own_weights, spread_weights])
+def test_a_checkpoint_with_weights_in_another_form_is_the_same_encoder(
+    spoilt, encoder, voice, form
+):
+    form(spoilt)
     check_encoder_folder(spoilt)
     loaded = load_encoder(spoilt)
     found, expected = (embedded(one, voice(1.0), [(0, 16_000)]) for one in (loaded, encoder))
@@ -311,8 +318,8 @@ def test_a_pre_trained_checkpoint_loads_without_its_heads(checkpoint, tmp_path, 
             for name, weight in trained.state_dict().items()
         }
         assert set(renamed) != set(trained.state_dict())
-        torch.save(renamed, tmp_path / "pytorch_model.bin")
-        (tmp_path / "model.safetensors").unlink()
+        torch.save(renamed, tmp_path / BIN)
+        (tmp_path / SAFE).unlink()
     loaded = {
         name.replace(".convolutions.", "."): weight
         for name, weight in load_encoder(tmp_path).model.state_dict().items()
@@ -322,122 +329,82 @@ def test_a_pre_trained_checkpoint_loads_without_its_heads(checkpoint, tmp_path, 
     assert all(torch.equal(loaded[name], expected[name]) for name in expected)
 
 
-def test_without_a_preprocessor_the_architecture_tells_whether_signals_are_normalised(spoilt):
-    (spoilt / "preprocessor_config.json").unlink()
+def test_without_a_preprocessor_the_architecture_decides_whether_signals_are_normalised(spoilt):
+    (spoilt / PREPROCESSOR).unlink()
     assert not load_encoder(spoilt).extractor.do_normalize
-    edit_config(spoilt, feat_extract_norm="layer")
-    shape = (HIDDEN,)
-
-    def add_layer_norms(weights):
-        for layer in range(7):
-            for kind in ("weight", "bias"):
-                weights[f"feature_extractor.conv_layers.{layer}.layer_norm.{kind}"] = torch.ones(
-                    shape
-                )
-
-    edit_weights(spoilt, add_layer_norms)
+    config(feat_extract_norm="layer")(spoilt)
+    names = [
+        f"feature_extractor.conv_layers.{layer}.layer_norm.{kind}"
+        for layer in range(7)
+        for kind in ("weight", "bias")
+    ]
+    weights(lambda tensors: tensors.update({name: torch.ones(HIDDEN) for name in names}))(spoilt)
     assert load_encoder(spoilt).extractor.do_normalize
 
 
-def test_a_folder_without_config_is_refused_with_the_key(spoilt):
-    (spoilt / "config.json").unlink()
-    assert "has no config.json; set encoder in params.yaml to `sample`" in refusal(spoilt)
+REFUSED = [
+    (remove(CONFIG), "has no config.json; set encoder in params.yaml to `sample`"),
+    (write(CONFIG, b""), "config.json of {folder} cannot be read as JSON"),
+    (write(CONFIG, b'{"model_type": "wav'), "config.json of {folder} cannot be read as JSON"),
+    (write(CONFIG, b"[]"), "config.json of {folder} cannot be read as JSON"),
+    (write(CONFIG, b"\xff\xfe\x00"), "config.json of {folder} cannot be read as JSON"),
+    (config(model_type="hubert"), "is a 'hubert' model, not 'wav2vec2'"),
+    (config(model_type="wav2vec2-bert"), "is a 'wav2vec2-bert' model, not 'wav2vec2'"),
+    (config(model_type=None), "is a None model, not 'wav2vec2'"),
+    (remove(SAFE), f"has none of {SAFE}, {INDEX}, {BIN}"),
+    # A tensor is never made up, nor ignored.
+    (
+        weights(lambda tensors: tensors.pop(WEIGHT)),
+        f"not those of its config.json (1 are missing, such as {WEIGHT})",
+    ),
+    (
+        weights(lambda tensors: tensors.update({WEIGHT: torch.zeros(8, 16)})),
+        f"(1 are of another shape, such as {WEIGHT})",
+    ),
+    (
+        weights(lambda tensors: tensors.update({"adapter.scale": torch.zeros(2)})),
+        "(1 do not belong, such as adapter.scale)",
+    ),
+    (config(num_hidden_layers=3), "(16 are missing, "),
+    (config(num_hidden_layers=1), "(16 do not belong, "),
+    (config(intermediate_size=32), "(6 are of another shape, "),
+    (config(hidden_size="wide"), "cannot be loaded ("),
+    (config(conv_dim=[1, 2]), "cannot be loaded ("),
+    (write(PREPROCESSOR, b"{"), "cannot be loaded ("),
+    (write(PREPROCESSOR, b"[]"), "cannot be loaded ("),
+    (
+        write(PREPROCESSOR, b'{"sampling_rate": 8000}'),
+        "expects 8000 Hz, the pipeline works at 16000 Hz",
+    ),
+]
 
 
-@pytest.mark.parametrize("content", [b"", b'{"model_type": "wav', b"[]", b"\xff\xfe\x00"])
-def test_a_config_that_is_no_json_object_is_refused(spoilt, content):
-    (spoilt / "config.json").write_bytes(content)
-    assert f"config.json of {spoilt} cannot be read as JSON" in refusal(spoilt)
+@pytest.mark.parametrize(("damage", "problem"), REFUSED)
+def test_a_damaged_or_unsuitable_checkpoint_is_refused_with_what_is_wrong(spoilt, damage, problem):
+    damage(spoilt)
+    assert problem.format(folder=spoilt) in refusal(spoilt)
 
 
-@pytest.mark.parametrize("architecture", ["hubert", "wav2vec2-bert", None])
-def test_another_architecture_is_refused_by_its_name(spoilt, architecture):
-    edit_config(spoilt, model_type=architecture)
-    assert f"is a {architecture!r} model, not 'wav2vec2'" in refusal(spoilt)
-
-
-def test_missing_weights_are_refused_with_the_names_they_should_have(spoilt):
-    (spoilt / "model.safetensors").unlink()
-    assert (
-        "has none of model.safetensors, model.safetensors.index.json, pytorch_model.bin"
-        in refusal(spoilt)
-    )
-
-
-@pytest.fixture
-def spread(checkpoint, tmp_path):
-    """Spread the checkpoint's weights over several files."""
-    folder = shutil.copytree(checkpoint, tmp_path / "spread")
-    model = Wav2Vec2Model.from_pretrained(checkpoint)
-    (folder / "model.safetensors").unlink()
-    model.save_pretrained(folder, max_shard_size="20KB")
-    return folder
-
-
-def test_weights_spread_over_several_files_are_the_same_encoder(spread, encoder, voice):
-    assert len(list(spread.glob("*.safetensors"))) > 2
-    check_encoder_folder(spread)
-    found, expected = (
-        embedded(one, voice(1.0), [(0, 16_000)]) for one in (load_encoder(spread), encoder)
-    )
-    np.testing.assert_array_equal(found["pooled"], expected["pooled"])
-
-
-def test_one_missing_of_several_files_is_named(spread):
-    shard = sorted(spread.glob("*.safetensors"))[1]
-    shard.unlink()
-    assert f"has no {shard.name}, which its model.safetensors.index.json lists" in refusal(spread)
-
-
-@pytest.mark.parametrize(
-    "content",
-    ["{", "[]", "{}", '{"weight_map": {"w": "../x.safetensors"}}', '{"weight_map": {"w": 1}}'],
-)
-def test_a_broken_list_of_files_is_refused(spread, content):
-    (spread / "model.safetensors.index.json").write_text(content)
-    assert "model.safetensors.index.json of" in refusal(spread)
-
-
-def test_a_missing_tensor_is_never_made_up(spoilt):
-    edit_weights(spoilt, lambda weights: weights.pop(WEIGHT))
-    assert f"not those of its config.json (1 are missing, such as {WEIGHT})" in refusal(spoilt)
-
-
-def test_a_tensor_of_another_shape_is_never_made_up(spoilt):
-    edit_weights(spoilt, lambda weights: weights.update({WEIGHT: torch.zeros(8, 16)}))
-    assert f"(1 are of another shape, such as {WEIGHT})" in refusal(spoilt)
-
-
-def test_a_tensor_beyond_the_architecture_is_refused(spoilt):
-    edit_weights(spoilt, lambda weights: weights.update({"adapter.scale": torch.zeros(2)}))
-    assert "(1 do not belong, such as adapter.scale)" in refusal(spoilt)
-
-
-@pytest.mark.parametrize(
-    ("change", "problem"),
-    [
-        ({"num_hidden_layers": 3}, "(16 are missing, "),
-        ({"num_hidden_layers": 1}, "(16 do not belong, "),
-        ({"intermediate_size": 32}, "(6 are of another shape, "),
-        ({"hidden_size": "wide"}, "cannot be loaded ("),
-        ({"conv_dim": [1, 2]}, "cannot be loaded ("),
-    ],
-)
-def test_a_config_that_does_not_describe_the_weights_is_refused(spoilt, change, problem):
-    edit_config(spoilt, **change)
-    assert problem in refusal(spoilt)
-
-
-@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+@pytest.mark.parametrize("name", [SAFE, BIN])
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.99])
 def test_torn_weights_are_refused(spoilt, name, share):
-    weights = spoilt / name
-    if name == "pytorch_model.bin":
-        torch.save(load_file(spoilt / "model.safetensors"), weights)
-        (spoilt / "model.safetensors").unlink()
-    content = weights.read_bytes()
-    weights.write_bytes(content[: int(share * len(content))])
+    if name == BIN:
+        use_torchs_own_weights(spoilt)
+    content = (spoilt / name).read_bytes()
+    (spoilt / name).write_bytes(content[: int(share * len(content))])
     assert "cannot be loaded (" in refusal(spoilt)
+
+
+def test_a_checkpoint_lacks_none_of_the_files_that_its_list_names(spoilt):
+    spread_weights(spoilt)
+    shard = sorted(spoilt.glob("*.safetensors"))[1]
+    shard.unlink()
+    assert f"has no {shard.name}, which its {INDEX} lists" in refusal(spoilt)
+    for files in ("{", "[]", "{}", '{"weight_map": {"w": 1}}'):
+        (spoilt / INDEX).write_text(files)
+        assert f"{INDEX} of" in refusal(spoilt)
+    (spoilt / INDEX).write_text('{"weight_map": {"w": "../x.safetensors"}}')
+    assert "does not list safetensors files beside it" in refusal(spoilt)
 
 
 class Intruder:
@@ -451,18 +418,7 @@ class Intruder:
 
 
 def test_code_in_a_checkpoint_is_not_run(spoilt, tmp_path):
-    (spoilt / "model.safetensors").unlink()
-    torch.save({WEIGHT: Intruder(tmp_path / "harm done")}, spoilt / "pytorch_model.bin")
+    (spoilt / SAFE).unlink()
+    torch.save({WEIGHT: Intruder(tmp_path / "harm done")}, spoilt / BIN)
     assert "cannot be loaded (" in refusal(spoilt)
     assert not (tmp_path / "harm done").exists()
-
-
-@pytest.mark.parametrize("content", ["{", "[]", '{"sampling_rate": '])
-def test_a_broken_preprocessor_is_refused(spoilt, content):
-    (spoilt / "preprocessor_config.json").write_text(content)
-    assert "cannot be loaded (" in refusal(spoilt)
-
-
-def test_a_checkpoint_for_another_rate_is_refused(spoilt):
-    (spoilt / "preprocessor_config.json").write_text('{"sampling_rate": 8000}')
-    assert "expects 8000 Hz, the pipeline works at 16000 Hz" in refusal(spoilt)
