@@ -57,22 +57,22 @@ def stored(tmp_path_factory, utterances):
     """Make features up, stored as the extraction stages store them: three folders."""
     folder, random = tmp_path_factory.mktemp("features"), np.random.default_rng(0)
     for speaker, own in utterances.groupby("speaker_id"):
-        mfcc, pitch, wav2vec2 = {}, {}, {}
+        stored = {"mfcc": {}, "pitch": {}, "wav2vec2": {}}
         for name, samples in zip(own["utterance_id"], own["samples"], strict=True):
-            frames = frame_count(samples)
+            frames, chunks = frame_count(samples), len(chunk_bounds(samples, **GRID))
             for copy in ["", *(f"/copy{number}" for number in range(COPIES))]:
-                made = random.normal(size=(frames, COLUMNS)).astype(np.float32)
-                mfcc[name + copy] = made
+                stored["mfcc"][name + copy] = random.normal(size=(frames, COLUMNS))
             # What rises shows which frames a chunk got.
             log_pitch = 7 + np.arange(frames) / 100
-            pitch[f"{name}/pitch"] = np.column_stack([log_pitch, log_pitch / 10]).astype(np.float32)
-            count = len(chunk_bounds(samples, **GRID))
-            pooled = random.normal(size=(count, LAYERS, 2 * HIDDEN))
-            wav2vec2[f"{name}/pooled"] = pooled.astype(np.float32)
-            states = 25 if samples >= 32_000 else 10
-            sequence = random.normal(size=(count, states, HIDDEN)).astype(np.float16)
-            wav2vec2[f"{name}/sequence"] = sequence
-        for kind, tensors in (("mfcc", mfcc), ("pitch", pitch), ("wav2vec2", wav2vec2)):
+            stored["pitch"][f"{name}/pitch"] = np.column_stack([log_pitch, log_pitch / 10])
+            pooled = random.normal(size=(chunks, LAYERS, 2 * HIDDEN))
+            sequence = random.normal(size=(chunks, 25 if samples >= 32_000 else 10, HIDDEN))
+            stored["wav2vec2"] |= {f"{name}/pooled": pooled, f"{name}/sequence": sequence}
+        for kind, made in stored.items():
+            tensors = {
+                name: array.astype(np.float16 if "sequence" in name else np.float32)
+                for name, array in made.items()
+            }
             write_speaker(speaker_file(folder / kind, speaker), tensors, Fingerprint("s", {}))
     return folder
 

@@ -55,6 +55,34 @@ def checkpoint(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def large_checkpoint(tmp_path_factory):
+    """Make a wav2vec2-large, layer for layer, but 32 channels wide instead of 1,024.
+
+    It is trained with an attention mask; where no chunk is padded, one of ones changes nothing.
+    """
+    folder = tmp_path_factory.mktemp("encoder") / "large"
+    torch.manual_seed(17)
+    config = Wav2Vec2Config(
+        num_hidden_layers=24,
+        num_attention_heads=16,
+        feat_extract_norm="layer",
+        do_stable_layer_norm=True,
+        conv_bias=True,
+        hidden_size=32,
+        intermediate_size=128,
+        conv_dim=[32] * 7,
+    )
+    Wav2Vec2Model(config).save_pretrained(folder)
+    Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=True).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(params=["sample", "large"])
+def either(request, checkpoint, large_checkpoint):
+    return {"sample": checkpoint, "large": large_checkpoint}[request.param]
+
+
+@pytest.fixture(scope="module")
 def encoder(checkpoint):
     return load_encoder(checkpoint)
 
@@ -72,11 +100,11 @@ def embedded(encoder, signal, bounds, **changes):
 
 def states_of(checkpoint, chunk):
     """Return transformers' own hidden states of one chunk, [frames, hidden] each."""
-    model = Wav2Vec2Model.from_pretrained(checkpoint).eval()
-    normalised = (chunk - chunk.mean()) / np.sqrt(chunk.var() + 1e-7)
+    extractor = Wav2Vec2FeatureExtractor.from_pretrained(checkpoint)
+    inputs = extractor(chunk, sampling_rate=16_000, return_tensors="pt")
     with torch.no_grad():
-        output = model(torch.from_numpy(normalised)[None], output_hidden_states=True)
-    return [state[0].numpy() for state in output.hidden_states]
+        model = Wav2Vec2Model.from_pretrained(checkpoint).eval()
+        return [state[0].numpy() for state in model(**inputs, output_hidden_states=True)[-1]]
 
 
 def config(**changes):
@@ -135,21 +163,21 @@ def refusal(folder):
 
 
 @pytest.mark.parametrize("stride", [1, 4, 10, 50])
-def test_features_are_those_of_transformers_hidden_states(checkpoint, encoder, voice, stride):
+def test_features_are_those_of_transformers_hidden_states(either, voice, stride):
     """Pooled are means and deviations; the sequence is of averaged frames, its tail too."""
-    signal, bounds = voice(4.0), [(0, 32_000), (32_000, 64_000)]
-    settings = {"layers": [2, 0], "sequence_layer": 2, "sequence_stride": stride}
+    encoder, signal, bounds = load_encoder(either), voice(4.0), [(0, 32_000), (32_000, 64_000)]
+    layers, last = list(range(encoder.states))[::-1], encoder.states - 1
+    settings = {"layers": layers, "sequence_layer": last, "sequence_stride": stride}
     features = embedded(encoder, signal, bounds, **settings)
-    assert (features["pooled"].dtype, features["pooled"].shape) == (np.float32, (2, 2, 32))
-    assert features["sequence"].dtype == np.float16
+    assert (features["pooled"].dtype, features["sequence"].dtype) == (np.float32, np.float16)
     for chunk, (start, stop) in enumerate(bounds):
-        states = states_of(checkpoint, signal[start:stop])
-        for position, layer in enumerate((2, 0)):
-            expected = np.concatenate([states[layer].mean(axis=0), states[layer].std(axis=0)])
-            np.testing.assert_allclose(features["pooled"][chunk, position], expected, atol=2e-6)
-        assert len(states[2]) == 99
-        expected = [states[2][at : at + stride].mean(axis=0) for at in range(0, 99, stride)]
-        np.testing.assert_allclose(features["sequence"][chunk], expected, atol=2e-3)
+        states = states_of(either, signal[start:stop])
+        assert len(states) == encoder.states
+        expected = [np.append(states[k].mean(axis=0), states[k].std(axis=0)) for k in layers]
+        np.testing.assert_allclose(features["pooled"][chunk], expected, atol=1e-5)
+        assert len(states[last]) == 99
+        expected = [states[last][at : at + stride].mean(axis=0) for at in range(0, 99, stride)]
+        np.testing.assert_allclose(features["sequence"][chunk], expected, atol=5e-3)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
@@ -183,60 +211,14 @@ def test_the_level_of_a_chunk_makes_no_difference_and_its_neighbours_none_either
     np.testing.assert_allclose(features, embedded(encoder, voice(4.0), bounds)["pooled"], atol=1e-3)
 
 
-@pytest.fixture(scope="module")
-def large_checkpoint(tmp_path_factory):
-    """Make a wav2vec2-large, layer for layer, but 32 channels wide instead of 1,024."""
-    folder = tmp_path_factory.mktemp("encoder") / "large"
-    torch.manual_seed(17)
-    config = Wav2Vec2Config(
-        num_hidden_layers=24,
-        num_attention_heads=16,
-        feat_extract_norm="layer",
-        do_stable_layer_norm=True,
-        conv_bias=True,
-        hidden_size=32,
-        intermediate_size=128,
-        conv_dim=[32] * 7,
-    )
-    Wav2Vec2Model(config).save_pretrained(folder)
-    Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=True).save_pretrained(folder)
-    return folder
-
-
-def test_a_large_encoder_has_its_24_layers_and_needs_no_mask(large_checkpoint, voice):
-    """It was trained with one; where no chunk is padded, a mask of ones changes nothing."""
-    large = load_encoder(large_checkpoint)
-    assert large.states == 25
-    signal, bounds = voice(6.0), [(0, 32_000), (32_000, 64_000), (64_000, 96_000)]
-    settings = {"layers": range(25), "sequence_layer": 24, "sequence_stride": 1}
-    found = embedded(large, signal, bounds, **settings)
-    alone = embedded(large, signal, bounds, **settings, batch_size=1)
-    np.testing.assert_allclose(found["pooled"], alone["pooled"], atol=1e-5)
-
-    reference = Wav2Vec2Model.from_pretrained(large_checkpoint).eval()
-    extractor = Wav2Vec2FeatureExtractor.from_pretrained(large_checkpoint)
-    inputs = extractor(
-        [signal[start:stop] for start, stop in bounds], sampling_rate=16_000, return_tensors="pt"
-    )
-    assert inputs.attention_mask.all()
-    with torch.no_grad():
-        states = reference(**inputs, output_hidden_states=True).hidden_states
-    means = torch.stack([state.mean(dim=1) for state in states], dim=1)
-    np.testing.assert_allclose(found["pooled"][:, :, :32], means.numpy(), atol=1e-5)
-    np.testing.assert_allclose(found["sequence"], states[24].numpy(), atol=5e-3)
-
-
-@pytest.mark.parametrize("size", ["sample", "large"])
 @pytest.mark.parametrize("layer", [0, 1, 2])
-def test_an_encoder_cut_after_a_layer_gives_that_layer_exactly(request, voice, size, layer):
-    folder = request.getfixturevalue({"sample": "checkpoint", "large": "large_checkpoint"}[size])
-    cut = load_encoder(folder)
+def test_an_encoder_cut_after_a_layer_gives_that_layer_exactly(either, voice, layer):
+    whole, cut = load_encoder(either), load_encoder(either)
     cut_after(cut, layer)
     assert len(cut.model.encoder.layers) == max(layer, 1)
     signal, bounds = voice(4.0), [(0, 32_000), (32_000, 64_000)]
     settings = {"layers": range(layer + 1), "sequence_layer": layer}
-    found = embedded(cut, signal, bounds, **settings)
-    expected = embedded(load_encoder(folder), signal, bounds, **settings)
+    found, expected = (embedded(one, signal, bounds, **settings) for one in (cut, whole))
     for part, array in expected.items():
         np.testing.assert_array_equal(found[part], array)
 
@@ -275,21 +257,21 @@ def test_the_embedder_embeds_the_grid_of_chunks(checkpoint, encoder, voice, tail
     assert len(features["pooled"]) == {"overlap": 4, "drop": 3}[tail]
 
 
-def test_a_sample_encoder_is_the_same_bytes_for_the_same_seed(checkpoint, tmp_path):
-    make_sample_encoder(tmp_path / "again", hidden=HIDDEN, layers=LAYERS, seed=17)
-    make_sample_encoder(tmp_path / "other", hidden=HIDDEN, layers=LAYERS, seed=18)
-    assert {path.name for path in checkpoint.iterdir()} == {CONFIG, SAFE, PREPROCESSOR}
-    for name in (CONFIG, SAFE, PREPROCESSOR):
-        assert (tmp_path / "again" / name).read_bytes() == (checkpoint / name).read_bytes()
-    assert (tmp_path / "other" / SAFE).read_bytes() != (checkpoint / SAFE).read_bytes()
-
-
 @pytest.mark.parametrize(("hidden", "layers"), [(16, 1), (64, 3)])
-def test_a_sample_encoder_has_the_width_and_depth_asked_for(tmp_path, hidden, layers):
-    make_sample_encoder(tmp_path, hidden=hidden, layers=layers, seed=1)
-    encoder = load_encoder(tmp_path)
-    assert encoder.states == layers + 1
-    assert encoder.model.config.hidden_size == hidden
+def test_a_sample_encoder_has_the_size_asked_for_and_the_same_bytes_for_the_same_seed(
+    tmp_path, hidden, layers
+):
+    for name, seed in (("first", 17), ("again", 17), ("other", 18)):
+        make_sample_encoder(tmp_path / name, hidden=hidden, layers=layers, seed=seed)
+    encoder = load_encoder(tmp_path / "first")
+    assert (encoder.states, encoder.model.config.hidden_size) == (layers + 1, hidden)
+    first, again, other = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+        for name in ("first", "again", "other")
+    )
+    assert set(first) == {CONFIG, SAFE, PREPROCESSOR}
+    assert first == again
+    assert first[SAFE] != other[SAFE]
 
 
 @pytest.mark.parametrize("form", [use_torchs_own_weights, spread_weights])
