@@ -242,9 +242,10 @@ UNITS = ["chunk", "utterance", "chapter", "speaker"]
 
 
 def cut(table):
-    """Give each utterance two chunks."""
-    twice = table.loc[np.repeat(table.index, 2)]
-    return twice.assign(chunk=np.tile([0, 1], len(table))).reset_index(drop=True)
+    """Give each utterance one to three chunks."""
+    counts = np.arange(len(table)) % 3 + 1
+    chunks = table.loc[np.repeat(table.index, counts)]
+    return chunks.assign(chunk=np.concatenate([np.arange(n) for n in counts])).reset_index()
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -274,23 +275,12 @@ def test_chapters_of_one_name_differ_by_their_speaker():
 # --- folds of a training part, on which a choice is made ---------------------------------------
 
 
-@st.composite
-def training_parts(draw):
-    """Draw speakers' chapters, of utterances of a few chunks each: some have a single one."""
-    counts = st.lists(st.lists(st.integers(1, 3), min_size=1, max_size=3), min_size=1, max_size=3)
-    rows = [
-        (f"{speaker}-{chapter}-{number}", str(speaker), str(chapter), chunk)
-        for speaker, chapters in enumerate(draw(st.lists(counts, min_size=4, max_size=8)))
-        for chapter, utterances in enumerate(chapters)
-        for number, chunks in enumerate(utterances)
-        for chunk in range(chunks)
-    ]
-    table = pd.DataFrame(rows, columns=["utterance_id", "speaker_id", "chapter_id", "chunk"])
-    return table.sample(frac=1, random_state=0)
+# Some speakers have a single chapter, or utterance, or chunk.
+training_parts = tables_of(4, 8, chapters=3, utterances=3).map(cut)
 
 
 @settings(max_examples=40)
-@given(training=training_parts(), folds=st.integers(2, 5))
+@given(training=training_parts, folds=st.integers(2, 5))
 def test_no_speaker_straddles_the_inner_folds_of_gender(training, folds):
     training["label"] = np.where(training["speaker_id"].astype(int) % 2, "F", "M")
     training["fold"] = inner_folds("gender", training, folds, seed=0)
@@ -301,7 +291,7 @@ def test_no_speaker_straddles_the_inner_folds_of_gender(training, folds):
 
 
 @settings(max_examples=40)
-@given(training=training_parts(), folds=st.integers(2, 5))
+@given(training=training_parts, folds=st.integers(2, 5))
 def test_no_session_straddles_the_inner_folds_of_speakers_as_long_as_anyone_has_two(
     training, folds
 ):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 import speech.features.store
 from speech.errors import UserError
@@ -22,9 +22,10 @@ FINGERPRINT = Fingerprint("settings", {"7-1-0": "digest a", "7-1-1": "digest b"}
 
 
 def some_tensors():
+    """Make arrays that are views of others, too: they are written as they look."""
     return {
-        "7-1-0/pooled": np.arange(12, dtype=np.float32).reshape(2, 2, 3),
-        "7-1-0/sequence": np.arange(8, dtype=np.float16).reshape(2, 4),
+        "7-1-0/pooled": np.arange(12, dtype=np.float32).reshape(3, 2, 2).T,
+        "7-1-0/sequence": np.arange(32, dtype=np.float16).reshape(4, 8)[::2, ::2],
         "7-1-1/pooled": -np.arange(6, dtype=np.float32).reshape(1, 2, 3),
         "7-1-1/sequence": np.ones((1, 4), dtype=np.float16),
     }
@@ -76,13 +77,6 @@ def test_arrays_of_any_shape_and_type_survive(tmp_path_factory, tensors):
     assert_same(read_current(path, fingerprint), tensors)
 
 
-def test_arrays_that_are_views_of_others_are_written_as_they_look(tmp_path):
-    base = np.arange(24, dtype=np.float32).reshape(4, 6)
-    tensors = {"a": base.T, "b": base[::2, ::3], "c": base[1]}
-    write_speaker(tmp_path / "x.safetensors", tensors, FINGERPRINT)
-    assert_same(read_speaker(tmp_path / "x.safetensors"), tensors)
-
-
 def test_the_order_of_utterances_does_not_show_in_the_bytes(file, tmp_path):
     backwards = dict(reversed(some_tensors().items()))
     sources = dict(reversed(FINGERPRINT.sources.items()))
@@ -128,7 +122,7 @@ def test_one_flipped_bit_anywhere_never_gives_another_value(file):
     ],
 )
 def test_a_file_without_a_stamp_that_makes_sense_is_never_trusted(file, stamp):
-    save_file(some_tensors(), file, metadata=None if stamp is None else {"stamp": stamp})
+    save_file(load_file(file), file, metadata=None if stamp is None else {"stamp": stamp})
     assert_stale(file)
 
 
@@ -136,7 +130,7 @@ def test_a_file_without_a_stamp_that_makes_sense_is_never_trusted(file, stamp):
 def test_other_numbers_or_another_shape_under_the_old_stamp_are_never_trusted(file, change):
     with safe_open(file, framework="numpy") as opened:
         metadata = opened.metadata()
-    tensors = some_tensors()
+    tensors = load_file(file)
     tensors["7-1-1/pooled"] = change(tensors["7-1-1/pooled"])
     save_file(tensors, file, metadata=metadata)
     assert_stale(file)
