@@ -1,5 +1,7 @@
 """Examples as classifiers are given them: cut from the stored features, in both forms."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -184,6 +186,9 @@ def test_both_forms_are_made_of_the_frames_in_the_chunk_normalised_over_the_utte
     """
     inputs = MfccInputs(**STATISTICS, normalisation=how, frame_stride=stride, pitch=True)
     pooled, frames = (build(inputs, form) for form in FORMS)
+    for examples, form, width in ((pooled, "pooled", 5), (frames, "frames", 2)):
+        alone = build(replace(inputs, pitch=False), form)
+        np.testing.assert_array_equal(examples.inputs[..., :-width], alone.inputs)
     for name, starts in (("10-1-0001", (0, 200, 300)), ("10-2-0000", (0,))):
         whole, pitch = normalise(tensor("mfcc", name), how), tensor("pitch", f"{name}/pitch")
         vectors, sequences = rows_of(pooled, name), rows_of(frames, name)
