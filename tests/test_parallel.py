@@ -29,19 +29,9 @@ def test_results_come_in_the_order_of_the_items(jobs, prefer):
     assert spread(slower_the_earlier, range(6), jobs, prefer=prefer) == [0, 1, 4, 9, 16, 25]
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_nothing_to_do_gives_nothing(jobs):
-    assert spread(slower_the_earlier, [], jobs) == []
-
-
-def test_functions_made_on_the_spot_reach_other_processes():
-    offset = 10
-    assert spread(lambda number: number + offset, [1, 2], 2) == [11, 12]
-
-
 @pytest.mark.parametrize("prefer", PREFERENCES)
 def test_two_jobs_work_where_they_prefer_to(prefer):
-    def where(number):
+    def where(number):  # made on the spot, and still it reaches other processes
         return os.getpid(), threading.get_ident()
 
     processes, threads = zip(*spread(where, range(4), 2, prefer=prefer), strict=True)
@@ -50,7 +40,8 @@ def test_two_jobs_work_where_they_prefer_to(prefer):
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_progress_is_told_the_total_and_sees_every_result(jobs):
+@pytest.mark.parametrize("numbers", [[4, 2, 3], []])
+def test_progress_has_the_total_and_sees_every_result(jobs, numbers):
     seen = []
 
     def progress(items, total):
@@ -59,8 +50,9 @@ def test_progress_is_told_the_total_and_sees_every_result(jobs):
             seen.append(item)
             yield item
 
-    assert spread(slower_the_earlier, [4, 2, 3], jobs, progress, prefer="threads") == [16, 4, 9]
-    assert seen == [3, 16, 4, 9]
+    squares = [number**2 for number in numbers]
+    assert spread(slower_the_earlier, numbers, jobs, progress, prefer="threads") == squares
+    assert seen == [len(numbers), *squares]
 
 
 def test_progress_is_shown_while_work_is_still_to_be_done():

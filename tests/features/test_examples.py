@@ -1,5 +1,7 @@
 """Examples as classifiers are given them: cut from the stored features, in both forms."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -57,22 +59,22 @@ def stored(tmp_path_factory, utterances):
     """Make features up, stored as the extraction stages store them: three folders."""
     folder, random = tmp_path_factory.mktemp("features"), np.random.default_rng(0)
     for speaker, own in utterances.groupby("speaker_id"):
-        mfcc, pitch, wav2vec2 = {}, {}, {}
+        stored = {"mfcc": {}, "pitch": {}, "wav2vec2": {}}
         for name, samples in zip(own["utterance_id"], own["samples"], strict=True):
-            frames = frame_count(samples)
+            frames, chunks = frame_count(samples), len(chunk_bounds(samples, **GRID))
             for copy in ["", *(f"/copy{number}" for number in range(COPIES))]:
-                made = random.normal(size=(frames, COLUMNS)).astype(np.float32)
-                mfcc[name + copy] = made
+                stored["mfcc"][name + copy] = random.normal(size=(frames, COLUMNS))
             # What rises shows which frames a chunk got.
             log_pitch = 7 + np.arange(frames) / 100
-            pitch[f"{name}/pitch"] = np.column_stack([log_pitch, log_pitch / 10]).astype(np.float32)
-            count = len(chunk_bounds(samples, **GRID))
-            pooled = random.normal(size=(count, LAYERS, 2 * HIDDEN))
-            wav2vec2[f"{name}/pooled"] = pooled.astype(np.float32)
-            states = 25 if samples >= 32_000 else 10
-            sequence = random.normal(size=(count, states, HIDDEN)).astype(np.float16)
-            wav2vec2[f"{name}/sequence"] = sequence
-        for kind, tensors in (("mfcc", mfcc), ("pitch", pitch), ("wav2vec2", wav2vec2)):
+            stored["pitch"][f"{name}/pitch"] = np.column_stack([log_pitch, log_pitch / 10])
+            pooled = random.normal(size=(chunks, LAYERS, 2 * HIDDEN))
+            sequence = random.normal(size=(chunks, 25 if samples >= 32_000 else 10, HIDDEN))
+            stored["wav2vec2"] |= {f"{name}/pooled": pooled, f"{name}/sequence": sequence}
+        for kind, made in stored.items():
+            tensors = {
+                name: array.astype(np.float16 if "sequence" in name else np.float32)
+                for name, array in made.items()
+            }
             write_speaker(speaker_file(folder / kind, speaker), tensors, Fingerprint("s", {}))
     return folder
 
@@ -145,21 +147,11 @@ def test_some_utterances_of_a_speaker_can_be_cut_alone_and_without_the_rest_at_t
     chosen = utterances[utterances["utterance_id"] == "10-1-0001"]
     alone = build(form="frames", utterances=chosen, chunks=GRID | {"tail": "drop"})
     np.testing.assert_array_equal(alone.inputs, rows_of(build(form="frames"), "10-1-0001")[:2])
-
-
-def test_a_speaker_without_features_is_named(build, utterances):
     with pytest.raises(UserError, match=r"11\.safetensors.*dvc repro"):
         build(utterances=utterances.assign(speaker_id="11"))
 
 
 # --- what a chunk is given --------------------------------------------------------------------
-
-
-def test_frames_are_those_whose_windows_lie_in_the_chunk(build, tensor):
-    frames = tensor("mfcc", "10-1-0001").astype(np.float16)
-    chunks = rows_of(build(form="frames"), "10-1-0001")
-    for chunk, start in zip(chunks, (0, 200, 300), strict=True):
-        np.testing.assert_array_equal(chunk, frames[start : start + 198])
 
 
 @given(
@@ -184,41 +176,32 @@ def test_every_chunk_has_its_own_frames_on_any_grid(samples, window, hop, second
 
 
 @pytest.mark.parametrize("how", ["none", "level", "utterance_mean", "utterance"])
-def test_both_forms_are_made_of_the_normalised_frames_of_the_utterance(build, tensor, how):
-    """Normalised over the utterance, not over the chunk; short ones are not padded."""
-    inputs = MfccInputs(**STATISTICS, normalisation=how, frame_stride=3)
+@pytest.mark.parametrize("stride", [1, 5])
+def test_both_forms_are_made_of_the_frames_in_the_chunk_normalised_over_the_utterance(
+    build, tensor, how, stride
+):
+    """Pitch comes after the MFCC of the same frames.
+
+    At a reduced rate it is taken, not averaged: half a pitch next to an unvoiced frame is none.
+    """
+    inputs = MfccInputs(**STATISTICS, normalisation=how, frame_stride=stride, pitch=True)
     pooled, frames = (build(inputs, form) for form in FORMS)
-    for name, cut in (("10-1-0001", slice(200, 398)), ("10-2-0000", slice(0, 73))):
-        chunk = normalise(tensor("mfcc", name), how)[cut]
-        vector, sequence = rows_of(pooled, name), rows_of(frames, name)
-        position = 1 if name == "10-1-0001" else 0
-        expected = mfcc_statistics(chunk, **STATISTICS)
-        np.testing.assert_allclose(vector[position], expected, rtol=1e-5, atol=1e-6)
-        expected = averaged(chunk, 3).astype(np.float16)
-        np.testing.assert_array_equal(sequence[position][: len(expected)], expected)
-
-
-def test_pitch_comes_after_the_mfcc_of_the_same_frames(build, tensor):
-    for form, width in (("pooled", 5), ("frames", 2)):
-        alone, both = build(MFCC, form), build(PITCH, form)
-        np.testing.assert_array_equal(both.inputs[..., :-width], alone.inputs)
-    pitch = tensor("pitch", "10-1-0001/pitch")
-    found = rows_of(both, "10-1-0001")[1, :, -2:]
-    np.testing.assert_array_equal(found, pitch[200:398].astype(np.float16))
-    found = rows_of(build(PITCH), "10-1-0001")[1, -5:]
-    np.testing.assert_array_equal(found, pitch_statistics(pitch[200:398], pitch))
-
-
-def test_at_a_reduced_rate_frames_are_averaged_and_pitch_is_taken(build, tensor):
-    """Half a pitch next to an unvoiced frame would be none."""
-    inputs = MfccInputs(**STATISTICS, normalisation="none", frame_stride=5, pitch=True)
-    chunk = rows_of(build(inputs, "frames"), "10-1-0001")[1]
-    mfcc = tensor("mfcc", "10-1-0001")[200:398]
-    pitch = tensor("pitch", "10-1-0001/pitch")[200:398]
-    assert chunk.shape == (40, COLUMNS + 2)
-    expected = [mfcc[start : start + 5].mean(axis=0) for start in range(0, 198, 5)]
-    np.testing.assert_allclose(chunk[:, :-2], expected, atol=2e-3)
-    np.testing.assert_array_equal(chunk[:, -2:], pitch[::5].astype(np.float16))
+    for examples, form, width in ((pooled, "pooled", 5), (frames, "frames", 2)):
+        alone = build(replace(inputs, pitch=False), form)
+        np.testing.assert_array_equal(examples.inputs[..., :-width], alone.inputs)
+    for name, starts in (("10-1-0001", (0, 200, 300)), ("10-2-0000", (0,))):
+        whole, pitch = normalise(tensor("mfcc", name), how), tensor("pitch", f"{name}/pitch")
+        vectors, sequences = rows_of(pooled, name), rows_of(frames, name)
+        for vector, sequence, start in zip(vectors, sequences, starts, strict=True):
+            chunk, pitch_of_chunk = whole[start : start + 198], pitch[start : start + 198]
+            expected = mfcc_statistics(chunk, **STATISTICS)
+            np.testing.assert_allclose(vector[:-5], expected, rtol=1e-5, atol=1e-6)
+            np.testing.assert_array_equal(vector[-5:], pitch_statistics(pitch_of_chunk, pitch))
+            expected = np.column_stack([averaged(chunk, stride), pitch_of_chunk[::stride]])
+            # Frames of short utterances are repeated, not padded.
+            expected = np.tile(expected.astype(np.float16), (3, 1))[: len(sequence)]
+            np.testing.assert_array_equal(sequence, expected)
+        assert len(sequence) == {1: 198, 5: 40}[stride]
 
 
 @given(count=st.integers(1, 40), stride=st.integers(1, 9), seed=st.integers(0, 99))
@@ -228,22 +211,16 @@ def test_frames_are_averaged_by_stride_with_what_is_left_over(count, stride, see
     np.testing.assert_allclose(averaged(frames, stride), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("inputs", "kind", "part"), [(MFCC, "mfcc", ""), (Wav2vec2Inputs(0), "wav2vec2", "/sequence")]
-)
-def test_the_frames_of_a_short_utterance_are_repeated_not_padded(build, tensor, inputs, kind, part):
-    (frames,) = rows_of(build(inputs, "frames"), "10-2-0000")
-    own = tensor(kind, "10-2-0000" + part).astype(np.float16)
-    own = own[0] if part else own
-    np.testing.assert_array_equal(frames, np.concatenate([own, own, own])[: len(frames)])
-
-
 @pytest.mark.parametrize("position", [0, 3])
-def test_pooled_wav2vec2_is_the_layer_in_use(build, tensor, position):
-    pooled = build(Wav2vec2Inputs(position))
+def test_wav2vec2_is_the_layer_in_use_and_the_sequence_repeated_where_it_is_short(
+    build, tensor, position
+):
+    pooled, frames = (build(Wav2vec2Inputs(position), form) for form in FORMS)
     for name in SAMPLES:
         expected = tensor("wav2vec2", f"{name}/pooled")[:, position]
         np.testing.assert_array_equal(rows_of(pooled, name), expected)
+        own = np.tile(tensor("wav2vec2", f"{name}/sequence"), (1, 3, 1))[:, :25]
+        np.testing.assert_array_equal(rows_of(frames, name), own)
 
 
 # --- augmented copies -------------------------------------------------------------------------
@@ -292,24 +269,23 @@ def test_a_task_adds_labels_sessions_and_folds(build, task, label, session):
 
 @pytest.mark.parametrize("copies", [0, 1, 12])
 def test_examples_that_are_read_are_those_that_were_written(build, tmp_path, copies):
-    def made(form):
+    written = {}
+    for form in FORMS:
         examples = with_labels(build(form=form), FOLDS, "gender")
         more = tuple(examples.inputs + number for number in range(1, copies + 1))
-        return Examples(examples.table, examples.inputs, more)
-
-    written = {form: made(form) for form in FORMS}
+        written[form] = Examples(examples.table, examples.inputs, more)
     for folder in ("a", "b"):
         write_examples(tmp_path / folder, **written)
     for form, examples in written.items():
-        read = read_examples(tmp_path / "a", form, copies=True)
+        read, clean = (read_examples(tmp_path / "a", form, copies=with_) for with_ in (True, False))
         pd.testing.assert_frame_equal(read.table, examples.table)
         for array, expected in zip(
-            (read.inputs, *read.copies), (examples.inputs, *examples.copies), strict=True
+            (read.inputs, *read.copies, clean.inputs),
+            (examples.inputs, *examples.copies, examples.inputs),
+            strict=True,
         ):
             np.testing.assert_array_equal(array, expected)
             assert array.dtype == expected.dtype
-        clean = read_examples(tmp_path / "a", form)
-        np.testing.assert_array_equal(clean.inputs, examples.inputs)
         assert clean.copies == ()
     files = [{f.name: f.read_bytes() for f in (tmp_path / name).iterdir()} for name in "ab"]
     assert files[0] == files[1]
@@ -345,26 +321,19 @@ def test_vectors_are_averaged_over_the_chunks_of_each_utterance(build):
 
 
 def statistics(frames, coefficients, *names, correlated=2):
-    return mfcc_statistics(
-        np.asarray(frames, dtype=np.float32),
-        coefficients=coefficients,
-        statistics=names,
-        correlated=correlated,
-    )
+    options = {"coefficients": coefficients, "statistics": names, "correlated": correlated}
+    return mfcc_statistics(np.asarray(frames, dtype=np.float32), **options)
 
 
 def test_statistics_by_hand():
     frames = [[1, 10, 0, 5], [3, 10, 0, -5]]
-    # Two static coefficients and their deltas: two means, four standard deviations.
-    np.testing.assert_allclose(statistics(frames, 2, "mean"), [2, 10])
-    np.testing.assert_allclose(statistics(frames, 2, "std"), [1, 0, 0, 5])
+    # Two static coefficients and their deltas: four standard deviations, two means.
+    np.testing.assert_allclose(statistics(frames, 2, "std", "mean"), [1, 0, 0, 5, 2, 10])
     # The second coefficient is constant, so it is correlated with nothing.
     np.testing.assert_allclose(statistics(frames, 2, "correlation"), [0])
-    np.testing.assert_allclose(statistics(frames, 2, "std", "mean"), [1, 0, 0, 5, 2, 10])
     # One frame has no spread.
-    np.testing.assert_allclose(
-        statistics(frames[:1], 2, "mean", "std", "correlation"), [1, 10, 0, 0, 0, 0, 0]
-    )
+    one = statistics(frames[:1], 2, "mean", "std", "correlation")
+    np.testing.assert_allclose(one, [1, 10, 0, 0, 0, 0, 0])
     # No more coefficients are correlated than there are.
     assert len(statistics(np.eye(6), 3, "delta_correlation", correlated=9)) == 3
 
@@ -373,8 +342,7 @@ def test_statistics_by_hand():
 def test_correlations_are_those_of_numpy_whatever_the_microphone_adds(name, first):
     frames = np.random.default_rng(0).normal(size=(198, 10))
     expected = np.corrcoef(frames[:, first : first + 4].T)[np.triu_indices(4, 1)]
-    np.testing.assert_allclose(statistics(frames, 5, name, correlated=4), expected, atol=1e-6)
     other_microphone = frames * np.linspace(0.5, 3, 10) + np.linspace(-5, 9, 10)
-    np.testing.assert_allclose(
-        statistics(other_microphone, 5, name, correlated=4), expected, atol=1e-5
-    )
+    for recorded in (frames, other_microphone):
+        found = statistics(recorded, 5, name, correlated=4)
+        np.testing.assert_allclose(found, expected, atol=1e-5)

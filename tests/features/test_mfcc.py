@@ -34,23 +34,21 @@ def whole_frames(settings, frames):
 
 def reference(signal, settings):
     """Compute everything, deltas too, by the library alone."""
-    parts = [
-        python_speech_features.mfcc(
-            signal.astype(np.float64) * 32768,
-            samplerate=SAMPLE_RATE,
-            winlen=settings.window_seconds,
-            winstep=settings.hop_seconds,
-            numcep=settings.coefficients,
-            nfilt=settings.filters,
-            nfft=settings.fft,
-            lowfreq=settings.low_hz,
-            highfreq=settings.high_hz,
-            preemph=settings.preemphasis,
-            ceplifter=settings.lifter,
-            appendEnergy=settings.energy,
-            winfunc=np.hamming,
-        )
-    ]
+    names = {
+        "winlen": "window_seconds",
+        "winstep": "hop_seconds",
+        "numcep": "coefficients",
+        "nfilt": "filters",
+        "nfft": "fft",
+        "lowfreq": "low_hz",
+        "highfreq": "high_hz",
+        "preemph": "preemphasis",
+        "ceplifter": "lifter",
+        "appendEnergy": "energy",
+    }
+    options = {theirs: getattr(settings, ours) for theirs, ours in names.items()}
+    pcm = signal.astype(np.float64) * 32768
+    parts = [python_speech_features.mfcc(pcm, SAMPLE_RATE, winfunc=np.hamming, **options)]
     for _ in range(settings.delta_orders):
         parts.append(python_speech_features.delta(parts[-1], settings.delta_width))
     return np.concatenate(parts, axis=1)
@@ -71,40 +69,21 @@ def test_the_defaults_are_those_of_params_yaml(params, voice):
     np.testing.assert_array_equal(mfcc(voice(1.0)), mfcc(voice(1.0), **params.mfcc.model_dump()))
 
 
-def test_what_does_not_fill_a_window_is_not_used(voice):
-    signal, length = voice(2.0), 400 + 49 * 160
-    whole = mfcc(signal[:length])
-    for more in (1, 80, 159):
-        np.testing.assert_array_equal(mfcc(signal[: length + more]), whole)
-    assert len(mfcc(signal[: length + 160])) == 51
-
-
-@given(
-    samples=st.integers(1, 4_000),
-    window=st.floats(0.005, 0.1),
-    hop=st.floats(0.002, 0.1),
-)
-def test_frames_are_counted_as_they_are_computed(shipped_params, samples, window, hop):
+@given(samples=st.integers(1, 4_000), window=st.floats(0.005, 0.1), hop=st.floats(0.002, 0.1))
+def test_only_whole_windows_are_frames_and_counted_as_such(shipped_params, samples, window, hop):
     changed = {"window_seconds": window, "hop_seconds": hop, "fft": 2048, "delta_orders": 0}
     settings = Mfcc(**shipped_params["mfcc"] | changed)
     signal = np.random.default_rng(samples).normal(0, 0.1, samples).astype(np.float32)
     count = frame_count(samples, window_seconds=window, hop_seconds=hop)
     if count:
-        assert len(mfcc(signal, **settings.model_dump())) == count
+        computed = mfcc(signal, **settings.model_dump())
+        assert len(computed) == count
         assert whole_frames(settings, count) <= samples < whole_frames(settings, count + 1)
+        whole = mfcc(signal[: whole_frames(settings, count)], **settings.model_dump())
+        np.testing.assert_array_equal(computed, whole)
     else:
         with pytest.raises(ValueError, match="fewer than a window's"):
             mfcc(signal, **settings.model_dump())
-
-
-def test_two_seconds_have_198_frames():
-    assert frame_count(32_000) == 198
-
-
-def test_one_frame_has_deltas_of_zero(voice):
-    features = mfcc(voice(1.0)[:400])
-    assert features.shape == (1, 60)
-    np.testing.assert_allclose(features[:, 30:], 0, atol=1e-5)
 
 
 @pytest.mark.parametrize("energy", [True, False])
@@ -127,33 +106,9 @@ def test_silence_changes_no_frame_that_it_does_not_touch(voice):
     np.testing.assert_array_equal(mfcc(muted)[:95, static], mfcc(signal)[:95, static])
 
 
-def test_without_energy_the_first_coefficient_is_a_cepstral_one(voice):
-    signal = voice(1.0)
-    plain = mfcc(signal, energy=False)
-    loud = mfcc(signal)
-    np.testing.assert_array_equal(plain[:, 1:13], loud[:, 1:13])
-    assert np.abs(plain[:, 0] - loud[:, 0]).min() > 1
-
-
-def test_level_shows_in_the_log_energy_alone(voice):
-    signal = voice(1.0)
-    difference = mfcc(signal) - mfcc(signal / 4)
-    np.testing.assert_allclose(difference[:, 0], 2 * np.log(4), atol=1e-4)
-    np.testing.assert_allclose(difference[:, 1:], 0, atol=1e-4)
-
-
-@given(
-    frames=st.integers(1, 30),
-    width=st.integers(1, 10),
-    seed=st.integers(0, 1000),
-)
+@given(frames=st.integers(1, 30), width=st.integers(1, 10), seed=st.integers(0, 1000))
 def test_deltas_are_those_of_the_library_however_short_the_utterance(frames, width, seed):
     static = np.random.default_rng(seed).normal(size=(frames, 3))
     np.testing.assert_allclose(
         delta(static, width=width), python_speech_features.delta(static, width), atol=1e-12
     )
-
-
-def test_the_delta_of_a_ramp_is_its_slope():
-    ramp = np.arange(20.0)[:, None] * [1.0, -3.0]
-    np.testing.assert_allclose(delta(ramp)[2:-2], [[1.0, -3.0]] * 16)

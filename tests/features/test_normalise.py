@@ -14,50 +14,25 @@ frames_of = st.builds(
         .astype(np.float32)
     ),
     st.integers(0, 1000),
-    st.integers(2, 300),
+    st.integers(5, 300),
 )
 
 
 @given(frames_of)
-def test_none_changes_nothing(frames):
-    np.testing.assert_array_equal(normalise(frames, "none"), frames)
-
-
-@given(frames_of)
-def test_utterance_mean_removes_the_mean_and_keeps_the_shape(frames):
-    normalised = normalise(frames, "utterance_mean")
-    np.testing.assert_allclose(normalised.mean(axis=0), 0, atol=1e-4)
-    np.testing.assert_allclose(np.diff(normalised, axis=0), np.diff(frames, axis=0), atol=1e-4)
-
-
-@given(frames_of)
-def test_utterance_leaves_mean_zero_and_variance_one(frames):
-    normalised = normalise(frames, "utterance").astype(np.float64)
-    np.testing.assert_allclose(normalised.mean(axis=0), 0, atol=1e-2)
-    np.testing.assert_allclose(normalised.std(axis=0), 1, atol=1e-2)
-
-
-@given(frames_of)
-def test_level_centres_the_first_coefficient_alone(frames):
-    normalised = normalise(frames, "level")
-    np.testing.assert_allclose(normalised[:, 0].mean(), 0, atol=1e-4)
-    np.testing.assert_allclose(np.diff(normalised[:, 0]), np.diff(frames[:, 0]), atol=1e-4)
-    np.testing.assert_array_equal(normalised[:, 1:], frames[:, 1:])
-
-
-@pytest.mark.parametrize("how", ["utterance_mean", "utterance"])
-@given(frames=frames_of, offset=st.floats(-50, 50))
-def test_a_constant_of_the_session_makes_no_difference(how, frames, offset):
-    np.testing.assert_allclose(
-        normalise(frames + np.float32(offset), how), normalise(frames, how), atol=1e-2
-    )
-
-
-@given(frames=frames_of, gain=st.floats(0.5, 20))
-def test_the_scale_makes_no_difference_once_variance_is_removed(frames, gain):
-    np.testing.assert_allclose(
-        normalise(frames * np.float32(gain), "utterance"), normalise(frames, "utterance"), atol=1e-2
-    )
+def test_each_way_removes_what_it_says_and_nothing_else(frames):
+    """Not the frames it is given either, which others still use."""
+    before, mean = frames.copy(), frames.astype(np.float64).mean(axis=0)
+    expected = {
+        "none": frames,
+        "level": frames - mean * [1, 0, 0],
+        "utterance_mean": frames - mean,
+        "utterance": (frames - mean) / frames.astype(np.float64).std(axis=0),
+    }
+    for how, array in expected.items():
+        np.testing.assert_allclose(normalise(frames, how), array, rtol=1e-3, atol=1e-3)
+    np.testing.assert_array_equal(normalise(frames, "none"), before)
+    np.testing.assert_array_equal(normalise(frames, "level")[:, 1:], before[:, 1:])
+    np.testing.assert_array_equal(frames, before)
 
 
 @pytest.mark.parametrize("how", ["none", "utterance_mean", "utterance"])
@@ -67,14 +42,6 @@ def test_a_constant_coefficient_stays_finite(how, frames):
     normalised = normalise(constant, how)
     assert normalised.dtype == np.float32
     np.testing.assert_array_equal(normalised, constant if how == "none" else 0)
-
-
-@pytest.mark.parametrize("how", ["utterance_mean", "utterance"])
-def test_the_frames_given_are_not_changed(how):
-    frames = np.arange(12, dtype=np.float32).reshape(4, 3)
-    before = frames.copy()
-    normalise(frames, how)
-    np.testing.assert_array_equal(frames, before)
 
 
 @pytest.mark.parametrize("how", ["level", "utterance_mean", "utterance"])

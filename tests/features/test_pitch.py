@@ -69,13 +69,12 @@ def test_statistics_are_of_the_voiced_frames_alone():
 
 def test_the_utterance_stands_in_for_a_chunk_without_voice():
     utterance = frames_of(*[220] * 50, *[0] * 50)
-    silent = utterance[50:]
-    *percentiles, _, share = pitch_statistics(silent, utterance)
+    *percentiles, _, share = pitch_statistics(utterance[50:], utterance)
     np.testing.assert_allclose(2 ** np.array(percentiles), 220, rtol=1e-4)
     assert share == 0
 
 
-def test_without_any_voice_the_pitch_speaks_for_no_gender():
+def test_without_any_voice_the_pitch_is_between_the_genders():
     silent = frames_of(*[0] * 50)
     low, middle, high, std, share = pitch_statistics(silent, silent)
     assert low == middle == high

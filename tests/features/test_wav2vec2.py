@@ -33,6 +33,8 @@ from speech.features.wav2vec2 import (
 )
 
 HIDDEN, LAYERS = 16, 2
+CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
+SAFE, INDEX, BIN = "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"
 WEIGHT = "encoder.layers.0.attention.k_proj.weight"
 
 
@@ -53,118 +55,11 @@ def checkpoint(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def encoder(checkpoint):
-    return load_encoder(checkpoint)
-
-
-@pytest.fixture
-def spoilt(checkpoint, tmp_path):
-    """Copy the checkpoint, to be spoilt."""
-    return shutil.copytree(checkpoint, tmp_path / "spoilt")
-
-
-def embedded(encoder, signal, bounds, **changes):
-    settings = {"layers": [0, 1, 2], "sequence_layer": 1, "sequence_stride": 4, "batch_size": 8}
-    return embed(encoder, signal, bounds, **settings | changes)
-
-
-def states_of(checkpoint, chunk):
-    """Return transformers' own hidden states of one chunk, [frames, hidden] each."""
-    model = Wav2Vec2Model.from_pretrained(checkpoint).eval()
-    normalised = (chunk - chunk.mean()) / np.sqrt(chunk.var() + 1e-7)
-    with torch.no_grad():
-        output = model(torch.from_numpy(normalised)[None], output_hidden_states=True)
-    return [state[0].numpy() for state in output.hidden_states]
-
-
-def edit_config(folder, **changes):
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | changes))
-
-
-def edit_weights(folder, change):
-    weights = load_file(folder / "model.safetensors")
-    change(weights)
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-
-
-def refusal(folder):
-    """Return the one sentence with which loading a checkpoint is refused."""
-    with pytest.raises(UserError) as caught:
-        load_encoder(folder)
-    message = str(caught.value)
-    assert message.startswith("encoder: ")
-    assert str(folder) in message
-    assert message.endswith(".")
-    assert "\n" not in message
-    assert ". " not in message, "more than one sentence"
-    return message
-
-
-def test_pooled_features_are_mean_and_deviation_of_transformers_hidden_states(
-    checkpoint, encoder, voice
-):
-    signal = voice(4.0)
-    features = embedded(encoder, signal, [(0, 32_000), (32_000, 64_000)], layers=[2, 0])
-    assert features["pooled"].dtype == np.float32
-    assert features["pooled"].shape == (2, 2, 32)
-    for chunk, start in enumerate((0, 32_000)):
-        states = states_of(checkpoint, signal[start : start + 32_000])
-        for position, layer in enumerate((2, 0)):
-            expected = np.concatenate([states[layer].mean(axis=0), states[layer].std(axis=0)])
-            np.testing.assert_allclose(features["pooled"][chunk, position], expected, atol=2e-6)
-
-
-@pytest.mark.parametrize("stride", [1, 4, 10, 50])
-def test_the_sequence_is_the_chosen_states_frames_averaged_and_its_tail_too(
-    checkpoint, encoder, voice, stride
-):
-    chunk = voice(2.0)
-    features = embedded(encoder, chunk, [(0, 32_000)], sequence_layer=2, sequence_stride=stride)
-    frames = states_of(checkpoint, chunk)[2]
-    assert len(frames) == 99
-    expected = [frames[first : first + stride].mean(axis=0) for first in range(0, 99, stride)]
-    assert features["sequence"].dtype == np.float16
-    assert features["sequence"].shape == (1, len(expected), 16)
-    np.testing.assert_allclose(features["sequence"][0], expected, atol=2e-3)
-
-
-@pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
-def test_a_batch_gives_what_its_chunks_give_one_by_one(encoder, voice, batch_size):
-    """Bit-identical it is not: sums over a batch of another size are rounded another way."""
-    signal = voice(8.0)
-    bounds = [(start, start + 16_000) for start in range(0, len(signal) - 15_999, 14_000)]
-    together = embedded(encoder, signal, bounds, batch_size=batch_size)
-    for number, (start, stop) in enumerate(bounds):
-        alone = embedded(encoder, signal[start:stop], [(0, stop - start)])
-        for part, atol in (("pooled", 1e-6), ("sequence", 2e-3)):
-            np.testing.assert_allclose(together[part][number], alone[part][0], atol=atol)
-
-
-def test_the_same_call_gives_the_same_bits(encoder, voice):
-    """Neither dropout nor LayerDrop nor masking is at work."""
-    assert encoder.model.config.layerdrop > 0
-    assert encoder.model.config.hidden_dropout > 0
-    assert encoder.model.config.mask_time_prob > 0
-    assert not encoder.model.training
-    signal = voice(6.0)
-    bounds = [(0, 32_000), (32_000, 64_000), (64_000, 96_000)]
-    first, second = (embedded(encoder, signal, bounds) for _ in range(2))
-    for part in ("pooled", "sequence"):
-        np.testing.assert_array_equal(first[part], second[part])
-
-
-def test_the_level_of_a_chunk_makes_no_difference_and_its_neighbours_none_either(encoder, voice):
-    quiet_then_loud = voice(4.0)
-    quiet_then_loud[32_000:] *= 20
-    bounds = [(0, 32_000), (32_000, 64_000)]
-    features = embedded(encoder, quiet_then_loud, bounds)["pooled"]
-    np.testing.assert_allclose(features, embedded(encoder, voice(4.0), bounds)["pooled"], atol=1e-3)
-
-
-@pytest.fixture(scope="module")
 def large_checkpoint(tmp_path_factory):
-    """Make a wav2vec2-large, layer for layer, but 32 channels wide instead of 1,024."""
+    """Make a wav2vec2-large, layer for layer, but 32 channels wide instead of 1,024.
+
+    It is trained with an attention mask; where no chunk is padded, one of ones changes nothing.
+    """
     folder = tmp_path_factory.mktemp("encoder") / "large"
     torch.manual_seed(17)
     config = Wav2Vec2Config(
@@ -182,40 +77,148 @@ def large_checkpoint(tmp_path_factory):
     return folder
 
 
-def test_a_large_encoder_has_its_24_layers_and_needs_no_mask(large_checkpoint, voice):
-    """It was trained with one; where no chunk is padded, a mask of ones changes nothing."""
-    large = load_encoder(large_checkpoint)
-    assert large.states == 25
-    signal, bounds = voice(6.0), [(0, 32_000), (32_000, 64_000), (64_000, 96_000)]
-    settings = {"layers": range(25), "sequence_layer": 24, "sequence_stride": 1}
-    found = embedded(large, signal, bounds, **settings)
-    alone = embedded(large, signal, bounds, **settings, batch_size=1)
-    np.testing.assert_allclose(found["pooled"], alone["pooled"], atol=1e-5)
+@pytest.fixture(params=["sample", "large"])
+def either(request, checkpoint, large_checkpoint):
+    return {"sample": checkpoint, "large": large_checkpoint}[request.param]
 
-    reference = Wav2Vec2Model.from_pretrained(large_checkpoint).eval()
-    extractor = Wav2Vec2FeatureExtractor.from_pretrained(large_checkpoint)
-    inputs = extractor(
-        [signal[start:stop] for start, stop in bounds], sampling_rate=16_000, return_tensors="pt"
-    )
-    assert inputs.attention_mask.all()
+
+@pytest.fixture(scope="module")
+def encoder(checkpoint):
+    return load_encoder(checkpoint)
+
+
+@pytest.fixture
+def spoilt(checkpoint, tmp_path):
+    """Copy the checkpoint, to be spoilt."""
+    return shutil.copytree(checkpoint, tmp_path / "spoilt")
+
+
+def embedded(encoder, signal, bounds, **changes):
+    settings = {"layers": [0, 1, 2], "sequence_layer": 1, "sequence_stride": 4, "batch_size": 8}
+    return embed(encoder, signal, bounds, **settings | changes)
+
+
+def states_of(checkpoint, chunk):
+    """Return transformers' own hidden states of one chunk, [frames, hidden] each."""
+    extractor = Wav2Vec2FeatureExtractor.from_pretrained(checkpoint)
+    inputs = extractor(chunk, sampling_rate=16_000, return_tensors="pt")
     with torch.no_grad():
-        states = reference(**inputs, output_hidden_states=True).hidden_states
-    means = torch.stack([state.mean(dim=1) for state in states], dim=1)
-    np.testing.assert_allclose(found["pooled"][:, :, :32], means.numpy(), atol=1e-5)
-    np.testing.assert_allclose(found["sequence"], states[24].numpy(), atol=5e-3)
+        model = Wav2Vec2Model.from_pretrained(checkpoint).eval()
+        return [state[0].numpy() for state in model(**inputs, output_hidden_states=True)[-1]]
 
 
-@pytest.mark.parametrize("size", ["sample", "large"])
+def config(**changes):
+    """Change values of the config of a folder."""
+
+    def edit(folder):
+        content = json.loads((folder / CONFIG).read_text())
+        (folder / CONFIG).write_text(json.dumps(content | changes))
+
+    return edit
+
+
+def weights(**changes):
+    """Replace tensors of a folder's weights, or remove them if None is given."""
+
+    def edit(folder):
+        tensors = load_file(folder / SAFE) | changes
+        tensors = {name: tensor for name, tensor in tensors.items() if tensor is not None}
+        save_file(tensors, folder / SAFE, metadata={"format": "pt"})
+
+    return edit
+
+
+def write(name, content):
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+def remove(name):
+    return lambda folder: (folder / name).unlink()
+
+
+def use_torchs_own_weights(folder):
+    torch.save(load_file(folder / SAFE), folder / BIN)
+    (folder / SAFE).unlink()
+
+
+def spread_weights(folder):
+    """Spread the weights over several files."""
+    model = Wav2Vec2Model.from_pretrained(folder)
+    (folder / SAFE).unlink()
+    model.save_pretrained(folder, max_shard_size="20KB")
+    assert len(list(folder.glob("*.safetensors"))) > 2
+
+
+def refusal(folder):
+    """Return the one sentence with which loading a checkpoint is refused."""
+    with pytest.raises(UserError) as caught:
+        load_encoder(folder)
+    message = str(caught.value)
+    assert message.startswith("encoder: ")
+    assert str(folder) in message
+    assert message.endswith(".")
+    assert "\n" not in message
+    assert ". " not in message, "more than one sentence"
+    return message
+
+
+@pytest.mark.parametrize("stride", [1, 4, 10, 50])
+def test_features_are_those_of_transformers_hidden_states(either, voice, stride):
+    """Pooled are means and deviations; the sequence is of averaged frames, its tail too."""
+    encoder, signal, bounds = load_encoder(either), voice(4.0), [(0, 32_000), (32_000, 64_000)]
+    layers, last = list(range(encoder.states))[::-1], encoder.states - 1
+    settings = {"layers": layers, "sequence_layer": last, "sequence_stride": stride}
+    features = embedded(encoder, signal, bounds, **settings)
+    assert (features["pooled"].dtype, features["sequence"].dtype) == (np.float32, np.float16)
+    for chunk, (start, stop) in enumerate(bounds):
+        states = states_of(either, signal[start:stop])
+        assert len(states) == encoder.states
+        expected = [np.append(states[k].mean(axis=0), states[k].std(axis=0)) for k in layers]
+        np.testing.assert_allclose(features["pooled"][chunk], expected, atol=1e-5)
+        assert len(states[last]) == 99
+        expected = [states[last][at : at + stride].mean(axis=0) for at in range(0, 99, stride)]
+        np.testing.assert_allclose(features["sequence"][chunk], expected, atol=5e-3)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
+def test_a_batch_gives_what_its_chunks_give_one_by_one(encoder, voice, batch_size):
+    """Bit-identical it is not: sums over a batch of another size are rounded another way."""
+    signal = voice(8.0)
+    bounds = [(start, start + 16_000) for start in range(0, len(signal) - 15_999, 14_000)]
+    together = embedded(encoder, signal, bounds, batch_size=batch_size)
+    for number, (start, stop) in enumerate(bounds):
+        alone = embedded(encoder, signal[start:stop], [(0, stop - start)])
+        for part, atol in (("pooled", 1e-6), ("sequence", 2e-3)):
+            np.testing.assert_allclose(together[part][number], alone[part][0], atol=atol)
+
+
+def test_the_same_call_gives_the_same_bits(encoder, voice):
+    """Neither dropout nor LayerDrop nor masking is at work."""
+    config = encoder.model.config
+    assert min(config.layerdrop, config.hidden_dropout, config.mask_time_prob) > 0
+    assert not encoder.model.training
+    bounds = [(0, 32_000), (32_000, 64_000), (64_000, 96_000)]
+    first, second = (embedded(encoder, voice(6.0), bounds) for _ in range(2))
+    for part in ("pooled", "sequence"):
+        np.testing.assert_array_equal(first[part], second[part])
+
+
+def test_the_level_of_a_chunk_makes_no_difference_and_its_neighbours_none_either(encoder, voice):
+    quiet_then_loud = voice(4.0)
+    quiet_then_loud[32_000:] *= 20
+    bounds = [(0, 32_000), (32_000, 64_000)]
+    features = embedded(encoder, quiet_then_loud, bounds)["pooled"]
+    np.testing.assert_allclose(features, embedded(encoder, voice(4.0), bounds)["pooled"], atol=1e-3)
+
+
 @pytest.mark.parametrize("layer", [0, 1, 2])
-def test_an_encoder_cut_after_a_layer_gives_that_layer_exactly(request, voice, size, layer):
-    folder = request.getfixturevalue({"sample": "checkpoint", "large": "large_checkpoint"}[size])
-    cut = load_encoder(folder)
+def test_an_encoder_cut_after_a_layer_gives_that_layer_exactly(either, voice, layer):
+    whole, cut = load_encoder(either), load_encoder(either)
     cut_after(cut, layer)
     assert len(cut.model.encoder.layers) == max(layer, 1)
     signal, bounds = voice(4.0), [(0, 32_000), (32_000, 64_000)]
     settings = {"layers": range(layer + 1), "sequence_layer": layer}
-    found = embedded(cut, signal, bounds, **settings)
-    expected = embedded(load_encoder(folder), signal, bounds, **settings)
+    found, expected = (embedded(one, signal, bounds, **settings) for one in (cut, whole))
     for part, array in expected.items():
         np.testing.assert_array_equal(found[part], array)
 
@@ -229,19 +232,6 @@ def test_the_embedder_runs_no_layer_above_those_asked_for(large_checkpoint, voic
     chunks = {"seconds": 1.0, "hop_seconds": 1.0, "tail": "drop"}
     ChunkEmbedder(large_checkpoint, chunks, (0, 5), 3, 4, 8)(voice(1.0))
     assert len(run) == 5
-
-
-def test_padding_would_change_the_frames_it_does_not_touch(checkpoint, encoder, voice):
-    """The reason why nothing is ever padded: group norm takes its statistics over time."""
-    chunk = voice(1.0)
-    alone = embedded(encoder, chunk, [(0, 16_000)], sequence_stride=1)["sequence"][0]
-    padded = np.pad(chunk, (0, 16_000))
-    beside = embedded(encoder, padded, [(0, 32_000)], sequence_stride=1)["sequence"][0][:40]
-    assert np.abs(alone[:40].astype(float) - beside).max() > 0.05
-
-
-def test_hidden_states_are_the_transformers_input_and_every_layers_output(encoder):
-    assert encoder.states == LAYERS + 1
 
 
 def test_the_shortest_signal_gives_one_frame_and_one_sample_less_none(encoder, voice):
@@ -267,29 +257,28 @@ def test_the_embedder_embeds_the_grid_of_chunks(checkpoint, encoder, voice, tail
     assert len(features["pooled"]) == {"overlap": 4, "drop": 3}[tail]
 
 
-def test_a_sample_encoder_is_the_same_bytes_for_the_same_seed(checkpoint, tmp_path):
-    make_sample_encoder(tmp_path / "again", hidden=HIDDEN, layers=LAYERS, seed=17)
-    make_sample_encoder(tmp_path / "other", hidden=HIDDEN, layers=LAYERS, seed=18)
-    names = {path.name for path in checkpoint.iterdir()}
-    assert names == {"config.json", "model.safetensors", "preprocessor_config.json"}
-    for name in names:
-        assert (tmp_path / "again" / name).read_bytes() == (checkpoint / name).read_bytes()
-    weights = "model.safetensors"
-    assert (tmp_path / "other" / weights).read_bytes() != (checkpoint / weights).read_bytes()
-
-
 @pytest.mark.parametrize(("hidden", "layers"), [(16, 1), (64, 3)])
-def test_a_sample_encoder_has_the_width_and_depth_asked_for(tmp_path, hidden, layers):
-    make_sample_encoder(tmp_path, hidden=hidden, layers=layers, seed=1)
-    encoder = load_encoder(tmp_path)
-    assert encoder.states == layers + 1
-    assert encoder.model.config.hidden_size == hidden
+def test_a_sample_encoder_has_the_size_asked_for_and_the_same_bytes_for_the_same_seed(
+    tmp_path, hidden, layers
+):
+    for name, seed in (("first", 17), ("again", 17), ("other", 18)):
+        make_sample_encoder(tmp_path / name, hidden=hidden, layers=layers, seed=seed)
+    encoder = load_encoder(tmp_path / "first")
+    assert (encoder.states, encoder.model.config.hidden_size) == (layers + 1, hidden)
+    first, again, other = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+        for name in ("first", "again", "other")
+    )
+    assert set(first) == {CONFIG, SAFE, PREPROCESSOR}
+    assert first == again
+    assert first[SAFE] != other[SAFE]
 
 
-def test_a_checkpoint_with_torchs_own_weights_is_the_same_encoder(spoilt, encoder, voice):
-    weights = load_file(spoilt / "model.safetensors")
-    (spoilt / "model.safetensors").unlink()
-    torch.save(weights, spoilt / "pytorch_model.bin")
+@pytest.mark.parametrize("form", [use_torchs_own_weights, spread_weights])
+def test_a_checkpoint_with_weights_in_another_form_is_the_same_encoder(
+    spoilt, encoder, voice, form
+):
+    form(spoilt)
     check_encoder_folder(spoilt)
     loaded = load_encoder(spoilt)
     found, expected = (embedded(one, voice(1.0), [(0, 16_000)]) for one in (loaded, encoder))
@@ -311,8 +300,8 @@ def test_a_pre_trained_checkpoint_loads_without_its_heads(checkpoint, tmp_path, 
             for name, weight in trained.state_dict().items()
         }
         assert set(renamed) != set(trained.state_dict())
-        torch.save(renamed, tmp_path / "pytorch_model.bin")
-        (tmp_path / "model.safetensors").unlink()
+        torch.save(renamed, tmp_path / BIN)
+        (tmp_path / SAFE).unlink()
     loaded = {
         name.replace(".convolutions.", "."): weight
         for name, weight in load_encoder(tmp_path).model.state_dict().items()
@@ -322,122 +311,71 @@ def test_a_pre_trained_checkpoint_loads_without_its_heads(checkpoint, tmp_path, 
     assert all(torch.equal(loaded[name], expected[name]) for name in expected)
 
 
-def test_without_a_preprocessor_the_architecture_tells_whether_signals_are_normalised(spoilt):
-    (spoilt / "preprocessor_config.json").unlink()
+def test_without_a_preprocessor_the_architecture_decides_whether_signals_are_normalised(spoilt):
+    (spoilt / PREPROCESSOR).unlink()
     assert not load_encoder(spoilt).extractor.do_normalize
-    edit_config(spoilt, feat_extract_norm="layer")
-    shape = (HIDDEN,)
-
-    def add_layer_norms(weights):
-        for layer in range(7):
-            for kind in ("weight", "bias"):
-                weights[f"feature_extractor.conv_layers.{layer}.layer_norm.{kind}"] = torch.ones(
-                    shape
-                )
-
-    edit_weights(spoilt, add_layer_norms)
+    config(feat_extract_norm="layer")(spoilt)
+    names = [
+        f"feature_extractor.conv_layers.{layer}.layer_norm.{kind}"
+        for layer in range(7)
+        for kind in ("weight", "bias")
+    ]
+    weights(**{name: torch.ones(HIDDEN) for name in names})(spoilt)
     assert load_encoder(spoilt).extractor.do_normalize
 
 
-def test_a_folder_without_config_is_refused_with_the_key(spoilt):
-    (spoilt / "config.json").unlink()
-    assert "has no config.json; set encoder in params.yaml to `sample`" in refusal(spoilt)
+REFUSED = [
+    (remove(CONFIG), "has no config.json; set encoder in params.yaml to `sample`"),
+    *(
+        (write(CONFIG, content), "config.json of {folder} cannot be read as JSON")
+        for content in (b"", b'{"model_type": "wav', b"[]", b"\xff\xfe\x00")
+    ),
+    *(
+        (config(model_type=name), f"is a {name!r} model, not 'wav2vec2'")
+        for name in ("hubert", "wav2vec2-bert", None)
+    ),
+    (remove(SAFE), f"has none of {SAFE}, {INDEX}, {BIN}"),
+    # A tensor is never made up, nor ignored.
+    (weights(**{WEIGHT: None}), f"those of its config.json (1 are missing, such as {WEIGHT})"),
+    (weights(**{WEIGHT: torch.zeros(8, 16)}), f"(1 are of another shape, such as {WEIGHT})"),
+    (weights(**{"adapter.scale": torch.zeros(2)}), "(1 do not belong, such as adapter.scale)"),
+    (config(num_hidden_layers=3), "(16 are missing, "),
+    (config(num_hidden_layers=1), "(16 do not belong, "),
+    (config(intermediate_size=32), "(6 are of another shape, "),
+    (config(hidden_size="wide"), "cannot be loaded ("),
+    (config(conv_dim=[1, 2]), "cannot be loaded ("),
+    (write(PREPROCESSOR, b"{"), "cannot be loaded ("),
+    (write(PREPROCESSOR, b"[]"), "cannot be loaded ("),
+    (write(PREPROCESSOR, b'{"sampling_rate": 8000}'), "8000 Hz, the pipeline works at 16000 Hz"),
+]
 
 
-@pytest.mark.parametrize("content", [b"", b'{"model_type": "wav', b"[]", b"\xff\xfe\x00"])
-def test_a_config_that_is_no_json_object_is_refused(spoilt, content):
-    (spoilt / "config.json").write_bytes(content)
-    assert f"config.json of {spoilt} cannot be read as JSON" in refusal(spoilt)
+@pytest.mark.parametrize(("damage", "problem"), REFUSED)
+def test_a_damaged_or_unsuitable_checkpoint_is_refused_with_what_is_wrong(spoilt, damage, problem):
+    damage(spoilt)
+    assert problem.format(folder=spoilt) in refusal(spoilt)
 
 
-@pytest.mark.parametrize("architecture", ["hubert", "wav2vec2-bert", None])
-def test_another_architecture_is_refused_by_its_name(spoilt, architecture):
-    edit_config(spoilt, model_type=architecture)
-    assert f"is a {architecture!r} model, not 'wav2vec2'" in refusal(spoilt)
-
-
-def test_missing_weights_are_refused_with_the_names_they_should_have(spoilt):
-    (spoilt / "model.safetensors").unlink()
-    assert (
-        "has none of model.safetensors, model.safetensors.index.json, pytorch_model.bin"
-        in refusal(spoilt)
-    )
-
-
-@pytest.fixture
-def spread(checkpoint, tmp_path):
-    """Spread the checkpoint's weights over several files."""
-    folder = shutil.copytree(checkpoint, tmp_path / "spread")
-    model = Wav2Vec2Model.from_pretrained(checkpoint)
-    (folder / "model.safetensors").unlink()
-    model.save_pretrained(folder, max_shard_size="20KB")
-    return folder
-
-
-def test_weights_spread_over_several_files_are_the_same_encoder(spread, encoder, voice):
-    assert len(list(spread.glob("*.safetensors"))) > 2
-    check_encoder_folder(spread)
-    found, expected = (
-        embedded(one, voice(1.0), [(0, 16_000)]) for one in (load_encoder(spread), encoder)
-    )
-    np.testing.assert_array_equal(found["pooled"], expected["pooled"])
-
-
-def test_one_missing_of_several_files_is_named(spread):
-    shard = sorted(spread.glob("*.safetensors"))[1]
-    shard.unlink()
-    assert f"has no {shard.name}, which its model.safetensors.index.json lists" in refusal(spread)
-
-
-@pytest.mark.parametrize(
-    "content",
-    ["{", "[]", "{}", '{"weight_map": {"w": "../x.safetensors"}}', '{"weight_map": {"w": 1}}'],
-)
-def test_a_broken_list_of_files_is_refused(spread, content):
-    (spread / "model.safetensors.index.json").write_text(content)
-    assert "model.safetensors.index.json of" in refusal(spread)
-
-
-def test_a_missing_tensor_is_never_made_up(spoilt):
-    edit_weights(spoilt, lambda weights: weights.pop(WEIGHT))
-    assert f"not those of its config.json (1 are missing, such as {WEIGHT})" in refusal(spoilt)
-
-
-def test_a_tensor_of_another_shape_is_never_made_up(spoilt):
-    edit_weights(spoilt, lambda weights: weights.update({WEIGHT: torch.zeros(8, 16)}))
-    assert f"(1 are of another shape, such as {WEIGHT})" in refusal(spoilt)
-
-
-def test_a_tensor_beyond_the_architecture_is_refused(spoilt):
-    edit_weights(spoilt, lambda weights: weights.update({"adapter.scale": torch.zeros(2)}))
-    assert "(1 do not belong, such as adapter.scale)" in refusal(spoilt)
-
-
-@pytest.mark.parametrize(
-    ("change", "problem"),
-    [
-        ({"num_hidden_layers": 3}, "(16 are missing, "),
-        ({"num_hidden_layers": 1}, "(16 do not belong, "),
-        ({"intermediate_size": 32}, "(6 are of another shape, "),
-        ({"hidden_size": "wide"}, "cannot be loaded ("),
-        ({"conv_dim": [1, 2]}, "cannot be loaded ("),
-    ],
-)
-def test_a_config_that_does_not_describe_the_weights_is_refused(spoilt, change, problem):
-    edit_config(spoilt, **change)
-    assert problem in refusal(spoilt)
-
-
-@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+@pytest.mark.parametrize("name", [SAFE, BIN])
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.99])
 def test_torn_weights_are_refused(spoilt, name, share):
-    weights = spoilt / name
-    if name == "pytorch_model.bin":
-        torch.save(load_file(spoilt / "model.safetensors"), weights)
-        (spoilt / "model.safetensors").unlink()
-    content = weights.read_bytes()
-    weights.write_bytes(content[: int(share * len(content))])
+    if name == BIN:
+        use_torchs_own_weights(spoilt)
+    content = (spoilt / name).read_bytes()
+    (spoilt / name).write_bytes(content[: int(share * len(content))])
     assert "cannot be loaded (" in refusal(spoilt)
+
+
+def test_a_checkpoint_lacks_none_of_the_files_that_its_list_names(spoilt):
+    spread_weights(spoilt)
+    shard = sorted(spoilt.glob("*.safetensors"))[1]
+    shard.unlink()
+    assert f"has no {shard.name}, which its {INDEX} lists" in refusal(spoilt)
+    for files in ("{", "[]", "{}", '{"weight_map": {"w": 1}}'):
+        (spoilt / INDEX).write_text(files)
+        assert f"{INDEX} of" in refusal(spoilt)
+    (spoilt / INDEX).write_text('{"weight_map": {"w": "../x.safetensors"}}')
+    assert "does not list safetensors files beside it" in refusal(spoilt)
 
 
 class Intruder:
@@ -451,18 +389,7 @@ class Intruder:
 
 
 def test_code_in_a_checkpoint_is_not_run(spoilt, tmp_path):
-    (spoilt / "model.safetensors").unlink()
-    torch.save({WEIGHT: Intruder(tmp_path / "harm done")}, spoilt / "pytorch_model.bin")
+    (spoilt / SAFE).unlink()
+    torch.save({WEIGHT: Intruder(tmp_path / "harm done")}, spoilt / BIN)
     assert "cannot be loaded (" in refusal(spoilt)
     assert not (tmp_path / "harm done").exists()
-
-
-@pytest.mark.parametrize("content", ["{", "[]", '{"sampling_rate": '])
-def test_a_broken_preprocessor_is_refused(spoilt, content):
-    (spoilt / "preprocessor_config.json").write_text(content)
-    assert "cannot be loaded (" in refusal(spoilt)
-
-
-def test_a_checkpoint_for_another_rate_is_refused(spoilt):
-    (spoilt / "preprocessor_config.json").write_text('{"sampling_rate": 8000}')
-    assert "expects 8000 Hz, the pipeline works at 16000 Hz" in refusal(spoilt)

@@ -1,6 +1,5 @@
 """Files and folders are whole or absent, JSON is what DVC can read, links lose nothing."""
 
-import json
 import math
 import os
 import shutil
@@ -21,18 +20,12 @@ from speech.storage.files import (
 )
 
 
-def test_text_is_written_as_given_into_folders_that_did_not_exist(tmp_path):
+def test_text_is_written_as_given_into_new_folders_and_replaced(tmp_path):
     path = tmp_path / "a" / "b" / "note.txt"
-    write_text(path, "zwölf\n")
-    assert path.read_bytes() == "zwölf\n".encode()
-
-
-def test_an_existing_file_is_replaced_and_nothing_else_is_left_beside_it(tmp_path):
-    path = tmp_path / "note.txt"
-    write_text(path, "old")
-    write_text(path, "new")
-    assert path.read_text() == "new"
-    assert list(tmp_path.iterdir()) == [path]
+    for text in ("old", "zwölf\n"):
+        write_text(path, text)
+        assert path.read_bytes() == text.encode()
+        assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_writer_that_fails_leaves_the_old_file_and_no_other(tmp_path):
@@ -41,6 +34,8 @@ def test_a_writer_that_fails_leaves_the_old_file_and_no_other(tmp_path):
 
     def fail_halfway():
         with replacing(path) as sibling:
+            # Writers choose a format by the suffix.
+            assert (sibling.suffix, sibling.parent) == (".csv", tmp_path)
             sibling.write_text("half of the ne")
             raise RuntimeError("disk full")
 
@@ -48,22 +43,6 @@ def test_a_writer_that_fails_leaves_the_old_file_and_no_other(tmp_path):
         fail_halfway()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_the_sibling_keeps_the_suffix_that_writers_choose_a_format_by(tmp_path):
-    with replacing(tmp_path / "table.parquet") as sibling:
-        assert sibling.suffix == ".parquet"
-        assert sibling.parent == tmp_path
-        sibling.touch()
-
-
-def test_json_keeps_the_order_of_keys_and_ends_with_a_newline(tmp_path):
-    path = tmp_path / "metrics.json"
-    write_json(path, {"utterance": {"f1": 0.5, "accuracy": 1.0}, "chunk": {}})
-    text = path.read_text()
-    assert text.endswith("}\n")
-    assert list(json.loads(text)) == ["utterance", "chunk"]
-    assert list(json.loads(text)["utterance"]) == ["f1", "accuracy"]
 
 
 @pytest.mark.parametrize(
@@ -80,22 +59,27 @@ def test_json_that_cannot_be_read_is_named_with_what_to_do(tmp_path, content, re
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_json_refuses_numbers_it_has_no_word_for_and_keeps_the_old_file(tmp_path, number):
+def test_json_keeps_the_order_of_keys_and_refuses_numbers_it_has_no_word_for(tmp_path, number):
     path = tmp_path / "metrics.json"
-    write_json(path, {"accuracy": 1.0})
+    write_json(path, {"f1": 0.5, "accuracy": {}})
     with pytest.raises(ValueError, match="JSON compliant"):
         write_json(path, {"accuracy": number})
-    assert json.loads(path.read_text()) == {"accuracy": 1.0}
+    assert path.read_text() == '{\n  "f1": 0.5,\n  "accuracy": {}\n}\n'
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
 
 
 def test_a_folder_takes_its_place_when_it_is_full(tmp_path):
     path = tmp_path / "data" / "corpus"
     (path / "old").mkdir(parents=True)
+    (path.parent / ".corpus.unfinished" / "left by a killed run").mkdir(parents=True)
     with replacing_folder(path) as folder:
         (folder / "new").touch()
-        assert [file.name for file in path.iterdir()] == ["old"]
-    assert [file.name for file in path.iterdir()] == ["new"]
-    assert list(path.parent.iterdir()) == [path]
+        assert names(path) == ["old"]
+    assert names(path) == ["new"]
+    assert names(path.parent) == ["corpus"]
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
@@ -109,16 +93,8 @@ def test_a_folder_that_was_not_filled_leaves_the_old_one_and_no_other(tmp_path, 
 
     with pytest.raises(error):
         fail_halfway()
-    assert [file.name for file in (tmp_path / "corpus").iterdir()] == ["old"]
-    assert [file.name for file in tmp_path.iterdir()] == ["corpus"]
-
-
-def test_what_a_killed_run_left_of_a_folder_is_no_part_of_the_next(tmp_path):
-    (tmp_path / ".corpus.unfinished").mkdir()
-    (tmp_path / ".corpus.unfinished" / "half").touch()
-    with replacing_folder(tmp_path / "corpus") as folder:
-        (folder / "new").touch()
-    assert [file.name for file in (tmp_path / "corpus").iterdir()] == ["new"]
+    assert names(tmp_path / "corpus") == ["old"]
+    assert names(tmp_path) == ["corpus"]
 
 
 # --- links ------------------------------------------------------------------------------------
@@ -132,79 +108,59 @@ def target(tmp_path):
     return folder
 
 
-def test_a_link_shows_what_lies_at_its_target(tmp_path, target):
-    link = tmp_path / "data" / "corpus" / "audio"
-    point(link, target)
-    assert link.is_symlink()
-    assert (link / "a.flac").read_text() == "sound"
-    (target / "b.flac").touch()
-    assert (link / "b.flac").exists()
-
-
-def test_a_file_can_be_pointed_to_as_well(tmp_path, target):
-    point(tmp_path / "link.flac", target / "a.flac")
-    assert (tmp_path / "link.flac").read_text() == "sound"
-
-
-def test_a_relative_target_is_found_from_anywhere(tmp_path, target, monkeypatch):
+@pytest.mark.parametrize("name", ["", "a.flac"])
+def test_a_link_to_a_folder_or_file_shows_it_from_anywhere(tmp_path, target, monkeypatch, name):
+    link = tmp_path / "data" / "corpus" / "link"
     monkeypatch.chdir(tmp_path)
-    point(tmp_path / "data" / "audio", target.relative_to(tmp_path))
+    point(link, target.relative_to(tmp_path) / name)
     monkeypatch.chdir("/")
-    assert (tmp_path / "data" / "audio" / "a.flac").read_text() == "sound"
+    assert link.is_symlink()
+    assert (link if name else link / "a.flac").read_text() == "sound"
 
 
-@pytest.mark.parametrize("before", ["a folder", "nowhere", "itself"])
+@pytest.mark.parametrize("before", ["a folder", "nowhere", "itself", "left unfinished"])
 def test_an_earlier_link_is_replaced_and_what_it_showed_is_kept(tmp_path, target, before):
-    earlier = {"a folder": tmp_path / "earlier", "nowhere": tmp_path / "no", "itself": target}
-    (tmp_path / "earlier").mkdir()
-    (tmp_path / "earlier" / "c.flac").touch()
+    earlier = tmp_path / "earlier"
+    earlier.mkdir()
+    (earlier / "c.flac").touch()
     link = tmp_path / "data" / "audio"
     link.parent.mkdir()
-    link.symlink_to(earlier[before])
+    shown = {"a folder": earlier, "nowhere": tmp_path / "no", "itself": target}
+    if before == "left unfinished":
+        (link.parent / ".audio.unfinished").symlink_to(earlier)
+    else:
+        link.symlink_to(shown[before])
     point(link, target)
     assert link.resolve() == target
-    assert (tmp_path / "earlier" / "c.flac").exists()
+    assert (earlier / "c.flac").exists()
     assert list(link.parent.iterdir()) == [link]
-
-
-def test_what_an_interrupted_run_left_is_no_obstacle(tmp_path, target):
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / ".audio.unfinished").symlink_to(tmp_path / "no")
-    point(tmp_path / "data" / "audio", target)
-    assert [path.name for path in (tmp_path / "data").iterdir()] == ["audio"]
 
 
 @pytest.mark.parametrize("kind", ["folder", "file"])
 def test_what_is_no_link_is_never_replaced(tmp_path, target, kind):
     link = tmp_path / "audio"
-    if kind == "folder":
-        link.mkdir()
-        (link / "only copy.flac").touch()
-    else:
-        link.write_text("only copy")
+    only_copy = link / "only copy.flac" if kind == "folder" else link
+    write_text(only_copy, "only copy")
     with pytest.raises(UserError, match=r"audio: is no link of this pipeline; move it away"):
         point(link, target)
     assert not link.is_symlink()
-    assert (link / "only copy.flac").exists() if kind == "folder" else link.read_text()
+    assert only_copy.read_text() == "only copy"
 
 
-def test_a_second_name_takes_no_room_and_outlives_the_first(tmp_path, target):
-    file, name = target / "a.flac", tmp_path / "b.flac"
-    link_or_copy(file, name)
-    assert name.samefile(file)
-    file.unlink()
-    assert name.read_text() == "sound"
-
-
-def test_where_the_file_system_has_no_hard_links_the_content_is_copied(
-    tmp_path, target, monkeypatch
+@pytest.mark.parametrize("hard_links", [True, False])
+def test_a_second_name_outlives_the_first_and_takes_no_room_where_hard_links_exist(
+    tmp_path, target, monkeypatch, hard_links
 ):
     def refuse(*_):
         raise PermissionError
 
-    monkeypatch.setattr(os, "link", refuse)
-    link_or_copy(target / "a.flac", tmp_path / "b.flac")
-    assert (tmp_path / "b.flac").read_text() == "sound"
+    if not hard_links:
+        monkeypatch.setattr(os, "link", refuse)
+    file, name = target / "a.flac", tmp_path / "b.flac"
+    link_or_copy(file, name)
+    assert name.samefile(file) == hard_links
+    file.unlink()
+    assert name.read_text() == "sound"
 
 
 # --- the disk ---------------------------------------------------------------------------------
