@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.neighbors import NearestCentroid
 
 from speech.classifiers.protocol import Labelled
 from speech.training.learning_curve import predict_with_fewer_speakers
@@ -11,25 +12,23 @@ SPEAKERS, UTTERANCES, CHUNKS, FOLDS = 24, 3, 2, 4
 DRAWS = 3
 
 
-class NearestMean:
-    """A classifier that remembers what it was fitted on, for the test to see."""
-
-    fitted: list
-
-    def fit(self, training):
-        self.fitted.append(training)
-        self.classes = ["F", "M"]
-        own = [training.inputs[training.labels == name].mean(axis=0) for name in self.classes]
-        self.means = np.stack(own)
-
-    def predict_proba(self, inputs):
-        distance = np.linalg.norm(inputs[:, None] - self.means, axis=2)
-        return distance[:, ::-1] / distance.sum(axis=1, keepdims=True)
+@pytest.fixture
+def fitted():
+    return []
 
 
 @pytest.fixture
-def build():
-    return type("ThisNearestMean", (NearestMean,), {"fitted": []})
+def build(fitted):
+    class Remembering(NearestCentroid):
+        """A classifier that remembers what it was fitted on, for the test to see."""
+
+        classes = ("F", "M")
+
+        def fit(self, training):
+            fitted.append(training)
+            return super().fit(training.inputs, training.labels)
+
+    return Remembering
 
 
 def corpus():
@@ -47,8 +46,9 @@ def corpus():
     return table, data, speaker // 2 % FOLDS
 
 
-def test_each_number_is_about_half_of_the_next_and_more_speakers_help(build):
-    predictions = predict_with_fewer_speakers(build, *corpus(), draws=DRAWS, jobs=1)
+def test_each_number_is_about_half_of_the_next_and_more_speakers_help(build, fitted):
+    table, data, folds = corpus()
+    predictions = predict_with_fewer_speakers(build, table, data, folds, draws=DRAWS, jobs=1)
     # 12 of each gender, three in each of four folds: nine are left.
     assert sorted(predictions["speakers"].unique()) == [2, 4, 8, 18]
     sizes = predictions.groupby(["speakers", "draw"]).size()
@@ -57,15 +57,10 @@ def test_each_number_is_about_half_of_the_next_and_more_speakers_help(build):
     right = (predictions["p_F"] > 0.5) == (predictions["label"] == "F")
     accuracy = right.groupby(predictions["speakers"]).mean()
     assert accuracy[18] > accuracy[2] + 0.05
-
-
-def test_training_draws_hold_both_genders_alike_and_nobody_of_the_tested_fold(build):
-    table, data, folds = corpus()
-    predict_with_fewer_speakers(build, table, data, folds, draws=DRAWS, jobs=1)
-    per_fold = len(build.fitted) // FOLDS
-    tested = [set(table["speaker_id"][folds == fold]) for fold in range(FOLDS)]
-    for number, training in enumerate(build.fitted):
-        assert not set(training.sessions) & tested[number // per_fold]
+    # Draws hold both genders alike and nobody of the tested fold.
+    for number, training in enumerate(fitted):
+        tested = table["speaker_id"][folds == number // (len(fitted) // FOLDS)]
+        assert not set(training.sessions) & set(tested)
         drawn = pd.DataFrame({"speaker": training.sessions, "label": training.labels})
         counts = drawn.drop_duplicates()["label"].value_counts()
         assert counts["F"] == counts["M"]
