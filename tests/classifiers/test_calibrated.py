@@ -7,11 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import log_loss
 
 from speech.classifiers.calibrated import Calibrated, held_out_parts
 from speech.classifiers.protocol import Labelled
-from speech.classifiers.registry import build_classifier
 
 SEED = 5
 
@@ -159,22 +157,3 @@ def test_nothing_more_is_fitted_where_there_is_no_temperature_to_learn(
     calibrated, _, predicted = spied(training, **options)
     assert (calibrated.temperature, calibrated.calibrated_on) == (temperature, "nothing")
     assert predicted == []
-
-
-def test_held_out_sessions_calibrate_better_for_new_sessions_than_held_out_utterances():
-    """Here the other utterances of a session give its label away, and not that of new sessions."""
-    random = np.random.default_rng(0)
-    labels = np.repeat(["a", "b"], 400)
-    sessions = np.tile(np.repeat([f"{n:02d}" for n in range(20)], 20), 2)
-    names, number = np.unique(np.char.add(labels, sessions), return_inverse=True)
-    inputs = random.normal(scale=3, size=(len(names), 8))[number]
-    inputs = (inputs + random.normal(scale=0.1, size=inputs.shape)).astype(np.float32)
-    utterances = np.arange(len(labels)).astype(str)
-    train = sessions < "10"
-
-    def loss(sessions):
-        calibrated = Calibrated(build_classifier("svm", seed=SEED), seed=SEED)
-        calibrated.fit(Labelled(inputs, labels, utterances, sessions)[train])
-        return log_loss(labels[~train], calibrated.predict_proba(inputs[~train]))
-
-    assert loss(sessions) < loss(utterances)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
+from sklearn.metrics import log_loss
 
 from speech.classifiers.calibrated import Calibrated
 from speech.classifiers.networks import MlpModel
@@ -29,7 +30,7 @@ from speech.storage.sealed import read_sealed, write_sealed
 
 MODELS = list(CLASSIFIERS)
 SEED = 5
-SPEAKERS = ["anna", "bert", "carl"]
+SPEAKERS = ["anna", "bert", "carl é"]
 FRAMES, DIMENSIONS = 16, 6
 QUICK = {"epochs": 5, "patience": 4, "batch_size": 24, "dropout": 0.1, "learning_rate": 0.03}
 SMALL = {
@@ -86,7 +87,7 @@ def contents(folder):
 
 @pytest.fixture(scope="module")
 def fitted():
-    """Fit every model once."""
+    """Fit every model once; this is the first fit of the networks that tests share."""
     return {
         model: Calibrated(build(model), seed=SEED).fit(*training_and_validation(model))
         for model in MODELS
@@ -228,57 +229,44 @@ def change_architecture(folder, **architecture):
 
 
 @pytest.mark.parametrize(
-    ("saved", "damage"),
+    "damage",
     [
-        ("mlp", lambda folder: change_architecture(folder, magic=1)),
-        ("mlp", lambda folder: change_architecture(folder, hidden=[17])),
-        ("mlp", lambda folder: (folder / "network.json").write_text("[]")),
-        ("mlp", lambda folder: (folder / "weights.safetensors").write_text("[]")),
-        ("cnn", Path.exists),
+        lambda folder: change_architecture(folder, magic=1),
+        lambda folder: change_architecture(folder, hidden=[17]),
+        lambda folder: (folder / "network.json").write_text("[]"),
+        lambda folder: (folder / "weights.safetensors").write_text("[]"),
+        lambda folder: (folder / "temperature.json").write_text("{}"),
+        lambda folder: (folder / "temperature.json").write_text("[1]"),
+        lambda folder: (folder / "temperature.json").unlink(),
     ],
-    ids=["unknown keyword", "other width", "no description", "no weights", "other network"],
-    indirect=["saved"],
 )
+@pytest.mark.parametrize("saved", ["mlp"], indirect=True)
 def test_files_that_do_not_fit_together_are_refused(saved, damage):
+    """Though the digests on the card may be right."""
     damage(saved)
-    with pytest.raises(UserError, match="no network of this project, or damaged"):
-        MlpModel.load(saved)
-
-
-@pytest.mark.parametrize("saved", ["logistic"], indirect=True)
-@pytest.mark.parametrize("text", [None, "{}", "[1]", "warm"])
-def test_a_damaged_temperature_is_refused(saved, text):
-    file = saved / "temperature.json"
-    file.unlink() if text is None else file.write_text(text)
-    with pytest.raises(UserError, match="its temperature is missing or damaged"):
-        Calibrated.load(saved, CLASSIFIERS["logistic"])
+    with pytest.raises(UserError, match="damaged"):
+        Calibrated.load(saved, MlpModel)
 
 
 STOPPING = {"epochs": 30, "patience": 3}
 
 
 def test_a_network_stops_once_validation_loss_has_not_fallen_for_its_patience():
-    validation = examples("mlp", seed=1, noise=8)
-    network = build("mlp", **STOPPING).fit(examples("mlp", noise=8), validation)
+    training, validation = (examples("mlp", seed=seed, noise=8) for seed in (0, 1))
+    network = build("mlp", **STOPPING).fit(training, validation)
     losses = [row["validation_loss"] for row in network.curves]
     assert [row["epoch"] for row in network.curves] == list(range(1, len(losses) + 1))
-    assert set(network.curves[0]) == {
-        *("epoch", "loss", "validation_loss", "accuracy", "validation_accuracy")
-    }
+    of_both = {"loss", "validation_loss", "accuracy", "validation_accuracy"}
+    assert set(network.curves[0]) == {"epoch", *of_both}
     assert network.best_epochs == 1 + int(np.argmin(losses))
     assert len(losses) == network.best_epochs + 3 < 30
-
     # The weights kept are those of the best epoch, not of the last.
     probabilities = network.predict_proba(validation.inputs)
-    true = np.searchsorted(SPEAKERS, validation.labels)
-    loss = -np.log(probabilities[np.arange(len(true)), true]).mean()
+    loss = log_loss(validation.labels, probabilities, labels=SPEAKERS)
     assert loss == pytest.approx(min(losses), rel=1e-3)
-
     # Validation data decide when to stop and nothing else.
-    given = build("mlp", **STOPPING)
-    given.fit(
-        examples("mlp", noise=8), examples("mlp", seed=1, offset=1e4), epochs=network.best_epochs
-    )
+    other = examples("mlp", seed=1, offset=1e4)
+    given = build("mlp", **STOPPING).fit(training, other, epochs=network.best_epochs)
     np.testing.assert_array_equal(given.predict_proba(validation.inputs), probabilities)
 
 

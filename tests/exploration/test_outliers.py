@@ -37,18 +37,17 @@ def test_the_threshold_is_the_chi_square_quantile_for_a_whole_corpus():
 
 
 def test_gaussian_corpora_have_hardly_any_outliers():
-    counts = [len(outliers_of(find_outliers(*corpus(40, 30, seed=seed)))) for seed in range(8)]
-    assert sum(counts) <= 3
+    counts = [len(outliers_of(find_outliers(*corpus(40, 30, seed=seed)))) for seed in range(3)]
+    assert sum(counts) <= 1
 
 
 @pytest.mark.parametrize("coefficients", [5, 13, 30])
 def test_utterances_moved_from_another_speaker_rank_first(coefficients):
     table, means = corpus(coefficients=coefficients)
-    odd = [100, 300, 390]
-    means[odd] = means[[210, 0, 50]]
+    means[[100, 300, 390]] = means[[210, 0, 50]]
     found = find_outliers(table, means, coefficients=coefficients)
-    assert set(found["utterance_id"][:3]) == set(table["utterance_id"][odd])
-    assert outliers_of(found) >= set(table["utterance_id"][odd])
+    moved = set(table["utterance_id"][[100, 300, 390]])
+    assert set(found["utterance_id"][:3]) == moved <= outliers_of(found)
 
 
 def test_many_errors_of_one_kind_do_not_hide_each_other():
@@ -95,8 +94,7 @@ def test_utterances_of_tiny_sessions_are_not_compared():
     table, means = corpus(10, 4)
     small = table.groupby("speaker_id").cumcount() < 2
     few = (table["speaker_id"] > "004") | small
-    found = find_outliers(table[few], means[few])
-    assert len(found) == 5 * 4
+    assert len(find_outliers(table[few], means[few])) == 5 * 4
     assert find_outliers(table[small], means[small]).empty
 
 

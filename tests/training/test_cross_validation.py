@@ -6,6 +6,7 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 import pytest
+from made_corpus import SEED, SESSION, chunk_table
 from pydantic import PositiveFloat
 from sklearn.naive_bayes import GaussianNB
 
@@ -14,38 +15,14 @@ from speech.classifiers.classical import ScikitClassifier
 from speech.classifiers.networks import MlpModel
 from speech.classifiers.registry import CLASSIFIERS, load_classifier
 from speech.features.examples import Examples
-from speech.folds import Task, gender_folds, speaker_folds
+from speech.folds import Task
 from speech.predictions import predicted_classes
 from speech.training import cross_validation
 from speech.training.cross_validation import TRAIN_ONLY, cross_validate, fit_final, labelled
 
 TASKS = get_args(Task)
-UNIT = {"gender": "speaker_id", "speaker": "chapter_id"}
-"""What is never in both training and test."""
 VALIDATION_UNIT = {"gender": "speaker_id", "speaker": "utterance_id"}
-SEED = 17
-CHUNKS = 2
 QUICK = {"hidden": [8], "epochs": 2, "batch_size": 64}
-
-
-def corpus(task, speakers=12, *, chapters=3, utterances=4, folds=4):
-    """List the chunks of a made-up corpus as examples have them, every second speaker a woman."""
-    rows = [
-        (f"{speaker}-{chapter}-{number}", str(speaker), str(chapter), "MF"[speaker % 2])
-        for speaker in range(101, 101 + speakers)
-        for chapter in range(10 * speaker, 10 * speaker + chapters)
-        for number in range(utterances)
-    ]
-    columns = ["utterance_id", "speaker_id", "chapter_id", "gender"]
-    listed = pd.DataFrame(rows, columns=columns).assign(seconds=4.0)
-    dealt = gender_folds(listed, folds, SEED) if task == "gender" else speaker_folds(listed, folds)
-    table = listed.drop(columns="seconds").loc[np.repeat(listed.index, CHUNKS)]
-    table = table.assign(chunk=np.tile(np.arange(CHUNKS), len(listed))).reset_index(drop=True)
-    return table.assign(
-        label=table["gender" if task == "gender" else "speaker_id"],
-        session=table[UNIT[task]],
-        fold=table["utterance_id"].map(dealt.set_index("utterance_id")["fold"]),
-    )
 
 
 def numbered(table):
@@ -110,7 +87,7 @@ def spied(stops_early, monkeypatch):
     def run(task, table=None, **options):
         spy = type("ThisSpy", (Spy,), {"stops_early": stops_early, "seen": []})
         monkeypatch.setitem(CLASSIFIERS, "mlp", spy)
-        table = corpus(task) if table is None else table
+        table = chunk_table(task) if table is None else table
         return table, spy.seen, validated("mlp", task, table, numbered(table), **options)
 
     return run
@@ -123,7 +100,7 @@ def test_training_validation_and_test_share_no_speaker_or_session(spied, stops_e
     assert len(seen) == table["fold"].nunique() > 1
     for training, validation, tested in seen:
         learnt = [*training, *validation]
-        assert not set(table.loc[tested, UNIT[task]]) & set(table.loc[learnt, UNIT[task]])
+        assert not set(table.loc[tested, SESSION[task]]) & set(table.loc[learnt, SESSION[task]])
         # All the rest is learnt from, and each row is in one part.
         assert sorted([*learnt, *tested]) == list(table.index)
         assert bool(len(validation)) == stops_early
@@ -145,25 +122,20 @@ def test_without_patience_only_whole_speakers_are_held_out_for_the_temperature(
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_every_chunk_is_predicted_once_and_gets_its_own_prediction(spied, task):
-    table, seen, result = spied(task)
-    assert sorted(np.concatenate([rows for _, _, rows in seen])) == list(table.index)
-    columns = [f"p_{name}" for name in sorted(set(table["label"]))]
-    assert list(result.chunks.columns) == [*table.columns, *columns]
-    np.testing.assert_allclose(result.chunks[columns[0]], table.index / 1e4, atol=1e-6)
-    np.testing.assert_allclose(result.chunks[columns].sum(axis=1), 1, atol=1e-5)
-    pd.testing.assert_frame_equal(result.chunks[table.columns], table)
-
-
-def test_what_is_for_training_only_is_never_predicted(spied):
-    table = corpus("gender")
+def test_every_chunk_gets_its_own_prediction_once_unless_it_is_for_training_only(spied, task):
+    table = chunk_table(task)
     alone = table["speaker_id"] == "103"
     table["fold"] = table["fold"].where(~alone, TRAIN_ONLY)
-    _, seen, result = spied("gender", table)
-    assert len(result.chunks) == (~alone).sum()
-    assert "103" not in set(result.chunks["speaker_id"])
+    _, seen, result = spied(task, table)
+    used, chunks = table[~alone], result.chunks.reset_index(drop=True)
+    assert sorted(np.concatenate([rows for _, _, rows in seen])) == list(used.index)
     for training, validation, _ in seen:
         assert set(table.index[alone]) <= {*training, *validation}
+    columns = [f"p_{name}" for name in sorted(set(table["label"]))]
+    assert list(chunks.columns) == [*table.columns, *columns]
+    np.testing.assert_allclose(chunks[columns[0]], used.index / 1e4, atol=1e-6)
+    np.testing.assert_allclose(chunks[columns].sum(axis=1), 1, atol=1e-5)
+    pd.testing.assert_frame_equal(chunks[table.columns], used.reset_index(drop=True))
 
 
 @pytest.mark.parametrize(
@@ -172,7 +144,7 @@ def test_what_is_for_training_only_is_never_predicted(spied):
 )
 def test_what_a_model_learns_does_not_depend_on_what_it_is_tested_on(model, task, monkeypatch):
     """Scalers, temperatures and stopping see training data only: test data may be anything."""
-    table = corpus(task, 8, folds=3)
+    table = chunk_table(task, 8, folds=3)
     table["fold"] = (table["fold"] > 0).astype(int)
     data = clustered(table)
     probe, learnt = data.inputs[::5].copy(), []
@@ -196,7 +168,7 @@ def test_what_a_model_learns_does_not_depend_on_what_it_is_tested_on(model, task
 
 def test_the_number_of_workers_changes_no_bit_of_a_result(tmp_path):
     """With one worker all folds share a compiled network, with two there are two of them."""
-    table = corpus("gender", 8, chapters=2, folds=3)
+    table = chunk_table("gender", 8, chapters=2, folds=3)
     data, written, results = clustered(table), [], []
     for jobs in (1, 2):
         options = {"hyperparameters": QUICK, "jobs": jobs}
@@ -221,13 +193,13 @@ def test_all_folds_of_a_worker_share_one_compiled_network(monkeypatch):
     """TensorFlow takes longer to trace a small network than to train it."""
     built, build = [], MlpModel._build
     monkeypatch.setattr(MlpModel, "_build", lambda network: built.append(1) or build(network))
-    table = corpus("speaker", 4, utterances=2, folds=3)
+    table = chunk_table("speaker", 4, utterances=2, folds=3)
     validated("mlp", "speaker", table, clustered(table), hyperparameters=QUICK | {"epochs": 1})
     assert len(built) == 1
 
 
 def test_each_fold_is_predicted_with_the_hyperparameters_tuned_for_it():
-    table = corpus("gender", 8)
+    table = chunk_table("gender", 8)
     data, own = clustered(table), {"C": 1e-4}
     mixed = validated("logistic", "gender", table, data, tuned={1: own}).chunks
     shipped = validated("logistic", "gender", table, data).chunks
@@ -239,7 +211,7 @@ def test_each_fold_is_predicted_with_the_hyperparameters_tuned_for_it():
 
 def test_a_network_trains_on_a_single_utterance_per_speaker(recwarn):
     """Nothing is left to stop early on, and the curves say so."""
-    table = corpus("speaker", 6, chapters=2, utterances=1, folds=2)
+    table = chunk_table("speaker", 6, chapters=2, utterances=1, folds=2)
     result = validated("mlp", "speaker", table, clustered(table), hyperparameters=QUICK)
     assert result.epochs == QUICK["epochs"]
     assert result.curves["loss"].notna().all()
@@ -259,7 +231,7 @@ def test_a_network_trains_on_a_single_utterance_per_speaker(recwarn):
 def test_temperatures_are_learnt_from_held_out_units_and_the_final_one_is_their_mean(
     task, shape, units
 ):
-    table = corpus(task, 8, **shape)
+    table = chunk_table(task, 8, **shape)
     result = validated("logistic", task, table, clustered(table))
     assert result.calibrated_on == units
     assert len(set(result.temperatures)) == shape["folds"]
@@ -275,7 +247,7 @@ class NaiveBayes(ScikitClassifier):
 
 def test_one_class_and_one_line_in_the_registry_make_a_new_classifier(monkeypatch, tmp_path):
     monkeypatch.setitem(CLASSIFIERS, "bayes", NaiveBayes)
-    table = corpus("speaker", 6)
+    table = chunk_table("speaker", 6)
     data, own = clustered(table), {"smoothing": 0.1}
     result = validated("bayes", "speaker", table, data, hyperparameters=own)
     assert (predicted_classes(result.chunks) == table["label"]).mean() > 0.95
@@ -290,31 +262,3 @@ def test_one_class_and_one_line_in_the_registry_make_a_new_classifier(monkeypatc
     )
     assert loaded.classes == read["classes"] == sorted(set(data.labels))
     assert card.items() <= read.items()
-
-
-def accuracy_of_random_genders(model, draws, *, leak, **hyperparameters):
-    """Draw each speaker's gender; what predicts it all the same knows the speaker."""
-    table = corpus("gender", 24)
-    names = sorted(set(table["speaker_id"]))
-    accuracies = []
-    for draw in range(draws):
-        random = np.random.default_rng(draw)
-        coins = random.permutation(np.tile(["F", "M"], len(names) // 2))
-        genders = table["speaker_id"].map(dict(zip(names, coins, strict=True)))
-        own = table.assign(gender=genders, label=genders)
-        dealt = gender_folds(own.drop_duplicates("utterance_id"), 4, draw)
-        careful = own["utterance_id"].map(dealt.set_index("utterance_id")["fold"])
-        own["fold"] = random.integers(4, size=len(own)) if leak else careful
-        data = clustered(own, seed=1, dimensions=24)
-        chunks = validated(model, "gender", own, data, hyperparameters=hyperparameters).chunks
-        accuracies.append((predicted_classes(chunks) == chunks["label"]).mean())
-    return float(np.mean(accuracies))
-
-
-@pytest.mark.parametrize(
-    ("model", "keen"), [("logistic", {"C": 0.1}), ("svm", {"gamma": "scale"}), ("lda", None)]
-)
-def test_random_genders_are_predicted_only_where_speakers_leak(model, keen):
-    """Less regularised, models learn speakers by heart: so a leak would be noticed here."""
-    assert 0.3 < accuracy_of_random_genders(model, 12, leak=False) < 0.58
-    assert keen is None or accuracy_of_random_genders(model, 3, leak=True, **keen) > 0.9
