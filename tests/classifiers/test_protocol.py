@@ -4,14 +4,16 @@ import copy
 import gc
 import json
 import pickle
-import pickletools
 import shutil
 import weakref
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
+from sklearn.metrics import log_loss
 
 from speech.classifiers.calibrated import Calibrated
 from speech.classifiers.networks import MlpModel
@@ -28,7 +30,7 @@ from speech.storage.sealed import read_sealed, write_sealed
 
 MODELS = list(CLASSIFIERS)
 SEED = 5
-SPEAKERS = ["anna", "bert", "carl"]
+SPEAKERS = ["anna", "bert", "carl é"]
 FRAMES, DIMENSIONS = 16, 6
 QUICK = {"epochs": 5, "patience": 4, "batch_size": 24, "dropout": 0.1, "learning_rate": 0.03}
 SMALL = {
@@ -85,13 +87,10 @@ def contents(folder):
 
 @pytest.fixture(scope="module")
 def fitted():
-    """Fit every model once, each a classifier of its own."""
-    classifiers = {
-        model: build_classifier(model, seed=SEED, **SMALL.get(model, {})) for model in MODELS
-    }
+    """Fit every model once; this is the first fit of the networks that tests share."""
     return {
-        model: Calibrated(classifier, seed=SEED).fit(*training_and_validation(model))
-        for model, classifier in classifiers.items()
+        model: Calibrated(build(model), seed=SEED).fit(*training_and_validation(model))
+        for model in MODELS
     }
 
 
@@ -107,9 +106,6 @@ def saved_all(fitted, tmp_path_factory):
 def saved(saved_all, tmp_path, request):
     """Copy one model, to damage it."""
     return Path(shutil.copytree(saved_all / request.param, tmp_path / request.param))
-
-
-# --- predictions ------------------------------------------------------------------------------
 
 
 @every_model
@@ -129,28 +125,24 @@ def test_probabilities_of_the_sorted_classes_sum_to_one_and_are_right(fitted, mo
 
 @every_model_but_cnn
 def test_neither_the_scale_of_features_nor_a_constant_one_matters(model):
-    data, test = examples(model), examples(model, seed=2)
-    for inputs in (data.inputs, test.inputs):
+    data, test = examples(model), held_out(model)
+    for inputs in (data.inputs, test):
         inputs[:, 0] = 7
     gain = np.float32(2.0) ** np.arange(data.inputs.shape[-1]) * 64
-    scaled = Labelled(data.inputs * gain, data.labels, data.utterances, data.sessions)
-    found = build(model).fit(scaled).predict_proba(test.inputs * gain)
-    expected = build(model).fit(data).predict_proba(test.inputs)
+    found = build(model).fit(replace(data, inputs=data.inputs * gain)).predict_proba(test * gain)
+    expected = build(model).fit(data).predict_proba(test)
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
 @every_model_but_cnn
 def test_copies_are_further_training_examples(model):
-    clean, other = examples(model), examples(model, seed=4, noise=2)
-    with_copy = Labelled(
-        clean.inputs, clean.labels, clean.utterances, clean.sessions, (other.inputs,)
-    )
+    clean = examples(model)
+    with_copy = replace(clean, copies=(examples(model, seed=4, noise=2).inputs,))
     joined = with_copy.with_copies()
     assert len(joined.labels) == len(joined.inputs) == 2 * len(clean.labels)
     assert not joined.copies
-    inputs = held_out(model)
     one, same, alone = (
-        build(model).fit(data).predict_proba(inputs) for data in (with_copy, joined, clean)
+        build(model).fit(data).predict_proba(held_out(model)) for data in (with_copy, joined, clean)
     )
     np.testing.assert_allclose(one, same, atol=1e-4)
     assert model == "dummy" or not np.array_equal(one, alone)
@@ -164,9 +156,6 @@ def test_the_most_probable_class_of_the_svm_is_its_prediction(speakers):
     agreement = (chosen == classifier.estimator.predict(data.inputs)).mean()
     # Of more than two classes, votes and margins may disagree where it is close.
     assert agreement > 0.9 if speakers > 2 else agreement == 1
-
-
-# --- fits start anew --------------------------------------------------------------------------
 
 
 @every_model
@@ -186,9 +175,6 @@ def test_a_fit_starts_anew_and_leaves_copies_of_the_classifier_alone(model, save
     assert contents(tmp_path / model) == contents(saved_all / model)
 
 
-# --- files ------------------------------------------------------------------------------------
-
-
 @every_model
 def test_a_saved_model_predicts_what_the_fitted_one_did_and_is_no_pickle(fitted, saved_all, model):
     loaded, card = load_classifier(saved_all / model)
@@ -197,20 +183,9 @@ def test_a_saved_model_predicts_what_the_fitted_one_did_and_is_no_pickle(fitted,
     assert loaded.classes == fitted[model].classes == card["classes"]
     assert loaded.frames == fitted[model].frames
     assert (card["model"], card["task"]) == (model, "speaker")
-    files = contents(saved_all / model)
-    assert {Path(name).suffix for name in files} == {".json", ".safetensors"}
-    assert not any(is_pickle(content) for content in files.values())
-
-
-def is_pickle(content):
-    try:
-        return bool(list(pickletools.genops(content)))
-    except Exception:  # whatever is no pickle ends in one of many kinds
-        return False
-
-
-def test_a_pickle_would_be_noticed():
-    assert is_pickle(pickle.dumps({"weights": np.zeros(3)}, protocol=0))
+    for name, content in contents(saved_all / model).items():
+        # Neither of the two formats can hold a pickle.
+        (json.loads if Path(name).suffix == ".json" else safetensors.numpy.load)(content)
 
 
 def change_card(folder, **changes):
@@ -254,59 +229,44 @@ def change_architecture(folder, **architecture):
 
 
 @pytest.mark.parametrize(
-    ("saved", "damage"),
+    "damage",
     [
-        ("mlp", lambda folder: change_architecture(folder, magic=1)),
-        ("mlp", lambda folder: change_architecture(folder, hidden=[17])),
-        ("mlp", lambda folder: (folder / "network.json").write_text("[]")),
-        ("mlp", lambda folder: (folder / "weights.safetensors").write_text("[]")),
-        ("cnn", Path.exists),
+        lambda folder: change_architecture(folder, magic=1),
+        lambda folder: change_architecture(folder, hidden=[17]),
+        lambda folder: (folder / "network.json").write_text("[]"),
+        lambda folder: (folder / "weights.safetensors").write_text("[]"),
+        lambda folder: (folder / "temperature.json").write_text("{}"),
+        lambda folder: (folder / "temperature.json").write_text("[1]"),
+        lambda folder: (folder / "temperature.json").unlink(),
     ],
-    ids=["unknown keyword", "other width", "no description", "no weights", "other network"],
-    indirect=["saved"],
 )
+@pytest.mark.parametrize("saved", ["mlp"], indirect=True)
 def test_files_that_do_not_fit_together_are_refused(saved, damage):
+    """Though the digests on the card may be right."""
     damage(saved)
-    with pytest.raises(UserError, match="no network of this project, or damaged"):
-        MlpModel.load(saved)
+    with pytest.raises(UserError, match="damaged"):
+        Calibrated.load(saved, MlpModel)
 
-
-@pytest.mark.parametrize("saved", ["logistic"], indirect=True)
-@pytest.mark.parametrize("text", [None, "{}", "[1]", "warm"])
-def test_a_damaged_temperature_is_refused(saved, text):
-    file = saved / "temperature.json"
-    file.unlink() if text is None else file.write_text(text)
-    with pytest.raises(UserError, match="its temperature is missing or damaged"):
-        Calibrated.load(saved, CLASSIFIERS["logistic"])
-
-
-# --- training in epochs -----------------------------------------------------------------------
 
 STOPPING = {"epochs": 30, "patience": 3}
 
 
 def test_a_network_stops_once_validation_loss_has_not_fallen_for_its_patience():
-    validation = examples("mlp", seed=1, noise=8)
-    network = build("mlp", **STOPPING).fit(examples("mlp", noise=8), validation)
+    training, validation = (examples("mlp", seed=seed, noise=8) for seed in (0, 1))
+    network = build("mlp", **STOPPING).fit(training, validation)
     losses = [row["validation_loss"] for row in network.curves]
     assert [row["epoch"] for row in network.curves] == list(range(1, len(losses) + 1))
-    assert set(network.curves[0]) == {
-        *("epoch", "loss", "validation_loss", "accuracy", "validation_accuracy")
-    }
+    of_both = {"loss", "validation_loss", "accuracy", "validation_accuracy"}
+    assert set(network.curves[0]) == {"epoch", *of_both}
     assert network.best_epochs == 1 + int(np.argmin(losses))
     assert len(losses) == network.best_epochs + 3 < 30
-
     # The weights kept are those of the best epoch, not of the last.
     probabilities = network.predict_proba(validation.inputs)
-    true = np.searchsorted(SPEAKERS, validation.labels)
-    loss = -np.log(probabilities[np.arange(len(true)), true]).mean()
+    loss = log_loss(validation.labels, probabilities, labels=SPEAKERS)
     assert loss == pytest.approx(min(losses), rel=1e-3)
-
     # Validation data decide when to stop and nothing else.
-    given = build("mlp", **STOPPING)
-    given.fit(
-        examples("mlp", noise=8), examples("mlp", seed=1, offset=1e4), epochs=network.best_epochs
-    )
+    other = examples("mlp", seed=1, offset=1e4)
+    given = build("mlp", **STOPPING).fit(training, other, epochs=network.best_epochs)
     np.testing.assert_array_equal(given.predict_proba(validation.inputs), probabilities)
 
 
@@ -323,25 +283,22 @@ def test_without_patience_all_epochs_are_trained_and_the_last_weights_kept():
     network = build("mlp", patience=None, decay="cosine")
     network.fit(examples("mlp"), examples("mlp", seed=1, offset=1e4))
     assert network.best_epochs == len(network.curves) == QUICK["epochs"]
-    assert "validation_loss" in network.curves[0]
     probabilities = network.predict_proba(held_out("mlp"))
     network.fit(examples("mlp"))
     np.testing.assert_array_equal(network.predict_proba(held_out("mlp")), probabilities)
 
 
 def test_a_decaying_learning_rate_starts_as_given_and_all_but_ends_at_zero():
-    moved = {}
-    for decay, network in (
-        ("none", build("mlp")),
-        ("cosine", build("mlp", patience=None, decay="cosine")),
-    ):
+    steps = []
+    for network in (build("mlp"), build("mlp", patience=None, decay="cosine")):
         first, last_but_one, last = (
             network.fit(examples("mlp", noise=8), epochs=epochs).predict_proba(held_out("mlp"))
             for epochs in (1, 4, 5)
         )
-        moved[decay] = (first, np.abs(last - last_but_one).max())
-    np.testing.assert_array_equal(moved["none"][0], moved["cosine"][0])
-    assert moved["cosine"][1] < moved["none"][1] / 2
+        steps.append((first, np.abs(last - last_but_one).max()))
+    (first, constant), (same, decayed) = steps
+    np.testing.assert_array_equal(first, same)
+    assert decayed < constant / 2
 
 
 def test_a_fitted_network_lets_its_training_data_go():
@@ -354,9 +311,8 @@ def test_a_fitted_network_lets_its_training_data_go():
     assert inputs() is None
 
 
-def test_a_network_reaches_another_process_without_what_is_compiled():
-    network = build("mlp").fit(examples("mlp"), epochs=1)
-    arrived = pickle.loads(pickle.dumps(network))
+def test_a_network_reaches_another_process_without_what_is_compiled(fitted):
+    arrived = pickle.loads(pickle.dumps(fitted["mlp"]))
     np.testing.assert_array_equal(
-        arrived.predict_proba(held_out("mlp")), network.predict_proba(held_out("mlp"))
+        arrived.predict_proba(held_out("mlp")), fitted["mlp"].predict_proba(held_out("mlp"))
     )

@@ -50,8 +50,7 @@ def test_where_every_prediction_is_right_confidence_stays_below_the_rule_of_succ
     truth = np.arange(20) % 2
     right = np.where(truth[:, None] == [0, 1], 0.9, 0.1)
     temperature = fit_temperature(right, truth, np.arange(20).astype(str))
-    highest = at_temperature(right, temperature).max()
-    assert 0.9 < highest == pytest.approx(21 / 22, abs=1e-3)
+    assert 0.9 < at_temperature(right, temperature).max() == pytest.approx(21 / 22, abs=1e-3)
 
 
 def test_random_predictions_become_undecided():

@@ -40,6 +40,9 @@ def test_the_durations_are_one_two_four_eight_chunks_and_the_utterance():
     assert table["runs"].tolist() == [16, 8, 4, 2, 2]
     assert table["utterances"].tolist() == [2] * 5
     assert (table["value"] == 1).all()
+    # Overlapping chunks last from the start of the first to the end of the last.
+    overlapping = by_duration(predictions([9.0], hop_seconds=1.0, tail="drop"), hop=1.0)
+    assert list(overlapping.index) == ["2 s", "3 s", "5 s", "9 s", "utterance"]
 
 
 def test_chunks_that_reach_back_and_short_utterances_make_no_run():
@@ -49,11 +52,6 @@ def test_chunks_that_reach_back_and_short_utterances_make_no_run():
     assert table["runs"].tolist() == [8, 2, 4]
     assert table["utterances"].tolist() == [2, 2, 4]
     assert table.loc["utterance", "seconds"] == pytest.approx(4.25)
-
-
-def test_overlapping_chunks_last_from_the_start_of_the_first_to_the_end_of_the_last():
-    table = by_duration(predictions([9.0], hop_seconds=1.0, tail="drop"), hop=1.0)
-    assert list(table.index) == ["2 s", "3 s", "5 s", "9 s", "utterance"]
 
 
 def test_a_run_is_right_if_the_average_of_its_chunks_is():

@@ -24,9 +24,6 @@ def normal_scores(targets=20_000, others=30_000, distance=2.0):
     return scores, is_target
 
 
-# Error rates
-
-
 def test_the_rates_are_scikit_learns():
     scores, targets = normal_scores(300, 500)
     scores = scores.round(1)
@@ -41,7 +38,7 @@ def test_the_rates_are_scikit_learns():
     assert set(map(tuple, theirs)) <= set(map(tuple, points[:, :2].round(9)))
 
 
-@pytest.mark.parametrize("distance", [0.0, 1.0, 2.0, 3.0])
+@pytest.mark.parametrize("distance", [0.0, 2.0])
 def test_the_equal_error_rate_of_normal_scores_is_the_known_one(distance):
     rates = error_rates(*normal_scores(distance=distance))
     assert equal_error_rate(rates) == pytest.approx(norm.sf(distance / 2), abs=0.005)
@@ -63,21 +60,13 @@ def test_the_equal_error_rate_of_a_few_scores_is_the_one_by_hand(targets, others
     assert equal_error_rate(error_rates(scores, is_target)) == pytest.approx(expected)
 
 
-def test_weights_count_like_repetitions():
-    scores, targets = normal_scores(40, 60)
-    times = np.random.default_rng(1).integers(0, 4, size=len(scores))
-    weighted = equal_error_rate(error_rates(scores, targets, times.astype(float)))
-    repeated = equal_error_rate(error_rates(scores.repeat(times), targets.repeat(times)))
-    assert weighted == pytest.approx(repeated)
-
-
-def test_without_a_target_there_is_no_equal_error_rate():
+def test_where_not_both_errors_are_made_there_is_no_rate_and_no_curve():
     scores, targets = normal_scores(5, 5)
-    rates = error_rates(scores, targets, np.where(targets, 0.0, 1.0))
-    assert np.isnan(equal_error_rate(rates))
-
-
-# ROC points
+    assert np.isnan(equal_error_rate(error_rates(scores, targets, np.where(targets, 0.0, 1.0))))
+    assert det_points(error_rates(np.arange(3.0), np.array([False, False, True]))).empty
+    curve = roc_points(genders().query("label == 'F'"), "gender")
+    assert curve.empty
+    assert list(curve.columns) == ["false_positive_rate", "true_positive_rate", "threshold"]
 
 
 def genders(skill=1.0, rows=3000):
@@ -92,7 +81,7 @@ def area_of(curve):
     return np.trapezoid(curve["true_positive_rate"], curve["false_positive_rate"])
 
 
-@pytest.mark.parametrize("skill", [0, 0.5, 2])
+@pytest.mark.parametrize("skill", [0, 2])
 def test_few_points_keep_the_whole_roc_curve(skill):
     table = genders(skill)
     curve = roc_points(table, "gender")
@@ -118,32 +107,14 @@ def test_of_speakers_every_row_is_a_trial_of_each():
     assert area_of(roc_points(table, "speaker")) == pytest.approx(expected, abs=0.005)
 
 
-def test_with_one_kind_of_trials_there_is_no_roc_curve():
-    curve = roc_points(genders().query("label == 'F'"), "gender")
-    assert curve.empty
-    assert list(curve.columns) == ["false_positive_rate", "true_positive_rate", "threshold"]
-
-
-# DET points
-
-
-def test_the_det_curve_of_normal_scores_is_a_straight_line():
+def test_the_det_curve_of_normal_scores_is_a_finite_and_monotonic_straight_line():
     curve = det_points(error_rates(*normal_scores(distance=2.0)))
     assert len(curve) <= DET_POINTS
     middle = curve[curve["false_alarm"].between(0.01, 0.9) & curve["miss"].between(0.01, 0.9)]
     sums = middle["false_alarm_probit"] + middle["miss_probit"]
     np.testing.assert_allclose(sums, -2.0, atol=0.05)
-
-
-def test_the_det_curve_is_finite_and_monotonic():
-    curve = det_points(error_rates(*normal_scores(50, 70)))
     assert np.isfinite(curve.to_numpy()).all()
     assert curve["threshold"].is_monotonic_increasing
     assert curve["miss"].is_monotonic_increasing
     assert curve["false_alarm"].is_monotonic_decreasing
     np.testing.assert_allclose(norm.cdf(curve["miss_probit"]), curve["miss"])
-
-
-def test_where_no_threshold_makes_both_errors_the_det_curve_has_no_points():
-    rates = error_rates(np.array([1.0, 2.0, 3.0]), np.array([False, False, True]))
-    assert det_points(rates).empty

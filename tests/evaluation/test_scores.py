@@ -78,10 +78,7 @@ def constant(table, **probabilities):
     return table.assign(**{f"p_{name}": value for name, value in probabilities.items()})
 
 
-# Values
-
-
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("task", TASKS)
 def test_every_value_is_scikit_learns_and_within_its_interval(task, seed):
     table = made_up(task, seed=seed)
@@ -117,9 +114,6 @@ def test_a_constant_prediction_has_an_auc_of_one_half_whatever_its_last_bit():
     assert values(score_table(noisy, "gender", resamples=100))["roc_auc"] == 0.5
 
 
-# Intervals
-
-
 def assert_intervals(table, task, resampled):
     """Compare the intervals with the percentiles of scores that were resampled one by one."""
     scores = score_table(table, task, resamples=100, seed=5)
@@ -141,18 +135,13 @@ def test_speaker_intervals_are_those_of_averages_over_the_classes_drawn():
     table = made_up("speaker", seed=3)
     classes, of_row = np.unique(table["label"], return_inverse=True)
     label, predicted = table["label"].to_numpy(object), predicted_classes(table)
-    per_class = {"labels": list(classes), "average": None, "zero_division": 0}
-    recall = metrics.recall_score(label, predicted, **per_class)
-    of_class = {
-        "balanced_accuracy": recall,
-        "precision": metrics.precision_score(label, predicted, **per_class),
-        "recall": recall,
-        "f1": metrics.f1_score(label, predicted, **per_class),
-        "roc_auc": [
-            metrics.roc_auc_score(label == name, probabilities_of(table)[:, number])
-            for number, name in enumerate(classes)
-        ],
-    }
+    precision, recall, f1, _ = metrics.precision_recall_fscore_support(
+        label, predicted, labels=list(classes), zero_division=0
+    )
+    is_class = label[:, None] == classes
+    auc = metrics.roc_auc_score(is_class, probabilities_of(table), average=None)
+    of_class = {"balanced_accuracy": recall, "precision": precision, "recall": recall, "f1": f1}
+    of_class |= {"roc_auc": auc}
     resampled = []
     for counts in draw_speakers(np.zeros(len(classes), dtype=int), 100, seed=5):
         averages = {name: np.mean(np.repeat(value, counts)) for name, value in of_class.items()}
@@ -171,10 +160,8 @@ def test_more_rows_of_the_same_speakers_do_not_narrow_an_interval_but_more_speak
         for rows in (table, tenfold, made_up("gender", speakers=64))
     )
     pd.testing.assert_frame_equal(once, often, rtol=1e-9)
-    width_of_few, width_of_many = (
-        scores.loc["accuracy", "high"] - scores.loc["accuracy", "low"] for scores in (once, many)
-    )
-    assert width_of_many < 0.6 * width_of_few
+    few, more = (scores["high"] - scores["low"] for scores in (once, many))
+    assert more["accuracy"] < 0.6 * few["accuracy"]
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -203,35 +190,17 @@ def test_each_draw_has_as_many_speakers_of_a_stratum_as_there_are(strata, seed):
         assert (drawn[:, members].sum(axis=1) == members.sum()).all()
 
 
-def test_a_share_and_its_interval_are_those_of_the_accuracy():
-    table = made_up("speaker")
-    correct = predicted_classes(table) == table["label"].to_numpy(object)
-    share = share_with_interval(correct, table["speaker_id"].to_numpy(str), resamples=200)
-    scores = score_table(table, "speaker", resamples=200).set_index("score")
-    assert share == pytest.approx(scores.loc["accuracy", ["value", "low", "high"]].tolist())
-    assert np.isnan(share_with_interval(correct[:0], np.array([], dtype=str))).all()
-
-
-# Levels and tables
-
-
 @pytest.mark.parametrize("task", TASKS)
-def test_gender_has_three_levels_and_speaker_two(task):
+def test_scores_of_gender_are_of_speakers_too_by_their_mean_probabilities(task):
     table = made_up(task)
     scores = score_levels(table, table, task, resamples=100)
     levels = ["chunk", "utterance", "speaker"][: 3 if task == "gender" else 2]
     assert list(scores["level"].unique()) == levels
     assert list(scores.columns) == ["level", "score", "value", "low", "high"]
     assert len(scores) == len(levels) * len(SCORES)
-
-
-def test_a_speakers_probabilities_are_the_mean_of_the_utterances():
-    table = made_up("gender")
-    speakers = speaker_level(table)
-    expected = table.groupby("speaker_id")[["p_F", "p_M"]].mean()
-    assert list(speakers["speaker_id"]) == list(expected.index)
-    np.testing.assert_allclose(speakers[["p_F", "p_M"]], expected, rtol=1e-12)
-    assert list(speakers["label"]) == list(table.groupby("speaker_id")["label"].first())
+    if task == "gender":
+        expected = table.groupby(["speaker_id", "label"], as_index=False)[["p_F", "p_M"]].mean()
+        pd.testing.assert_frame_equal(speaker_level(table)[expected.columns], expected)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -242,37 +211,36 @@ def test_the_speaker_table_summarises_each_speakers_predictions(task):
     table = speaker_table(chunks, utterances, genders, task).set_index("speaker_id")
     for name, own in utterances.groupby("speaker_id"):
         row = table.loc[name]
-        assert row["gender"] == "FM"[int(name) % 2]
-        assert row["chapters"] == own["chapter_id"].nunique()
-        assert row["utterances"] == len(own)
-        assert row["chunks"] == (chunks["speaker_id"] == name).sum()
+        counts = ["gender", "chapters", "utterances", "chunks"]
+        several = (chunks["speaker_id"] == name).sum()
+        assert row[counts].tolist() == [
+            genders[name],
+            own["chapter_id"].nunique(),
+            len(own),
+            several,
+        ]
         right = predicted_classes(own) == own["label"].to_numpy(object)
         assert row["utterance_accuracy"] == pytest.approx(right.mean())
         assert row["true_probability"] == pytest.approx(own[f"p_{own['label'].iloc[0]}"].mean())
+    assert ("predicted" in table) == (task == "gender")
     if task == "gender":
         assert list(table["predicted"]) == list(predicted_classes(speaker_level(utterances)))
-    else:
-        assert "predicted" not in table
-
-
-# What is refused
 
 
 @pytest.mark.parametrize(
-    ("spoil", "complaint"),
+    ("changes", "complaint"),
     [
-        (lambda table: table.assign(label="X"), "'X' is not among the classes"),
-        (lambda table: table[table["label"] == "F"], "no row has the label 'M'"),
-        (lambda table: table.assign(speaker_id="one"), "one label"),
-        (lambda table: table.assign(p_F=np.nan), "finite"),
-        (lambda table: table.assign(p_F=-0.1), "not negative"),
-        (lambda table: table.assign(p_F=0.0, p_M=0.0), "not all zero"),
-        (lambda table: table.assign(p_X=0.0), "no row has the label 'X'"),
+        ({"label": "X"}, "'X' is not among the classes"),
+        ({"speaker_id": "one"}, "one label"),
+        ({"p_F": np.nan}, "finite"),
+        ({"p_F": -0.1}, "not negative"),
+        ({"p_F": 0.0, "p_M": 0.0}, "not all zero"),
+        ({"p_X": 0.0}, "no row has the label 'X'"),
     ],
 )
-def test_impossible_predictions_are_refused(spoil, complaint):
+def test_impossible_predictions_are_refused(changes, complaint):
     with pytest.raises(ValueError, match=complaint):
-        score_table(spoil(made_up("gender")), "gender")
+        score_table(made_up("gender").assign(**changes), "gender")
 
 
 def test_a_speaker_task_whose_classes_are_not_its_speakers_is_refused():
@@ -280,17 +248,19 @@ def test_a_speaker_task_whose_classes_are_not_its_speakers_is_refused():
         score_table(made_up("gender"), "speaker")
 
 
-# Groups of rows
-
-
 @pytest.mark.parametrize("task", TASKS)
-def test_one_group_of_all_rows_has_their_accuracy_and_its_interval(task):
+def test_a_share_and_one_group_of_all_rows_have_the_accuracy_and_its_interval(task):
     table = made_up(task)
-    whole = score_table(table, task, resamples=200).set_index("score").loc["accuracy"]
+    whole = score_table(table, task, resamples=200).set_index("score").loc["accuracy"].tolist()
     groups = average_by(table, pd.Series("all", table.index), task, resamples=200)
     assert groups["rows"].tolist() == [len(table)]
     assert groups["speakers"].tolist() == [table["speaker_id"].nunique()]
-    assert groups.loc[0, ["value", "low", "high"]].tolist() == pytest.approx(whole.tolist())
+    assert groups.loc[0, ["value", "low", "high"]].tolist() == pytest.approx(whole)
+    correct, speaker = predicted_classes(table) == table["label"], table["speaker_id"]
+    if task == "speaker":
+        share = share_with_interval(correct.to_numpy(), speaker.to_numpy(str), resamples=200)
+        assert share == pytest.approx(whole)
+    assert np.isnan(share_with_interval(np.zeros(0, bool), np.array([], dtype=str))).all()
 
 
 @pytest.mark.parametrize("task", TASKS)

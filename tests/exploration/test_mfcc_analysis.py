@@ -97,73 +97,64 @@ def test_the_sample_holds_every_nth_frame_of_each_utterance(made_up, summary):
     np.testing.assert_array_equal(few.frames[few.rows == row], expected)
 
 
-def test_augmented_copies_and_deltas_are_not_used(made_up, summary):
+def test_neither_augmented_copies_and_deltas_nor_the_order_of_rows_matter(made_up, summary):
     table, frames = made_up
     noisy = {
         speaker: own | {f"{name}/copy0": part + 100 for name, part in own.items()}
         for speaker, own in frames.items()
     }
-    with_copies = summary_of(table, noisy)
-    np.testing.assert_array_equal(with_copies.moments, summary.moments)
-    np.testing.assert_array_equal(with_copies.frames, summary.frames)
+    other = summary_of(table.sample(frac=1, random_state=3), noisy)
+    pd.testing.assert_frame_equal(other.utterances, summary.utterances)
+    np.testing.assert_array_equal(other.moments, summary.moments)
+    np.testing.assert_array_equal(other.frames, summary.frames)
+    assert other.moments.shape == (len(table), len(MOMENTS), COEFFICIENTS)
 
 
-def test_distributions_describe_the_frames_of_each_gender(made_up, summary):
+def test_distributions_and_densities_describe_the_frames_of_each_gender(made_up, summary):
     _, frames = made_up
     women = static_frames(frames, [speaker for speaker in frames if int(speaker) % 2 == 0])
     table = distributions(summary, NAMES)
     assert list(table["coefficient"].unique()) == ["c00 energy", "c01", "c02", "c03"]
+    assert coefficient_names(2, energy=False) == ["c00", "c01"]
     row = table[(table["coefficient"] == "c01") & (table["gender"] == "F")].iloc[0]
     assert row["frames"] == len(women)
     assert row["mean"] == pytest.approx(women[:, 1].mean(), abs=1e-6)
     assert row["q95"] == pytest.approx(np.quantile(women[:, 1], 0.95), abs=1e-6)
-
-
-def test_densities_enclose_the_area_between_their_quantiles(summary):
+    # A density encloses the area between its outermost quantiles.
     for _, curve in densities(summary, NAMES).groupby(["coefficient", "gender"]):
         step = curve["value"].diff().iloc[1]
         assert curve["density"].sum() * step == pytest.approx(0.98, abs=0.02)
 
 
-def test_cohens_d_by_hand():
+def test_cohens_d_and_holm_by_hand():
     # Means 3 and 1, variances 1 and 4 with 2 and 1 degrees of freedom: pooled (2 + 8) / 3.
     women, men = np.array([2.0, 3.0, 4.0]), np.array([1 - np.sqrt(4), 1 + np.sqrt(4)])
     assert cohens_d(women, men) == pytest.approx(2 / np.sqrt((2 * 1 + 1 * 8) / 3))
-
-
-def test_holm_by_hand():
     corrected = holm(np.array([0.01, 0.04, 0.03, 0.005]))
     np.testing.assert_allclose(corrected, [0.03, 0.06, 0.06, 0.02])
     np.testing.assert_allclose(holm(np.array([0.6, 0.7])), [1, 1])
 
 
-def test_gender_shows_in_the_planted_coefficient_alone(summary):
-    table = gender_differences(summary, NAMES, resamples=300, seed=0).set_index("coefficient")
-    assert list(table.index[table["p_corrected"] < 0.05]) == ["c01"]
-    planted = table.loc["c01"]
+def test_gender_shows_in_the_planted_coefficient_alone_by_the_tests_of_scipy(summary):
+    table = gender_differences(summary, NAMES, resamples=300, seed=0)
+    assert table["coefficient"][table["p_corrected"] < 0.05].tolist() == ["c01"]
+    planted = table.loc[1]
     assert 3 < planted["low"] < planted["value"] < planted["high"]
     assert planted["rank_biserial"] == 1
-
-
-def test_p_and_correlations_are_those_of_scipy_on_speaker_means(made_up, summary):
-    table = gender_differences(summary, NAMES, resamples=100, seed=0)
     means = pd.DataFrame(summary.moments[:, 0]).groupby(summary.utterances["speaker_id"]).mean()
-    woman = np.array([int(speaker) % 2 == 0 for speaker in means.index])
-    for k in range(COEFFICIENTS):
-        test = stats.mannwhitneyu(means[k][woman], means[k][~woman], method="exact")
-        assert table["p"][k] == pytest.approx(test.pvalue)
-        assert table["r"][k] == pytest.approx(stats.pearsonr(woman, means[k]).statistic)
+    woman = means.index.astype(int) % 2 == 0
+    test = stats.mannwhitneyu(means[woman], means[~woman], method="exact")
+    assert table["p"].tolist() == pytest.approx(test.pvalue)
+    correlation = [stats.pearsonr(woman, means[k]).statistic for k in means]
+    assert table["r"].tolist() == pytest.approx(correlation)
 
 
 def test_more_utterances_of_the_same_speakers_are_no_more_evidence(made_up, summary):
     table, frames = made_up
-    short = table.groupby(["speaker_id", "chapter_id"]).head(4)
-    few = gender_differences(summary_of(short, frames), NAMES, resamples=300)
-    many = gender_differences(summary, NAMES, resamples=300)
-    ratio = (many["high"] - many["low"]) / (few["high"] - few["low"])
-    assert ratio.between(0.7, 1.3).all()
-    random = np.random.default_rng(0)
-    correct = random.random((10, len(table))) < 0.8
+    short = summary_of(table.groupby(["speaker_id", "chapter_id"]).head(4), frames)
+    few, many = (gender_differences(part, NAMES, resamples=300) for part in (short, summary))
+    assert ((many["high"] - many["low"]) / (few["high"] - few["low"])).between(0.7, 1.3).all()
+    correct = np.random.default_rng(0).random((10, len(table))) < 0.8
     once = accuracy_table(correct, table, resamples=100)
     twice = pd.concat([table, table], ignore_index=True)
     pd.testing.assert_frame_equal(accuracy_table(np.tile(correct, 2), twice, resamples=100), once)
@@ -172,12 +163,16 @@ def test_more_utterances_of_the_same_speakers_are_no_more_evidence(made_up, summ
 def test_unlabelled_speakers_take_no_part_in_gender():
     table, frames = corpus(unlabelled=("00", "01"))
     without = table[~table["speaker_id"].isin(["00", "01"])]
-    both = [summary_of(part, frames) for part in (table, without)]
-    pd.testing.assert_frame_equal(
-        *(gender_differences(part, NAMES, resamples=100) for part in both)
+    one, other = (
+        (
+            gender_differences(summary, NAMES, resamples=100),
+            compare_normalisations(summary, **SETTINGS),
+            distributions(summary, NAMES),
+        )
+        for summary in (summary_of(part, frames) for part in (table, without))
     )
-    pd.testing.assert_frame_equal(*(compare_normalisations(part, **SETTINGS) for part in both))
-    pd.testing.assert_frame_equal(*(distributions(part, NAMES) for part in both))
+    for pair in zip(one, other, strict=True):
+        pd.testing.assert_frame_equal(*pair)
 
 
 def test_three_speakers_of_a_gender_give_finite_values_or_no_interval():
@@ -217,37 +212,20 @@ def test_normalising_moments_equals_normalising_frames_by_training_speakers(how)
     assert row["low"] <= row["accuracy"] <= row["high"]
 
 
-def test_perfect_accuracy_stays_perfect_however_unequal_the_speakers_drawn():
-    table, frames = corpus(shift=40)
+def test_perfect_accuracy_stays_perfect_however_unequal_the_speakers_drawn(made_up):
+    table, _ = made_up
     uneven = table[(table["speaker_id"] < "06") | (table["chapter_id"] == "0")]
-    compared = compare_normalisations(summary_of(uneven, frames), **SETTINGS)
-    raw = compared[(compared["normalisation"] == "none") & ~compared["standardised"]]
-    assert (raw[["accuracy", "low", "high"]] == 1).all(axis=None)
+    perfect = accuracy_table(np.ones((10, len(uneven)), bool), uneven, resamples=100)
+    assert (perfect[["accuracy", "low", "high"]] == 1).all(axis=None)
 
 
-def test_global_scales_change_nothing_once_inputs_are_standardised(compared):
-    globally = compared.loc[True].loc[["standard", "robust"]]
-    assert (globally["accuracy"] == compared["accuracy"][True, "none"]).all()
+def test_once_inputs_are_standardised_only_normalising_each_utterance_loses_its_mean(compared):
+    compared = compared.loc[True]
+    globally, accuracy = compared.loc[["standard", "robust"]], compared["accuracy"]
+    assert (globally["accuracy"] == accuracy["none"]).all()
     assert (globally[["difference", "difference_low", "difference_high"]] == 0).all(axis=None)
-
-
-def test_what_is_in_the_mean_is_lost_by_normalising_each_utterance(compared):
-    accuracy = compared.loc[True]["accuracy"]
     assert accuracy["none"] > 0.95
     assert accuracy["utterance_mean"] < 0.7
     assert accuracy["utterance"] < 0.7
-    difference = compared.loc[True]["difference"]
-    assert difference["utterance"] == pytest.approx(accuracy["utterance"] - accuracy["none"])
-
-
-def test_the_order_of_the_rows_does_not_matter(made_up, summary):
-    table, frames = made_up
-    shuffled = summary_of(table.sample(frac=1, random_state=3), frames)
-    pd.testing.assert_frame_equal(shuffled.utterances, summary.utterances)
-    np.testing.assert_array_equal(shuffled.moments, summary.moments)
-    assert shuffled.moments.shape == (len(table), len(MOMENTS), COEFFICIENTS)
-
-
-def test_names_say_which_coefficient_is_energy():
-    assert coefficient_names(2) == ["c00 energy", "c01"]
-    assert coefficient_names(2, energy=False) == ["c00", "c01"]
+    lost = accuracy["utterance"] - accuracy["none"]
+    assert compared["difference"]["utterance"] == pytest.approx(lost)

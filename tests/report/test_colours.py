@@ -30,10 +30,9 @@ def contrast(one, other):
 
 @each_theme
 def test_text_and_drawings_stand_out_from_what_is_behind_them(colours):
-    for ink in ("ink", "soft", "link"):
-        for ground in ("page", "panel"):
-            assert contrast(colours[ink], colours[ground]) >= 4.5, (ink, ground)
-    assert contrast(colours["warn-ink"], colours["warn"]) >= 4.5
+    texts = [(ink, ground) for ink in ("ink", "soft", "link") for ground in ("page", "panel")]
+    for ink, ground in [*texts, ("warn-ink", "warn")]:
+        assert contrast(colours[ink], colours[ground]) >= 4.5, (ink, ground)
     for number in range(1, 9):
         assert contrast(colours[f"c{number}"], colours["page"]) >= 3, number
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from made_corpus import chunk_table
 
 from speech.errors import UserError
 from speech.features.store import Fingerprint, speaker_file, write_speaker
-from speech.folds import gender_folds, speaker_folds
 from speech.predictions import predicted_classes, utterance_level
 from speech.training.layer_probe import (
     ALL_FOLDS,
@@ -16,7 +16,7 @@ from speech.training.layer_probe import (
     probe_task,
 )
 
-SPEAKERS, CHAPTERS, UTTERANCES, CHUNKS, DIMENSIONS = 14, 3, 3, 2, 12
+CHUNKS, DIMENSIONS = 2, 12
 NOTHING, SPEAKER, SESSION, GENDER = range(4)
 """What the layers of the made-up encoder separate."""
 TRUTH = {"gender": GENDER, "speaker": SPEAKER}
@@ -26,24 +26,13 @@ HEAD = {"C": 0.1, "inner": 3, "seed": 17}
 
 @pytest.fixture(scope="module")
 def corpus():
-    rows = [
-        (f"{speaker}-{chapter}-{number}", str(speaker), str(chapter), "FM"[speaker % 2], 4.0)
-        for speaker in range(100, 100 + SPEAKERS)
-        for chapter in range(CHAPTERS)
-        for number in range(UTTERANCES)
-    ]
-    columns = ["utterance_id", "speaker_id", "chapter_id", "gender", "seconds"]
-    return pd.DataFrame(rows, columns=columns)
+    return dealt("gender").drop(columns=["label", "session", "fold"])
 
 
-def dealt(corpus, task):
+def dealt(task):
     """Give a task's utterances with label and fold."""
-    if task == "gender":
-        folds = gender_folds(corpus, FOLDS[task], HEAD["seed"])
-    else:
-        folds = speaker_folds(corpus, FOLDS[task])
-    label = corpus["gender" if task == "gender" else "speaker_id"]
-    return corpus.assign(label=label).merge(folds, on="utterance_id")
+    table = chunk_table(task, 14, utterances=3, chunks=1, folds=FOLDS[task])
+    return table.drop(columns="chunk")
 
 
 def place(random, names):
@@ -59,7 +48,7 @@ def states(corpus):
     means = [
         np.zeros((len(corpus), DIMENSIONS)),
         place(random, corpus["speaker_id"]),
-        place(random, corpus["speaker_id"] + corpus["chapter_id"]),
+        place(random, corpus["chapter_id"]),
         place(random, corpus["gender"]),
     ]
     clean = np.repeat(np.stack(means, axis=1)[:, None], CHUNKS, axis=1)
@@ -79,7 +68,7 @@ def stored(tmp_path_factory, corpus, states):
 
 
 def probe(folder, corpus, task, layers, jobs=1):
-    return probe_task(folder, dealt(corpus, task), task, layers, jobs=jobs, **HEAD)
+    return probe_task(folder, dealt(task), task, layers, jobs=jobs, **HEAD)
 
 
 def accuracy(predictions, level="chunk"):
@@ -87,32 +76,22 @@ def accuracy(predictions, level="chunk"):
     return (predicted_classes(table) == table["label"]).mean()
 
 
-# --- reading ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("layer", [0, 3, slice(None)])
 def test_layers_are_loaded_chunk_by_chunk_beside_the_rows_of_their_utterances(
-    stored, corpus, states, layer
+    stored, corpus, states
 ):
-    table, loaded = load_layers(stored, corpus.sample(30, random_state=0), layer)
+    table, loaded = load_layers(stored, corpus.sample(30, random_state=0), 3)
     row_of = pd.Series(corpus.index, index=corpus["utterance_id"])
     rows = row_of[table["utterance_id"]].to_numpy()
     assert len(loaded) == 30 * CHUNKS
-    np.testing.assert_array_equal(loaded, states[rows, table["chunk"]][:, layer])
+    np.testing.assert_array_equal(loaded, states[rows, table["chunk"]][:, 3])
     assert (table["gender"].to_numpy() == corpus["gender"].to_numpy()[rows]).all()
-
-
-@pytest.mark.parametrize(("kept", "numbers"), [("all", [0, 1, 2, 3]), ([0, 4, 6], [0, 4, 6])])
-def test_layers_have_the_numbers_that_were_kept(stored, corpus, kept, numbers):
-    assert kept_layers(stored, corpus, kept) == numbers
+    assert kept_layers(stored, corpus, "all") == [0, 1, 2, 3]
+    assert kept_layers(stored, corpus, [0, 4, 6]) == [0, 4, 6]
 
 
 def test_a_speaker_without_features_is_named_with_what_to_do(tmp_path, corpus):
-    with pytest.raises(UserError, match=r"100\.safetensors.*dvc repro"):
+    with pytest.raises(UserError, match=r"101\.safetensors.*dvc repro"):
         load_layers(tmp_path, corpus, 0)
-
-
-# --- scores and choices -----------------------------------------------------------------------
 
 
 @pytest.fixture(params=TRUTH)
@@ -141,7 +120,7 @@ def test_the_layer_that_separates_the_labels_is_chosen_in_every_fold(stored, cor
 
 def test_a_layer_that_separates_only_sessions_is_not_chosen_for_the_speaker(stored, corpus):
     """Inside a session it would be the best: the inner folds hold whole sessions out."""
-    table, states = load_layers(stored, dealt(corpus, "speaker"), SESSION)
+    table, states = load_layers(stored, dealt("speaker"), SESSION)
     assert max(probe_layer("speaker", table, states, **HEAD).validation.values()) < 0.3
 
 
@@ -149,7 +128,7 @@ def test_nested_predictions_are_those_of_the_layer_of_each_folds_own_choice(
     tmp_path, corpus, states
 ):
     """Two layers, each of which is blank in some folds, are both chosen."""
-    fold = dealt(corpus, "gender").set_index("utterance_id")["fold"][corpus["utterance_id"]]
+    fold = dealt("gender").set_index("utterance_id")["fold"][corpus["utterance_id"]]
     first = (fold < 2).to_numpy()
     mixed = states[:, :, [GENDER, GENDER]].copy()
     # What a fold cannot learn from is of no use to any other: without folds 0 and 1 the first
@@ -163,21 +142,18 @@ def test_nested_predictions_are_those_of_the_layer_of_each_folds_own_choice(
     assert accuracy(probed.nested) < min(map(accuracy, probed.layers.values())) - 0.1
 
 
-@pytest.mark.parametrize("what", ["labels", "inputs"])
-def test_what_a_fold_chooses_does_not_depend_on_what_it_is_tested_on(stored, corpus, task, what):
+def test_what_a_fold_chooses_does_not_depend_on_what_it_is_tested_on(stored, corpus, task):
     layer = SESSION if task == "speaker" else SPEAKER
-    table, states = load_layers(stored, dealt(corpus, task), layer)
-    before = probe_layer(task, table, states, **HEAD)
+    table, states = load_layers(stored, dealt(task), layer)
+    before = probe_layer(task, table, states, **HEAD).validation
     test = (table["fold"] == 0).to_numpy()
-    if what == "inputs":
-        states = np.where(test[:, None], 100 * states[::-1] + 7, states).astype(np.float32)
-    else:
-        names = sorted(set(table["label"]))
-        swapped = table["label"].map(dict(zip(names, names[::-1], strict=True)))
-        table = table.assign(label=table["label"].where(~test, swapped))
-    after = probe_layer(task, table, states, **HEAD)
-    assert after.validation[0] == before.validation[0]
-    assert any(after.validation[fold] != before.validation[fold] for fold in before.validation)
+    states = np.where(test[:, None], 100 * states[::-1] + 7, states).astype(np.float32)
+    names = sorted(set(table["label"]))
+    swapped = table["label"].map(dict(zip(names, names[::-1], strict=True)))
+    table = table.assign(label=table["label"].where(~test, swapped))
+    after = probe_layer(task, table, states, **HEAD).validation
+    assert after[0] == before[0]
+    assert any(after[fold] != before[fold] for fold in before)
 
 
 def test_of_equal_layers_the_first_is_chosen(tmp_path, corpus, states):
@@ -186,27 +162,20 @@ def test_of_equal_layers_the_first_is_chosen(tmp_path, corpus, states):
 
 
 def test_the_same_seed_gives_the_same_to_the_last_bit_with_any_number_of_workers(stored, corpus):
-    alone, together = (probe(stored, corpus, "gender", range(4), jobs) for jobs in (1, 2))
-    for part in ("nested", "chosen"):
-        pd.testing.assert_frame_equal(
-            getattr(alone, part), getattr(together, part), check_exact=True
-        )
-    for layer, predictions in alone.layers.items():
-        pd.testing.assert_frame_equal(predictions, together.layers[layer], check_exact=True)
+    alone, together = (
+        {"nested": probed.nested, "chosen": probed.chosen, **probed.layers}
+        for probed in (probe(stored, corpus, "gender", range(2), jobs) for jobs in (1, 2))
+    )
+    for name, one in alone.items():
+        pd.testing.assert_frame_equal(one, together[name], check_exact=True)
 
 
 def test_where_nothing_can_be_validated_the_validation_is_no_number():
-    table = pd.DataFrame(
-        {
-            "utterance_id": ["1-1-0", "1-2-0", "2-1-0", "2-2-0"],
-            "speaker_id": ["1", "1", "2", "2"],
-            "chapter_id": ["1", "2", "1", "2"],
-            "chunk": 0,
-            "label": ["1", "1", "2", "2"],
-            "fold": [0, 1, 0, 1],
-        }
-    )
+    """Each speaker has two utterances, one in either fold."""
+    table = pd.DataFrame({"speaker_id": [*"1122"], "chapter_id": [*"1212"], "fold": [0, 1, 0, 1]})
+    table["utterance_id"] = table["speaker_id"] + "-" + table["chapter_id"]
+    table = table.assign(chunk=0, label=table["speaker_id"])
     states = np.array([[0.0], [0.1], [5.0], [5.1]], dtype=np.float32)
     probed = probe_layer("speaker", table, states, **HEAD)
     assert np.isnan([*probed.validation.values()]).all()
-    assert predicted_classes(probed.predictions).tolist() == ["1", "1", "2", "2"]
+    assert predicted_classes(probed.predictions).tolist() == [*"1122"]
