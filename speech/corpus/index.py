@@ -1,9 +1,8 @@
 """One row per usable utterance, and the reason for every file that is none."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 from unicodedata import category
@@ -11,7 +10,7 @@ from unicodedata import category
 import pandas as pd
 
 from speech.audio.decode import AudioFacts, decoder_digest, digest_of, inspect_audio
-from speech.corpus.listing import Listing, Misnamed, Recording
+from speech.corpus.layouts import Recording
 from speech.corpus.subset import choose_subset
 from speech.errors import UserError
 from speech.folds import GENDERS
@@ -66,7 +65,7 @@ class CorpusIndex:
 
 def index_corpus(
     audio: Path,
-    listing: Listing,
+    recordings: Sequence[Recording],
     *,
     min_seconds: float = 0.5,
     chunk_samples: int = 32_000,
@@ -84,8 +83,8 @@ def index_corpus(
     ----------
     audio
         The folder of the recordings.
-    listing
-        What the corpus's layout says of them and of their speakers.
+    recordings
+        What the corpus's layout says of them.
     min_seconds
         Shorter recordings are used for neither task.
     chunk_samples
@@ -101,14 +100,24 @@ def index_corpus(
     Raises
     ------
     UserError
-        If a speaker that has audio is not in the labels, an id cannot be used as a name, nothing
-        is usable, or the corpus is too small for the subset.
+        If an id cannot be used as a name, nothing is usable, or the corpus is too small for the
+        subset.
     """
-    _check_speakers(listing)
-    _check_ids(listing.recordings)
-    look = partial(_inspect_once, audio=audio, known=_by_digest(known))
-    facts = spread(look, listing.recordings, jobs, progress, prefer="threads")
-    usable, rejected = _separate(listing, facts, min_seconds)
+    placed = [item for item in recordings if not item.problem]
+    _check_ids(placed)
+    known_facts = _by_digest(known)
+
+    def look(recording: Recording) -> AudioFacts:
+        path = audio / recording.path
+        remembered = None
+        if known_facts:
+            with suppress(OSError):
+                remembered = known_facts.get(digest_of(path.read_bytes()))
+        return remembered or inspect_audio(path)
+
+    facts = spread(look, placed, jobs, progress, prefer="threads")
+    rejected = [(item.path, "", BOTH_TASKS, item.problem) for item in recordings if item.problem]
+    usable = _usable(placed, facts, min_seconds, rejected)
     chosen = choose_subset(
         usable,
         speakers_per_gender=speakers_per_gender,
@@ -133,17 +142,15 @@ def index_corpus(
     )
 
 
-def _separate(
-    listing: Listing, facts: Iterable[AudioFacts], min_seconds: float
-) -> tuple[pd.DataFrame, list[tuple[str, str, str, str]]]:
-    """Separate what can be used for some task from what cannot, with the reasons."""
-    rejected = [
-        (item.path, "", BOTH_TASKS, item.reason)
-        for item in listing.found
-        if isinstance(item, Misnamed)
-    ]
+def _usable(
+    recordings: Iterable[Recording],
+    facts: Iterable[AudioFacts],
+    min_seconds: float,
+    rejected: list[tuple[str, str, str, str]],
+) -> pd.DataFrame:
+    """Keep what can be used for some task; add what cannot, with the reason, to the rejected."""
     usable: dict[str, dict[str, Any]] = {}
-    for recording, fact in zip(listing.recordings, facts, strict=True):
+    for recording, fact in zip(recordings, facts, strict=True):
         name, reason = recording.utterance_id, fact.problem
         if not reason and fact.seconds < min_seconds:
             reason = f"shorter than index.min_seconds ({min_seconds:g} s)"
@@ -152,16 +159,11 @@ def _separate(
         if reason:
             rejected.append((recording.path, name, BOTH_TASKS, reason))
         else:
-            gender = listing.genders[recording.speaker_id]
-            usable[name] = {**asdict(recording), **asdict(fact), "gender": gender}
+            usable[name] = asdict(recording) | asdict(fact)
     if not usable:
         raise UserError(_nothing_usable(rejected))
-    table = (
-        pd.DataFrame(usable.values())[UTTERANCE_COLUMNS]
-        .sort_values(["speaker_id", "chapter_id", "utterance_id"], ignore_index=True)
-        .astype({"gender": "object"})
-    )
-    return table, rejected
+    table = pd.DataFrame(usable.values())[UTTERANCE_COLUMNS].astype({"gender": "object"})
+    return table.sort_values(["speaker_id", "chapter_id", "utterance_id"], ignore_index=True)
 
 
 def describe_corpus(index: CorpusIndex) -> dict[str, Any]:
@@ -191,25 +193,6 @@ def _by_digest(known: pd.DataFrame | None) -> dict[str, AudioFacts]:
         return {}
     current = known[known[_DECODER] == decoder_digest()].drop(columns=_DECODER)
     return {row[0]: AudioFacts(*row) for row in current.itertuples(index=False, name=None)}
-
-
-def _inspect_once(recording: Recording, audio: Path, known: Mapping[str, AudioFacts]) -> AudioFacts:
-    path = audio / recording.path
-    facts = None
-    if known:
-        with suppress(OSError):
-            facts = known.get(digest_of(path.read_bytes()))
-    return facts or inspect_audio(path)
-
-
-def _check_speakers(listing: Listing) -> None:
-    unknown = sorted({item.speaker_id for item in listing.recordings} - set(listing.genders))
-    if unknown:
-        named = ", ".join(unknown[:5]) + (" …" if len(unknown) > 5 else "")
-        raise UserError(
-            f"{listing.labels}: no line for {len(unknown)} speaker(s) that have audio ({named}); "
-            "add one for each, or remove their folders."
-        )
 
 
 def _check_ids(recordings: Iterable[Recording]) -> None:
