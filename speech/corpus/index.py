@@ -69,13 +69,10 @@ def index_corpus(
     *,
     min_seconds: float = 0.5,
     chunk_samples: int = 32_000,
-    speakers_per_gender: int | None = None,
-    chapters_at_least: int = 1,
-    minutes_per_speaker: float | None = None,
-    seed: int = 17,
     known: pd.DataFrame | None = None,
     jobs: int = 1,
     progress: Progress = silent,
+    **subset: Any,
 ) -> CorpusIndex:
     """Look at every audio file of a corpus once.
 
@@ -89,13 +86,13 @@ def index_corpus(
         Shorter recordings are used for neither task.
     chunk_samples
         Shorter recordings are not used for the speaker task.
-    speakers_per_gender, chapters_at_least, minutes_per_speaker, seed
-        As in `choose_subset`, which is given the usable utterances.
     known
         The `facts` of an earlier run; files with the same content are not decoded again, unless
         the decoder is another now.
     jobs, progress
         As in `speech.parallel.spread`.
+    **subset
+        As in `choose_subset`, which is given the usable utterances.
 
     Raises
     ------
@@ -118,13 +115,7 @@ def index_corpus(
     facts = spread(look, placed, jobs, progress, prefer="threads")
     rejected = [(item.path, "", BOTH_TASKS, item.problem) for item in recordings if item.problem]
     usable = _usable(placed, facts, min_seconds, rejected)
-    chosen = choose_subset(
-        usable,
-        speakers_per_gender=speakers_per_gender,
-        chapters_at_least=chapters_at_least,
-        minutes_per_speaker=minutes_per_speaker,
-        seed=seed,
-    )
+    chosen = choose_subset(usable, **subset)
     utterances = usable[chosen].reset_index(drop=True)
     for task, reason, excluded in (
         (GENDER_TASK, NO_GENDER, utterances["gender"].isna()),
@@ -236,8 +227,6 @@ def _nothing_usable(rejected: Sequence[tuple[str, ...]]) -> str:
 
 def _facts_table(facts: list[AudioFacts]) -> pd.DataFrame:
     table = pd.DataFrame([asdict(fact) for fact in facts if fact.digest])
-    if table.empty:
-        return table
     table[_DECODER] = decoder_digest()
     return table.drop_duplicates("digest").sort_values("digest", ignore_index=True)
 

@@ -253,14 +253,14 @@ def _refuse(error: OSError) -> None:
 def _place_librispeech(path: PurePosixPath) -> Recording:
     """Read ``[<subset>/]<speaker>/<chapter>/<speaker>-<chapter>-<utterance>.<ext>``."""
     name = _LIBRISPEECH_STEM.fullmatch(path.stem)
+    folders = path.parts[:-1]
     if name is None:
         problem = "wrong name: not <speaker>-<chapter>-<utterance>"
-        return Recording(str(path), problem=problem)
-    folders = path.parts[:-1]
-    if len(folders) not in (2, 3) or folders[-2:] != (name["speaker"], name["chapter"]):
+    elif len(folders) not in (2, 3) or folders[-2:] != (name["speaker"], name["chapter"]):
         problem = "wrong place: not in <speaker>/<chapter>/ as its name says"
-        return Recording(str(path), problem=problem)
-    return Recording(str(path), path.stem, name["speaker"], name["chapter"])
+    else:
+        return Recording(str(path), path.stem, name["speaker"], name["chapter"])
+    return Recording(str(path), problem=problem)
 
 
 def _place_in_speaker_folder(path: PurePosixPath) -> Recording:

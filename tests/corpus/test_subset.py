@@ -30,34 +30,21 @@ def even(speakers=12, chapters=3, utterances=4, seconds=10):
 
 
 def asked(speakers=None, chapters=1, minutes=None):
-    return {
-        "speakers_per_gender": speakers,
-        "chapters_at_least": chapters,
-        "minutes_per_speaker": minutes,
-    }
+    names = ("speakers_per_gender", "chapters_at_least", "minutes_per_speaker")
+    return dict(zip(names, (speakers, chapters, minutes), strict=True))
 
 
 def choose(table, subset, seed=17):
     return table[choose_subset(table, **subset, seed=seed)]
 
 
-ROWS = st.lists(
-    st.tuples(
-        st.integers(0, 7),
-        st.sampled_from("xyz"),
-        st.integers(1, 60 * SAMPLE_RATE),
-    ),
-    min_size=1,
-    max_size=60,
-).map(
+ROW = st.tuples(st.integers(0, 7), st.sampled_from("xyz"), st.integers(1, 60 * SAMPLE_RATE))
+ROWS = st.lists(ROW, min_size=1, max_size=60).map(
     # A speaker has one gender, or none.
     lambda rows: corpus([(f"s{s}", c, ("F", "M", "F", None)[s % 4], n) for s, c, n in rows])
 )
 SUBSETS = st.builds(
-    asked,
-    st.none() | st.integers(1, 3),
-    st.integers(1, 3),
-    st.none() | st.floats(0.01, 3),
+    asked, st.none() | st.integers(1, 3), st.integers(1, 3), st.none() | st.floats(0.01, 3)
 )
 
 

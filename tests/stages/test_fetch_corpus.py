@@ -87,14 +87,15 @@ def test_a_list_of_subsets_is_one_corpus(here, mirror, settings, make_params):
     assert len(mirror.log) == 2
 
 
-@pytest.mark.parametrize("empty", [False, True])
-def test_a_mirror_of_the_environment_goes_before_the_param(
-    here, mirror, settings, make_params, monkeypatch, empty
+def test_a_mirror_of_the_environment_goes_before_the_param_if_it_is_not_empty(
+    here, mirror, settings, make_params, monkeypatch
 ):
-    other = "http://nowhere.invalid"
-    monkeypatch.setenv("CORPUS_MIRROR", "" if empty else mirror.host)
-    fetch_corpus(make_params(**settings | {"corpus_mirror": mirror.host if empty else other}))
-    assert len(mirror.log) == 1
+    monkeypatch.setenv("CORPUS_MIRROR", "")
+    fetch_corpus(make_params(**settings))
+    monkeypatch.setenv("CORPUS_MIRROR", mirror.host)
+    other = {"corpus": "dev-other", "corpus_mirror": "http://nowhere.invalid"}
+    fetch_corpus(make_params(**settings | other))
+    assert len(mirror.log) == 2
 
 
 # --- what is refused --------------------------------------------------------------------------

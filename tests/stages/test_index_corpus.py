@@ -101,7 +101,7 @@ def test_overrides_inline_or_of_a_csv_are_applied_and_stated_and_taken_back(
     assert "asked her" in mine.read_text(), "the user's file is not written to"
 
 
-def test_a_mistake_in_the_users_table_is_reported_with_the_users_name_for_it(indexed, table):
+def test_a_mistake_in_the_table_is_reported_with_the_users_name_for_it(indexed, table):
     table.write_text(table.read_text() + "tapes/ann 0.wav,ann,F,x\n")
     with pytest.raises(UserError, match=rf"^{table}: line 10 has the same file as line 2"):
         indexed()
