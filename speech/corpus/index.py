@@ -113,8 +113,10 @@ def index_corpus(
         return remembered or inspect_audio(path)
 
     facts = spread(look, placed, jobs, progress, prefer="threads")
-    rejected = [(item.path, "", BOTH_TASKS, item.problem) for item in recordings if item.problem]
-    usable = _usable(placed, facts, min_seconds, rejected)
+    usable, rejected = _separate(placed, facts, min_seconds)
+    rejected += [(item.path, "", BOTH_TASKS, item.problem) for item in recordings if item.problem]
+    if usable.empty:
+        raise UserError(_nothing_usable(rejected))
     chosen = choose_subset(usable, **subset)
     utterances = usable[chosen].reset_index(drop=True)
     for task, reason, excluded in (
@@ -133,14 +135,12 @@ def index_corpus(
     )
 
 
-def _usable(
-    recordings: Iterable[Recording],
-    facts: Iterable[AudioFacts],
-    min_seconds: float,
-    rejected: list[tuple[str, str, str, str]],
-) -> pd.DataFrame:
-    """Keep what can be used for some task; add what cannot, with the reason, to the rejected."""
+def _separate(
+    recordings: Iterable[Recording], facts: Iterable[AudioFacts], min_seconds: float
+) -> tuple[pd.DataFrame, list[tuple[str, ...]]]:
+    """Separate what can be used for some task from what cannot, with the reasons."""
     usable: dict[str, dict[str, Any]] = {}
+    rejected: list[tuple[str, ...]] = []
     for recording, fact in zip(recordings, facts, strict=True):
         name, reason = recording.utterance_id, fact.problem
         if not reason and fact.seconds < min_seconds:
@@ -151,10 +151,9 @@ def _usable(
             rejected.append((recording.path, name, BOTH_TASKS, reason))
         else:
             usable[name] = asdict(recording) | asdict(fact)
-    if not usable:
-        raise UserError(_nothing_usable(rejected))
-    table = pd.DataFrame(usable.values())[UTTERANCE_COLUMNS].astype({"gender": "object"})
-    return table.sort_values(["speaker_id", "chapter_id", "utterance_id"], ignore_index=True)
+    table = pd.DataFrame(usable.values(), columns=UTTERANCE_COLUMNS).astype({"gender": "object"})
+    order = ["speaker_id", "chapter_id", "utterance_id"]
+    return table.sort_values(order, ignore_index=True), rejected
 
 
 def describe_corpus(index: CorpusIndex) -> dict[str, Any]:

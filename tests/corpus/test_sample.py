@@ -115,31 +115,25 @@ def test_a_reader_repeats_itself_even_where_the_voice_has_random_breath():
     assert read_twice() == read_twice()
 
 
-def test_files_are_as_in_librispeech(tiny):
-    """Names, format and length of recordings; a line of each in the transcript."""
+def test_recordings_transcripts_and_tables_are_as_in_librispeech(tiny):
+    """Their names and format; a line for each utterance, speaker and chapter; true minutes."""
     assert {path.name for path in tiny.iterdir()} == {"SPEAKERS.TXT", "CHAPTERS.TXT", "sample"}
     for path in tiny.rglob("*.flac"):
         speaker, chapter = path.parts[-3:-1]
-        assert path.parts[-4] == "sample"
         assert re.fullmatch(rf"{int(speaker)}-{int(chapter)}-\d{{4}}", path.stem)
         info = soundfile.info(path)
-        assert (info.format, info.subtype) == ("FLAC", "PCM_16")
-        assert (info.channels, info.samplerate) == (1, 16_000)
+        facts = (info.format, info.subtype, info.channels, info.samplerate)
+        assert facts == ("FLAC", "PCM_16", 1, 16_000)
     for transcript in tiny.rglob("*.trans.txt"):
         assert transcript.name == "{}-{}.trans.txt".format(*transcript.parts[-3:-1])
-        lines = [line.split(" ", 1) for line in transcript.read_text("utf-8").splitlines()]
-        recorded = sorted(path.stem for path in transcript.parent.glob("*.flac"))
-        assert [utterance for utterance, _ in lines] == recorded
-        for _, text in lines:
+        texts = dict(line.split(" ", 1) for line in transcript.read_text("utf-8").splitlines())
+        assert [*texts] == sorted(path.stem for path in transcript.parent.glob("*.flac"))
+        for text in texts.values():
             assert set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZ' ")
             assert len(text.split()) >= 3
-
-
-def test_the_tables_name_every_speaker_and_chapter_with_true_minutes(tiny):
-    speakers = table(tiny / "SPEAKERS.TXT")
+    speakers, chapters = table(tiny / "SPEAKERS.TXT"), table(tiny / "CHAPTERS.TXT")
     assert sorted(row[1] for row in speakers) == ["F", "F", "M", "M"]
     assert all(row[4].startswith("Synthetic voice ") for row in speakers)
-    chapters = table(tiny / "CHAPTERS.TXT")
     assert len({row[0] for row in chapters}) == len(chapters) == 4 * 2
     rows = [(name, minutes, subset) for name, _, subset, minutes, _ in speakers]
     rows += [(f"{who}/{name}", minutes, subset) for name, who, minutes, subset, _ in chapters]
