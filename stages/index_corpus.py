@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from speech.audio.chunks import seconds_to_samples
-from speech.corpus.gender_overrides import apply_overrides, read_overrides
+from speech.corpus.gender_overrides import apply_overrides
 from speech.corpus.index import describe_corpus, index_corpus
 from speech.corpus.layouts import Location, list_recordings
 from speech.errors import UserError
@@ -27,11 +27,11 @@ from stages.paths import (
 def build_index(params: Params) -> str:
     """Decode what was not decoded before, and write the tables."""
     # By the names that the user gave them, so that messages name those.
-    listing = list_recordings(Location(CORPUS_AUDIO, CORPUS_LABELS.resolve()))
-    listing, overridden = apply_overrides(listing, read_overrides(GENDER_OVERRIDES.resolve()))
+    recordings = list_recordings(Location(CORPUS_AUDIO, CORPUS_LABELS.resolve()))
+    recordings, overridden = apply_overrides(recordings, GENDER_OVERRIDES.resolve())
     index = index_corpus(
         CORPUS_AUDIO,
-        listing,
+        recordings,
         min_seconds=params.index.min_seconds,
         chunk_samples=seconds_to_samples(params.chunks.seconds),
         **params.subset.model_dump(),
@@ -43,7 +43,8 @@ def build_index(params: Params) -> str:
     write_parquet(AUDIO_FACTS, index.facts)
     write_parquet(UTTERANCES, index.utterances)
     write_csv(REJECTED, index.rejected)
-    own, files = listing.own_sessions, len(listing.recordings)
+    placed = [item for item in recordings if not item.problem]
+    own, files = sum(item.chapter_id == item.utterance_id for item in placed), len(placed)
     summary = {
         **describe_corpus(index),
         "sessions": f"one per file where none is named ({own:,} of {files:,} files)"

@@ -64,21 +64,18 @@ def download(
     part = target.with_name(f"{target.name}.part")
     with writing(part):
         part.parent.mkdir(parents=True, exist_ok=True)
-        resumed = _size(part) > 0
-        _receive(url, part, extra_room, progress)
-        found = sha256_of(part, progress)
-        if found != sha256 and resumed:
-            # What an earlier run left may be of another file.
-            part.unlink()
+        # Once more if a run before left something, which may be of another file.
+        for _ in range(1 + (_size(part) > 0)):
             _receive(url, part, extra_room, progress)
             found = sha256_of(part, progress)
-        if found != sha256:
+            if found == sha256:
+                part.replace(target)
+                return
             part.unlink()
-            raise UserError(
-                f"{_public(url)}: what came has the SHA-256 {found} instead of {sha256} and was "
-                "removed; run again, or name another mirror in corpus_mirror."
-            )
-        part.replace(target)
+    raise UserError(
+        f"{_public(url)}: what came has the SHA-256 {found} instead of {sha256} and was "
+        "removed; run again, or name another mirror in corpus_mirror."
+    )
 
 
 def sha256_of(path: Path, progress: ByteProgress = unseen) -> str:

@@ -75,21 +75,19 @@ def reading(voice: Voice, seed: int) -> Iterator[Callable[[str], bytes]]:
 
     # Isolated and without site-packages: starts in half the time, and nothing in the caller's
     # environment can reach the synthesis.
+    command = [sys.executable, "-I", "-S", __file__]
+    settings = [espeakng_loader.get_library_path(), json.dumps([*voice, seed])]
     process = subprocess.Popen(
-        [
-            *(sys.executable, "-I", "-S", __file__),
-            espeakng_loader.get_library_path(),
-            json.dumps([*voice, seed]),
-        ],
+        command + settings,
         cwd=espeakng_loader.get_data_path(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stderr is not None
     stdin, stdout, stderr = process.stdin, process.stdout, process.stderr
+    assert stdin is not None
+    assert stdout is not None
+    assert stderr is not None
 
     def read(text: str) -> bytes:
         length = b""

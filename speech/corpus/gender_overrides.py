@@ -1,58 +1,33 @@
 """Genders that the user knows better than the corpus's labels: applied, and reported."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from speech.corpus.listing import Listing, gender_of, nfc
+from speech.corpus.layouts import Recording, gender_of, nfc
 from speech.corpus.spreadsheet import read_rows
 from speech.errors import UserError
 
 COLUMNS = ("speaker_id", "gender", "reason")
 
 
-@dataclass(frozen=True)
-class Override:
-    """One speaker's gender, F or M, and why it is another than the label says."""
-
-    speaker_id: str
-    gender: str
-    reason: str
-
-
-def read_overrides(path: Path) -> list[Override]:
-    """Read a CSV of overrides: ``speaker_id, gender`` and, optionally, ``reason``.
-
-    Raises
-    ------
-    UserError
-        If it is not sound, a gender is neither F nor M, or a speaker stands there twice.
-    """
-    overrides: dict[str, Override] = {}
-    for row in read_rows(path, COLUMNS[:2], COLUMNS[2:]):
-        speaker, gender = nfc(row.cells["speaker_id"]), gender_of(row.cells["gender"])
-        if gender is None:
-            raise UserError(
-                f"{row.place} gives speaker {speaker} the gender {row.cells['gender']!r}, but "
-                "should give F or M; change it."
-            )
-        if speaker in overrides:
-            raise UserError(f"{row.place} names speaker {speaker} again; keep one.")
-        overrides[speaker] = Override(speaker, gender, row.cells["reason"])
-    return list(overrides.values())
-
-
 def apply_overrides(
-    listing: Listing, overrides: Sequence[Override]
-) -> tuple[Listing, list[dict[str, Any]]]:
+    recordings: Sequence[Recording], path: Path
+) -> tuple[list[Recording], list[dict[str, str | None]]]:
     """Give speakers the genders that the user says.
 
     An override that says what the label says is no mistake: somebody has listened.
 
+    Parameters
+    ----------
+    recordings
+        Of the corpus.
+    path
+        A CSV: ``speaker_id, gender`` and, optionally, ``reason``.
+
     Returns
     -------
-    listing : Listing
+    recordings : list of Recording
         With the other genders.
     applied : list of dict
         Of each override, speaker, from, to and reason.
@@ -60,24 +35,33 @@ def apply_overrides(
     Raises
     ------
     UserError
-        If a speaker has no recording in the corpus.
+        If the CSV is not sound, a gender is neither F nor M, a speaker stands there twice, or has
+        no recording in the corpus.
     """
-    speakers = {recording.speaker_id for recording in listing.recordings}
-    genders, applied = dict(listing.genders), []
-    for override in overrides:
-        speaker, gender = override.speaker_id, override.gender
-        if speaker not in speakers:
+    labels = {item.speaker_id: item.gender for item in recordings if not item.problem}
+    applied: dict[str, dict[str, str | None]] = {}
+    for row in read_rows(path, COLUMNS[:2], COLUMNS[2:]):
+        speaker, gender = nfc(row.cells["speaker_id"]), gender_of(row.cells["gender"])
+        if gender is None:
+            raise UserError(
+                f"{row.place} gives speaker {speaker} the gender {row.cells['gender']!r}, but "
+                "should give F or M; change it."
+            )
+        if speaker in applied:
+            raise UserError(f"{row.place} names speaker {speaker} again; keep one.")
+        if speaker not in labels:
             raise UserError(
                 f"gender_overrides: the corpus has no recording of a speaker {speaker!r}; write "
                 "the id as the corpus does (in quotes if it begins with 0), or remove it."
             )
-        applied.append(
-            {
-                "speaker": speaker,
-                "from": genders.get(speaker),
-                "to": gender,
-                "reason": override.reason,
-            }
-        )
-        genders[speaker] = gender
-    return replace(listing, genders=genders), applied
+        applied[speaker] = {
+            "speaker": speaker,
+            "from": labels[speaker],
+            "to": gender,
+            "reason": row.cells["reason"],
+        }
+    changed = [
+        replace(item, gender=applied[item.speaker_id]["to"]) if item.speaker_id in applied else item
+        for item in recordings
+    ]
+    return changed, list(applied.values())

@@ -1,9 +1,8 @@
 """One row per usable utterance, and the reason for every file that is none."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 from unicodedata import category
@@ -11,7 +10,7 @@ from unicodedata import category
 import pandas as pd
 
 from speech.audio.decode import AudioFacts, decoder_digest, digest_of, inspect_audio
-from speech.corpus.listing import Listing, Misnamed, Recording
+from speech.corpus.layouts import Recording
 from speech.corpus.subset import choose_subset
 from speech.errors import UserError
 from speech.folds import GENDERS
@@ -66,17 +65,14 @@ class CorpusIndex:
 
 def index_corpus(
     audio: Path,
-    listing: Listing,
+    recordings: Sequence[Recording],
     *,
     min_seconds: float = 0.5,
     chunk_samples: int = 32_000,
-    speakers_per_gender: int | None = None,
-    chapters_at_least: int = 1,
-    minutes_per_speaker: float | None = None,
-    seed: int = 17,
     known: pd.DataFrame | None = None,
     jobs: int = 1,
     progress: Progress = silent,
+    **subset: Any,
 ) -> CorpusIndex:
     """Look at every audio file of a corpus once.
 
@@ -84,38 +80,44 @@ def index_corpus(
     ----------
     audio
         The folder of the recordings.
-    listing
-        What the corpus's layout says of them and of their speakers.
+    recordings
+        What the corpus's layout says of them.
     min_seconds
         Shorter recordings are used for neither task.
     chunk_samples
         Shorter recordings are not used for the speaker task.
-    speakers_per_gender, chapters_at_least, minutes_per_speaker, seed
-        As in `choose_subset`, which is given the usable utterances.
     known
         The `facts` of an earlier run; files with the same content are not decoded again, unless
         the decoder is another now.
     jobs, progress
         As in `speech.parallel.spread`.
+    **subset
+        As in `choose_subset`, which is given the usable utterances.
 
     Raises
     ------
     UserError
-        If a speaker that has audio is not in the labels, an id cannot be used as a name, nothing
-        is usable, or the corpus is too small for the subset.
+        If an id cannot be used as a name, nothing is usable, or the corpus is too small for the
+        subset.
     """
-    _check_speakers(listing)
-    _check_ids(listing.recordings)
-    look = partial(_inspect_once, audio=audio, known=_by_digest(known))
-    facts = spread(look, listing.recordings, jobs, progress, prefer="threads")
-    usable, rejected = _separate(listing, facts, min_seconds)
-    chosen = choose_subset(
-        usable,
-        speakers_per_gender=speakers_per_gender,
-        chapters_at_least=chapters_at_least,
-        minutes_per_speaker=minutes_per_speaker,
-        seed=seed,
-    )
+    placed = [item for item in recordings if not item.problem]
+    _check_ids(placed)
+    known_facts = _by_digest(known)
+
+    def look(recording: Recording) -> AudioFacts:
+        path = audio / recording.path
+        remembered = None
+        if known_facts:
+            with suppress(OSError):
+                remembered = known_facts.get(digest_of(path.read_bytes()))
+        return remembered or inspect_audio(path)
+
+    facts = spread(look, placed, jobs, progress, prefer="threads")
+    usable, rejected = _separate(placed, facts, min_seconds)
+    rejected += [(item.path, "", BOTH_TASKS, item.problem) for item in recordings if item.problem]
+    if usable.empty:
+        raise UserError(_nothing_usable(rejected))
+    chosen = choose_subset(usable, **subset)
     utterances = usable[chosen].reset_index(drop=True)
     for task, reason, excluded in (
         (GENDER_TASK, NO_GENDER, utterances["gender"].isna()),
@@ -134,16 +136,12 @@ def index_corpus(
 
 
 def _separate(
-    listing: Listing, facts: Iterable[AudioFacts], min_seconds: float
-) -> tuple[pd.DataFrame, list[tuple[str, str, str, str]]]:
+    recordings: Iterable[Recording], facts: Iterable[AudioFacts], min_seconds: float
+) -> tuple[pd.DataFrame, list[tuple[str, ...]]]:
     """Separate what can be used for some task from what cannot, with the reasons."""
-    rejected = [
-        (item.path, "", BOTH_TASKS, item.reason)
-        for item in listing.found
-        if isinstance(item, Misnamed)
-    ]
     usable: dict[str, dict[str, Any]] = {}
-    for recording, fact in zip(listing.recordings, facts, strict=True):
+    rejected: list[tuple[str, ...]] = []
+    for recording, fact in zip(recordings, facts, strict=True):
         name, reason = recording.utterance_id, fact.problem
         if not reason and fact.seconds < min_seconds:
             reason = f"shorter than index.min_seconds ({min_seconds:g} s)"
@@ -152,16 +150,10 @@ def _separate(
         if reason:
             rejected.append((recording.path, name, BOTH_TASKS, reason))
         else:
-            gender = listing.genders[recording.speaker_id]
-            usable[name] = {**asdict(recording), **asdict(fact), "gender": gender}
-    if not usable:
-        raise UserError(_nothing_usable(rejected))
-    table = (
-        pd.DataFrame(usable.values())[UTTERANCE_COLUMNS]
-        .sort_values(["speaker_id", "chapter_id", "utterance_id"], ignore_index=True)
-        .astype({"gender": "object"})
-    )
-    return table, rejected
+            usable[name] = asdict(recording) | asdict(fact)
+    table = pd.DataFrame(usable.values(), columns=UTTERANCE_COLUMNS).astype({"gender": "object"})
+    order = ["speaker_id", "chapter_id", "utterance_id"]
+    return table.sort_values(order, ignore_index=True), rejected
 
 
 def describe_corpus(index: CorpusIndex) -> dict[str, Any]:
@@ -191,25 +183,6 @@ def _by_digest(known: pd.DataFrame | None) -> dict[str, AudioFacts]:
         return {}
     current = known[known[_DECODER] == decoder_digest()].drop(columns=_DECODER)
     return {row[0]: AudioFacts(*row) for row in current.itertuples(index=False, name=None)}
-
-
-def _inspect_once(recording: Recording, audio: Path, known: Mapping[str, AudioFacts]) -> AudioFacts:
-    path = audio / recording.path
-    facts = None
-    if known:
-        with suppress(OSError):
-            facts = known.get(digest_of(path.read_bytes()))
-    return facts or inspect_audio(path)
-
-
-def _check_speakers(listing: Listing) -> None:
-    unknown = sorted({item.speaker_id for item in listing.recordings} - set(listing.genders))
-    if unknown:
-        named = ", ".join(unknown[:5]) + (" …" if len(unknown) > 5 else "")
-        raise UserError(
-            f"{listing.labels}: no line for {len(unknown)} speaker(s) that have audio ({named}); "
-            "add one for each, or remove their folders."
-        )
 
 
 def _check_ids(recordings: Iterable[Recording]) -> None:
@@ -253,8 +226,6 @@ def _nothing_usable(rejected: Sequence[tuple[str, ...]]) -> str:
 
 def _facts_table(facts: list[AudioFacts]) -> pd.DataFrame:
     table = pd.DataFrame([asdict(fact) for fact in facts if fact.digest])
-    if table.empty:
-        return table
     table[_DECODER] = decoder_digest()
     return table.drop_duplicates("digest").sort_values("digest", ignore_index=True)
 

@@ -112,7 +112,10 @@ def fetch_subsets(
                     "another than the official archive."
                 )
             with watch(f"downloading {archive.name}") as progress:
-                url = f"{_archives_of(mirror)}/{archive.name}"
+                place = mirror.rstrip("/")
+                if re.fullmatch("[^/]+//[^/]+", place):  # a host alone has the folder of OpenSLR
+                    place = f"{place}/{RESOURCE}"
+                url = f"{place}/{archive.name}"
                 download(url, archive, wanted[subset], extra_room=UNPACKED, progress=progress)
         _unpack_subset(archive, subset, wanted[subset], home / subset, watch)
         if remote and not keep:
@@ -166,12 +169,6 @@ def _refused(archive: Path, what: str) -> UserError:
 
 
 # --- archives ---------------------------------------------------------------------------------
-
-
-def _archives_of(mirror: str) -> str:
-    """Name the folder on a mirror: of a host alone, the one that OpenSLR has."""
-    mirror = mirror.rstrip("/")
-    return f"{mirror}/{RESOURCE}" if re.fullmatch("[^/]+//[^/]+", mirror) else mirror
 
 
 def _is_sound(archive: Path, sha256: str, watch: Watch) -> bool:

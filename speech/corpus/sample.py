@@ -10,7 +10,7 @@ conditions of its own, so that whoever learns the recording instead of the voice
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import chain, cycle, islice
+from itertools import chain, cycle
 from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -176,8 +176,8 @@ def synthesise_corpus(
         # the interpreter's lock.
         record = partial(_record, root=unfinished)
         seconds = spread(record, plan, jobs, progress, prefer="threads")
-        (unfinished / "SPEAKERS.TXT").write_text(_speakers_table(plan, seconds), "utf-8")
-        (unfinished / "CHAPTERS.TXT").write_text(_chapters_table(plan, seconds), "utf-8")
+        for name, lines in _tables(plan, seconds).items():
+            (unfinished / name).write_text("".join(lines), "utf-8")
 
 
 def _plan(speakers_per_gender: int, chapters: int, minutes: float, seed: int) -> Iterator[Chapter]:
@@ -235,19 +235,11 @@ def split_clauses(text: str) -> list[str]:
 
 
 def _sessions(count: int, rng: np.random.Generator) -> list[Session]:
-    return [
-        Session(*values)
-        for values in zip(
-            _evenly_apart(LEVELS_DB, count, rng),
-            _evenly_apart(TILTS_DB, count, rng),
-            _evenly_apart(LOW_CUTS_HZ, count, rng),
-            _evenly_apart(HIGH_CUTS_HZ, count, rng),
-            islice(cycle(rng.permutation(list(NOISE_COLOURS)).tolist()), count),
-            _evenly_apart(SNRS_DB, count, rng),
-            _evenly_apart(TEMPOS, count, rng),
-            strict=True,
-        )
-    ]
+    apart = partial(_evenly_apart, count=count, rng=rng)
+    spectra = [apart(bounds) for bounds in (LEVELS_DB, TILTS_DB, LOW_CUTS_HZ, HIGH_CUTS_HZ)]
+    noises = cycle(rng.permutation(list(NOISE_COLOURS)).tolist())
+    values = zip(*spectra, noises, apart(SNRS_DB), apart(TEMPOS), strict=False)
+    return [Session(*session) for session in values]
 
 
 def _evenly_apart(bounds: tuple[float, float], count: int, rng: np.random.Generator) -> list[float]:
@@ -382,28 +374,24 @@ def _transcribe(text: str) -> str:
     return " ".join(re.findall(r"[A-Z]+(?:'[A-Z]+)*", text.upper()))
 
 
-def _speakers_table(chapters: list[Chapter], seconds: list[float]) -> str:
-    lines = [";ID  |SEX| SUBSET           |MINUTES| NAME\n"]
-    for speaker_id in dict.fromkeys(chapter.speaker_id for chapter in chapters):
-        own = [i for i, chapter in enumerate(chapters) if chapter.speaker_id == speaker_id]
-        voice = chapters[own[0]].voice
-        gender = FEMALE if voice in FEMALE_VOICES else MALE
-        minutes = f"{sum(seconds[i] for i in own) / 60:.2f}"
-        lines.append(
-            f"{speaker_id:<5}| {gender} | {SUBSET:<17}| {minutes:<6}| "
-            f"Synthetic voice {voice.variant} ({voice.accent})\n"
-        )
-    return "".join(lines)
-
-
-def _chapters_table(chapters: list[Chapter], seconds: list[float]) -> str:
+def _tables(chapters: list[Chapter], seconds: list[float]) -> dict[str, list[str]]:
+    """Give the lines of SPEAKERS.TXT and CHAPTERS.TXT, with the minutes that were recorded."""
+    speakers = [";ID  |SEX| SUBSET           |MINUTES| NAME\n"]
     lines = [
         ";ID    |READER|MINUTES| SUBSET           | PROJ.|BOOK ID| CH. TITLE | PROJECT TITLE\n"
     ]
+    total = dict.fromkeys((one.speaker_id for one in chapters), 0.0)
     for chapter, lasts in zip(chapters, seconds, strict=True):
+        total[chapter.speaker_id] += lasts
         lines.append(
             f"{chapter.chapter_id:<7}| {chapter.speaker_id:<5}| {f'{lasts / 60:.2f}':<6}| "
             f"{SUBSET:<17}| {PROJECT:<5}| {BOOK:<6}| Down the Rabbit-Hole, in part | "
             "Alice's Adventures in Wonderland\n"
         )
-    return "".join(lines)
+    for speaker_id, voice in {one.speaker_id: one.voice for one in chapters}.items():
+        speakers.append(
+            f"{speaker_id:<5}| {FEMALE if voice in FEMALE_VOICES else MALE} | {SUBSET:<17}| "
+            f"{f'{total[speaker_id] / 60:.2f}':<6}| "
+            f"Synthetic voice {voice.variant} ({voice.accent})\n"
+        )
+    return {"SPEAKERS.TXT": speakers, "CHAPTERS.TXT": lines}

@@ -30,41 +30,39 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def pack(folder):
-    """Pack a folder that holds LibriSpeech/ as the official archives are packed."""
+def pack(folder, subset="dev-clean", utterance=0):
+    """Pack a subset of four voices with two chapters each as the official archives are packed."""
+    (folder / "LibriSpeech" / "SPEAKERS.TXT").write_text(
+        "".join(f"{speaker} | {'FM'[speaker % 2]} | {subset} | 1 | X\n" for speaker in range(1, 5))
+    )
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        tar.add(folder / "LibriSpeech", "LibriSpeech")
+        tar.add(folder / "LibriSpeech/SPEAKERS.TXT", "LibriSpeech/SPEAKERS.TXT")
+        for path in sorted(folder.rglob("*.flac")):
+            chapter = path.relative_to(folder / "LibriSpeech").parent
+            name = f"{path.stem}-{utterance:04d}.flac"
+            tar.add(path, Path("LibriSpeech", subset, chapter, name))
     return buffer.getvalue()
 
 
-def offer(mirror, **archives):
-    """Put archives on the server; give the params that fetch them from there."""
-    checksums = {}
-    for name, content in archives.items():
-        subset = name.replace("_", "-")
-        mirror.put(f"{subset}.tar.gz", content)
-        checksums[subset] = hashlib.sha256(content).hexdigest()
-    return {"corpus": [*checksums], "corpus_mirror": mirror.host, "corpus_sha256": checksums}
-
-
-@pytest.fixture
-def archive(tmp_path_factory, voice, write_audio):
-    """Make dev-clean of four voices with two chapters each."""
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory, voice, write_audio):
+    """Pack two subsets that differ in nothing but the utterances' numbers."""
     root = tmp_path_factory.mktemp("source")
     for speaker in range(1, 5):
         for chapter in range(2):
-            path = f"dev-clean/{speaker}/{chapter}/{speaker}-{chapter}-0000.flac"
-            write_audio(root / "LibriSpeech" / path, voice(2.5, seed=10 * speaker + chapter))
-    lines = [f"{speaker} | {'FM'[speaker % 2]} | dev-clean | 1 | X\n" for speaker in range(1, 5)]
-    (root / "LibriSpeech" / "SPEAKERS.TXT").write_text("".join(lines))
-    return pack(root)
+            path = f"LibriSpeech/{speaker}/{chapter}/{speaker}-{chapter}.flac"
+            write_audio(root / path, voice(2.5, seed=10 * speaker + chapter))
+    return {"dev-clean": pack(root), "dev-other": pack(root, "dev-other", 1)}
 
 
 @pytest.fixture
-def settings(mirror, archive):
-    """Give the params that fetch this dev-clean from the server."""
-    return offer(mirror, dev_clean=archive) | {"corpus": "dev-clean"}
+def settings(mirror, archives):
+    """Put the archives on the server; give the params that fetch dev-clean from there."""
+    for name, content in archives.items():
+        mirror.put(f"{name}.tar.gz", content)
+    checksums = {name: hashlib.sha256(content).hexdigest() for name, content in archives.items()}
+    return {"corpus": "dev-clean", "corpus_mirror": mirror.host, "corpus_sha256": checksums}
 
 
 @pytest.mark.parametrize("keep", [False, True])
@@ -82,26 +80,22 @@ def test_a_subset_is_fetched_once_and_index_corpus_reads_it(
     assert [path.name for path in Path("data/archives").iterdir()] == ["dev-clean.tar.gz"] * keep
 
 
-def test_a_list_of_subsets_is_one_corpus(here, mirror, archive, make_params):
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        tar.extractall(here / "other", filter="data")
-    (here / "other/LibriSpeech/dev-clean").rename(here / "other/LibriSpeech/dev-other")
-    for file in (here / "other").rglob("*.flac"):
-        file.rename(file.with_name(file.name.replace("-0000", "-0001")))
-    params = make_params(**offer(mirror, dev_other=pack(here / "other"), dev_clean=archive))
+def test_a_list_of_subsets_is_one_corpus(here, mirror, settings, make_params):
+    params = make_params(**settings | {"corpus": ["dev-other", "dev-clean"]})
     assert "dev-clean+dev-other" in fetch_corpus(params)
     assert build_index(params).startswith("16 utterances of 4 speakers")
     assert len(mirror.log) == 2
 
 
-@pytest.mark.parametrize("empty", [False, True])
-def test_a_mirror_of_the_environment_goes_before_the_param(
-    here, mirror, settings, make_params, monkeypatch, empty
+def test_a_mirror_of_the_environment_goes_before_the_param_if_it_is_not_empty(
+    here, mirror, settings, make_params, monkeypatch
 ):
-    other = "http://nowhere.invalid"
-    monkeypatch.setenv("CORPUS_MIRROR", "" if empty else mirror.host)
-    fetch_corpus(make_params(**settings | {"corpus_mirror": mirror.host if empty else other}))
-    assert len(mirror.log) == 1
+    monkeypatch.setenv("CORPUS_MIRROR", "")
+    fetch_corpus(make_params(**settings))
+    monkeypatch.setenv("CORPUS_MIRROR", mirror.host)
+    other = {"corpus": "dev-other", "corpus_mirror": "http://nowhere.invalid"}
+    fetch_corpus(make_params(**settings | other))
+    assert len(mirror.log) == 2
 
 
 # --- what is refused --------------------------------------------------------------------------
@@ -149,9 +143,12 @@ run_stage(fetch_corpus)
 
 
 @pytest.mark.parametrize(("how", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
-def test_a_kill_while_unpacking_is_recovered_from_without_a_request(
-    here, mirror, settings, shipped_params, make_params, how, status
+@pytest.mark.parametrize("step", ["downloading", "unpacking"])
+def test_a_run_killed_at_any_step_is_taken_up_by_the_next(
+    here, mirror, settings, shipped_params, make_params, how, status, step
 ):
+    if step == "downloading":
+        mirror.misbehave(hold_after=200_000)
     # JSON is YAML.
     (here / "params.yaml").write_text(json.dumps(shipped_params | settings), "utf-8")
     process = subprocess.Popen(
@@ -161,15 +158,21 @@ def test_a_kill_while_unpacking_is_recovered_from_without_a_request(
         stderr=subprocess.PIPE,
         text=True,
     )
-    while not any((here / "data").glob("librispeech/.dev-clean.*/**/*.flac")):
+    part = here / "data/archives/dev-clean.tar.gz.part"
+    while not (
+        part.exists() and part.stat().st_size > 100_000
+        if step == "downloading"
+        else any((here / "data").glob("librispeech/.dev-clean.*/**/*.flac"))
+    ):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.01)
     process.send_signal(how)
     assert process.wait(30) == status
+    arrived = part.stat().st_size if step == "downloading" else None
     assert not (here / "data/librispeech/dev-clean").exists()
     assert not (here / "data/corpus").exists()
     params = make_params(**settings)
     fetch_corpus(params)
     assert build_index(params).startswith("8 utterances")
     assert [path.name for path in Path("data/librispeech").iterdir()] == ["dev-clean"]
-    assert len(mirror.log) == 1
+    assert [asked.start for asked in mirror.log] == [None] + [arrived] * (step == "downloading")

@@ -61,7 +61,6 @@ def test_what_is_written_as_a_folder_is_never_looked_for_on_the_hub(
 
 
 def test_the_sample_is_made(make_params, asked_of_hub):
-    small = {"sample_encoder.hidden": 16, "sample_encoder.layers": 4}
-    fetch_encoder(make_params(**small))
+    fetch_encoder(make_params(**{f"sample_encoder.{key}": value for key, value in SIZE.items()}))
     assert (ENCODER / "model.safetensors").is_file()
     assert asked_of_hub == []

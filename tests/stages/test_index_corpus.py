@@ -77,7 +77,9 @@ def test_the_subset_is_stated_or_refused(indexed):
         indexed(**{"subset.speakers_per_gender": 2})
 
 
-def test_inline_overrides_are_applied_and_stated(indexed, table):
+def test_overrides_inline_or_of_a_csv_are_applied_and_stated_and_taken_back(
+    indexed, table, tmp_path
+):
     # YAML takes this id for a number.
     table.write_text(table.read_text().replace("bob,", "7976,"))
     line, metrics, utterances = indexed(gender_overrides={"sam": "M", 7976: "F"})
@@ -90,20 +92,16 @@ def test_inline_overrides_are_applied_and_stated(indexed, table):
     assert metrics["rejected"]["reasons"] == {}
     assert line.endswith("genders overridden: 2")
 
-
-def test_overrides_of_a_csv_are_applied_with_their_reasons_and_taken_back(indexed, tmp_path):
     mine = tmp_path / "mine.csv"
     mine.write_text("speaker_id,gender,reason\nsam,F,asked her\n")
-    _, metrics, _ = indexed(gender_overrides=str(mine))
-    assert metrics["gender_overrides"] == [
+    assert indexed(gender_overrides=str(mine))[1]["gender_overrides"] == [
         {"speaker": "sam", "from": None, "to": "F", "reason": "asked her"}
     ]
-    _, metrics, _ = indexed()
-    assert metrics["gender_overrides"] == []
+    assert indexed()[1]["gender_overrides"] == []
     assert "asked her" in mine.read_text(), "the user's file is not written to"
 
 
-def test_a_mistake_in_the_users_table_is_reported_with_the_users_name_for_it(indexed, table):
+def test_a_mistake_in_the_table_is_reported_with_the_users_name_for_it(indexed, table):
     table.write_text(table.read_text() + "tapes/ann 0.wav,ann,F,x\n")
     with pytest.raises(UserError, match=rf"^{table}: line 10 has the same file as line 2"):
         indexed()
