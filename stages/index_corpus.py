@@ -26,6 +26,8 @@ from stages.paths import (
 
 def build_index(params: Params) -> str:
     """Decode what was not decoded before, and write the tables."""
+    if not CORPUS_AUDIO.exists():
+        raise UserError(f"{CORPUS_AUDIO}: no such folder; run `dvc repro` to make it.")
     # By the names that the user gave them, so that messages name those.
     recordings = list_recordings(Location(CORPUS_AUDIO, CORPUS_LABELS.resolve()))
     recordings, overridden = apply_overrides(recordings, GENDER_OVERRIDES.resolve())

@@ -201,7 +201,7 @@ def test_damaged_weights_are_named_and_no_features_are_made(project, tmp_path):
 @pytest.mark.parametrize(
     ("stage", "named"),
     [
-        (["index_corpus"], "data/corpus/labels"),
+        (["index_corpus"], "data/corpus/audio: no such folder; run `dvc repro`"),
         (["split_by_speaker"], "data/utterances.parquet"),
         (["extract_mfcc"], "data/utterances.parquet"),
         (["build_examples", "mfcc"], "data/utterances.parquet"),
