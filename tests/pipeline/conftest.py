@@ -57,7 +57,7 @@ TIMEOUT = 600
 
 
 @dataclass(frozen=True)
-class Told:
+class Result:
     """What a command said."""
 
     status: int
@@ -83,7 +83,7 @@ class Project:
     root: Path
     environment: dict[str, str] = field(repr=False)
 
-    def run(self, *command: str) -> Told:
+    def run(self, *command: str) -> Result:
         """Run a command at the root, whatever its exit status."""
         started = time.monotonic()
         done = subprocess.run(
@@ -96,19 +96,19 @@ class Project:
             timeout=TIMEOUT,
             check=False,
         )
-        return Told(done.returncode, done.stdout, done.stderr, time.monotonic() - started)
+        return Result(done.returncode, done.stdout, done.stderr, time.monotonic() - started)
 
-    def must(self, *command: str) -> Told:
+    def must(self, *command: str) -> Result:
         """Run a command that must succeed."""
-        told = self.run(*command)
-        assert told.status == 0, f"{command}\n{told.out}\n{told.err}"
-        return told
+        result = self.run(*command)
+        assert result.status == 0, f"{command}\n{result.out}\n{result.err}"
+        return result
 
-    def dvc(self, *arguments: str) -> Told:
+    def dvc(self, *arguments: str) -> Result:
         """Run a command of DVC that must succeed."""
         return self.must("dvc", *arguments)
 
-    def stage(self, name: str, *arguments: str) -> Told:
+    def stage(self, name: str, *arguments: str) -> Result:
         """Run a stage's script, whatever its exit status."""
         return self.run("python", f"stages/{name}.py", *arguments)
 
@@ -199,11 +199,11 @@ class LongRun:
                 start_new_session=True,
             )
 
-    def wait(self) -> Told:
+    def wait(self) -> Result:
         """Wait for the end."""
         status = self._process.wait(TIMEOUT)
         out, err = (log.read_text("utf-8") for log in self._logs)
-        return Told(status, out, err, time.monotonic() - self._started)
+        return Result(status, out, err, time.monotonic() - self._started)
 
     def stop(self) -> None:
         """End it with all it has started, unless it has ended."""
@@ -238,17 +238,17 @@ def two_runs(request):
 @pytest.fixture(scope="session")
 def first_run(two_runs):
     """Give one of the two projects and what DVC said. Look, but change nothing."""
-    project, told = two_runs[0]
-    if told.status == 0:
+    project, result = two_runs[0]
+    if result.status == 0:
         project.commit("A first run")
-    return project, told
+    return project, result
 
 
 @pytest.fixture(scope="session")
 def finished(first_run):
     """Give the project after its first run. Look, but change nothing."""
-    project, told = first_run
-    assert told.status == 0, told.out + told.err
+    project, result = first_run
+    assert result.status == 0, result.out + result.err
     return project
 
 

@@ -23,15 +23,15 @@ def contents(project):
 def refused(project, stage, *arguments):
     """Run a stage that must refuse; give its sentence."""
     before = contents(project)
-    told = project.stage(stage, *arguments)
-    assert told.status == 1, told.out + told.err
-    assert told.out == ""
-    assert "Traceback" not in told.err
-    assert told.err.endswith((".\n", ").\n"))
-    assert told.err.count("\n") == 1
-    assert told.err.startswith(f"{stage}: ")
+    result = project.stage(stage, *arguments)
+    assert result.status == 1, result.out + result.err
+    assert result.out == ""
+    assert "Traceback" not in result.err
+    assert result.err.endswith((".\n", ").\n"))
+    assert result.err.count("\n") == 1
+    assert result.err.startswith(f"{stage}: ")
     assert contents(project) == before
-    return told.err
+    return result.err
 
 
 def point_to(project, corpus):
@@ -74,11 +74,11 @@ def test_a_wrong_value_is_quoted_with_those_allowed(bare):
 
 def test_through_dvc_the_same_sentence_and_no_other_stage(bare):
     bare.set(**{"mfcc.coeficients": 20})
-    told = bare.run("dvc", "repro")
-    assert told.status != 0
-    assert told.stages_run == ["check_params"]
-    assert "check_params: params.yaml: unknown key mfcc.coeficients" in told.err
-    assert "Traceback" not in told.out + told.err
+    result = bare.run("dvc", "repro")
+    assert result.status != 0
+    assert result.stages_run == ["check_params"]
+    assert "check_params: params.yaml: unknown key mfcc.coeficients" in result.err
+    assert "Traceback" not in result.out + result.err
     assert contents(bare) == {}
 
 
@@ -145,7 +145,7 @@ def test_too_few_speakers_of_a_gender_are_counted(bare):
         assert word in said
 
 
-def test_speakers_with_one_chapter_each_cannot_be_told_apart(bare):
+def test_speakers_with_one_chapter_each_are_too_few_for_the_speaker_task(bare):
     list_utterances(bare, "FFFFMMMM", chapters=1)
     said = refused(bare, "split_by_speaker")
     for word in ("speaker task", "2 chapters", "2 missing"):
@@ -162,7 +162,7 @@ def test_an_encoder_folder_that_is_not_there_is_named(bare, tmp_path):
     assert str(tmp_path / "nowhere") in said
 
 
-def test_an_encoder_of_another_architecture_is_told_apart(bare, tmp_path):
+def test_an_encoder_of_another_architecture_is_refused(bare, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "hubert"}))
     bare.set(encoder=str(tmp_path))
     said = refused(bare, "fetch_encoder")
@@ -226,10 +226,10 @@ def test_a_stage_before_its_time_names_what_is_missing(bare, stage, named):
 )
 def test_a_stage_by_itself_makes_what_it_made_in_the_pipeline(project, stage):
     before = contents(project)
-    told = project.stage(*stage)
-    assert told.status == 0, told.err
-    assert told.err == ""
-    assert told.out.count("\n") == 1
+    result = project.stage(*stage)
+    assert result.status == 0, result.err
+    assert result.err == ""
+    assert result.out.count("\n") == 1
     after = contents(project)
     assert after.keys() == before.keys()
     assert [file for file in after if after[file] != before[file]] == []
@@ -237,8 +237,8 @@ def test_a_stage_by_itself_makes_what_it_made_in_the_pipeline(project, stage):
 
 @pytest.mark.parametrize("model", ["dummy", "logistic"])
 def test_a_model_that_is_not_in_the_list_is_fitted_by_itself(project, model):
-    told = project.stage("fit", "gender-wav2vec2", model)
-    assert told.status == 0, told.err
+    result = project.stage("fit", "gender-wav2vec2", model)
+    assert result.status == 0, result.err
     assert (project.root / f"models/gender-wav2vec2-{model}/estimator.json").is_file()
     predictions = project.root / f"data/predictions/gender-wav2vec2-{model}"
     assert len(pd.read_parquet(predictions / "utterances.parquet")) == 16

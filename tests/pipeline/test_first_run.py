@@ -40,24 +40,24 @@ def metrics(project, name):
 
 
 def test_one_command_runs_every_stage(first_run):
-    _, told = first_run
-    assert told.status == 0, told.err
-    assert sorted(told.stages_run) == sorted(STAGES)
+    _, result = first_run
+    assert result.status == 0, result.err
+    assert sorted(result.stages_run) == sorted(STAGES)
 
 
 def test_every_stage_ends_with_one_line_that_says_what_it_made(first_run):
-    _, told = first_run
+    _, result = first_run
     for stage in STAGES:
-        part = told.out.split(f"Running stage '{stage}':")[1].split("Running stage")[0]
+        part = result.out.split(f"Running stage '{stage}':")[1].split("Running stage")[0]
         (script,) = re.findall(r"^> python stages/(\w+)\.py", part, re.MULTILINE)
         assert len(re.findall(rf"^{script}: \S.+ \(\d+\.\d s\)$", part, re.MULTILINE)) == 1, part
 
 
 def test_a_log_holds_no_progress_bars_warnings_or_chatter(first_run):
-    _, told = first_run
-    assert "\r" not in told.out + told.err
+    _, result = first_run
+    assert "\r" not in result.out + result.err
     for noise in ("%|", "it/s", "Warning", "Traceback", "tensorflow", "oneDNN"):
-        assert noise not in told.out + told.err, noise
+        assert noise not in result.out + result.err, noise
 
 
 def lock(project):
@@ -214,8 +214,8 @@ def test_learning_curves_are_those_of_the_networks(finished):
 
 
 def test_two_runs_in_two_places_leave_the_same_lock_to_the_byte(two_runs):
-    (one, told), (other, told_there) = two_runs
-    assert told.status == told_there.status == 0
+    (one, result), (other, told_there) = two_runs
+    assert result.status == told_there.status == 0
     locks = [
         yaml.safe_load((project.root / "dvc.lock").read_text("utf-8")) for project in (one, other)
     ]
@@ -226,10 +226,10 @@ def test_two_runs_in_two_places_leave_the_same_lock_to_the_byte(two_runs):
 
 def test_a_forced_run_keeps_current_features_and_leaves_the_lock_as_it_was(project):
     before = (project.root / "dvc.lock").read_bytes()
-    told = project.dvc("repro", "--force", "extract_mfcc")
-    assert {"fetch_corpus", "index_corpus", "extract_mfcc"} <= set(told.stages_run)
+    result = project.dvc("repro", "--force", "extract_mfcc")
+    assert {"fetch_corpus", "index_corpus", "extract_mfcc"} <= set(result.stages_run)
     utterances = metrics(project, "corpus")["utterances"]
-    assert f"{utterances} of them kept" in told.closing_line("extract_mfcc")
+    assert f"{utterances} of them kept" in result.closing_line("extract_mfcc")
     assert (project.root / "dvc.lock").read_bytes() == before
 
 
@@ -237,24 +237,24 @@ def test_a_forced_run_keeps_current_features_and_leaves_the_lock_as_it_was(proje
 
 
 def test_a_second_repro_runs_nothing_and_is_quick(finished):
-    told = finished.dvc("repro")
-    assert told.stages_run == []
-    assert "up to date" in told.out
-    assert told.seconds < 10
+    result = finished.dvc("repro")
+    assert result.stages_run == []
+    assert "up to date" in result.out
+    assert result.seconds < 10
     assert finished.must("git", "status", "--porcelain").out == ""
 
 
 def test_metrics_show_lists_every_metrics_file(finished):
-    told = finished.dvc("metrics", "show", "--json")
-    data = json.loads(told.out)[""]["data"]
+    result = finished.dvc("metrics", "show", "--json")
+    data = json.loads(result.out)[""]["data"]
     assert set(data) == {f"metrics/{name}.json" for name in METRICS}
     assert all("error" not in entry for entry in data.values())
     assert "utterance.accuracy" in finished.dvc("metrics", "show", "--md").out
 
 
 def test_dag_shows_every_stage(finished):
-    told = finished.dvc("dag")
-    assert [stage for stage in STAGES if stage not in told.out] == []
+    result = finished.dvc("dag")
+    assert [stage for stage in STAGES if stage not in result.out] == []
 
 
 def test_plots_show_writes_a_page_with_every_plot(finished, tmp_path):
@@ -300,8 +300,8 @@ def test_how_the_work_is_spread_reruns_nothing_but_the_check(project):
 
 def test_another_headline_model_is_evaluated_without_a_refit(project):
     before = {task: metrics(project, task) for task in TASKS}
-    told = project.dvc("exp", "run", "--set-param", "model=cnn")
-    assert sorted(told.stages_run) == REEVALUATED
+    result = project.dvc("exp", "run", "--set-param", "model=cnn")
+    assert sorted(result.stages_run) == REEVALUATED
     for task in TASKS:
         after = metrics(project, task)
         assert [key for key, _ in leaves(after)] == [key for key, _ in leaves(before[task])]
@@ -318,11 +318,11 @@ def test_another_headline_model_is_evaluated_without_a_refit(project):
 
 def test_tuning_reports_what_it_chose_and_keeps_what_was_tried(project):
     project.set(tune=True, **{"tuning.budget": 3})
-    told = project.dvc("repro", "fit@speaker-mfcc-svm")
-    assert told.stages_run == ["check_params", "fit@speaker-mfcc-svm"]
+    result = project.dvc("repro", "fit@speaker-mfcc-svm")
+    assert result.stages_run == ["check_params", "fit@speaker-mfcc-svm"]
     found = re.search(
         r"; tuned: -S svm\.C=(\S+) -S svm\.gamma=(\S+), chosen by all data and in [012] of 2 folds",
-        told.closing_line("fit"),
+        result.closing_line("fit"),
     )
     tried = pd.read_csv(project.root / "data/predictions/speaker-mfcc-svm/tuning.csv")
     assert tried.groupby("fold").size().to_dict() == {"0": 3, "1": 3, "all": 3}
@@ -332,8 +332,8 @@ def test_tuning_reports_what_it_chose_and_keeps_what_was_tried(project):
 
 def test_the_best_model_is_picked_without_a_refit(project):
     project.set(model="best")
-    told = project.dvc("repro")
-    assert sorted(told.stages_run) == REEVALUATED
+    result = project.dvc("repro")
+    assert sorted(result.stages_run) == REEVALUATED
     for task in TASKS:
         picks = pd.read_csv(project.root / f"plots/{task}/picked.csv")
         kept = picks[(picks["fold"] == "all") & picks["picked"]]["model"].item()

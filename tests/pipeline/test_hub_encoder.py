@@ -40,32 +40,32 @@ def within(project, **variables):
 
 def fetched(project):
     """Run the stage, which must succeed; name the files of the encoder."""
-    told = project.stage("fetch_encoder")
-    assert told.status == 0, told.err
-    assert told.err == ""
-    assert told.out.count("\n") == 1
+    result = project.stage("fetch_encoder")
+    assert result.status == 0, result.err
+    assert result.err == ""
+    assert result.out.count("\n") == 1
     return {path.name for path in (project.root / "data/encoder").iterdir()}
 
 
 def refused(project):
     """Run the stage, which must refuse; return its sentence."""
-    told = project.stage("fetch_encoder")
-    assert told.status == 1, told.out
-    assert told.out == ""
-    assert told.err.startswith("fetch_encoder: encoder: ")
-    assert told.err.endswith(".\n")
-    assert told.err.count("\n") == 1
+    result = project.stage("fetch_encoder")
+    assert result.status == 1, result.out
+    assert result.out == ""
+    assert result.err.startswith("fetch_encoder: encoder: ")
+    assert result.err.endswith(".\n")
+    assert result.err.count("\n") == 1
     assert not (project.root / "data/encoder").exists()
-    return told.err
+    return result.err
 
 
 def test_dvc_fetches_once_and_a_forced_run_asks_for_nothing(connected, hub, checkpoint, tmp_path):
     home = tmp_path / "my hub"
     project = within(connected, HF_HOME=str(home))
     name = hub.publish("some/encoder", checkpoint)
-    told = project.dvc("exp", "run", "-S", f"encoder={name}", "fetch_encoder")
-    assert f"data/encoder is {name}" in told.closing_line("fetch_encoder")
-    assert "\r" not in told.out + told.err
+    result = project.dvc("exp", "run", "-S", f"encoder={name}", "fetch_encoder")
+    assert f"data/encoder is {name}" in result.closing_line("fetch_encoder")
+    assert "\r" not in result.out + result.err
     assert sorted(hub.downloaded) == sorted(["config.json", "preprocessor_config.json", SAFE])
     blobs = [blob.resolve() for blob in (home / "hub").glob("*/blobs/*")]
     for file in (project.root / "data/encoder").iterdir():

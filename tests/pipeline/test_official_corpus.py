@@ -17,9 +17,9 @@ def library(mirror, bare, dev_clean_archive):
 
 def test_a_subset_is_fetched_at_the_first_run_and_never_again(mirror, library):
     dev_clean = ["-S", "corpus=dev-clean", "-S", f"corpus_mirror={mirror.host}"]
-    told = library.dvc("exp", "run", *dev_clean, "index_corpus")
-    assert told.stages_run == ["check_params", "fetch_corpus", "index_corpus"]
-    assert "32 utterances of 8 speakers" in told.closing_line("index_corpus")
+    result = library.dvc("exp", "run", *dev_clean, "index_corpus")
+    assert result.stages_run == ["check_params", "fetch_corpus", "index_corpus"]
+    assert "32 utterances of 8 speakers" in result.closing_line("index_corpus")
     assert len(mirror.log) == 1
 
     assert library.dvc("repro", "index_corpus").stages_run == []
@@ -31,8 +31,8 @@ def test_a_subset_is_fetched_at_the_first_run_and_never_again(mirror, library):
 def test_a_mirror_that_has_nothing_is_one_sentence_and_no_traceback(mirror, library):
     mirror.files.clear()
     library.set(corpus="dev-clean", corpus_mirror=f"{mirror.host}/speech")
-    told = library.run("dvc", "repro", "fetch_corpus")
-    assert told.status != 0
+    result = library.run("dvc", "repro", "fetch_corpus")
+    assert result.status != 0
     said = f"fetch_corpus: {mirror.host}/speech/dev-clean.tar.gz: the server says 404 Not Found; "
-    assert said in told.err
-    assert "Traceback" not in told.out + told.err
+    assert said in result.err
+    assert "Traceback" not in result.out + result.err

@@ -15,9 +15,9 @@ SPEAKERS, CHAPTERS, UTTERANCES = 8, 2, 2
 TOTAL = SPEAKERS * CHAPTERS * UTTERANCES
 
 
-def kept(told, stage):
+def kept(result, stage):
     """Read from a closing line how many utterances there are, and how many were kept."""
-    line = told.closing_line(stage)
+    line = result.closing_line(stage)
     words = line.replace(",", "").split()
     return int(words[1]), int(words[words.index("kept") - 3])
 
@@ -36,33 +36,33 @@ def test_what_is_added_changed_or_removed_is_noticed_and_alone_done_again(
     project, folder_corpus, write_audio, voice
 ):
     corpus = folder_corpus()
-    told = project.dvc("exp", "run", "--set-param", f"corpus={corpus}", "extract_mfcc")
+    result = project.dvc("exp", "run", "--set-param", f"corpus={corpus}", "extract_mfcc")
     watched = ["fetch_corpus", "index_corpus", "extract_mfcc"]
-    assert told.stages_run == ["check_params", *watched]
-    assert kept(told, "extract_mfcc") == (TOTAL, 0)
+    assert result.stages_run == ["check_params", *watched]
+    assert kept(result, "extract_mfcc") == (TOTAL, 0)
     assert sorted(features(project)) == [f"{n}.safetensors" for n in range(1, SPEAKERS + 1)]
     assert (project.root / "data/corpus/audio").resolve() == corpus
 
     before, added = features(project), corpus / "small/3/1/3-1-0099.wav"
     write_audio(added, voice(3, seed=999))
-    told = project.dvc("repro", "extract_mfcc")
-    assert told.stages_run == watched
-    assert kept(told, "extract_mfcc") == (TOTAL + 1, TOTAL)
+    result = project.dvc("repro", "extract_mfcc")
+    assert result.stages_run == watched
+    assert kept(result, "extract_mfcc") == (TOTAL + 1, TOTAL)
     assert changed(before, features(project)) == ["3.safetensors"]
 
     before = features(project)
     write_audio(corpus / "small/5/0/5-0-0001.wav", voice(2.5, seed=998))
-    told = project.dvc("repro", "extract_mfcc")
-    assert told.stages_run == watched
-    assert kept(told, "extract_mfcc") == (TOTAL + 1, TOTAL)
+    result = project.dvc("repro", "extract_mfcc")
+    assert result.stages_run == watched
+    assert kept(result, "extract_mfcc") == (TOTAL + 1, TOTAL)
     assert changed(before, features(project)) == ["5.safetensors"]
 
     before = features(project)
     added.unlink()
     shutil.rmtree(corpus / "small/7")
-    told = project.dvc("repro", "extract_mfcc")
+    result = project.dvc("repro", "extract_mfcc")
     rest = TOTAL - CHAPTERS * UTTERANCES
-    assert kept(told, "extract_mfcc") == (rest, rest)
+    assert kept(result, "extract_mfcc") == (rest, rest)
     assert changed(before, features(project)) == ["3.safetensors", "7.safetensors"]
     assert "7.safetensors" not in features(project)
     assert "3-1-0099" not in names(project, "3")
@@ -112,9 +112,9 @@ def test_a_killed_extraction_goes_on_where_it_was(indexed):
     recording.write_bytes(content)
     # What a process killed while it wrote would leave.
     (project.root / "data/mfcc/.5.4711.safetensors").write_bytes(b"half a file")
-    told = project.stage("extract_mfcc")
-    assert told.status == 0, told.err
-    assert kept(told, "extract_mfcc") == (TOTAL, 4 * CHAPTERS * UTTERANCES)
+    result = project.stage("extract_mfcc")
+    assert result.status == 0, result.err
+    assert kept(result, "extract_mfcc") == (TOTAL, 4 * CHAPTERS * UTTERANCES)
     assert sorted(features(project)) == [f"{n}.safetensors" for n in range(1, SPEAKERS + 1)]
 
 
@@ -127,10 +127,10 @@ def test_a_missing_and_a_torn_file_are_made_again_and_no_other(project, kind):
     missing.unlink()
     torn.chmod(0o644)
     torn.write_bytes(torn.read_bytes()[:-100])
-    told = project.stage(f"extract_{kind}")
-    assert told.status == 0, told.err
+    result = project.stage(f"extract_{kind}")
+    assert result.status == 0, result.err
     total = len(pd.read_parquet(project.root / "data/utterances.parquet"))
-    assert kept(told, f"extract_{kind}") == (total, total - total // 4)
+    assert kept(result, f"extract_{kind}") == (total, total - total // 4)
     assert features(project, kind) == whole
     assert {file: file.stat().st_mtime_ns for file in rest} == stamps
 
@@ -138,8 +138,8 @@ def test_a_missing_and_a_torn_file_are_made_again_and_no_other(project, kind):
 def test_other_settings_make_every_feature_anew(project):
     before = features(project)
     project.set(**{"mfcc.coefficients": 12})
-    told = project.stage("extract_mfcc")
-    assert kept(told, "extract_mfcc")[1] == 0
+    result = project.stage("extract_mfcc")
+    assert kept(result, "extract_mfcc")[1] == 0
     assert changed(before, features(project)) == sorted(before)
 
 
@@ -148,9 +148,9 @@ def test_the_folder_above_and_a_single_subset_serve_too(bare, folder_corpus, inn
     corpus = folder_corpus("LibriSpeech")
     bare.set(corpus=str(corpus.parent if inner == "LibriSpeech" else corpus / inner))
     assert bare.stage("fetch_corpus").status == 0
-    told = bare.stage("index_corpus")
-    assert told.status == 0, told.err
-    assert f"{TOTAL} utterances of {SPEAKERS} speakers" in told.out
+    result = bare.stage("index_corpus")
+    assert result.status == 0, result.err
+    assert f"{TOTAL} utterances of {SPEAKERS} speakers" in result.out
 
 
 def test_an_undecodable_file_is_rejected_by_name_and_the_rest_goes_on(bare, folder_corpus):
@@ -158,14 +158,14 @@ def test_an_undecodable_file_is_rejected_by_name_and_the_rest_goes_on(bare, fold
     (corpus / "small/1/0/1-0-0000.wav").write_bytes(b"RIFF no sound at all")
     (corpus / "small/2/1/2-1-0001.wav").write_bytes(b"")
     bare.set(corpus=str(corpus))
-    told = bare.run("dvc", "repro", "split_by_speaker", "extract_mfcc")
-    assert told.status == 0, told.err
+    result = bare.run("dvc", "repro", "split_by_speaker", "extract_mfcc")
+    assert result.status == 0, result.err
     rejected = pd.read_csv(bare.root / "data/rejected.csv").set_index("path")
     assert set(rejected.index) == {"small/1/0/1-0-0000.wav", "small/2/1/2-1-0001.wav"}
     assert "undecodable" in rejected.loc["small/1/0/1-0-0000.wav", "reason"]
     assert "empty" in rejected.loc["small/2/1/2-1-0001.wav", "reason"]
-    assert kept(told, "extract_mfcc") == (TOTAL - 2, 0)
-    assert "2 files rejected" in told.closing_line("index_corpus")
+    assert kept(result, "extract_mfcc") == (TOTAL - 2, 0)
+    assert "2 files rejected" in result.closing_line("index_corpus")
 
 
 # --- a table ----------------------------------------------------------------------------------
@@ -197,8 +197,8 @@ def test_a_table_runs_through_and_what_changes_in_it_or_its_files_is_noticed(
     bare, table, write_audio, voice
 ):
     bare.set(corpus=str(table), models=["svm"])
-    told = bare.dvc("repro", "evaluate@speaker")
-    assert kept(told, "extract_mfcc") == (TOTAL, 0)
+    result = bare.dvc("repro", "evaluate@speaker")
+    assert kept(result, "extract_mfcc") == (TOTAL, 0)
     before = features(bare)
     assert sorted(before) == [f"{n:03d} Zoë %.safetensors" for n in range(1, SPEAKERS + 1)]
     predictions = bare.root / "data/predictions/speaker-mfcc-svm/utterances.parquet"
@@ -211,16 +211,16 @@ def test_a_table_runs_through_and_what_changes_in_it_or_its_files_is_noticed(
     table.write_text(
         table.read_text("utf-8").replace("001 Zoë %;F", "001 Zoë %;nonbinary"), "utf-8"
     )
-    told = bare.dvc("repro", "extract_mfcc")
-    assert kept(told, "extract_mfcc") == (TOTAL, TOTAL)
+    result = bare.dvc("repro", "extract_mfcc")
+    assert kept(result, "extract_mfcc") == (TOTAL, TOTAL)
     metrics = corpus_metrics(bare)
     assert metrics["female"]["speakers"] == 3
     assert metrics["rejected"] == {"files": 0, "reasons": {"no gender on record": 4}}
 
     write_audio(table.parent / "Über alle/small/5/0/5-0-0001.wav", voice(2.5, seed=998))
-    told = bare.dvc("repro", "extract_mfcc")
-    assert told.stages_run == ["fetch_corpus", "index_corpus", "extract_mfcc"]
-    assert kept(told, "extract_mfcc") == (TOTAL, TOTAL - 1)
+    result = bare.dvc("repro", "extract_mfcc")
+    assert result.stages_run == ["fetch_corpus", "index_corpus", "extract_mfcc"]
+    assert kept(result, "extract_mfcc") == (TOTAL, TOTAL - 1)
     assert changed(before, features(bare)) == ["005 Zoë %.safetensors"]
     assert bare.dvc("repro", "extract_mfcc").stages_run == []
 
@@ -229,8 +229,8 @@ def test_overrides_are_noticed_when_given_when_their_file_changes_and_when_taken
     bare, table, tmp_path
 ):
     def repeated():
-        told = bare.dvc("repro", "index_corpus")
-        return told.stages_run, corpus_metrics(bare)["gender_overrides"]
+        result = bare.dvc("repro", "index_corpus")
+        return result.stages_run, corpus_metrics(bare)["gender_overrides"]
 
     # As DVC writes it from the command line: an id that looks like a number becomes one.
     numbered = table.read_text("utf-8").replace(" Zoë %", "7").replace("0017", "17")

@@ -33,9 +33,9 @@ class Terminal(io.StringIO):
 
 def test_a_stage_gets_the_params_and_ends_with_one_line_that_says_what_it_made(here, capsys):
     run_stage(lambda params: f"{len(params.models)} things made")
-    told = capsys.readouterr()
-    assert re.fullmatch(r"some_stage: 6 things made \(\d+\.\d s\)\n", told.out)
-    assert told.err == ""
+    written = capsys.readouterr()
+    assert re.fullmatch(r"some_stage: 6 things made \(\d+\.\d s\)\n", written.out)
+    assert written.err == ""
 
 
 def test_a_user_error_is_one_line_on_stderr_and_status_1(here, capsys):
@@ -44,23 +44,23 @@ def test_a_user_error_is_one_line_on_stderr_and_status_1(here, capsys):
 
     with pytest.raises(SystemExit) as left:
         run_stage(stage)
-    told = capsys.readouterr()
+    written = capsys.readouterr()
     assert left.value.code == 1
-    assert told.err == "some_stage: corpus: the folder x does not exist; name another.\n"
-    assert told.out == ""
+    assert written.err == "some_stage: corpus: the folder x does not exist; name another.\n"
+    assert written.out == ""
 
 
-def test_wrong_params_are_told_the_same_way_and_no_work_starts(here, capsys):
+def test_wrong_params_are_reported_the_same_way_and_no_work_starts(here, capsys):
     text = Path("params.yaml").read_text()
     Path("params.yaml").write_text(text.replace("seed: ", "sede: "))
     with pytest.raises(SystemExit) as left:
         run_stage(lambda _: pytest.fail("started"))
-    told = capsys.readouterr()
+    written = capsys.readouterr()
     assert left.value.code == 1
-    assert told.err.startswith("some_stage: params.yaml: ")
-    assert "se" in told.err
-    assert told.err.count("\n") == 1
-    assert told.out == ""
+    assert written.err.startswith("some_stage: params.yaml: ")
+    assert "se" in written.err
+    assert written.err.count("\n") == 1
+    assert written.out == ""
 
 
 def test_outside_the_repository_the_missing_params_are_named(here, capsys):
