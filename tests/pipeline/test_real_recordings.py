@@ -8,25 +8,20 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def run(dev_clean_20, new_project, tmp_path_factory):
-    """Run index, split, MFCC and linear discriminant analysis for gender on real recordings."""
+def project(dev_clean_20, new_project, tmp_path_factory):
+    """Index and split real recordings; features come later, of as many as a test needs."""
     project = new_project(tmp_path_factory.mktemp("real") / "project")
-    project.set(
-        corpus=str(dev_clean_20),
-        models=["lda"],
-        model="lda",
-        **{"folds.gender": 5, "folds.speaker": 3, "parallel.jobs": -1, "evaluate.resamples": 1000},
+    project.set(corpus=str(dev_clean_20), models=["lda"], model="lda")
+    project.set(**{"folds.gender": 5, "folds.speaker": 3, "parallel.jobs": -1})
+    project.dvc("repro", "split_by_speaker")
+    return project
+
+
+def test_the_corpus_is_what_it_is_known_to_be(project):
+    corpus, split = (
+        json.loads((project.root / "metrics" / f"{name}.json").read_text("utf-8"))
+        for name in ("corpus", "split")
     )
-    return project, project.dvc("repro", "fit@gender-mfcc-lda")
-
-
-def metrics(project, name):
-    return json.loads((project.root / "metrics" / f"{name}.json").read_text("utf-8"))
-
-
-def test_the_corpus_is_what_it_is_known_to_be(run):
-    project, _ = run
-    corpus, split = metrics(project, "corpus"), metrics(project, "split")
     assert corpus["utterances"] == 1313
     assert corpus["speakers"] == 20
     assert corpus["chapters"] == 48
@@ -40,11 +35,11 @@ def test_the_corpus_is_what_it_is_known_to_be(run):
     assert split["speaker"]["left_out"] == "1919, 2078, 422, 777"
 
 
-def test_gender_of_speakers_not_in_training_from_their_mfcc(run):
-    project, _ = run
+def test_the_gender_of_speakers_not_in_training_from_a_minute_of_their_mfcc(project):
+    project.set(**{"subset.minutes_per_speaker": 1.0})
+    project.dvc("repro", "fit@gender-mfcc-lda")
     folder = project.root / "data/predictions/gender-mfcc-lda"
     utterances = pd.read_parquet(folder / "utterances.parquet")
-    assert len(utterances) == 1313
     assert len(utterances[["speaker_id", "fold"]].drop_duplicates()) == 20
     predicted = np.where(utterances["p_F"] > 0.5, "F", "M")
-    assert 0.75 < (predicted == utterances["label"]).mean() < 0.99
+    assert 0.75 < (predicted == utterances["label"]).mean() < 0.995
