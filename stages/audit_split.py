@@ -6,9 +6,9 @@ import pandas as pd
 
 from speech.classifiers.registry import classifier_class
 from speech.evaluation.scores import score_levels
-from speech.features.examples import read_examples
 from speech.params import Params, Task
 from speech.predictions import utterance_level
+from speech.storage.examples import read_examples
 from speech.storage.results import with_names, write_metrics, write_plot
 from speech.training.cross_validation import cross_validate, labelled
 from speech.training.split_audit import apply_split, splits_of

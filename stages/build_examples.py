@@ -4,9 +4,10 @@ import argparse
 from functools import partial
 from typing import get_args
 
-from speech.features.examples import build_examples, with_labels, write_examples
+from speech.features.examples import build_examples
 from speech.features.feature_spec import spec_of
 from speech.params import FEATURES_OF, Features, Params, Task
+from speech.storage.examples import with_labels, write_examples
 from speech.storage.files import write_json
 from speech.storage.tables import read_folds, read_parquet
 from stages.console import bar, run_stage

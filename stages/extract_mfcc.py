@@ -12,6 +12,7 @@ from speech.audio.conditions import augment
 from speech.features.extraction import describe_extraction, extract_features, settings_digest
 from speech.features.mfcc import mfcc
 from speech.params import Params
+from speech.storage.examples import copy_name
 from speech.storage.tables import read_parquet
 from stages.console import bar, run_stage
 from stages.paths import CORPUS_AUDIO, MFCC, UTTERANCES
@@ -33,7 +34,7 @@ class ComputeMfcc:
             # By its name, so that an utterance does not depend on what else is in the corpus.
             random = np.random.default_rng([self.seed, number, *utterance.encode()])
             copy = augment(signal, **self.conditions, random=random)
-            parts[f"copy{number}"] = mfcc(copy, **self.settings)
+            parts[copy_name(number)] = mfcc(copy, **self.settings)
         return parts
 
 

@@ -7,15 +7,21 @@ from typing import Any
 
 import pandas as pd
 
-from speech.classifiers.calibrated import HeldOut
-from speech.classifiers.registry import CLASSIFIERS, classifier_class
-from speech.features.examples import read_examples
+from speech.classifiers.calibrated import Calibrated, HeldOut
+from speech.classifiers.registry import CLASSIFIERS, classifier_class, save_classifier
 from speech.folds import ALL_FOLDS
 from speech.params import FEATURES_OF, Params
 from speech.predictions import utterance_level
+from speech.storage.examples import read_examples
 from speech.storage.files import read_json
 from speech.storage.tables import write_csv, write_parquet
-from speech.training.cross_validation import OutOfFold, cross_validate, fit_final, labelled
+from speech.training.cross_validation import (
+    Hyperparameters,
+    OutOfFold,
+    cross_validate,
+    fit_final,
+    labelled,
+)
 from speech.training.tuning import Tuned, tune
 from stages.console import bar, run_stage
 from stages.paths import EXAMPLES, MODELS, PREDICTIONS
@@ -57,27 +63,33 @@ def fit(params: Params, inputs: str, model: str) -> str:
         folds,
         hyperparameters=params.hyperparameters(model),
         tuned=tuned.of_fold,
+        final=None if stops_early(tuned.final) else tuned.final,
         progress=bar("fold"),
+        **common,
+    )
+    # How long a network trains that stops early, the folds have to say first.
+    final = result.final or fit_final(
+        model,
+        data,
+        hyperparameters=tuned.final,
+        epochs=tuned.epochs or result.epochs,
+        progress=bar("final fit"),
         **common,
     )
     utterances = _write_predictions(PREDICTIONS / f"{inputs}-{model}", result, tuned)
     saved = MODELS / f"{inputs}-{model}"
-    fit_final(
-        model,
-        data,
-        saved,
-        _card(params, inputs, model, examples.table) | {"calibrated_on": result.calibrated_on},
-        hyperparameters=tuned.final,
-        epochs=tuned.epochs or result.epochs,
-        temperature=result.temperature,
-        progress=bar("final fit"),
-        **common,
-    )
+    card = _card(params, inputs, model, examples.table) | {"calibrated_on": result.calibrated_on}
+    save_classifier(saved, Calibrated(final, temperature=result.temperature), card)
     return (
         f"{model} for {task} on {features}: {utterances:,} utterances predicted out of fold "
         f"in {len(set(folds))} folds{calibration_warning(result.calibrated_on, model)}, final "
         f"model in {saved}{summary_of_search(tuned.tried)}"
     )
+
+
+def stops_early(hyperparameters: Hyperparameters) -> bool:
+    """Say whether a classifier's training is stopped by validation data."""
+    return hyperparameters.get("patience") is not None
 
 
 def _write_predictions(folder: Path, result: OutOfFold, tuned: Tuned) -> int:

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from speech.features.examples import read_examples
 from speech.features.feature_spec import read_spec
 from speech.folds import deal_units
 from speech.parallel import spread
@@ -17,6 +16,7 @@ from speech.rejection.enrolled_speakers import EnrolledSpeakers
 from speech.rejection.model_file import OpenSet, Rejection, write_rejection
 from speech.rejection.open_set import accepting_threshold, open_set_errors, open_set_trials
 from speech.rejection.speech_trials import speech_false_rejection, speech_trials
+from speech.storage.examples import read_examples
 from speech.storage.files import read_json
 from speech.storage.results import rounded, write_metrics
 from speech.storage.tables import read_parquet

@@ -8,8 +8,8 @@ import pandas as pd
 
 from speech.classifiers.registry import build_classifier
 from speech.evaluation.scores import average_by, with_outcome
-from speech.features.examples import read_examples
 from speech.params import FEATURES_OF, Features, Params
+from speech.storage.examples import read_examples
 from speech.storage.results import write_metrics, write_plot
 from speech.training.cross_validation import labelled
 from speech.training.learning_curve import predict_with_fewer_speakers

@@ -17,9 +17,9 @@ from speech.exploration.clusters import (
     standardise,
     true_labels,
 )
-from speech.features.examples import average_over_utterances, read_examples
 from speech.parallel import spread
 from speech.params import Params, WithoutPitch
+from speech.storage.examples import average_over_utterances, read_examples
 from speech.storage.results import write_metrics, write_plot
 from stages.console import bar, run_stage
 from stages.paths import EXAMPLES, METRICS, PLOTS

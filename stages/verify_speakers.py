@@ -12,8 +12,8 @@ from speech.evaluation.verification import (
     equal_error_interval,
     normalise_by_other_folds,
 )
-from speech.features.examples import average_over_utterances, read_examples
 from speech.params import FEATURES_OF, Features, Params
+from speech.storage.examples import average_over_utterances, read_examples
 from speech.storage.results import write_metrics, write_plot
 from speech.storage.tables import read_folds, read_parquet
 from stages.console import run_stage

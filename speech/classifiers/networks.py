@@ -262,8 +262,9 @@ class Network(ABC):
         probabilities = self._predict(network, validation.inputs)
         targets = self._targets(validation.labels)
         true = np.maximum(probabilities[np.arange(len(targets)), targets], _LEAST)
+        # Rounded: its last digits vary with what the process computed before, and would decide ties.
         return {
-            "validation_loss": float(-np.log(true).mean(dtype=np.float64)),
+            "validation_loss": round(float(-np.log(true).mean(dtype=np.float64)), 6),
             "validation_accuracy": float((probabilities.argmax(axis=1) == targets).mean()),
         }
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-Form = Literal["pooled", "frames"]
+from speech.storage.examples import Form
 
 
 @dataclass(frozen=True)

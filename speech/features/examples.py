@@ -1,7 +1,7 @@
 """What classifiers are given: one example per chunk, as a pooled vector or a sequence of frames."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -16,11 +16,10 @@ from speech.features.mfcc import frame_count
 from speech.features.normalise import Normalisation, normalise
 from speech.features.pitch import PART as PITCH
 from speech.features.pitch import pitch_statistics
-from speech.features.store import Tensors, read_speaker, read_tensors, speaker_file, write_tensors
+from speech.features.store import Tensors, read_speaker, speaker_file
 from speech.parallel import Progress, silent, spread
-from speech.storage.tables import read_parquet, write_parquet
+from speech.storage.examples import Examples, Form, copy_name
 
-Form = Literal["pooled", "frames"]
 Statistic = Literal["mean", "std", "correlation", "delta_correlation"]
 Bounds = Sequence[tuple[int, int]]
 Arrays = list[NDArray[Any]]
@@ -29,38 +28,6 @@ STATISTICS: tuple[Statistic, ...] = ("mean", "std", "correlation", "delta_correl
 
 _CONSTANT = 1e-3
 """A coefficient whose centred norm is below this is constant over a chunk, but for rounding."""
-
-_TABLE, _CLEAN = "table.parquet", "clean"
-_FILES: dict[Form, str] = {"pooled": "vectors.safetensors", "frames": "frames.safetensors"}
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Chunks of many utterances.
-
-    Attributes
-    ----------
-    table
-        One row per chunk: utterance_id, speaker_id, chapter_id, gender, chunk, start_seconds,
-        end_seconds; for a task also label, session and fold (-1: takes no part).
-    inputs
-        Shape (chunks, dimensions) if pooled, (chunks, frames, dimensions) if not.
-    copies
-        The same chunks under other acoustic conditions, for training only: each of the shape of
-        `inputs`.
-    """
-
-    table: pd.DataFrame
-    inputs: NDArray[np.floating]
-    copies: tuple[NDArray[np.floating], ...] = ()
-
-    def __getitem__(self, chosen: NDArray[np.bool_]) -> "Examples":
-        """Return the chosen examples."""
-        return Examples(
-            self.table[chosen].reset_index(drop=True),
-            self.inputs[chosen],
-            tuple(copy[chosen] for copy in self.copies),
-        )
 
 
 class ChunkInputs(Protocol):
@@ -220,95 +187,6 @@ def build_examples(
     return Examples(pd.DataFrame(rows), arrays[0], tuple(arrays[1:]))
 
 
-def write_examples(folder: Path, pooled: Examples, frames: Examples) -> None:
-    """Write the examples of a task in both forms: a table and two files of arrays.
-
-    Parameters
-    ----------
-    folder
-        Made if it is not there.
-    pooled, frames
-        The same chunks in both forms.
-    """
-    write_parquet(folder / _TABLE, pooled.table)
-    forms: dict[Form, Examples] = {"pooled": pooled, "frames": frames}
-    for form, examples in forms.items():
-        arrays = {_CLEAN: examples.inputs}
-        arrays |= {_copy(number): copy for number, copy in enumerate(examples.copies)}
-        write_tensors(folder / _FILES[form], arrays)
-
-
-def read_examples(folder: Path, form: Form = "pooled", *, copies: bool = False) -> Examples:
-    """Read what `write_examples` wrote.
-
-    Parameters
-    ----------
-    folder
-        Of a task and its features, such as ``data/examples/gender-mfcc``.
-    form
-        ``pooled`` or ``frames``.
-    copies
-        Whether augmented copies are read as well.
-
-    Raises
-    ------
-    UserError
-        If a file is missing or damaged.
-    """
-    table = read_parquet(folder / _TABLE)
-    arrays = read_tensors(folder / _FILES[form], None if copies else [_CLEAN])
-    numbered = tuple(arrays[_copy(number)] for number in range(len(arrays) - 1))
-    return Examples(table, arrays[_CLEAN], numbered)
-
-
-def with_labels(examples: Examples, folds: pd.DataFrame, task: str) -> Examples:
-    """Add the columns of a task: label, session and fold.
-
-    Parameters
-    ----------
-    examples
-        Chunks.
-    folds
-        utterance_id and fold; utterances that are not listed take no part: fold -1.
-    task
-        ``gender``: labels are genders, and a session is a speaker. ``speaker``: labels are
-        speakers, and a session is a chapter. No session is in training and test.
-    """
-    label, session = {"gender": ("gender", "speaker_id"), "speaker": ("speaker_id", "chapter_id")}[
-        task
-    ]
-    fold_of = folds.set_index("utterance_id")["fold"]
-    fold = examples.table["utterance_id"].map(fold_of).fillna(-1).astype(int)
-    table = examples.table.assign(
-        label=examples.table[label], session=examples.table[session], fold=fold
-    )
-    return replace(examples, table=table)
-
-
-def average_over_utterances(
-    table: pd.DataFrame, vectors: NDArray[np.floating]
-) -> tuple[pd.DataFrame, NDArray[np.float64]]:
-    """Average the vectors of each utterance's chunks.
-
-    Parameters
-    ----------
-    table
-        One row per chunk, with utterance_id, speaker_id and chapter_id.
-    vectors
-        Shape (chunks, dimensions).
-
-    Returns
-    -------
-    table : DataFrame
-        One row per utterance, in order of utterance_id: utterance_id, speaker_id, chapter_id.
-    vectors : ndarray of shape (utterances, dimensions)
-    """
-    utterances = table.groupby("utterance_id", sort=True)
-    means = pd.DataFrame(vectors.astype(np.float64)).groupby(table["utterance_id"].to_numpy())
-    names = utterances[["speaker_id", "chapter_id"]].first().reset_index()
-    return names, means.mean().to_numpy()
-
-
 def mfcc_statistics(
     frames: NDArray[np.float32],
     *,
@@ -405,7 +283,9 @@ def _cut_speaker(
         rows += _rows(utterance, bounds)
         arrays[0] += cut(tensors, utterance.utterance_id, bounds)
         for number in range(copies):
-            arrays[1 + number] += cut(tensors, f"{utterance.utterance_id}/{_copy(number)}", bounds)
+            arrays[1 + number] += cut(
+                tensors, f"{utterance.utterance_id}/{copy_name(number)}", bounds
+            )
     return rows, arrays
 
 
@@ -429,10 +309,6 @@ def _stacked(arrays: Arrays, form: Form) -> NDArray[np.floating]:
         return np.stack(arrays).astype(np.float32, copy=False)
     longest = max(len(frames) for frames in arrays)
     return np.stack([to_length(frames, longest).astype(np.float16) for frames in arrays])
-
-
-def _copy(number: int) -> str:
-    return f"copy{number}"
 
 
 def _pitch_of(name: str) -> str:

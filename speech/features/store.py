@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,34 +57,6 @@ def read_speaker(path: Path) -> Tensors:
         raise UserError(
             f"{path}: missing or damaged; run `dvc repro` to extract the features again."
         ) from None
-
-
-def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]]) -> None:
-    """Write arrays by name, whole or not at all; its folder is made."""
-    with replacing(path) as unfinished:
-        save_file({name: np.ascontiguousarray(a) for name, a in tensors.items()}, unfinished)
-
-
-def read_tensors(path: Path, names: Sequence[str] | None = None) -> Tensors:
-    """Read arrays that `write_tensors` wrote.
-
-    Parameters
-    ----------
-    path
-        The file.
-    names
-        Which; None for all.
-
-    Raises
-    ------
-    UserError
-        If the file is missing or torn.
-    """
-    try:
-        with safe_open(path, framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in names or file.keys()}
-    except (FileNotFoundError, SafetensorError):
-        raise UserError(f"{path}: missing or damaged; run `dvc repro` to make it.") from None
 
 
 def write_speaker(path: Path, tensors: Tensors, fingerprint: Fingerprint) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -20,16 +19,19 @@ from numpy.typing import NDArray
 
 from speech.classifiers.calibrated import Calibrated, HeldOut
 from speech.classifiers.protocol import Classifier, Labelled
-from speech.classifiers.registry import build_classifier, classifier_class, save_classifier
-from speech.features.examples import Examples
+from speech.classifiers.registry import build_classifier, classifier_class
 from speech.folds import Task, hold_out_speakers, hold_out_utterances
 from speech.parallel import Progress, silent, spread
 from speech.predictions import with_probabilities
+from speech.storage.examples import Examples
 
 Hyperparameters = Mapping[str, Any]
 
 TRAIN_ONLY = -1
 """In the place of a fold: in the training part of all folds, predicted by none."""
+
+_EVERYTHING = -2
+"""In the place of a fold: the fit on all examples."""
 
 CURVES = ["fold", "epoch", "loss", "validation_loss", "accuracy", "validation_accuracy"]
 
@@ -55,6 +57,8 @@ class OutOfFold:
         Of each fold.
     calibrated_on
         What the folds' temperatures were learnt from; if not the same in all, the lesser.
+    final
+        The classifier fitted on everything, if that was asked for.
     """
 
     chunks: pd.DataFrame
@@ -62,6 +66,7 @@ class OutOfFold:
     best_epochs: list[int]
     temperatures: list[float]
     calibrated_on: HeldOut
+    final: Classifier | None = None
 
     @property
     def epochs(self) -> int:
@@ -100,6 +105,7 @@ def cross_validate(
     *,
     hyperparameters: Hyperparameters | None = None,
     tuned: Mapping[int, Hyperparameters] | None = None,
+    final: Hyperparameters | None = None,
     seed: int = 0,
     jobs: int = -1,
     progress: Progress = silent,
@@ -122,6 +128,8 @@ def cross_validate(
         Keyword arguments of the classifier; its defaults by themselves.
     tuned
         The hyperparameters of folds that have some of their own.
+    final
+        Hyperparameters with which to fit on everything as well, beside the folds.
     seed
         Of everything random.
     jobs
@@ -132,14 +140,17 @@ def cross_validate(
     predicted = folds >= 0
     numbers = sorted(set(folds[predicted].tolist()))
     of_fold = dict.fromkeys(numbers, hyperparameters or {}) | dict(tuned or {})
+    # The longest fit comes first.
+    tasks = [*([] if final is None else [_EVERYTHING]), *numbers]
+    of_fold |= {} if final is None else {_EVERYTHING: final}
     workers = classifier_class(model).workers
-    # Folds of one worker share a compiled network.
-    batches = effective_n_jobs(jobs) if workers == "processes" else len(numbers)
-    dealt = [numbers[start::batches] for start in range(min(batches, len(numbers)))]
+    # Fits of one worker share a compiled network.
+    batches = min(effective_n_jobs(jobs) if workers == "processes" else len(tasks), len(tasks))
+    dealt = [tasks[start::batches] for start in range(batches)]
     fit_some = partial(
         _fit_folds, model=model, task=task, data=data, folds=folds, of_fold=of_fold, seed=seed
     )
-    results: dict[int, _FoldResult] = {}
+    results: dict[int, Any] = {}
     for fitted in spread(fit_some, dealt, jobs, progress, workers):
         results |= fitted
 
@@ -156,51 +167,37 @@ def cross_validate(
         [results[number].best_epochs for number in numbers],
         [results[number].temperature for number in numbers],
         _lesser([results[number].calibrated_on for number in numbers]),
+        results.get(_EVERYTHING),
     )
 
 
 def fit_final(
     model: str,
     data: Labelled,
-    folder: Path,
-    card: dict[str, Any],
     *,
     hyperparameters: Hyperparameters | None = None,
-    epochs: int = 0,
-    temperature: float = 1.0,
+    epochs: int | None = None,
     seed: int = 0,
     jobs: int = -1,
     progress: Progress = silent,
-) -> None:
-    """Fit a classifier on everything and save it.
+) -> Classifier:
+    """Fit a classifier on everything.
 
     Parameters
     ----------
     model, data, hyperparameters, seed, jobs
         As in `cross_validate`.
-    folder
-        Where to save.
-    card
-        What a user of the model needs to know.
     epochs
         How long a network trains: nothing is left to stop early on.
-    temperature
-        Of its probabilities: nothing is left to learn it from.
     progress
         Shown over this one fit.
     """
-    job = partial(
-        _fit_on_all,
-        data=data,
-        hyperparameters=hyperparameters or {},
-        folder=folder,
-        card=card,
-        epochs=epochs,
-        temperature=temperature,
-        seed=seed,
+    fit = partial(
+        _fit_on_all, data=data, hyperparameters=hyperparameters or {}, epochs=epochs, seed=seed
     )
     # Through the same workers as the folds, where the heavy imports have been made already.
-    spread(job, [model], jobs, progress, classifier_class(model).workers)
+    (fitted,) = spread(fit, [model], jobs, progress, classifier_class(model).workers)
+    return fitted
 
 
 def _fit_folds(
@@ -211,15 +208,19 @@ def _fit_folds(
     folds: NDArray[np.int64],
     of_fold: Mapping[int, Hyperparameters],
     seed: int,
-) -> dict[int, _FoldResult]:
-    results: dict[int, _FoldResult] = {}
+) -> dict[int, Any]:
+    """Return a `_FoldResult` for each fold, and a classifier for `_EVERYTHING`."""
+    results: dict[int, Any] = {}
     built: dict[str, Classifier] = {}
     for number in numbers:
         own = of_fold[number]
         if repr(own) not in built:
             built[repr(own)] = build_classifier(model, **own, seed=seed)
         classifier = copy(built[repr(own)])
-        results[number] = _fit_fold(number, classifier, task, data, folds, seed)
+        if number == _EVERYTHING:
+            results[number] = classifier.fit(data)
+        else:
+            results[number] = _fit_fold(number, classifier, task, data, folds, seed)
     return results
 
 
@@ -258,15 +259,10 @@ def _fit_on_all(
     model: str,
     data: Labelled,
     hyperparameters: Hyperparameters,
-    folder: Path,
-    card: dict[str, Any],
-    epochs: int,
-    temperature: float,
+    epochs: int | None,
     seed: int,
-) -> None:
-    classifier = build_classifier(model, **hyperparameters, seed=seed)
-    calibrated = Calibrated(classifier, seed=seed, temperature=temperature)
-    save_classifier(folder, calibrated.fit(data, epochs=epochs or None), card)
+) -> Classifier:
+    return build_classifier(model, **hyperparameters, seed=seed).fit(data, epochs=epochs)
 
 
 def _lesser(units: Sequence[HeldOut]) -> HeldOut:

@@ -11,21 +11,23 @@ from hypothesis import strategies as st
 from speech.audio.chunks import chunk_bounds, seconds_to_samples
 from speech.errors import UserError
 from speech.features.examples import (
-    Examples,
     MfccInputs,
     Wav2vec2Inputs,
-    average_over_utterances,
     averaged,
     build_examples,
     mfcc_statistics,
-    read_examples,
-    with_labels,
-    write_examples,
 )
 from speech.features.mfcc import frame_count
 from speech.features.normalise import normalise
 from speech.features.pitch import pitch_statistics
 from speech.features.store import Fingerprint, read_speaker, speaker_file, write_speaker
+from speech.storage.examples import (
+    Examples,
+    average_over_utterances,
+    read_examples,
+    with_labels,
+    write_examples,
+)
 
 SAMPLES = {
     "10-1-0000": 32_000,  # one chunk exactly

@@ -21,10 +21,10 @@ from speech.audio import stream
 from speech.audio.decode import AudioError, load_audio
 from speech.classifiers.registry import load_classifier
 from speech.errors import UserError
-from speech.features.examples import read_examples
 from speech.inference.answers import FLAGS
 from speech.inference.embedder import Embedder
 from speech.predictions import from_logarithms, logarithms_of
+from speech.storage.examples import read_examples
 from speech.storage.sealed import read_sealed, write_sealed
 
 RATE = 16_000

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from speech.evaluation.scores import score_levels
-from speech.features.examples import Examples, with_labels
 from speech.folds import gender_folds, speaker_folds
+from speech.storage.examples import Examples, with_labels
 from stages import audit_split as stage
 from stages.paths import METRICS, PLOTS
 

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from speech.features.examples import read_examples
 from speech.features.feature_spec import ENCODER_FILE
 from speech.features.mfcc import frame_count
 from speech.features.store import Fingerprint, speaker_file, write_speaker
+from speech.storage.examples import read_examples
 from stages.build_examples import KINDS, build
 from stages.paths import EXAMPLES, FOLDS, MFCC, PITCH, UTTERANCES, WAV2VEC2
 

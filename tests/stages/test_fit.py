@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from speech.classifiers.registry import load_classifier
-from speech.features.examples import Examples, read_examples, write_examples
 from speech.folds import gender_folds
 from speech.predictions import utterance_level
+from speech.storage.examples import Examples, read_examples, write_examples
 from speech.storage.files import write_json
 from stages import fit as stage
 from stages.fit import calibration_warning, fit

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from speech.features.examples import Examples, with_labels
+from speech.storage.examples import Examples, with_labels
 from stages import learning_curve as stage
 from stages.paths import METRICS, PLOTS
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from speech.features.examples import Examples
 from speech.params import load_params
+from speech.storage.examples import Examples
 from stages import reduce_and_cluster as stage
 from stages.paths import METRICS, PLOTS
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from speech.features.examples import Examples
+from speech.storage.examples import Examples
 from stages import verify_speakers as stage
 from stages.paths import FOLDS, METRICS, PLOTS, UTTERANCES
 

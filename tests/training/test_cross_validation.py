@@ -13,10 +13,10 @@ from sklearn.naive_bayes import GaussianNB
 from speech.classifiers.calibrated import Calibrated
 from speech.classifiers.classical import ScikitClassifier
 from speech.classifiers.networks import MlpModel
-from speech.classifiers.registry import CLASSIFIERS, load_classifier
-from speech.features.examples import Examples
+from speech.classifiers.registry import CLASSIFIERS, load_classifier, save_classifier
 from speech.folds import Task
 from speech.predictions import predicted_classes
+from speech.storage.examples import Examples
 from speech.training import cross_validation
 from speech.training.cross_validation import TRAIN_ONLY, cross_validate, fit_final, labelled
 
@@ -172,11 +172,16 @@ def test_the_number_of_workers_changes_no_bit_of_a_result(tmp_path):
     data, written, results = clustered(table), [], []
     for jobs in (1, 2):
         options = {"hyperparameters": QUICK, "jobs": jobs}
-        results.append(validated("mlp", "gender", table, data, **options))
-        folder = tmp_path / str(jobs)
-        fit_final("mlp", data, folder, {"model": "mlp"}, epochs=2, seed=SEED, **options)
-        written.append({file.name: file.read_bytes() for file in folder.iterdir()})
-    assert written[0] == written[1]
+        results.append(validated("mlp", "gender", table, data, final=QUICK, **options))
+        # Fitted beside the folds, and by itself.
+        finals = [results[-1].final]
+        if jobs == 1:
+            finals.append(fit_final("mlp", data, seed=SEED, **options))
+        for number, final in enumerate(finals):
+            folder = tmp_path / f"{jobs}-{number}"
+            save_classifier(folder, Calibrated(final, temperature=0.7), {"model": "mlp"})
+            written.append({file.name: file.read_bytes() for file in folder.iterdir()})
+    assert written[0] == written[1] == written[2]
     alone, together = results
     pd.testing.assert_frame_equal(alone.chunks, together.chunks, check_exact=True)
     pd.testing.assert_frame_equal(alone.curves, together.curves, check_exact=True)
@@ -242,7 +247,8 @@ class NaiveBayes(ScikitClassifier):
     """As little as a new classifier has to be."""
 
     def __init__(self, *, smoothing: PositiveFloat = 1e-9, seed: int = 0):  # noqa: ARG002
-        super().__init__(GaussianNB(var_smoothing=smoothing))
+        super().__init__()
+        self.estimator = GaussianNB(var_smoothing=smoothing)
 
 
 def test_one_class_and_one_line_in_the_registry_make_a_new_classifier(monkeypatch, tmp_path):
@@ -253,8 +259,8 @@ def test_one_class_and_one_line_in_the_registry_make_a_new_classifier(monkeypatc
     assert (predicted_classes(result.chunks) == table["label"]).mean() > 0.95
     # The final model is fitted on everything, and is given its temperature.
     card = {"model": "bayes", "task": "speaker"}
-    options = {"hyperparameters": own, "temperature": 0.7, "jobs": 1}
-    fit_final("bayes", data, tmp_path / "m", card, **options)
+    final = fit_final("bayes", data, hyperparameters=own, jobs=1)
+    save_classifier(tmp_path / "m", Calibrated(final, temperature=0.7), card)
     loaded, read = load_classifier(tmp_path / "m")
     expected = Calibrated(NaiveBayes(**own), temperature=0.7).fit(data)
     np.testing.assert_array_equal(

@@ -6,7 +6,7 @@ import pytest
 from made_corpus import chunk_table
 from sklearn.neighbors import NearestCentroid
 
-from speech.features.examples import Examples
+from speech.storage.examples import Examples
 from speech.training.cross_validation import labelled
 from speech.training.learning_curve import predict_with_fewer_speakers
 

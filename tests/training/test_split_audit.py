@@ -7,8 +7,8 @@ from made_corpus import SEED, chunk_table
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import PredefinedSplit, cross_val_score
 
-from speech.features.examples import Examples
 from speech.folds import name_units
+from speech.storage.examples import Examples
 from speech.training.cross_validation import labelled
 from speech.training.split_audit import CAREFUL, WHOLE, apply_split, splits_of
 

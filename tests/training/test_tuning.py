@@ -10,8 +10,8 @@ from made_corpus import chunk_table
 from speech.classifiers.classical import SvmModel
 from speech.classifiers.registry import CLASSIFIERS
 from speech.errors import UserError
-from speech.features.examples import Examples
 from speech.folds import ALL_FOLDS
+from speech.storage.examples import Examples
 from speech.training.cross_validation import labelled
 from speech.training.tuning import list_candidates, option, tune
 
