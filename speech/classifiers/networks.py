@@ -206,10 +206,22 @@ class Network(ABC):
     def _untrained(self) -> "keras.Model":
         """Return the network as it was built, whatever it has been trained on since."""
         compiled = self._compiled()
+        if compiled.network.train_function is None:
+            self._trace(compiled.network)
         for variable, value in zip(compiled.variables, compiled.values, strict=True):
             variable.assign(value)
         _keras().utils.set_random_seed(self._seed)
         return compiled.network
+
+    def _trace(self, network: "keras.Model") -> None:
+        """Train on one example, then on two: from the second size on, one trace serves all.
+
+        A trace for one size of batches rounds otherwise than one for any size, so that results
+        would depend on what the network was trained on before.
+        """
+        for size in (1, 2):
+            inputs = np.zeros((size, *self._shape), dtype=np.float32)
+            network.train_on_batch(inputs, np.zeros(size, np.int64), np.ones(size, np.float32))
 
     def _trained(self) -> "keras.Model":
         """Return the network with the weights that this classifier has learnt."""
@@ -262,9 +274,8 @@ class Network(ABC):
         probabilities = self._predict(network, validation.inputs)
         targets = self._targets(validation.labels)
         true = np.maximum(probabilities[np.arange(len(targets)), targets], _LEAST)
-        # Rounded: its last digits vary with what the process computed before, and would decide ties.
         return {
-            "validation_loss": round(float(-np.log(true).mean(dtype=np.float64)), 6),
+            "validation_loss": float(-np.log(true).mean(dtype=np.float64)),
             "validation_accuracy": float((probabilities.argmax(axis=1) == targets).mean()),
         }
 
