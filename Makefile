@@ -27,8 +27,8 @@ lint: $(INSTALLED) ## check style, format and types
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 
-clean: ## remove .venv and whatever the stages made; DVC's cache stays
-	git clean -fdXq $(VENV) data models plots dvc_plots
+clean: ## remove .venv and what the stages made; downloads and DVC's cache stay
+	git clean -fdXq -e '!/data/archives' -e '!/data/librispeech' -e '!/data/hub_encoder' $(VENV) data models plots dvc_plots
 
 $(INSTALLED): requirements.txt requirements-dev.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.13")'

@@ -202,7 +202,7 @@ def _write_headline(kept: System, plots: Tables, params: Params, task: Task) -> 
     """Write where the headline model lies, and how good all models are."""
     compared = plots["models"].groupby(["features", "model"], sort=False)
     tables = {f"{features}-{model}": own for (features, model), own in compared}
-    # Of the one to keep, the scores of how it was picked: its own would be optimistic.
+    # The model to keep has the scores of the whole selection: its own would be optimistic.
     tables[f"{kept.features}-{kept.model}"] = plots["scores"]
     scores = {
         system: {

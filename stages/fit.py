@@ -67,7 +67,7 @@ def fit(params: Params, inputs: str, model: str) -> str:
         progress=bar("fold"),
         **common,
     )
-    # How long a network trains that stops early, the folds have to say first.
+    # With early stopping, the folds decide how many epochs the final model is trained.
     final = result.final or fit_final(
         model,
         data,

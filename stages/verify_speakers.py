@@ -40,7 +40,11 @@ def verify_speakers(params: Params) -> str:
         rates = error_rates(scores, targets)
         eer = equal_error_rate(rates)
         low, high = equal_error_interval(scores, trials, speakers, **resampling)
-        metrics[features] = {"eer": eer, "eer_low": low, "eer_high": high}
+        metrics[features] = {
+            "equal_error_rate": eer,
+            "equal_error_rate_low": low,
+            "equal_error_rate_high": high,
+        }
         curves.append(det_points(rates).assign(features=features))
         lines.append(f"{100 * eer:.1f} % [{100 * low:.1f}, {100 * high:.1f}] with {features}")
     metrics["counts"] = counts = {

@@ -22,7 +22,7 @@ class ScikitClassifier:
     """A scikit-learn estimator under the protocol of `speech.classifiers.protocol.Classifier`."""
 
     form: Form = "pooled"
-    stops_early = False
+    trains_in_epochs = False
     calibration_fits = 3
     workers = "threads"
     """scikit-learn's solvers release the GIL, and threads spare them the start of processes."""

@@ -37,7 +37,7 @@ _STD_FLOOR = 1e-6
 _AT_ONCE = 512
 """How many examples are standardised and predicted at a time."""
 _LEAST = 1e-7
-"""The least probability that a loss is computed of, as Keras has it."""
+"""Lower bound of probabilities in the loss, as in Keras."""
 _Batch = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]
 
 
@@ -69,7 +69,7 @@ class Network(ABC):
     """
 
     form: Form
-    stops_early = True
+    trains_in_epochs = True
     calibration_fits = 1
     workers = "processes"
     """TensorFlow's random state is one for the whole process."""

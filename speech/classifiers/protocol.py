@@ -69,8 +69,8 @@ class Classifier(Protocol):
     ----------
     form
         Which form of inputs it takes.
-    stops_early
-        Whether validation data can stop its training.
+    trains_in_epochs
+        Whether it is trained in epochs, so that validation data can stop its training.
     calibration_fits
         How many further fits, each without a third of the sessions, its temperature is learnt
         from; 0 if it needs none.
@@ -86,7 +86,7 @@ class Classifier(Protocol):
     """
 
     form: Form
-    stops_early: bool
+    trains_in_epochs: bool
     calibration_fits: int
     workers: Literal["processes", "threads"]
     classes: list[str]

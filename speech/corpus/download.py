@@ -1,6 +1,5 @@
 """Download one large file: resumed after an interruption, retried, checked before use."""
 
-import hashlib
 import re
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
 from speech.errors import UserError
-from speech.storage.files import require_space, writing
+from speech.storage.files import require_space, sha256_of, writing
 from speech.storage.progress import ByteProgress, unseen
 
 RETRIES = Retry(
@@ -76,16 +75,6 @@ def download(
         f"{_public(url)}: what came has the SHA-256 {found} instead of {sha256} and was "
         "removed; run again, or name another mirror in corpus_mirror."
     )
-
-
-def sha256_of(path: Path, progress: ByteProgress = unseen) -> str:
-    """Return the SHA-256 of a file, in lower-case hexadecimal digits."""
-    digest, total = hashlib.sha256(), path.stat().st_size
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-            progress(file.tell(), total)
-    return digest.hexdigest()
 
 
 def _receive(url: str, part: Path, extra_room: float, progress: ByteProgress) -> None:

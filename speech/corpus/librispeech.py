@@ -14,11 +14,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from speech.corpus.download import download, sha256_of
+from speech.corpus.download import download
 from speech.corpus.layouts import SPEAKERS_TXT
 from speech.errors import UserError
 from speech.params import Subset
-from speech.storage.files import link_or_copy, replacing_folder, require_space, write_json, writing
+from speech.storage.files import (
+    link_or_copy,
+    replacing_folder,
+    require_space,
+    sha256_of,
+    write_json,
+    writing,
+)
 from speech.storage.progress import ByteProgress, Watch, unseen, unwatched
 
 RESOURCE = "resources/12"

@@ -3,12 +3,12 @@
 Nothing here needs torch, which takes seconds to import.
 """
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from speech.errors import UserError
+from speech.storage.files import sha256_of
 
 _ARCHITECTURE = "wav2vec2"
 _BASE_LAYERS = 12
@@ -73,12 +73,6 @@ def checkpoint_digests(folder: Path) -> dict[str, str]:
         SHA-256 of each file by its name, sorted.
     """
     return {name: sha256_of(folder / name) for name in check_encoder_folder(folder)}
-
-
-def sha256_of(file: Path) -> str:
-    """Return the SHA-256 of a file too large to be read at once."""
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def check_architecture(config: Path, checkpoint: Path | str) -> None:

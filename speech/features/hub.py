@@ -28,9 +28,8 @@ from speech.features.checkpoint import (
     SHARDS,
     WEIGHTS,
     check_architecture,
-    sha256_of,
 )
-from speech.storage.files import link_or_copy, replacing_folder, writing
+from speech.storage.files import link_or_copy, replacing_folder, sha256_of, writing
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -19,13 +19,13 @@ _TESTED_ON = {
 }
 _ERRORS = {
     "equal_error_rate": "enrolled or not, equal error",
-    "known_false_rejection": "enrolled taken for unknown",
-    "unknown_false_acceptance": "unknown taken for enrolled",
+    "known_false_rejection": "enrolled speakers rejected",
+    "unknown_false_acceptance": "unknown speakers accepted",
 }
 _LIMITS = (
     "Gender is a corpus's label, not an identity; decide nothing about a person by it.",
     "Scores hold for voices, languages, rooms and microphones like those of the corpus.",
-    "An unknown speaker may be taken for an enrolled one; how often is said above.",
+    "An unknown speaker may be accepted as an enrolled one; the rate is above.",
     "Two people in one recording are summed up as if they were one: look at --segments.",
 )
 
@@ -80,7 +80,7 @@ def _about_model(model: ChosenModel) -> list[str]:
 
 def _about_rejection(rejection: Rejection, features: set[str]) -> list[str]:
     rejected = _with_interval(rejection.rates["speech"], "speech_false_rejection")
-    lines = ["Unknown", f"  {'speech taken for no speech':<29}{rejected} of chunks, in quiet"]
+    lines = ["Unknown", f"  {'speech rejected':<29}{rejected} of chunks, in quiet"]
     for kind in sorted(features & set(rejection.rates["speakers"])):
         for name, words in _ERRORS.items():
             rate = _with_interval(rejection.rates["speakers"][kind], name)

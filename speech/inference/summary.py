@@ -110,7 +110,7 @@ class Predictor:
             silent = all(SILENT in segment.flags for segment in self._segments)
             flags += [SILENT if silent else NOT_SPEECH]
             return Answer(name, Segment(0.0, end, flags=flags), self._segments)
-        # In hours of music some chunks are taken for speech.
+        # In hours of music some chunks are detected as speech.
         others = sum(NOT_SPEECH in segment.flags for segment in self._segments)
         flags += [MOSTLY_NOT_SPEECH] if others > self._spoken else []
         averaged = {task: from_logarithms(s / self._spoken) for task, s in self._log_sums.items()}

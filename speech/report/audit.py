@@ -97,7 +97,7 @@ def _det(table: pd.DataFrame, metrics: dict[str, Any]) -> Figure:
     axis = {"tickvals": ticks, "ticktext": [f"{100 * rate:g} %" for rate in RATES]}
     axis |= {"range": [low - 0.02, high + 0.02], "zeroline": False}
     names = {
-        kind: f"{wording.features(kind)}: {wording.interval(metrics[kind], 'eer')}"
+        kind: f"{wording.features(kind)}: {wording.interval(metrics[kind], 'equal_error_rate')}"
         for kind in table["features"].unique()
     }
     about = [

@@ -59,7 +59,7 @@ def task_section(run: Run, task: Task, features: str) -> dict[str, Any]:
 
 
 def _kept(picks: pd.DataFrame) -> str:
-    """Name the model that was picked to keep; where none was picked, the one there is."""
+    """Name the model to keep, which is picked by all folds."""
     return picks.loc[picks["picked"] & (picks["fold"] == ALL_FOLDS), "model"].item()
 
 

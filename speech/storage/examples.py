@@ -1,6 +1,6 @@
 """Examples of a task on disk: one row per chunk, pooled vectors and frames, augmented copies.
 
-Fits and what is asked of them read examples from here, and nothing of how features are computed.
+Fits read examples from here, so they do not depend on the code that computes features.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,5 +1,6 @@
 """Files and folders that are whole or absent, however a run ends; links; room on the disk."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from speech.errors import UserError
+from speech.storage.progress import ByteProgress, unseen
 
 
 @contextmanager
@@ -222,3 +224,13 @@ def writing(path: Path) -> Iterator[None]:
             f"{path}: cannot be written ({error.strerror or error}); "
             "make room or correct its access rights, and run again."
         ) from None
+
+
+def sha256_of(path: Path, progress: ByteProgress = unseen) -> str:
+    """Return the SHA-256 of a file, in lower-case hexadecimal digits."""
+    digest, total = hashlib.sha256(), path.stat().st_size
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+            progress(file.tell(), total)
+    return digest.hexdigest()

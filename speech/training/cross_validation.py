@@ -234,7 +234,7 @@ def _fit_fold(
 ) -> _FoldResult:
     train, held_out = np.flatnonzero(folds != number), np.zeros(0, dtype=np.int64)
     # Where no network stops early, whole sessions are still worth holding out for the temperature.
-    if classifier.stops_early and (task == "gender" or classifier.patience is not None):
+    if classifier.trains_in_epochs and (task == "gender" or classifier.patience is not None):
         units, hold_out = _VALIDATION[task]
         chosen = hold_out(
             getattr(data, units)[train].tolist(),

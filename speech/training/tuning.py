@@ -4,8 +4,8 @@ For each fold, every candidate is cross-validated inside the fold's training par
 folds that keep speakers (gender) or sessions (speaker) whole. The one whose predictions of
 utterances have the lowest log loss is then fitted on the training part. So the scores of the outer
 folds are those of the whole procedure "search, then fit" on new data; the best candidate's own
-score would be optimistic, for it was the best on the very data it is quoted for [1]_. What
-the final model is fitted with, the same search on all data chooses.
+score would be optimistic, for it was the best on the very data it is quoted for [1]_. The
+same search on all data chooses the hyperparameters of the final model.
 
 Candidates are the values of params.yaml, always the first, and others of the search space: all of
 it where the budget allows, else as many as it allows, drawn at random [2]_. Hyperparameters of the

@@ -73,7 +73,7 @@ def examples(model, *, seed=0, noise=1.0, offset=0.0, speakers=SPEAKERS):
 
 
 def training_and_validation(model):
-    validation = examples(model, seed=1) if classifier_class(model).stops_early else None
+    validation = examples(model, seed=1) if classifier_class(model).trains_in_epochs else None
     return examples(model), validation
 
 

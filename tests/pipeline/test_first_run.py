@@ -214,8 +214,8 @@ def test_learning_curves_are_those_of_the_networks(finished):
 
 
 def test_two_runs_in_two_places_leave_the_same_lock_to_the_byte(two_runs):
-    (one, result), (other, told_there) = two_runs
-    assert result.status == told_there.status == 0
+    (one, result), (other, other_result) = two_runs
+    assert result.status == other_result.status == 0
     locks = [
         yaml.safe_load((project.root / "dvc.lock").read_text("utf-8")) for project in (one, other)
     ]

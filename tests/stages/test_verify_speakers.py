@@ -64,10 +64,16 @@ def test_each_kind_of_features_has_its_equal_error_rate_and_curve(inputs, small)
     assert list(metrics) == ["mfcc", "mfcc_pitch", "wav2vec2", "counts"]
     for features in ("mfcc", "mfcc_pitch", "wav2vec2"):
         own = metrics[features]
-        assert 0 <= own["eer_low"] <= own["eer"] <= own["eer_high"] <= 1
+        assert (
+            0
+            <= own["equal_error_rate_low"]
+            <= own["equal_error_rate"]
+            <= own["equal_error_rate_high"]
+            <= 1
+        )
     # The one distinguishes speakers, the other is noise.
-    assert metrics["mfcc"]["eer"] < 0.1
-    assert 0.3 < metrics["wav2vec2"]["eer"] < 0.7
+    assert metrics["mfcc"]["equal_error_rate"] < 0.1
+    assert 0.3 < metrics["wav2vec2"]["equal_error_rate"] < 0.7
     assert metrics["counts"]["speakers"] == SPEAKERS
     assert metrics["counts"]["speakers_with_targets"] == SPEAKERS - 1
     assert metrics["counts"]["targets"] == 9 * (SPEAKERS - 1)

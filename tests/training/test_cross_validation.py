@@ -85,7 +85,7 @@ def spied(stops_early, monkeypatch):
     """Cross-validate a spy; give the table, (training, validation, tested) rows and the result."""
 
     def run(task, table=None, **options):
-        spy = type("ThisSpy", (Spy,), {"stops_early": stops_early, "seen": []})
+        spy = type("ThisSpy", (Spy,), {"trains_in_epochs": stops_early, "seen": []})
         monkeypatch.setitem(CLASSIFIERS, "mlp", spy)
         table = chunk_table(task) if table is None else table
         return table, spy.seen, validated("mlp", task, table, numbered(table), **options)
