@@ -405,7 +405,7 @@ def test_the_models_are_described(finished):
         "of sample, voices made by eSpeak NG",
         "8 speakers",
         "accuracy",
-        "enrolled taken for unknown",
+        "enrolled speakers rejected",
         *FLAGS,
         "Limits",
     ):
