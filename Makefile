@@ -28,7 +28,9 @@ lint: $(INSTALLED) ## check style, format and types
 	$(RUN) mypy
 
 clean: ## remove .venv and what the stages made; downloads and DVC's cache stay
-	git clean -fdXq -e '!/data/archives' -e '!/data/librispeech' -e '!/data/hub_encoder' $(VENV) data models plots dvc_plots
+	rm -rf $(VENV) models dvc_plots
+	find data plots -mindepth 1 -maxdepth 1 ! -name .gitignore ! -name archives \
+		! -name librispeech ! -name hub_encoder -exec rm -rf {} +
 
 $(INSTALLED): requirements.txt requirements-dev.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.13")'
