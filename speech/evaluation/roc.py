@@ -3,8 +3,8 @@
 A trial is accepted if its score reaches the threshold. Targets should be accepted, all others not.
 
 scikit-learn has `roc_curve` and `det_curve`. They are not used here because intervals need a curve
-for each of a thousand resamples. Counting again with other weights takes a tenth of their time, and
-`det_curve` fails on a resample without targets. The tests compare both with what is here.
+for each of a thousand resamples, and `det_curve` fails on a resample without targets. The function
+here also takes about a third of their time. The tests compare both with it.
 
 References
 ----------
