@@ -12,20 +12,20 @@ from speech.parallel import spread
 PREFERENCES = ["threads", "processes"]
 
 
-def slower_the_earlier(number):
-    time.sleep(0.02 * (5 - number))
-    return number**2
+@pytest.fixture
+def slower_the_earlier():
+    """Make a function on the spot: it travels by value, for no worker can import the tests."""
 
+    def function(number):
+        time.sleep(0.02 * (5 - number))
+        return number**2
 
-def complain(number):
-    if number == 3:
-        raise UserError("3.flac: is bad; mend it.")
-    return number
+    return function
 
 
 @pytest.mark.parametrize("prefer", PREFERENCES)
 @pytest.mark.parametrize("jobs", [1, 2, -1])
-def test_results_come_in_the_order_of_the_items(jobs, prefer):
+def test_results_come_in_the_order_of_the_items(jobs, prefer, slower_the_earlier):
     assert spread(slower_the_earlier, range(6), jobs, prefer=prefer) == [0, 1, 4, 9, 16, 25]
 
 
@@ -41,7 +41,7 @@ def test_two_jobs_work_where_they_prefer_to(prefer):
 
 @pytest.mark.parametrize("jobs", [1, 2])
 @pytest.mark.parametrize("numbers", [[4, 2, 3], []])
-def test_progress_has_the_total_and_sees_every_result(jobs, numbers):
+def test_progress_has_the_total_and_sees_every_result(jobs, numbers, slower_the_earlier):
     seen = []
 
     def progress(items, total):
@@ -72,5 +72,10 @@ def test_progress_is_shown_while_work_is_still_to_be_done():
 @pytest.mark.parametrize("prefer", PREFERENCES)
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_users_mistake_in_a_worker_stays_a_users_mistake(jobs, prefer):
+    def complain(number):
+        if number == 3:
+            raise UserError("3.flac: is bad; mend it.")
+        return number
+
     with pytest.raises(UserError, match=r"^3\.flac: is bad; mend it\.$"):
         spread(complain, range(6), jobs, prefer=prefer)
