@@ -177,17 +177,19 @@ def check_no_straddle(table: pd.DataFrame, by: str | list[str]) -> None:
         )
 
 
-def hold_out_speakers(
-    speakers: Sequence[str], labels: Sequence[str], fraction: float, seed: int
-) -> np.ndarray:
-    """Choose validation examples by whole speakers, at least one of each label.
+def hold_out(
+    units: Sequence[str], labels: Sequence[str], fraction: float, seed: int
+) -> NDArray[np.bool_]:
+    """Choose validation examples by whole units, at least one of each label that has two.
 
     Parameters
     ----------
-    speakers, labels
+    units
+        The speaker or utterance of each example, shape (examples,).
+    labels
         Of each example, shape (examples,).
     fraction
-        Of each label's speakers; at least one is held out and at least one stays.
+        Of each label's units; at least one stays.
     seed
         Of the draw.
 
@@ -196,31 +198,13 @@ def hold_out_speakers(
     ndarray of bool, shape (examples,)
         True for validation.
     """
-    table = pd.DataFrame({"speaker": speakers, "label": labels}).drop_duplicates()
-    return np.isin(np.asarray(speakers), _draw(table, "speaker", fraction, seed))
-
-
-def hold_out_utterances(
-    utterance_ids: Sequence[str], labels: Sequence[str], fraction: float, seed: int
-) -> np.ndarray:
-    """Choose validation examples by whole utterances, at least one of each label that has two.
-
-    Parameters
-    ----------
-    utterance_ids, labels
-        Of each example, shape (examples,).
-    fraction
-        Of each label's utterances; at least one stays.
-    seed
-        Of the draw.
-
-    Returns
-    -------
-    ndarray of bool, shape (examples,)
-        True for validation.
-    """
-    table = pd.DataFrame({"utterance": utterance_ids, "label": labels}).drop_duplicates()
-    return np.isin(np.asarray(utterance_ids), _draw(table, "utterance", fraction, seed))
+    random = np.random.default_rng(seed)
+    table = pd.DataFrame({"unit": units, "label": labels}).drop_duplicates()
+    drawn: list[str] = []
+    for _, own in table.sort_values(["label", "unit"]).groupby("label")["unit"]:
+        count = min(max(1, round(fraction * len(own))), len(own) - 1)
+        drawn.extend(random.choice(own.to_numpy(dtype=object), count, replace=False))
+    return np.isin(np.asarray(units), drawn)
 
 
 def name_units(chunks: pd.DataFrame, unit: Unit) -> NDArray[np.str_]:
@@ -327,15 +311,6 @@ def inner_folds(task: Task, training: pd.DataFrame, folds: int, seed: int) -> ND
         if not alone.all():
             break
     return np.where(alone, -1, deal_units(units, labels, folds, seed))
-
-
-def _draw(table: pd.DataFrame, unit: str, fraction: float, seed: int) -> list[str]:
-    random = np.random.default_rng(seed)
-    drawn: list[str] = []
-    for _, units in table.sort_values(["label", unit]).groupby("label")[unit]:
-        count = min(max(1, round(fraction * len(units))), len(units) - 1)
-        drawn.extend(random.choice(units.to_numpy(dtype=object), count, replace=False))
-    return drawn
 
 
 def _deal_chapters(chapters: pd.DataFrame, folds: int) -> dict[tuple[str, str], int]:
