@@ -24,3 +24,6 @@ def test_speakers_without_genders_are_recognised_and_the_page_says_what_was_not_
     (answer,) = json.loads(said.out)
     assert answer["gender"] is None
     assert answer["nearest"][0]["speaker"] in names
+    refused = bare.run("python", "predict.py", "--gender-model", "mfcc-svm", str(corpus))
+    assert (refused.status, refused.out) == (2, "")
+    assert "has no model for gender, because only speaker was asked for" in refused.err
