@@ -19,7 +19,7 @@ from speech.params import Params
 from speech.storage.results import write_metrics, write_plot
 from speech.storage.tables import read_folds, read_parquet
 from stages.console import bar, run_stage
-from stages.paths import FOLDS, METRICS, MFCC, PLOTS, UTTERANCES
+from stages.paths import FOLDS, MFCC, PLOTS, RESULTS, UTTERANCES
 
 SIGNIFICANCE = 0.05
 
@@ -68,7 +68,7 @@ def analyse_mfcc(params: Params) -> str:
     for name, table in tables.items():
         write_plot(PLOTS / "mfcc" / f"{name}.csv", table)
     metrics = _metrics(summary.utterances, differences, outliers, normalisations)
-    write_metrics(METRICS / "mfcc.json", metrics)
+    write_metrics(RESULTS / "mfcc.json", metrics)
 
     strongest = metrics["gender"]["strongest"]
     return (

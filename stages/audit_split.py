@@ -13,7 +13,7 @@ from speech.storage.results import with_names, write_metrics, write_plot
 from speech.training.cross_validation import cross_validate, labelled
 from speech.training.split_audit import apply_split, splits_of
 from stages.console import bar, run_stage
-from stages.paths import EXAMPLES, METRICS, PLOTS
+from stages.paths import EXAMPLES, PLOTS, RESULTS
 
 
 def audit_split(params: Params) -> str:
@@ -21,7 +21,7 @@ def audit_split(params: Params) -> str:
     scores = pd.concat([_scores(params, task) for task in get_args(Task)])
     write_plot(PLOTS / "split_audit.csv", scores)
     metrics = {task: _metrics(scores, task) for task in get_args(Task)}
-    write_metrics(METRICS / "split_audit.json", metrics)
+    write_metrics(RESULTS / "split_audit.json", metrics)
     lines = []
     for task, own in metrics.items():
         shares = [f"{100 * value:.1f} % {name}" for name, value in own["accuracy"].items()]

@@ -24,7 +24,7 @@ from speech.training.cross_validation import (
 )
 from speech.training.tuning import Tuned, tune
 from stages.console import bar, run_stage
-from stages.paths import EXAMPLES, MODELS, PREDICTIONS
+from stages.paths import EXAMPLES, MODELS, PREDICTIONS, SEARCH
 
 INPUTS = {
     f"{task}-{features}": (task, features) for task in FEATURES_OF for features in FEATURES_OF[task]
@@ -40,7 +40,7 @@ def fit(params: Params, inputs: str, model: str) -> str:
     examples = read_examples(EXAMPLES / inputs, form, copies=copies)
     examples = examples[(examples.table["fold"] >= 0).to_numpy()]
     data, folds = labelled(examples), examples.table["fold"].to_numpy()
-    common = {"seed": params.seed, "jobs": params.parallel.jobs}
+    common: dict[str, Any] = {"seed": params.seed, "jobs": params.parallel.jobs}
 
     tuned = tune(
         model,
@@ -49,10 +49,8 @@ def fit(params: Params, inputs: str, model: str) -> str:
         data,
         folds,
         hyperparameters=params.hyperparameters(model),
-        space=params.search_space(model) if params.tune else {},
-        budget=params.tuning.budget,
-        inner=params.tuning.inner_folds,
         progress=bar("candidate"),
+        **read_json(SEARCH / f"{model}.json"),
         **common,
     )
     result = cross_validate(
@@ -76,7 +74,7 @@ def fit(params: Params, inputs: str, model: str) -> str:
         progress=bar("final fit"),
         **common,
     )
-    utterances = _write_predictions(PREDICTIONS / f"{inputs}-{model}", result, tuned)
+    utterances = _write_predictions(PREDICTIONS / inputs / model, result, tuned)
     saved = MODELS / f"{inputs}-{model}"
     card = _card(params, inputs, model, examples.table) | {"calibrated_on": result.calibrated_on}
     save_classifier(saved, Calibrated(final, temperature=result.temperature), card)

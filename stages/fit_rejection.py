@@ -21,14 +21,14 @@ from speech.storage.files import read_json
 from speech.storage.results import rounded, write_metrics
 from speech.storage.tables import read_parquet
 from stages.console import bar, run_stage
-from stages.paths import CORPUS_AUDIO, EXAMPLES, METRICS, MODELS, UTTERANCES
+from stages.paths import CORPUS_AUDIO, EXAMPLES, MODELS, RESULTS, UTTERANCES
 
 MOST_SPEAKERS = 100
 """Whose speech is tried; more would take time and change little."""
 
 
 def fit_rejection(params: Params) -> str:
-    """Write models/rejection, which predict.py needs, and metrics/rejection.json."""
+    """Write models/rejection, which predict.py needs, and data/results/rejection.json."""
     utterances = read_parquet(UTTERANCES)
     names = FEATURES_OF["speaker"]
     fit = partial(_fit_open_set, params=params)
@@ -43,7 +43,7 @@ def fit_rejection(params: Params) -> str:
         "speakers": {features: errors for features, (_, errors) in fitted.items()},
     }
     rates = rounded(rates)
-    write_metrics(METRICS / "rejection.json", rates)
+    write_metrics(RESULTS / "rejection.json", rates)
     rejection = Rejection(speakers, params.rejection.low_confidence, rates)
     write_rejection(MODELS / "rejection", rejection)
     return _summary_line(rates)

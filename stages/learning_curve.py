@@ -14,7 +14,7 @@ from speech.storage.results import write_metrics, write_plot
 from speech.training.cross_validation import labelled
 from speech.training.learning_curve import predict_with_fewer_speakers
 from stages.console import bar, run_stage
-from stages.paths import EXAMPLES, METRICS, PLOTS
+from stages.paths import EXAMPLES, PLOTS, RESULTS
 
 MODEL = "logistic"
 """Quick to fit, and with nothing to stop early."""
@@ -40,7 +40,7 @@ def learning_curve(params: Params) -> str:
         gains.append(
             f"{100 * gain:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}] with {features}"
         )
-    write_metrics(METRICS / "learning_curve.json", metrics)
+    write_metrics(RESULTS / "learning_curve.json", metrics)
     write_plot(PLOTS / "learning_curve.csv", pd.concat(curves))
     most = curve["speakers"].iloc[-1]
     return f"up to {most} training speakers; the last doubling added {', '.join(gains)}"

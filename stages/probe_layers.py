@@ -12,7 +12,7 @@ from speech.storage.results import write_metrics, write_plot
 from speech.storage.tables import read_folds, read_parquet
 from speech.training.layer_probe import Probed, kept_layers, probe_task
 from stages.console import bar, run_stage
-from stages.paths import FOLDS, METRICS, PLOTS, UTTERANCES, WAV2VEC2
+from stages.paths import FOLDS, PLOTS, RESULTS, UTTERANCES, WAV2VEC2
 
 LABEL = {"gender": "gender", "speaker": "speaker_id"}
 
@@ -45,7 +45,7 @@ def probe_layers(params: Params) -> str:
         metrics[task] = _metrics(
             probed, scores[task], _accuracy(probed.nested, task, params), params
         )
-    write_metrics(METRICS / "layers.json", metrics)
+    write_metrics(RESULTS / "layers.json", metrics)
     for name, tables in {"layers": scores, "layers_nested": chosen}.items():
         by_task = pd.concat(tables, names=["task"]).reset_index("task")
         write_plot(PLOTS / f"{name}.csv", by_task)

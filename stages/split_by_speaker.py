@@ -6,7 +6,7 @@ from speech.params import Params
 from speech.storage.files import write_json
 from speech.storage.tables import read_parquet, write_csv
 from stages.console import run_stage
-from stages.paths import FOLDS, METRICS, UTTERANCES
+from stages.paths import FOLDS, RESULTS, UTTERANCES
 
 
 def split_by_speaker(params: Params) -> str:
@@ -30,7 +30,7 @@ def split_by_speaker(params: Params) -> str:
             "left_out": ", ".join(left_out),
         },
     }
-    write_json(METRICS / "split.json", summary)
+    write_json(RESULTS / "split.json", summary)
     return (
         f"{len(by_gender)} speakers in {params.folds.gender} gender folds; chapters of "
         f"{len(by_chapter)} speakers in {params.folds.speaker} speaker folds; left out there, for "

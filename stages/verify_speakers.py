@@ -17,7 +17,7 @@ from speech.storage.examples import average_over_utterances, read_examples
 from speech.storage.results import write_metrics, write_plot
 from speech.storage.tables import read_folds, read_parquet
 from stages.console import run_stage
-from stages.paths import EXAMPLES, FOLDS, METRICS, PLOTS, UTTERANCES
+from stages.paths import EXAMPLES, FOLDS, PLOTS, RESULTS, UTTERANCES
 
 
 def verify_speakers(params: Params) -> str:
@@ -53,7 +53,7 @@ def verify_speakers(params: Params) -> str:
         "targets": int(targets.sum()),
         "impostors": int((~targets).sum()),
     }
-    write_metrics(METRICS / "verification.json", metrics)
+    write_metrics(RESULTS / "verification.json", metrics)
     write_plot(PLOTS / "det.csv", pd.concat(curves))
     return (
         f"equal error rate {', '.join(lines)}; {counts['targets']:,} target trials across chapters "

@@ -9,7 +9,7 @@ import pytest
 
 from speech.storage.examples import Examples, with_labels
 from stages import learning_curve as stage
-from stages.paths import METRICS, PLOTS
+from stages.paths import PLOTS, RESULTS
 
 SPEAKERS, UTTERANCES_EACH = 12, 4
 RESAMPLING = {"resamples": 200, "seed": 0}
@@ -56,7 +56,7 @@ def test_each_kind_of_features_has_a_curve_and_its_end_in_the_metrics(inputs, sm
         stage.learning_curve(small),
     )
     curves = pd.read_csv(PLOTS / "learning_curve.csv")
-    metrics = json.loads((METRICS / "learning_curve.json").read_text())
+    metrics = json.loads((RESULTS / "learning_curve.json").read_text())
     assert set(curves["features"]) == set(metrics) == {"mfcc", "mfcc_pitch", "wav2vec2"}
     for features, curve in curves.groupby("features"):
         own = metrics[features]

@@ -9,7 +9,7 @@ import pytest
 
 from speech.storage.examples import Examples
 from stages import verify_speakers as stage
-from stages.paths import FOLDS, METRICS, PLOTS, UTTERANCES
+from stages.paths import FOLDS, PLOTS, RESULTS, UTTERANCES
 
 SPEAKERS, EACH = 12, 6
 
@@ -60,7 +60,7 @@ def test_each_kind_of_features_has_its_equal_error_rate_and_curve(inputs, small)
         r"99 target trials across chapters of 11 speakers, \d+ impostor trials of 12",
         stage.verify_speakers(small),
     )
-    metrics = json.loads((METRICS / "verification.json").read_text())
+    metrics = json.loads((RESULTS / "verification.json").read_text())
     assert list(metrics) == ["mfcc", "mfcc_pitch", "wav2vec2", "counts"]
     for features in ("mfcc", "mfcc_pitch", "wav2vec2"):
         own = metrics[features]
@@ -88,6 +88,6 @@ def test_the_same_features_give_the_same_bytes(inputs, small):
     outputs = []
     for _ in range(2):
         stage.verify_speakers(small)
-        written = (METRICS / "verification.json", PLOTS / "det.csv")
+        written = (RESULTS / "verification.json", PLOTS / "det.csv")
         outputs.append([path.read_bytes() for path in written])
     assert outputs[0] == outputs[1]
