@@ -1,7 +1,8 @@
 """The two contracts of cross-validation: speakers disjoint for gender, sessions for speaker.
 
 The contracts are code here, at the one place where folds are made: whatever table comes in,
-either they hold or a `UserError` says how many speakers or chapters are missing.
+either they hold or a `UserError` says how many speakers or chapters are missing. Where folds are
+used, `check_folds` checks the contracts again, whatever wrote the folds.
 """
 
 from collections.abc import Sequence
@@ -125,6 +126,55 @@ def single_chapter_speakers(utterances: pd.DataFrame) -> list[str]:
     """Name the speakers with one session only, who cannot be tested on another one."""
     chapters = utterances.groupby("speaker_id")["chapter_id"].nunique()
     return sorted(chapters.index[chapters < 2])
+
+
+def check_folds(table: pd.DataFrame, task: Task) -> None:
+    """Check the contract of a task's folds, whatever wrote them.
+
+    Parameters
+    ----------
+    table
+        One row per utterance or chunk: speaker_id, chapter_id, fold (-1: takes no part) and, where
+        it is known, content (of the decoded samples, the same for copies of a recording).
+    task
+        ``gender``: no speaker may be in two folds. ``speaker``: no chapter may. Of neither task may
+        copies of one recording be in two.
+
+    Raises
+    ------
+    UserError
+        If one is; names the first.
+    """
+    check_no_straddle(table, by="speaker_id" if task == "gender" else ["speaker_id", "chapter_id"])
+    if "content" in table:
+        check_no_straddle(table, by="content")
+
+
+def check_no_straddle(table: pd.DataFrame, by: str | list[str]) -> None:
+    """Check that nothing is in two folds, where it would be in training and in test at once.
+
+    Parameters
+    ----------
+    table
+        With the columns `by`, and fold; rows with a fold below 0 take no part.
+    by
+        The column that must not straddle folds, or several that together name what must not.
+
+    Raises
+    ------
+    UserError
+        If something does; names the first.
+    """
+    by = [by] if isinstance(by, str) else by
+    dealt = table.loc[table["fold"] >= 0, [*by, "fold"]].drop_duplicates()
+    straddling = dealt[dealt.duplicated(by, keep=False)].sort_values([*by, "fold"])
+    if len(straddling):
+        first, second = straddling.head(2).to_dict("records")
+        named = ", ".join(f"{name} {first[name]}" for name in by)
+        raise UserError(
+            f"folds: {named} is in folds {first['fold']} and {second['fold']}, so it would be in "
+            "training and in test at once; run `dvc repro --force split_by_speaker` to deal anew."
+        )
 
 
 def hold_out_speakers(

@@ -10,7 +10,7 @@ from speech.params import Params, Task
 from speech.predictions import utterance_level
 from speech.storage.examples import read_examples
 from speech.storage.results import with_names, write_metrics, write_plot
-from speech.training.cross_validation import cross_validate, labelled
+from speech.training.cross_validation import cross_validate, labelled, taking_part
 from speech.training.split_audit import apply_split, splits_of
 from stages.console import bar, run_stage
 from stages.paths import EXAMPLES, PLOTS, RESULTS
@@ -34,7 +34,7 @@ def _scores(params: Params, task: Task) -> pd.DataFrame:
     model, features = params.audit_split.model, getattr(params.headline_features, task)
     form = classifier_class(model).form
     examples = read_examples(EXAMPLES / f"{task}-{features}", form, copies=True)
-    examples = examples[(examples.table["fold"] >= 0).to_numpy()]
+    examples = taking_part(examples, task)
     whole, careful = labelled(examples), examples.table["fold"].to_numpy()
     resampling = {"resamples": params.evaluate.resamples, "seed": params.seed}
     tables, splits = [], splits_of(task)

@@ -21,6 +21,7 @@ from speech.training.cross_validation import (
     cross_validate,
     fit_final,
     labelled,
+    taking_part,
 )
 from speech.training.tuning import Tuned, tune
 from stages.console import bar, run_stage
@@ -37,8 +38,7 @@ def fit(params: Params, inputs: str, model: str) -> str:
     task, features = INPUTS[inputs]
     # The naive baseline learns from labels only.
     form, copies = classifier_class(model).form, model != "dummy"
-    examples = read_examples(EXAMPLES / inputs, form, copies=copies)
-    examples = examples[(examples.table["fold"] >= 0).to_numpy()]
+    examples = taking_part(read_examples(EXAMPLES / inputs, form, copies=copies), task)
     data, folds = labelled(examples), examples.table["fold"].to_numpy()
     common: dict[str, Any] = {"seed": params.seed, "jobs": params.parallel.jobs}
 

@@ -5,7 +5,7 @@ from typing import Any, get_args
 import pandas as pd
 
 from speech.evaluation.scores import score_levels
-from speech.folds import ALL_FOLDS
+from speech.folds import ALL_FOLDS, check_folds
 from speech.params import Params, Task
 from speech.predictions import utterance_level
 from speech.storage.results import write_metrics, write_plot
@@ -60,6 +60,7 @@ def probe_layers(params: Params) -> str:
 
 def _labelled(corpus: pd.DataFrame, task: Task) -> pd.DataFrame:
     utterances = corpus.merge(read_folds(FOLDS / f"{task}.csv"), on="utterance_id")
+    check_folds(utterances, task)
     names = utterances[["utterance_id", "speaker_id", "chapter_id", "fold"]]
     return names.assign(label=utterances[LABEL[task]])
 

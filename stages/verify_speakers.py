@@ -1,17 +1,10 @@
 """Score speaker verification: equal error rate and DET curve of each kind of features."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from speech.evaluation.roc import det_points, equal_error_rate, error_rates
-from speech.evaluation.verification import (
-    draw_trials,
-    equal_error_interval,
-    normalise_by_other_folds,
-)
+from speech.evaluation.verification import counts_of, draw_trials, verify
 from speech.params import FEATURES_OF, Features, Params
 from speech.storage.examples import average_over_utterances, read_examples
 from speech.storage.results import write_metrics, write_plot
@@ -25,36 +18,28 @@ def verify_speakers(params: Params) -> str:
     columns = ["speaker_id", "chapter_id", "utterance_id"]
     utterances = read_parquet(UTTERANCES).merge(read_folds(FOLDS / "gender.csv"), on="utterance_id")
     utterances = utterances.sort_values(columns, ignore_index=True)
-    speakers = utterances["speaker_id"].to_numpy(str)
     trials = draw_trials(utterances, most=params.verification.trials, seed=params.seed)
-    targets = trials["target"].to_numpy()
-    resampling = {"resamples": params.evaluate.resamples, "seed": params.seed}
-
-    metrics: dict[str, Any] = {}
-    curves, lines = [], []
-    for features in FEATURES_OF["gender"]:
-        vectors = _read_vectors(features, utterances)
-        embedded = normalise_by_other_folds(vectors, utterances["fold"].to_numpy())
-        first, second = (embedded[trials[side]] for side in ("first", "second"))
-        scores = np.einsum("td,td->t", first, second)
-        rates = error_rates(scores, targets)
-        eer = equal_error_rate(rates)
-        low, high = equal_error_interval(scores, trials, speakers, **resampling)
-        metrics[features] = {
-            "equal_error_rate": eer,
-            "equal_error_rate_low": low,
-            "equal_error_rate_high": high,
-        }
-        curves.append(det_points(rates).assign(features=features))
-        lines.append(f"{100 * eer:.1f} % [{100 * low:.1f}, {100 * high:.1f}] with {features}")
-    metrics["counts"] = counts = {
-        "speakers": len(np.unique(speakers)),
-        "speakers_with_targets": len(np.unique(speakers[trials["first"][targets]])),
-        "targets": int(targets.sum()),
-        "impostors": int((~targets).sum()),
+    verified = {
+        features: verify(
+            _read_vectors(features, utterances),
+            utterances,
+            trials,
+            resamples=params.evaluate.resamples,
+            seed=params.seed,
+        )
+        for features in FEATURES_OF["gender"]
     }
-    write_metrics(RESULTS / "verification.json", metrics)
+    counts = counts_of(trials, utterances)
+    rates = {features: own.rates for features, own in verified.items()}
+    write_metrics(RESULTS / "verification.json", rates | {"counts": counts})
+    curves = [own.det.assign(features=features) for features, own in verified.items()]
     write_plot(PLOTS / "det.csv", pd.concat(curves))
+    lines = [
+        f"{100 * own['equal_error_rate']:.1f} % [{100 * own['equal_error_rate_low']:.1f}, "
+        f"{100 * own['equal_error_rate_high']:.1f}] with {features} (impostors of the same gender: "
+        f"{100 * own['same_gender_equal_error_rate']:.1f} %)"
+        for features, own in rates.items()
+    ]
     return (
         f"equal error rate {', '.join(lines)}; {counts['targets']:,} target trials across chapters "
         f"of {counts['speakers_with_targets']} speakers, {counts['impostors']:,} impostor trials "

@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from made_corpus import chunk_table
 
 from speech.classifiers.registry import load_classifier
+from speech.errors import UserError
 from speech.folds import gender_folds
 from speech.predictions import utterance_level
 from speech.storage.examples import Examples, read_examples, write_examples
@@ -61,6 +63,35 @@ def examples(tmp_path, monkeypatch, params):
     write_json(EXAMPLES / INPUTS / "spec.json", SPEC)
     check_params(params)
     return table
+
+
+@pytest.mark.parametrize(
+    ("task", "by"),
+    [
+        ("gender", "speaker_id"),
+        ("speaker", "chapter_id"),
+        ("gender", "content"),
+        ("speaker", "content"),
+    ],
+)
+def test_what_is_in_training_and_test_at_once_is_refused_whatever_dealt_it(params, task, by):
+    """A speaker (gender), a chapter (speaker), the same recording twice."""
+    inputs = f"{task}-mfcc"
+    table = chunk_table(task, chunks=1).assign(end_seconds=2.0)
+    table["content"] = table["utterance_id"]
+    vectors = np.zeros((len(table), 3), np.float32)
+    examples = Examples(table, vectors)
+    write_json(EXAMPLES / inputs / "spec.json", SPEC)
+    write_examples(EXAMPLES / inputs, examples, examples)
+    fit(params, inputs, "dummy")
+    elsewhere = table.index[table["fold"] != table["fold"][0]][0]
+    if by == "content":
+        table.loc[[0, elsewhere], "content"] = "the same"
+    else:
+        table.loc[0, "fold"] = table.loc[elsewhere, "fold"]
+    write_examples(EXAMPLES / inputs, Examples(table, vectors), Examples(table, vectors))
+    with pytest.raises(UserError, match=rf"folds: .*{by} .* is in folds \d and \d"):
+        fit(params, inputs, "dummy")
 
 
 def written(model):
