@@ -346,6 +346,7 @@ class _Params(Block):
     inputs: Inputs
     analysis: Analysis
     tuning: Tuning
+    search: dict[ModelName, dict[str, Annotated[list[Any], Field(min_length=1)]]]
     evaluate: Evaluate
     audit_split: AuditSplit
     probe: Probe
@@ -409,11 +410,11 @@ class _Params(Block):
 
     @model_validator(mode="after")
     def _search_is_allowed(self) -> Self:
-        for model in CLASSIFIERS:
+        for model, space in self.search.items():
             block = getattr(self, model)
-            for name, values in block.search.items():
-                key = f"{model}.search.{name}"
-                if name not in type(block).model_fields or name == _SEARCH:
+            for name, values in space.items():
+                key = f"search.{model}.{name}"
+                if name not in type(block).model_fields:
                     allowed = ", ".join(self.hyperparameters(model))
                     raise ValueError(f"unknown key {key}; the keys allowed there are {allowed}")
                 for number, value in enumerate(values):
@@ -428,15 +429,16 @@ class _Params(Block):
 
     def hyperparameters(self, model: str) -> dict[str, Any]:
         """Return the keyword arguments of a classifier's class."""
-        return getattr(self, model).model_dump(exclude={_SEARCH})
+        return getattr(self, model).model_dump()
 
-    def search_space(self, model: str) -> dict[str, list[Any]]:
-        """Return the values to be tried of a classifier's hyperparameters, by their names."""
-        return getattr(self, model).search
+    def search_of(self, model: str) -> dict[str, Any]:
+        """Return what `speech.training.tuning.tune` is to search; nothing unless ``tune`` is true.
 
-
-_SEARCH = "search"
-"""In the block of a classifier: which values of which hyperparameters `tune` tries."""
+        While nothing is searched, what would be is no input of a fit.
+        """
+        tuning = self.tuning
+        own = {"budget": tuning.budget, "inner": tuning.inner_folds}
+        return {"space": self.search.get(model, {}), **own} if self.tune else {}
 
 
 def _block_of(classifier: type) -> type[Block]:
@@ -447,7 +449,6 @@ def _block_of(classifier: type) -> type[Block]:
         for name, parameter in inspect.signature(classifier).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY and name != "seed"
     }
-    fields[_SEARCH] = (dict[str, Annotated[list[Any], Field(min_length=1)]], {})
     return create_model(classifier.__name__, __base__=Block, __doc__=classifier.__doc__, **fields)
 
 

@@ -20,7 +20,7 @@ from speech.params import Params
 from speech.storage.results import write_metrics, write_plot
 from speech.storage.tables import read_folds, read_parquet
 from stages.console import bar, run_stage
-from stages.paths import FOLDS, METRICS, MFCC, PLOTS, UTTERANCES
+from stages.paths import FOLDS, MFCC, PLOTS, RESULTS, UTTERANCES
 from stages.tasks import leave_out
 
 SIGNIFICANCE = 0.05
@@ -87,7 +87,7 @@ def analyse_mfcc(params: Params) -> str:
         line += "; " + leave_out(
             "gender", tables={PLOTS / "mfcc" / f"{name}.csv": c for name, c in OF_GENDER.items()}
         )
-    write_metrics(METRICS / "mfcc.json", metrics)
+    write_metrics(RESULTS / "mfcc.json", metrics)
     return line
 
 

@@ -10,10 +10,10 @@ from speech.params import Params, Task
 from speech.predictions import utterance_level
 from speech.storage.examples import read_examples
 from speech.storage.results import with_names, write_metrics, write_plot
-from speech.training.cross_validation import cross_validate, labelled
+from speech.training.cross_validation import cross_validate, labelled, taking_part
 from speech.training.split_audit import apply_split, splits_of
 from stages.console import bar, run_stage
-from stages.paths import EXAMPLES, METRICS, PLOTS
+from stages.paths import EXAMPLES, PLOTS, RESULTS
 
 
 def audit_split(params: Params) -> str:
@@ -21,7 +21,7 @@ def audit_split(params: Params) -> str:
     scores = pd.concat([_scores(params, task) for task in params.tasks])
     write_plot(PLOTS / "split_audit.csv", scores)
     metrics: dict[str, Any] = {task: _metrics(scores, task) for task in params.tasks}
-    write_metrics(METRICS / "split_audit.json", metrics)
+    write_metrics(RESULTS / "split_audit.json", metrics)
     lines = []
     for task, own in metrics.items():
         shares = [f"{100 * value:.1f} % {name}" for name, value in own["accuracy"].items()]
@@ -34,7 +34,7 @@ def _scores(params: Params, task: Task) -> pd.DataFrame:
     model, features = params.audit_split.model, getattr(params.headline_features, task)
     form = classifier_class(model).form
     examples = read_examples(EXAMPLES / f"{task}-{features}", form, copies=True)
-    examples = examples[(examples.table["fold"] >= 0).to_numpy()]
+    examples = taking_part(examples, task)
     whole, careful = labelled(examples), examples.table["fold"].to_numpy()
     resampling = {"resamples": params.evaluate.resamples, "seed": params.seed}
     tables, splits = [], splits_of(task)

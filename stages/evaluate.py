@@ -1,242 +1,131 @@
 """Score the out-of-fold predictions of one task: the headline system in full, all side by side."""
 
 import argparse
+import shutil
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import get_args
 
 import pandas as pd
 
-from speech.evaluation.by_duration import accuracy_by_duration
-from speech.evaluation.calibration import (
-    calibration_error_by_chance,
-    expected_calibration_error,
-    reliability,
-)
-from speech.evaluation.headline import Headline, headline_file, write_headline
-from speech.evaluation.label_audit import audit_labels, median_pitch
-from speech.evaluation.roc import roc_points
-from speech.evaluation.scores import average_by, score_levels, speaker_table
+from speech.evaluation import systems as scored
+from speech.evaluation.headline import headline_file, headline_of, write_headline
+from speech.evaluation.label_audit import median_pitch
+from speech.evaluation.systems import Predictions, System
 from speech.features.store import read_speaker, speaker_file
-from speech.folds import ALL_FOLDS
-from speech.params import BEST, FEATURES_OF, Features, ModelName, Params, Task
-from speech.predictions import predicted_classes
-from speech.storage.results import rounded, with_names, write_metrics, write_plot
+from speech.params import BEST, FEATURES_OF, Params, Task
+from speech.storage.results import write_metrics, write_plot
 from speech.storage.tables import read_parquet
-from speech.training.model_selection import pick_models, picked_model, predictions_as_picked
+from speech.training.model_selection import (
+    pick_models,
+    picked_model,
+    predictions_as_picked,
+    summary_of_picks,
+)
 from stages.console import bar, run_stage
-from stages.paths import METRICS, MODELS, PITCH, PLOTS, PREDICTIONS, UTTERANCES
+from stages.paths import METRICS, MODELS, PITCH, PLOTS, PREDICTIONS, RESULTS, UTTERANCES
 from stages.tasks import leave_out
-
-ECE, ECE_BY_CHANCE = "expected_calibration_error", "calibration_error_by_chance"
-VALIDATION = {"validation_loss": "loss", "validation_accuracy": "accuracy"}
-CURVES = ["system", "fold", "epoch", "part", "loss", "accuracy"]
-TUNING = ["system", "fold", "settings", "log_loss", "accuracy", "chosen"]
-
-Tables = dict[str, pd.DataFrame]
-Resampling = dict[str, int]
-
-
-class System(NamedTuple):
-    """One classifier on one kind of features."""
-
-    model: ModelName
-    features: Features
-
-    def __str__(self) -> str:
-        return f"{self.model} · {self.features}"
-
-    def folder(self, task: Task) -> Path:
-        """Where its predictions lie."""
-        return PREDICTIONS / f"{task}-{self.features}-{self.model}"
-
-    def read(self, task: Task, name: str) -> pd.DataFrame:
-        """Read its out-of-fold predictions: ``chunks`` or ``utterances``."""
-        return read_parquet(self.folder(task) / f"{name}.parquet")
 
 
 def evaluate(params: Params, task: Task) -> str:
     """Score one task."""
     if task not in params.tasks:
-        documents = [METRICS / f"{task}.json", headline_file(MODELS, task)]
+        documents = [folder / f"{task}.json" for folder in (METRICS, RESULTS)]
+        documents.append(headline_file(MODELS, task))
         return leave_out(task, folders=[PLOTS / task], documents=documents)
     resampling = {"resamples": params.evaluate.resamples, "seed": params.seed}
     systems = [System(model, kind) for kind in FEATURES_OF[task] for model in params.models]
     corpus = read_parquet(UTTERANCES)
     # All before anything is written: none may be missing.
-    utterances = {system: system.read(task, "utterances") for system in systems}
+    utterances = {system: _read(task, system, "utterances") for system in systems}
 
     features = getattr(params.headline_features, task)
     candidates = params.models if params.model == BEST else [params.model]
-    headline = {model: System(model, features) for model in candidates}
-    by_model = {model: utterances[system] for model, system in headline.items()}
+    by_model = {model: utterances[System(model, features)] for model in candidates}
+    chunks = {model: _read(task, System(model, features), "chunks") for model in candidates}
     picks = pick_models(by_model)
-    chunks = {model: system.read(task, "chunks") for model, system in headline.items()}
-    picked = {
-        "chunk": predictions_as_picked(chunks, picks),
-        "utterance": predictions_as_picked(by_model, picks),
-    }
-    plots = _score_headline(picked, corpus, params, task) | _compare(utterances, task, resampling)
-    plots["picked"] = picks
-    plots["curves"] = _learning_curves(systems, task)
-    plots["tuning"] = _written_by_fits(systems, task, "tuning", TUNING)
-    if task == "gender":
-        plots["suspects"] = _audit(utterances, corpus)
-    metrics = _metrics(plots, _reliability(picked["utterance"], task, resampling))
+    headline = Predictions(*(predictions_as_picked(own, picks) for own in (chunks, by_model)))
 
-    write_metrics(METRICS / f"{task}.json", metrics)
+    every = ((name, Predictions(_read(task, name, "chunks"), utterances[name])) for name in systems)
+    plots = scored.score_headline(
+        headline,
+        corpus,
+        task,
+        chunk_seconds=params.chunks.seconds,
+        hop_seconds=params.chunks.hop_seconds,
+        **resampling,
+    )
+    plots |= scored.compare_systems(bar("system")(every, len(systems)), task, **resampling)
+    plots["picked"] = picks
+    plots["curves"] = scored.stack_curves(dict(_written_by_fits(task, systems, "curves")))
+    tuned = dict(_written_by_fits(task, systems, "tuning"))
+    plots["tuning"] = scored.stack_systems(tuned, scored.TUNING)
+    if task == "gender":
+        plots["suspects"] = scored.audit_by_systems(utterances, _pitch(corpus["speaker_id"]))
+    bins = scored.reliability_of(headline.utterances, task, **resampling)
+    results = scored.results_of(plots, bins)
+    kept = headline_of(
+        picked_model(picks),
+        features,
+        plots["models"],
+        plots["scores"],
+        corpus=params.corpus,
+        encoder=params.encoder,
+    )
+
+    _remove_other_predictions(task, systems)
+    metrics = scored.metrics_of(results)
+    # Nested by task, so that DVC can tell the columns of both tasks apart without a path.
+    write_metrics(METRICS / f"{task}.json", {task: metrics})
+    write_metrics(RESULTS / f"{task}.json", results)
     for name, table in plots.items():
         write_plot(PLOTS / task / f"{name}.csv", table)
-    _write_headline(System(picked_model(picks), features), plots, params, task)
-    accuracy, low, high = (
-        100 * metrics["utterance"][f"accuracy{end}"] for end in ("", "_low", "_high")
-    )
+    write_headline(MODELS, task, kept)
+    accuracy, low, high = (100 * metrics[name] for name in ("accuracy", "low", "high"))
     held_out = {"gender": "speakers", "speaker": "speakers, in chapters"}[task]
+    remarks = [summary_of_picks(picks)] if params.model == BEST else []
+    if suspects := ", ".join(scored.suspects_of(plots)):
+        remarks.append(f"look at the labels of {suspects}: suspects, not verdicts")
     return (
         f"utterance accuracy {accuracy:.1f} % [{low:.1f}, {high:.1f}] for {params.model} · "
-        f"{features} on {metrics['counts']['speakers']} {held_out} not in training; "
-        f"{'; '.join([*_remarks(plots, params), f'{len(systems)} systems compared'])}"
+        f"{features} on {results['counts']['speakers']} {held_out} not in training; "
+        f"{'; '.join([*remarks, f'{len(systems)} systems compared'])}"
     )
 
 
-def _score_headline(headline: Tables, corpus: pd.DataFrame, params: Params, task: Task) -> Tables:
-    """Score the headline's predictions of chunks and utterances in full."""
-    resampling = {"resamples": params.evaluate.resamples, "seed": params.seed}
-    chunks, utterances = headline["chunk"], headline["utterance"]
-    # Speakers without a gender on record belong to neither.
-    genders = corpus.set_index("utterance_id")["gender"]
-    by_gender = [
-        average_by(table, table["utterance_id"].map(genders), task, **resampling).assign(
-            level=level
-        )
-        for level, table in headline.items()
-    ]
-    columns = ["level", "gender", "rows", "speakers", "value", "low", "high"]
-    return {
-        "scores": score_levels(chunks, utterances, task, **resampling),
-        "by_duration": accuracy_by_duration(
-            chunks,
-            task,
-            chunk_seconds=params.chunks.seconds,
-            hop_seconds=params.chunks.hop_seconds,
-            **resampling,
-        ),
-        "genders": pd.concat(by_gender).rename(columns={"group": "gender"})[columns],
-        "confusion": utterances[["utterance_id"]].assign(
-            actual=utterances["label"], predicted=predicted_classes(utterances)
-        ),
-        "speakers": speaker_table(
-            chunks, utterances, corpus.groupby("speaker_id")["gender"].first(), task
-        ),
-    }
+def _folder(task: Task, system: System) -> Path:
+    return PREDICTIONS / f"{task}-{system.features}" / system.model
 
 
-def _compare(utterances: dict[System, pd.DataFrame], task: Task, resampling: Resampling) -> Tables:
-    """Score all systems alike."""
-    tables: dict[str, list[pd.DataFrame]] = {"models": [], "reliability": [], "roc": []}
-    for system, own in bar("system")(utterances.items(), len(utterances)):
-        names = {"system": str(system), "model": system.model, "features": system.features}
-        scores = score_levels(system.read(task, "chunks"), own, task, **resampling)
-        tables["models"].append(with_names(scores, names))
-        tables["reliability"].append(with_names(_reliability(own, task, resampling), names))
-        tables["roc"].append(with_names(roc_points(own, task), names))
-    return {name: pd.concat(rows) for name, rows in tables.items()}
-
-
-def _reliability(utterances: pd.DataFrame, task: Task, resampling: Resampling) -> pd.DataFrame:
-    """Return the bins, with their error and that of a calibrated system."""
-    bins = reliability(utterances, task, **resampling)
-    by_chance = calibration_error_by_chance(utterances, **resampling)
-    errors = {ECE: expected_calibration_error(bins), ECE_BY_CHANCE: by_chance}
-    return with_names(bins, {"level": "utterance", **errors})
-
-
-def _audit(utterances: dict[System, pd.DataFrame], corpus: pd.DataFrame) -> pd.DataFrame:
-    # The naive baseline ignores its input, so it is no evidence.
-    informed = {system: own for system, own in utterances.items() if system.model != "dummy"}
-    predictions: dict[str, list[pd.DataFrame]] = {}
-    for system, own in (informed or utterances).items():
-        predictions.setdefault(system.features, []).append(own)
-    pitch = {
-        speaker: median_pitch(read_speaker(speaker_file(PITCH, speaker)).values())
-        for speaker in corpus["speaker_id"].unique()
-    }
-    return audit_labels(predictions, pd.Series(pitch))
-
-
-def _learning_curves(systems: list[System], task: Task) -> pd.DataFrame:
-    """Put the losses on training and validation data below each other."""
-    curves = _written_by_fits(systems, task, "curves", [*CURVES, *VALIDATION])
-    validation = curves.drop(columns=list(VALIDATION.values())).rename(columns=VALIDATION)
-    parts = [curves.assign(part="training"), validation.assign(part="validation").dropna()]
-    return pd.concat(parts)[CURVES]
+def _read(task: Task, system: System, name: str) -> pd.DataFrame:
+    """Read a system's out-of-fold predictions: ``chunks`` or ``utterances``."""
+    return read_parquet(_folder(task, system) / f"{name}.parquet")
 
 
 def _written_by_fits(
-    systems: list[System], task: Task, name: str, columns: list[str]
-) -> pd.DataFrame:
-    """Join the tables of one name; where none has rows there is only a header."""
-    tables = []
+    task: Task, systems: Sequence[System], name: str
+) -> Iterator[tuple[System, pd.DataFrame]]:
     for system in systems:
-        table = pd.read_csv(system.folder(task) / f"{name}.csv")
-        # An empty table has no types, and would take the numbers' from the others.
-        if len(table):
-            tables.append(with_names(table, {"system": str(system)}))
-    return pd.concat(tables) if tables else pd.DataFrame(columns=columns)
+        yield system, pd.read_csv(_folder(task, system) / f"{name}.csv")
 
 
-def _metrics(plots: Tables, bins: pd.DataFrame) -> dict[str, Any]:
-    """Nest the scores by level; of the intervals only accuracy's, for `dvc exp show` to fit."""
-    metrics: dict[str, Any] = {}
-    for level, own in plots["scores"].set_index("score").groupby("level", sort=False):
-        accuracy = own.loc["accuracy", ["value", "low", "high"]]
-        named = dict(zip(["accuracy", "accuracy_low", "accuracy_high"], accuracy, strict=True))
-        metrics[str(level)] = named | own["value"].to_dict()
-    metrics["utterance"] |= bins[[ECE, ECE_BY_CHANCE]].iloc[0].to_dict()
-    for row in plots["genders"].query("level == 'utterance'").itertuples():
-        metrics["utterance"][f"accuracy_{row.gender}"] = row.value
-    sizes = plots["speakers"][["utterances", "chunks"]].sum().to_dict()
-    metrics["counts"] = {"speakers": len(plots["speakers"]), **sizes}
-    if "suspects" in plots:
-        metrics["suspects"] = int(plots["suspects"]["suspect"].sum())
-    return metrics
+def _pitch(speakers: pd.Series) -> pd.Series:
+    """Return each speaker's median pitch in Hz."""
+    names = speakers.unique()
+    contours = (read_speaker(speaker_file(PITCH, name)).values() for name in names)
+    return pd.Series({name: median_pitch(own) for name, own in zip(names, contours, strict=True)})
 
 
-def _write_headline(kept: System, plots: Tables, params: Params, task: Task) -> None:
-    """Write where the headline model lies, and how good all models are."""
-    compared = plots["models"].groupby(["features", "model"], sort=False)
-    tables = {f"{features}-{model}": own for (features, model), own in compared}
-    # The model to keep has the scores of the whole selection: its own would be optimistic.
-    tables[f"{kept.features}-{kept.model}"] = plots["scores"]
-    scores = {
-        system: {
-            f"{row.level} {row.score}": (row.value, row.low, row.high)
-            for row in own[own["score"].isin(["accuracy", "log_loss"])].itertuples()
-        }
-        for system, own in tables.items()
-    }
-    # Of a path the last part only: the rest says where on whose disk it lies.
-    corpora = [params.corpus] if isinstance(params.corpus, str) else params.corpus
-    corpus = ", ".join(Path(place).name for place in corpora)
-    is_path = params.encoder.startswith((".", "/"))
-    encoder = Path(params.encoder).name if is_path else params.encoder
-    write_headline(MODELS, task, Headline(*kept, corpus, encoder, rounded(scores)))
+def _remove_other_predictions(task: Task, systems: Sequence[System]) -> None:
+    """Remove the predictions of models that are no longer in `models`.
 
-
-def _remarks(plots: Tables, params: Params) -> list[str]:
-    """Say which models were picked, the most frequent first, and whose labels are suspect."""
-    remarks = []
-    if params.model == BEST:
-        picks = plots["picked"]
-        folds = picks[picks["picked"] & (picks["fold"] != ALL_FOLDS)]["model"].value_counts()
-        counts = ", ".join(f"{model} in {number}" for model, number in folds.items())
-        kept = picked_model(picks)
-        remarks.append(f"picked by the other folds: {counts} of {folds.sum()}, to keep: {kept}")
-    suspects = plots["suspects"].query("suspect")["speaker_id"] if "suspects" in plots else []
-    if len(suspects):
-        named = ", ".join(suspects)
-        remarks.append(f"look at the labels of {named}: suspects, not verdicts")
-    return remarks
+    DVC leaves them where they are, in the folders that it compares to see whether this stage must
+    run again. It keeps a copy, which comes back with the model.
+    """
+    kept = {_folder(task, system) for system in systems}
+    for folder in {path for own in kept for path in own.parent.iterdir() if path.is_dir()} - kept:
+        shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

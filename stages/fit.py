@@ -21,10 +21,11 @@ from speech.training.cross_validation import (
     cross_validate,
     fit_final,
     labelled,
+    taking_part,
 )
 from speech.training.tuning import Tuned, tune
 from stages.console import bar, run_stage
-from stages.paths import EXAMPLES, MODELS, PREDICTIONS
+from stages.paths import EXAMPLES, MODELS, PREDICTIONS, SEARCH
 from stages.tasks import leave_out
 
 INPUTS = {
@@ -38,14 +39,13 @@ def fit(params: Params, inputs: str, model: str) -> str:
     task, features = INPUTS[inputs]
     # By its examples, not by params.tasks: a task that comes or goes makes no other fit anew.
     if (EXAMPLES / inputs).is_dir() and not any((EXAMPLES / inputs).iterdir()):
-        places = [PREDICTIONS / f"{inputs}-{model}", MODELS / f"{inputs}-{model}"]
+        places = [PREDICTIONS / inputs / model, MODELS / f"{inputs}-{model}"]
         return leave_out(task, folders=places)
     # The naive baseline learns from labels only.
     form, copies = classifier_class(model).form, model != "dummy"
-    examples = read_examples(EXAMPLES / inputs, form, copies=copies)
-    examples = examples[(examples.table["fold"] >= 0).to_numpy()]
+    examples = taking_part(read_examples(EXAMPLES / inputs, form, copies=copies), task)
     data, folds = labelled(examples), examples.table["fold"].to_numpy()
-    common = {"seed": params.seed, "jobs": params.parallel.jobs}
+    common: dict[str, Any] = {"seed": params.seed, "jobs": params.parallel.jobs}
 
     tuned = tune(
         model,
@@ -54,10 +54,8 @@ def fit(params: Params, inputs: str, model: str) -> str:
         data,
         folds,
         hyperparameters=params.hyperparameters(model),
-        space=params.search_space(model) if params.tune else {},
-        budget=params.tuning.budget,
-        inner=params.tuning.inner_folds,
         progress=bar("candidate"),
+        **read_json(SEARCH / f"{model}.json"),
         **common,
     )
     result = cross_validate(
@@ -81,7 +79,7 @@ def fit(params: Params, inputs: str, model: str) -> str:
         progress=bar("final fit"),
         **common,
     )
-    utterances = _write_predictions(PREDICTIONS / f"{inputs}-{model}", result, tuned)
+    utterances = _write_predictions(PREDICTIONS / inputs / model, result, tuned)
     saved = MODELS / f"{inputs}-{model}"
     card = _card(params, inputs, model, examples.table) | {"calibrated_on": result.calibrated_on}
     save_classifier(saved, Calibrated(final, temperature=result.temperature), card)

@@ -1,34 +1,31 @@
 """Enrol the speakers, and measure how often speech and speakers are rejected wrongly."""
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from speech.features.feature_spec import read_spec
 from speech.folds import deal_units
 from speech.parallel import spread
 from speech.params import FEATURES_OF, Features, Params
-from speech.rejection.enrolled_speakers import EnrolledSpeakers
 from speech.rejection.model_file import OpenSet, Rejection, write_rejection
-from speech.rejection.open_set import accepting_threshold, open_set_errors, open_set_trials
+from speech.rejection.open_set import fit_open_set
 from speech.rejection.speech_trials import speech_false_rejection, speech_trials
 from speech.storage.examples import read_examples
 from speech.storage.files import read_json
 from speech.storage.results import rounded, write_metrics
 from speech.storage.tables import read_parquet
 from stages.console import bar, run_stage
-from stages.paths import CORPUS_AUDIO, EXAMPLES, METRICS, MODELS, UTTERANCES
+from stages.paths import CORPUS_AUDIO, EXAMPLES, MODELS, RESULTS, UTTERANCES
 
 MOST_SPEAKERS = 100
 """Whose speech is tried; more would take time and change little."""
 
 
 def fit_rejection(params: Params) -> str:
-    """Write models/rejection, which predict.py needs, and metrics/rejection.json."""
+    """Write models/rejection, which predict.py needs, and data/results/rejection.json."""
     utterances = read_parquet(UTTERANCES)
     # Speakers are enrolled for the speaker task; what is no speech is rejected for either.
     names = FEATURES_OF["speaker"] if "speaker" in params.tasks else ()
@@ -44,7 +41,7 @@ def fit_rejection(params: Params) -> str:
         "speakers": {features: errors for features, (_, errors) in fitted.items()},
     }
     rates = rounded(rates)
-    write_metrics(METRICS / "rejection.json", rates)
+    write_metrics(RESULTS / "rejection.json", rates)
     rejection = Rejection(speakers, params.rejection.low_confidence, rates)
     write_rejection(MODELS / "rejection", rejection)
     return _summary_line(rates)
@@ -70,34 +67,20 @@ def _measure_speech(utterances: pd.DataFrame, params: Params) -> dict[str, Any]:
 
 def _fit_open_set(features: Features, params: Params) -> tuple[OpenSet, dict[str, float]]:
     folder = EXAMPLES / f"speaker-{features}"
-    chunks, vectors = _read_chunks(folder, params)
-    trials = open_set_trials(chunks, vectors)
-    acceptance = params.rejection.unknown_false_acceptance
-    errors = open_set_errors(
-        trials["utterance"], acceptance, resamples=params.evaluate.resamples, seed=params.seed
-    )
-    enrolled = (chunks["session"] >= 0).to_numpy()
-    speakers = EnrolledSpeakers.fit(
-        vectors[enrolled], chunks.loc[enrolled, "speaker_id"].to_numpy(str)
-    )
-    open_set = OpenSet(
-        speakers,
-        accepting_threshold(trials["chunk"], acceptance),
-        accepting_threshold(trials["utterance"], acceptance),
-        read_spec(read_json(folder / "spec.json"), folder / "spec.json"),
-    )
-    return open_set, errors
-
-
-def _read_chunks(folder: Path, params: Params) -> tuple[pd.DataFrame, NDArray[np.floating]]:
-    """Read pooled features, with the group and the session that each chunk is held out by."""
     examples = read_examples(folder)
     speakers = list(examples.table["speaker_id"])
-    chunks = examples.table.assign(
-        group=deal_units(speakers, [""] * len(speakers), params.folds.gender, params.seed),
-        session=examples.table["fold"],
+    return fit_open_set(
+        # The group and the session that each chunk is held out by.
+        examples.table.assign(
+            group=deal_units(speakers, [""] * len(speakers), params.folds.gender, params.seed),
+            session=examples.table["fold"],
+        ),
+        examples.inputs,
+        read_spec(read_json(folder / "spec.json"), folder / "spec.json"),
+        unknown_false_acceptance=params.rejection.unknown_false_acceptance,
+        resamples=params.evaluate.resamples,
+        seed=params.seed,
     )
-    return chunks, examples.inputs
 
 
 def _summary_line(rates: dict[str, Any]) -> str:

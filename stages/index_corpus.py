@@ -19,8 +19,8 @@ from stages.paths import (
     CORPUS_AUDIO,
     CORPUS_LABELS,
     GENDER_OVERRIDES,
-    METRICS,
     REJECTED,
+    RESULTS,
     UTTERANCES,
 )
 
@@ -58,7 +58,7 @@ def build_index(params: Params) -> str:
         "subset": params.subset.model_dump(),
         "gender_overrides": overridden,
     }
-    write_json(METRICS / "corpus.json", summary)
+    write_json(RESULTS / "corpus.json", summary)
     return _closing_line(summary)
 
 

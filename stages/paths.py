@@ -10,6 +10,7 @@ from speech.params import Features
 PARAMS = Path("params.yaml")
 
 SCHEMA = Path("data/params.schema.json")
+SEARCH = Path("data/search")
 SAMPLE_CORPUS = Path("data/sample_corpus")
 LIBRISPEECH = Path("data/librispeech")
 DOWNLOADS = Path("data/archives")
@@ -34,6 +35,7 @@ FEATURES: dict[Features, list[Path]] = {
 }
 EXAMPLES = Path("data/examples")
 PREDICTIONS = Path("data/predictions")
+RESULTS = Path("data/results")
 MODELS = Path("models")
 METRICS = Path("metrics")
 PLOTS = Path("plots")

@@ -5,14 +5,14 @@ from typing import Any
 import pandas as pd
 
 from speech.evaluation.scores import score_levels
-from speech.folds import ALL_FOLDS
+from speech.folds import ALL_FOLDS, check_folds
 from speech.params import Params, Task
 from speech.predictions import utterance_level
 from speech.storage.results import write_metrics, write_plot
 from speech.storage.tables import read_folds, read_parquet
 from speech.training.layer_probe import Probed, kept_layers, probe_task
 from stages.console import bar, run_stage
-from stages.paths import FOLDS, METRICS, PLOTS, UTTERANCES, WAV2VEC2
+from stages.paths import FOLDS, PLOTS, RESULTS, UTTERANCES, WAV2VEC2
 
 LABEL = {"gender": "gender", "speaker": "speaker_id"}
 
@@ -46,7 +46,7 @@ def probe_layers(params: Params) -> str:
         metrics[task] = _metrics(
             probed, scores[task], _accuracy(probed.nested, task, params), params
         )
-    write_metrics(METRICS / "layers.json", metrics)
+    write_metrics(RESULTS / "layers.json", metrics)
     for name, tables in {"layers": scores, "layers_nested": chosen}.items():
         by_task = pd.concat(tables, names=["task"]).reset_index("task")
         write_plot(PLOTS / f"{name}.csv", by_task)
@@ -61,6 +61,7 @@ def probe_layers(params: Params) -> str:
 
 def _labelled(corpus: pd.DataFrame, task: Task) -> pd.DataFrame:
     utterances = corpus.merge(read_folds(FOLDS / f"{task}.csv"), on="utterance_id")
+    check_folds(utterances, task)
     names = utterances[["utterance_id", "speaker_id", "chapter_id", "fold"]]
     return names.assign(label=utterances[LABEL[task]])
 

@@ -22,7 +22,7 @@ from speech.params import Params, WithoutPitch
 from speech.storage.examples import average_over_utterances, read_examples
 from speech.storage.results import write_metrics, write_plot
 from stages.console import bar, run_stage
-from stages.paths import EXAMPLES, METRICS, PLOTS
+from stages.paths import EXAMPLES, PLOTS, RESULTS
 
 ALGORITHMS = ("kmeans", "agglomerative", "hdbscan")
 
@@ -72,7 +72,7 @@ def _cluster(features: WithoutPitch, params: Params) -> str:
         "variance_in_map": maps.variance,
         "perplexity": maps.perplexity,
     }
-    write_metrics(METRICS / f"clusters_{features}.json", counts | _metrics(found, agreement))
+    write_metrics(RESULTS / f"clusters_{features}.json", counts | _metrics(found, agreement))
     write_plot(PLOTS / "clusters" / f"{features}_map.csv", _map_table(points, maps, found))
     write_plot(PLOTS / "clusters" / f"{features}_agreement.csv", agreement)
 

@@ -8,7 +8,7 @@ from speech.params import Params
 from speech.storage.files import write_json
 from speech.storage.tables import read_parquet, write_csv
 from stages.console import run_stage
-from stages.paths import FOLDS, METRICS, UTTERANCES
+from stages.paths import FOLDS, RESULTS, UTTERANCES
 
 
 def split_by_speaker(params: Params) -> str:
@@ -42,7 +42,7 @@ def split_by_speaker(params: Params) -> str:
     if not_asked:
         summary["not_asked"] = ", ".join(not_asked)
         lines.append(f"not asked for (tasks in params.yaml): {summary['not_asked']}")
-    write_json(METRICS / "split.json", summary)
+    write_json(RESULTS / "split.json", summary)
     return "; ".join(lines)
 
 

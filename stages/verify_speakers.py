@@ -7,22 +7,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from speech.evaluation.roc import det_points, equal_error_rate, error_rates
-from speech.evaluation.verification import (
-    draw_trials,
-    equal_error_interval,
-    normalise_by_other_folds,
-)
+from speech.evaluation.verification import counts_of, draw_trials, verify
 from speech.folds import deal_speakers
 from speech.params import FEATURES_OF, Params
 from speech.storage.examples import average_over_utterances, read_examples
 from speech.storage.results import write_metrics, write_plot
 from speech.storage.tables import read_parquet
 from stages.console import run_stage
-from stages.paths import EXAMPLES, METRICS, PLOTS, UTTERANCES
+from stages.paths import EXAMPLES, PLOTS, RESULTS, UTTERANCES
 from stages.tasks import leave_out
 
-VERIFICATION = METRICS / "verification.json"
+VERIFICATION = RESULTS / "verification.json"
 
 DET = ["threshold", "false_alarm", "miss", "false_alarm_probit", "miss_probit", "features"]
 """The columns of the curve."""
@@ -38,43 +33,39 @@ def verify_speakers(params: Params) -> str:
     utterances["fold"] = deal_speakers(utterances, params.folds.gender, params.seed)
     if utterances["fold"].nunique() < 2:
         return leave_out("speaker", why="has fewer than four speakers to verify", **empty)
-    speakers = utterances["speaker_id"].to_numpy(str)
     trials = draw_trials(utterances, most=params.verification.trials, seed=params.seed)
-    targets = trials["target"].to_numpy()
-    resampling = {"resamples": params.evaluate.resamples, "seed": params.seed}
-
-    metrics: dict[str, Any] = {}
-    curves, lines = [], []
     # Both tasks have examples of all utterances; with pitch, gender alone.
     task = params.tasks[0]
-    for features in FEATURES_OF[task]:
-        vectors = _read_vectors(EXAMPLES / f"{task}-{features}", utterances)
-        embedded = normalise_by_other_folds(vectors, utterances["fold"].to_numpy())
-        first, second = (embedded[trials[side]] for side in ("first", "second"))
-        scores = np.einsum("td,td->t", first, second)
-        rates = error_rates(scores, targets)
-        eer = equal_error_rate(rates)
-        low, high = equal_error_interval(scores, trials, speakers, **resampling)
-        metrics[features] = {
-            "equal_error_rate": eer,
-            "equal_error_rate_low": low,
-            "equal_error_rate_high": high,
-        }
-        curves.append(det_points(rates).assign(features=features))
-        lines.append(f"{100 * eer:.1f} % [{100 * low:.1f}, {100 * high:.1f}] with {features}")
-    metrics["counts"] = counts = {
-        "speakers": len(np.unique(speakers)),
-        "speakers_with_targets": len(np.unique(speakers[trials["first"][targets]])),
-        "targets": int(targets.sum()),
-        "impostors": int((~targets).sum()),
+    verified = {
+        features: verify(
+            _read_vectors(EXAMPLES / f"{task}-{features}", utterances),
+            utterances,
+            trials,
+            resamples=params.evaluate.resamples,
+            seed=params.seed,
+        )
+        for features in FEATURES_OF[task]
     }
-    write_metrics(VERIFICATION, metrics)
+    counts = counts_of(trials, utterances)
+    rates = {features: own.rates for features, own in verified.items()}
+    write_metrics(VERIFICATION, rates | {"counts": counts})
+    curves = [own.det.assign(features=features) for features, own in verified.items()]
     write_plot(PLOTS / "det.csv", pd.concat(curves))
+    lines = [
+        f"{100 * own['equal_error_rate']:.1f} % [{100 * own['equal_error_rate_low']:.1f}, "
+        f"{100 * own['equal_error_rate_high']:.1f}] with {features}" + _same_gender(own)
+        for features, own in rates.items()
+    ]
     return (
         f"equal error rate {', '.join(lines)}; {counts['targets']:,} target trials across chapters "
         f"of {counts['speakers_with_targets']} speakers, {counts['impostors']:,} impostor trials "
         f"of {counts['speakers']}"
     )
+
+
+def _same_gender(rates: dict[str, float]) -> str:
+    rate = rates["same_gender_equal_error_rate"]
+    return "" if np.isnan(rate) else f" (impostors of the same gender: {100 * rate:.1f} %)"
 
 
 def _read_vectors(folder: Path, utterances: pd.DataFrame) -> NDArray[np.float64]:

@@ -48,9 +48,7 @@ def complaint_about(shipped_params, tmp_path):
 
 
 def test_what_is_loaded_is_what_was_written_key_by_key(shipped_params, params):
-    assert params.model_dump() == shipped_params | {
-        "dummy": shipped_params["dummy"] | {"search": {}}
-    }
+    assert params.model_dump() == shipped_params
 
 
 def test_the_order_of_tasks_changes_nothing(make_params, params):
@@ -63,12 +61,12 @@ def test_params_cannot_be_changed_in_passing(params):
 
 
 @pytest.mark.parametrize("model", CLASSIFIERS)
-def test_the_block_of_a_classifier_has_its_keyword_arguments_and_search(params, model):
+def test_the_block_of_a_classifier_has_its_keyword_arguments(params, model):
     """All but the seed, which is one for the whole pipeline."""
     arguments = {*inspect.signature(CLASSIFIERS[model]).parameters} - {"seed"}
-    assert {*Params.model_fields[model].annotation.model_fields} == arguments | {"search"}
+    assert {*Params.model_fields[model].annotation.model_fields} == arguments
     assert {*params.hyperparameters(model)} == arguments
-    assert {*params.search_space(model)} <= arguments
+    assert {*params.search.get(model, {})} <= arguments
     # What is shipped is the default of the class, so that a notebook gets what the pipeline gets.
     for name, parameter in inspect.signature(CLASSIFIERS[model]).parameters.items():
         default = [*parameter.default] if name in ("hidden", "channels") else parameter.default
@@ -85,11 +83,11 @@ def test_the_block_of_a_classifier_has_its_keyword_arguments_and_search(params, 
         ("mfcc.coeficients", "coefficients, filters, "),
         ("mfcc.0", "coefficients, filters, "),
         ("inputs.mfcc.normalization", "normalisation, statistics, correlated, frame_stride."),
-        ("svm.shrinkage", "C, kernel, gamma, search."),
-        ("svm.seed", "C, kernel, gamma, search."),
-        ("svm.search.shrinkage", "C, kernel, gamma."),
-        ("svm.search.seed", "C, kernel, gamma."),
-        ("logistic.search.c", "C, max_iter."),
+        ("svm.shrinkage", "C, kernel, gamma."),
+        ("svm.seed", "C, kernel, gamma."),
+        ("search.svm.shrinkage", "C, kernel, gamma."),
+        ("search.svm.seed", "C, kernel, gamma."),
+        ("search.logistic.c", "C, max_iter."),
         ("corpus_sha256.dev-cleen", "'dev-clean', "),
     ],
 )
@@ -156,17 +154,17 @@ def test_a_missing_key_is_named(complaint_about, key):
         ("mlp.hidden", [64, "wide"], '[1] is "wide", but should be a valid integer'),
         ("gender_overrides", {7976: "f"}, ".7976 is \"f\", but should be 'F' or 'M'"),
         # in the search space of a classifier
-        ("svm.search", {"C": [1.0, 0]}, ".C[1] is 0, but should be greater than 0"),
+        ("search.svm", {"C": [1.0, 0]}, ".C[1] is 0, but should be greater than 0"),
         (
-            "svm.search",
+            "search.svm",
             {"gamma": ["scale", "wide"]},
             ".gamma[1] is \"wide\", but should be a valid number or 'scale' or 'auto'",
         ),
-        ("mlp.search", {"hidden": [64]}, ".hidden[0] is 64, but should be a valid list"),
-        ("mlp.search", {"dropout": [0.5, 1]}, ".dropout[1] is 1, but should be less than 1"),
-        ("cnn.search", {"kernel": []}, ".kernel is [], but should be at least 1 item"),
-        ("cnn.search", {"kernel": 3}, ".kernel is 3, but should be a valid list"),
-        ("cnn.search", 3, " is 3, but should be a block of keys"),
+        ("search.mlp", {"hidden": [64]}, ".hidden[0] is 64, but should be a valid list"),
+        ("search.mlp", {"dropout": [0.5, 1]}, ".dropout[1] is 1, but should be less than 1"),
+        ("search.cnn", {"kernel": []}, ".kernel is [], but should be at least 1 item"),
+        ("search.cnn", {"kernel": 3}, ".kernel is 3, but should be a valid list"),
+        ("search.cnn", 3, " is 3, but should be a block of keys"),
     ],
 )
 def test_a_value_is_quoted_with_what_is_allowed(complaint_about, key, value, said):

@@ -1,12 +1,15 @@
 """Which model is the headline of a task, and how good each model is: a file beside the models."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
+import pandas as pd
+
 from speech.errors import UserError
 from speech.params import Features, ModelName, Task
+from speech.storage.results import rounded
 from speech.storage.sealed import read_sealed, write_sealed
 
 _FORMAT = 2
@@ -36,6 +39,46 @@ class Headline(NamedTuple):
     corpus: str
     encoder: str
     scores: Mapping[str, Mapping[str, Score]]
+
+
+def headline_of(
+    model: ModelName,
+    features: Features,
+    models: pd.DataFrame,
+    scores: pd.DataFrame,
+    *,
+    corpus: str | Sequence[str],
+    encoder: str,
+) -> Headline:
+    """Say which model is the headline, and how good it and all others are.
+
+    Parameters
+    ----------
+    model, features
+        The headline: which model is kept.
+    models
+        features, model, level, score, value, low and high of every system.
+    scores
+        Of the headline, likewise. Where the model was picked among several they are those of the
+        whole selection: its own would be optimistic.
+    corpus, encoder
+        What the models were trained on, and what embeds for them; of a path the last part is
+        written: the rest says where on whose disk it lies.
+    """
+    compared = models.groupby(["features", "model"], sort=False)
+    tables = {"-".join(map(str, names)): own for names, own in compared}
+    tables[f"{features}-{model}"] = scores
+    by_system = {
+        system: {
+            f"{row.level} {row.score}": (row.value, row.low, row.high)
+            for row in own[own["score"].isin(["accuracy", "log_loss"])].itertuples()
+        }
+        for system, own in tables.items()
+    }
+    corpora = [corpus] if isinstance(corpus, str) else corpus
+    trained_on = ", ".join(Path(place).name for place in corpora)
+    embedder = Path(encoder).name if encoder.startswith((".", "/")) else encoder
+    return Headline(model, features, trained_on, embedder, rounded(by_system))
 
 
 def headline_file(models: Path, task: Task) -> Path:

@@ -5,16 +5,91 @@ other folds and scaled to unit length; the score of a trial is the cosine betwee
 Nothing is trained on speakers' identities: this measures the features, not a classifier.
 
 A target trial is of one speaker, an impostor trial of two. The equal error rate is where misses
-(target trials rejected) and false alarms (impostor trials accepted) are equally frequent.
+(target trials rejected) and false alarms (impostor trials accepted) are equally frequent. A woman
+and a man are easily told apart, so it is also given for impostors of the speaker's own gender.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from speech.errors import UserError
-from speech.evaluation.roc import equal_error_rate, error_rates
+from speech.evaluation.roc import det_points, equal_error_rate, error_rates
 from speech.evaluation.scores import draw_speakers, interval_of
+
+
+class Verified(NamedTuple):
+    """How well one kind of features distinguishes speakers.
+
+    Attributes
+    ----------
+    rates
+        ``equal_error_rate`` and ``same_gender_equal_error_rate`` (of the same target trials, and of
+        those impostor trials whose speakers have one gender on record; NaN without any), each also
+        with ``_low`` and ``_high``, the ends of its 95 % interval.
+    det
+        The DET curve of all trials, as `det_points` returns it.
+    """
+
+    rates: dict[str, float]
+    det: pd.DataFrame
+
+
+def verify(
+    vectors: NDArray[np.floating],
+    utterances: pd.DataFrame,
+    trials: pd.DataFrame,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Verified:
+    """Score the trials by one kind of features.
+
+    Parameters
+    ----------
+    vectors
+        Mean over the chunks of each utterance, shape (utterances, dimensions).
+    utterances
+        With ``speaker_id``, ``gender`` and ``fold``.
+    trials
+        As `draw_trials` returns them.
+    resamples, seed
+        Of the bootstrap over speakers.
+    """
+    embedded = normalise_by_other_folds(vectors, utterances["fold"].to_numpy())
+    first, second = (trials[side].to_numpy() for side in ("first", "second"))
+    scores = np.einsum("td,td->t", embedded[first], embedded[second])
+    targets, speakers = trials["target"].to_numpy(), utterances["speaker_id"].to_numpy(str)
+    genders = utterances["gender"]
+    # Nobody's gender equals one that is not on record.
+    alike = targets | (genders.iloc[first].to_numpy() == genders.iloc[second].to_numpy())
+    alike &= targets | genders.iloc[first].notna().to_numpy()
+    rates: dict[str, float] = {}
+    for name, chosen in (
+        ("equal_error_rate", np.ones(len(trials), dtype=bool)),
+        ("same_gender_equal_error_rate", alike),
+    ):
+        value, low, high = np.nan, np.nan, np.nan
+        if not targets[chosen].all():
+            value = equal_error_rate(error_rates(scores[chosen], targets[chosen]))
+            low, high = equal_error_interval(
+                scores[chosen], trials[chosen], speakers, resamples=resamples, seed=seed
+            )
+        rates |= {name: value, f"{name}_low": low, f"{name}_high": high}
+    return Verified(rates, det_points(error_rates(scores, targets)))
+
+
+def counts_of(trials: pd.DataFrame, utterances: pd.DataFrame) -> dict[str, int]:
+    """Count the trials, and the speakers in all and in target trials."""
+    targets, speakers = trials["target"], utterances["speaker_id"]
+    return {
+        "speakers": speakers.nunique(),
+        "speakers_with_targets": speakers.iloc[trials.loc[targets, "first"]].nunique(),
+        "targets": int(targets.sum()),
+        "impostors": int((~targets).sum()),
+    }
 
 
 def normalise_by_other_folds(

@@ -10,7 +10,7 @@ References
    SVM-based speaker recognition", Interspeech 2006.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -61,13 +61,30 @@ class EnrolledSpeakers:
         scale = np.where(scale > 0, scale, np.inf)
         scaled = (vectors - mean) / scale
         names, codes = np.unique(speakers, return_inverse=True)
-        of_speaker = [scaled[codes == code] for code in range(len(names))]
-        centres = np.stack([own.mean(axis=0) for own in of_speaker])
+        centres = np.stack([scaled[codes == code].mean(axis=0) for code in range(len(names))])
         every = -(-len(scaled) // _MOST_CHUNKS)
         within, _ = ledoit_wolf((scaled - centres[codes])[::every], assume_centered=True)
         whitening = np.linalg.inv(np.linalg.cholesky(within)).T
-        centroids = np.stack([_unit(_unit(own @ whitening).mean(axis=0)) for own in of_speaker])
-        return cls(*(part.astype(np.float32) for part in (mean, scale, whitening, centroids)))
+        nobody = np.empty((0, len(whitening)))
+        parts = (part.astype(np.float32) for part in (mean, scale, whitening, nobody))
+        return cls(*parts).enrolling(vectors, speakers)
+
+    def enrolling(self, vectors: NDArray[np.floating], speakers: NDArray[np.str_]) -> Self:
+        """Enrol further speakers, in the order of their names, by the whitening as it is.
+
+        Parameters
+        ----------
+        vectors, speakers
+            As in `fit`.
+        """
+        whitened = _unit(self._whitened(vectors))
+        own = [whitened[speakers == name].mean(axis=0) for name in np.unique(speakers)]
+        further = [_unit(centre).astype(np.float32)[np.newaxis] for centre in own]
+        return replace(self, centroids=np.concatenate([self.centroids, *further]))
+
+    def without(self, position: int) -> Self:
+        """Return the same without one of the speakers, counted in the order of enrolment."""
+        return replace(self, centroids=np.delete(self.centroids, position, axis=0))
 
     def scores(self, vectors: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the cosine with the nearest enrolled speaker, shape (vectors,), -1 to 1.
@@ -78,8 +95,10 @@ class EnrolledSpeakers:
             Pooled features of chunks, or their means over longer stretches, shape (vectors,
             dimensions).
         """
-        whitened = ((vectors - self.mean) / self.scale) @ self.whitening
-        return (_unit(whitened) @ self.centroids.T).max(axis=1).astype(np.float64)
+        return (_unit(self._whitened(vectors)) @ self.centroids.T).max(axis=1).astype(np.float64)
+
+    def _whitened(self, vectors: NDArray[np.floating]) -> NDArray[np.floating]:
+        return ((vectors - self.mean) / self.scale) @ self.whitening
 
 
 def _unit(vectors: NDArray) -> NDArray:

@@ -1,8 +1,14 @@
 """Trials of enrolled and unknown speakers, and the threshold between them.
 
-Some speakers are held out whole and are unknown. The others are enrolled with all their sessions
-but the tested ones. So, as in use, an enrolled speaker is tested in a session that is not in
-training, and an unknown speaker is not in training at all. Every speaker is unknown once.
+Some speakers are held out whole: the whitening knows nothing of them. The others are enrolled with
+all their sessions but the tested ones. So, as in use, an enrolled speaker is tested in a session
+that is not in training, and an unknown speaker is not in training at all. Every speaker is unknown
+once.
+
+The score is the cosine with the nearest of the enrolled speakers, and the more there are, the
+nearer is the nearest, to an unknown speaker too. Trials with fewer speakers than the model in use
+has would set the threshold too low. Therefore those who are held out together are enrolled for each
+other's trials: an unknown speaker meets all enrolled speakers but, of course, none of its own name.
 """
 
 from collections.abc import Iterator
@@ -13,7 +19,49 @@ from numpy.typing import NDArray
 
 from speech.evaluation.roc import equal_error_rate, error_rates
 from speech.evaluation.scores import draw_speakers, interval_of, share_with_interval
+from speech.features.feature_spec import FeatureSpec
 from speech.rejection.enrolled_speakers import EnrolledSpeakers
+from speech.rejection.model_file import OpenSet
+
+
+def fit_open_set(
+    chunks: pd.DataFrame,
+    vectors: NDArray[np.float32],
+    spec: FeatureSpec,
+    *,
+    unknown_false_acceptance: float = 0.05,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> tuple[OpenSet, dict[str, float]]:
+    """Enrol all speakers with two sessions, and set the thresholds.
+
+    Parameters
+    ----------
+    chunks, vectors
+        As in `open_set_trials`.
+    spec
+        How the features are made.
+    unknown_false_acceptance, resamples, seed
+        As in `open_set_errors`.
+
+    Returns
+    -------
+    open_set : OpenSet
+    errors : dict
+        Of utterances, as `open_set_errors` returns them.
+    """
+    trials = open_set_trials(chunks, vectors)
+    rate = unknown_false_acceptance
+    errors = open_set_errors(trials["utterance"], rate, resamples=resamples, seed=seed)
+    enrolled = (chunks["session"] >= 0).to_numpy()
+    names = chunks.loc[enrolled, "speaker_id"].to_numpy(str)
+    open_set = OpenSet(
+        EnrolledSpeakers.fit(vectors[enrolled], names),
+        accepting_threshold(trials["chunk"], rate),
+        accepting_threshold(trials["utterance"], rate),
+        spec,
+    )
+    return open_set, errors
 
 
 def open_set_trials(chunks: pd.DataFrame, vectors: NDArray[np.float32]) -> dict[str, pd.DataFrame]:
@@ -30,23 +78,23 @@ def open_set_trials(chunks: pd.DataFrame, vectors: NDArray[np.float32]) -> dict[
     Returns
     -------
     dict
-        For ``chunk`` and ``utterance`` a table with speaker_id, group, ``enrolled`` and ``score``.
+        For ``chunk`` and ``utterance`` a table with speaker_id, group, ``score`` and ``enrolled``.
     """
     tables: dict[str, list[pd.DataFrame]] = {"chunk": [], "utterance": []}
-    for training, enrolled, unknown in _parts(chunks):
-        speakers = EnrolledSpeakers.fit(
-            vectors[training], chunks.loc[training, "speaker_id"].to_numpy(str)
-        )
-        for tested, is_enrolled in ((enrolled, True), (unknown, False)):
-            rows = chunks.loc[tested, ["utterance_id", "speaker_id", "group"]]
-            keys = rows["utterance_id"].to_numpy()
-            means = pd.DataFrame(vectors[tested]).groupby(keys, sort=False).mean().to_numpy()
-            for level, trials, features in (
-                ("chunk", rows, vectors[tested]),
-                ("utterance", rows.drop_duplicates("utterance_id"), means),
-            ):
-                scored = trials.assign(enrolled=is_enrolled, score=speakers.scores(features))
-                tables[level].append(scored.drop(columns="utterance_id"))
+    names = chunks["speaker_id"].to_numpy(str)
+    for training, held_out, enrolled, unknown in _parts(chunks):
+        fitted = EnrolledSpeakers.fit(vectors[training], names[training])
+        known = len(fitted.centroids)
+        everyone = fitted.enrolling(vectors[held_out], names[held_out])
+        further = np.unique(names[held_out]).tolist()
+        parts = [(everyone, enrolled, True)]
+        for name in np.unique(names[unknown]):
+            # Speakers with one session are never enrolled.
+            others = everyone.without(known + further.index(name)) if name in further else everyone
+            parts.append((others, unknown & (names == name), False))
+        for speakers, tested, is_enrolled in parts:
+            for level, trials in _score(speakers, chunks[tested], vectors[tested]).items():
+                tables[level].append(trials.assign(enrolled=is_enrolled))
     return {level: pd.concat(parts, ignore_index=True) for level, parts in tables.items()}
 
 
@@ -125,10 +173,27 @@ def _equal_error_rate(
     return value, float(low), float(high)
 
 
+def _score(
+    speakers: EnrolledSpeakers, chunks: pd.DataFrame, vectors: NDArray[np.float32]
+) -> dict[str, pd.DataFrame]:
+    """Score chunks by themselves, and the means over those of each utterance."""
+    rows = chunks[["utterance_id", "speaker_id", "group"]]
+    keys = rows["utterance_id"].to_numpy()
+    means = pd.DataFrame(vectors).groupby(keys, sort=False).mean().to_numpy()
+    levels = {"chunk": (rows, vectors), "utterance": (rows.drop_duplicates("utterance_id"), means)}
+    return {
+        level: trials.assign(score=speakers.scores(features)).drop(columns="utterance_id")
+        for level, (trials, features) in levels.items()
+    }
+
+
 def _parts(chunks: pd.DataFrame) -> Iterator[tuple[NDArray[np.bool_], ...]]:
-    """Give the chunks to train on, those of enrolled and those of unknown speakers to test on."""
+    """Give the chunks to fit on, those that held-out speakers are enrolled with, and the tested.
+
+    The tested are those of enrolled and those of unknown speakers.
+    """
     group, session = chunks["group"].to_numpy(), chunks["session"].to_numpy()
     for held_out in np.unique(group):
         for tested in np.unique(session[session >= 0]):
-            inside = (group != held_out) & (session >= 0)
-            yield inside & (session != tested), inside & (session == tested), group == held_out
+            inside, others = group != held_out, (session >= 0) & (session != tested)
+            yield inside & others, ~inside & others, inside & (session == tested), ~inside

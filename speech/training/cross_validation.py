@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from speech.classifiers.calibrated import Calibrated, HeldOut
 from speech.classifiers.protocol import Classifier, Labelled
 from speech.classifiers.registry import build_classifier, classifier_class
-from speech.folds import Task, hold_out
+from speech.folds import Task, check_folds, hold_out
 from speech.parallel import Progress, silent, spread
 from speech.predictions import with_probabilities
 from speech.storage.examples import Examples
@@ -84,6 +84,25 @@ class _FoldResult:
     best_epochs: int
     temperature: float
     calibrated_on: HeldOut
+
+
+def taking_part(examples: Examples, task: Task) -> Examples:
+    """Return the examples that have a fold, once it is certain that none straddles folds.
+
+    Parameters
+    ----------
+    examples
+        Of a task.
+    task
+        Which.
+
+    Raises
+    ------
+    UserError
+        If a speaker (gender), a chapter (speaker) or copies of a recording are in two folds.
+    """
+    check_folds(examples.table, task)
+    return examples[(examples.table["fold"] >= 0).to_numpy()]
 
 
 def labelled(examples: Examples) -> Labelled:

@@ -58,6 +58,20 @@ def picked_model(picks: pd.DataFrame, fold: int | str = ALL_FOLDS) -> str:
     return picks.loc[picks["picked"] & (picks["fold"] == fold), "model"].item()
 
 
+def summary_of_picks(picks: pd.DataFrame) -> str:
+    """Say how often each model was picked, the most frequent first, and which is kept.
+
+    Parameters
+    ----------
+    picks
+        As `pick_models` returns them.
+    """
+    folds = picks[picks["picked"] & (picks["fold"] != ALL_FOLDS)]["model"].value_counts()
+    counts = ", ".join(f"{model} in {number}" for model, number in folds.items())
+    kept = picked_model(picks)
+    return f"picked by the other folds: {counts} of {folds.sum()}, to keep: {kept}"
+
+
 def predictions_as_picked(
     predictions: Mapping[str, pd.DataFrame], picks: pd.DataFrame
 ) -> pd.DataFrame:

@@ -23,6 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ def tune(
     folds: NDArray[np.int64],
     *,
     hyperparameters: Hyperparameters,
-    space: Mapping[str, Sequence[Any]],
+    space: Mapping[str, Sequence[Any]] = MappingProxyType({}),
     budget: int = 12,
     inner: int = 3,
     seed: int = 0,

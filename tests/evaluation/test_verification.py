@@ -12,6 +12,7 @@ from speech.evaluation.verification import (
     draw_trials,
     equal_error_interval,
     normalise_by_other_folds,
+    verify,
 )
 
 
@@ -95,3 +96,40 @@ def test_the_interval_widens_as_speakers_become_fewer():
         assert low < value < high
         widths.append(high - low)
     assert widths[1] < 0.8 * widths[0]
+
+
+def gendered(speakers=24):
+    """List utterances whose features hold the gender, and of the speaker nothing else."""
+    utterances = corpus(speakers=speakers)
+    number = utterances["speaker_id"].astype(int)
+    utterances["gender"] = np.where(number // 3 % 2, "F", "M")
+    random = np.random.default_rng(0)
+    vectors = random.normal(size=(len(utterances), 6))
+    vectors[:, 0] += np.where(utterances["gender"] == "F", 4.0, -4.0)
+    return utterances, vectors
+
+
+def test_impostors_of_the_other_gender_are_easy_so_those_of_the_same_are_scored_apart():
+    utterances, vectors = gendered()
+    trials = draw_trials(utterances, most=100)
+    rates = verify(vectors, utterances, trials, resamples=100).rates
+    # Half of all impostors are rejected by their gender, of the others none.
+    assert rates["equal_error_rate"] < 0.4
+    assert rates["same_gender_equal_error_rate"] == pytest.approx(0.5, abs=0.07)
+    for name in ("equal_error_rate", "same_gender_equal_error_rate"):
+        assert rates[f"{name}_low"] <= rates[name] <= rates[f"{name}_high"]
+
+
+def test_a_speaker_without_a_gender_on_record_is_nobodys_impostor_of_the_same_gender():
+    utterances, vectors = gendered()
+    trials = draw_trials(utterances, most=100)
+    # Whose gender is not known could be told apart by everything.
+    nameless = utterances["speaker_id"].astype(int) < 12
+    some = utterances.assign(gender=utterances["gender"].mask(nameless))
+    known = ~nameless.iloc[trials["first"]].to_numpy() | trials["target"].to_numpy()
+    known &= ~nameless.iloc[trials["second"]].to_numpy() | trials["target"].to_numpy()
+    name = "same_gender_equal_error_rate"
+    rate = verify(vectors, some, trials, resamples=10).rates[name]
+    assert rate == verify(vectors, utterances, trials[known], resamples=10).rates[name]
+    nobody = utterances.assign(gender=None)
+    assert np.isnan(verify(vectors, nobody, trials, resamples=10).rates[name])

@@ -240,5 +240,5 @@ def test_a_model_that_is_not_in_the_list_is_fitted_by_itself(project, model):
     result = project.stage("fit", "gender-wav2vec2", model)
     assert result.status == 0, result.err
     assert (project.root / f"models/gender-wav2vec2-{model}/estimator.json").is_file()
-    predictions = project.root / f"data/predictions/gender-wav2vec2-{model}"
+    predictions = project.root / f"data/predictions/gender-wav2vec2/{model}"
     assert len(pd.read_parquet(predictions / "utterances.parquet")) == 16

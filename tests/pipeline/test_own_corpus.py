@@ -190,7 +190,7 @@ def table(tmp_path, folder_corpus):
 
 
 def corpus_metrics(project):
-    return json.loads((project.root / "metrics/corpus.json").read_text("utf-8"))
+    return json.loads((project.root / "data/results/corpus.json").read_text("utf-8"))
 
 
 def test_a_table_runs_through_and_what_changes_in_it_or_its_files_is_noticed(
@@ -201,7 +201,7 @@ def test_a_table_runs_through_and_what_changes_in_it_or_its_files_is_noticed(
     assert kept(result, "extract_mfcc") == (TOTAL, 0)
     before = features(bare)
     assert sorted(before) == [f"{n:03d} Zoë %.safetensors" for n in range(1, SPEAKERS + 1)]
-    predictions = bare.root / "data/predictions/speaker-mfcc-svm/utterances.parquet"
+    predictions = bare.root / "data/predictions/speaker-mfcc/svm/utterances.parquet"
     assert "p_001 Zoë %" in pd.read_parquet(predictions).columns
     metrics = corpus_metrics(bare)
     assert (metrics["female"]["speakers"], metrics["male"]["speakers"]) == (4, 4)

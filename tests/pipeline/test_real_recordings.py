@@ -19,7 +19,7 @@ def project(dev_clean_20, new_project, tmp_path_factory):
 
 def test_the_corpus_is_what_it_is_known_to_be(project):
     corpus, split = (
-        json.loads((project.root / "metrics" / f"{name}.json").read_text("utf-8"))
+        json.loads((project.root / "data/results" / f"{name}.json").read_text("utf-8"))
         for name in ("corpus", "split")
     )
     assert corpus["utterances"] == 1313
@@ -38,7 +38,7 @@ def test_the_corpus_is_what_it_is_known_to_be(project):
 def test_the_gender_of_speakers_not_in_training_from_a_minute_of_their_mfcc(project):
     project.set(**{"subset.minutes_per_speaker": 1.0})
     project.dvc("repro", "fit@gender-mfcc-lda")
-    folder = project.root / "data/predictions/gender-mfcc-lda"
+    folder = project.root / "data/predictions/gender-mfcc/lda"
     utterances = pd.read_parquet(folder / "utterances.parquet")
     assert len(utterances[["speaker_id", "fold"]].drop_duplicates()) == 20
     predicted = np.where(utterances["p_F"] > 0.5, "F", "M")

@@ -7,24 +7,31 @@ from sklearn.covariance import LedoitWolf
 
 from speech.rejection import open_set
 from speech.rejection.enrolled_speakers import EnrolledSpeakers
-from speech.rejection.open_set import accepting_threshold, open_set_errors, open_set_trials
+from speech.rejection.open_set import (
+    accepting_threshold,
+    fit_open_set,
+    open_set_errors,
+    open_set_trials,
+)
 
 SPEAKERS, SESSIONS, UTTERANCES, CHUNKS, DIMENSIONS = 9, 3, 4, 3, 12
 SINGLE = str(SPEAKERS - 1)
 """Has one session."""
 
 
-def corpus(distance, seed=0):
-    """Make speakers that lie so far from each other."""
+def corpus(distance, seed=0, speakers=SPEAKERS, sessions=SESSIONS):
+    """Make speakers that lie so far from each other, dealt to three groups."""
     random = np.random.default_rng(seed)
     rows, vectors = [], []
-    for speaker in map(str, range(SPEAKERS)):
+    for speaker in map(str, range(speakers)):
         centre = distance * random.standard_normal(DIMENSIONS)
-        for session in range(1 if speaker == SINGLE else SESSIONS):
+        for session in range(1 if speaker == SINGLE else sessions):
             fold = -1 if speaker == SINGLE else session
             for utterance in range(UTTERANCES):
                 name = f"{speaker}-{session}-{utterance}"
-                rows += CHUNKS * [(name, speaker, f"{speaker}{session}", int(speaker) // 3, fold)]
+                rows += CHUNKS * [
+                    (name, speaker, f"{speaker}{session}", int(speaker) * 3 // speakers, fold)
+                ]
                 vectors.append(centre + random.standard_normal((CHUNKS, DIMENSIONS)))
     columns = ["utterance_id", "speaker_id", "chapter_id", "group", "session"]
     return pd.DataFrame(rows, columns=columns), np.concatenate(vectors).astype(np.float32)
@@ -69,6 +76,37 @@ def test_no_tested_session_is_in_training(monkeypatch):
         assert SINGLE not in set(training["speaker_id"])
         kinds.add(bool(unknown))
     assert kinds == {True, False}
+
+
+def test_an_unknown_speaker_meets_as_many_enrolled_ones_as_the_model_in_use_has(monkeypatch):
+    """All but itself: the more there are, the nearer is the nearest of them."""
+    table, vectors = corpus(distance=1.0)
+    met, whole = [], EnrolledSpeakers.scores
+    monkeypatch.setattr(
+        EnrolledSpeakers,
+        "scores",
+        lambda own, some: met.append(len(own.centroids)) or [0] * len(some),
+    )
+    open_set_trials(table, vectors)
+    monkeypatch.setattr(EnrolledSpeakers, "scores", whole)
+    # The one with a single session is never enrolled, so it meets all.
+    assert set(met) == {SPEAKERS - 1, SPEAKERS - 2}
+    open_set, _ = fit_open_set(table, vectors, None, resamples=10)
+    assert len(open_set.enrolled.centroids) == SPEAKERS - 1
+
+
+def test_the_shipped_threshold_accepts_no_more_new_speakers_than_it_says():
+    """By trials against two thirds of the enrolled speakers, it would accept 0.27 of them."""
+    accepted = []
+    for seed in range(6):
+        table, vectors = corpus(1.0, seed, speakers=18, sessions=2)
+        asked = {"unknown_false_acceptance": 0.2, "resamples": 2}
+        open_set, _ = fit_open_set(table, vectors, None, **asked)
+        unknown, voices = corpus(1.0, seed + 100, speakers=200, sessions=1)
+        means = pd.DataFrame(voices).groupby(unknown["utterance_id"].to_numpy()).mean().to_numpy()
+        scores = open_set.enrolled.scores(means)
+        accepted.append((scores >= open_set.utterance_threshold).mean())
+    assert 0.1 < np.mean(accepted) < 0.2
 
 
 def test_every_speaker_is_unknown_and_all_but_those_with_one_session_are_enrolled():

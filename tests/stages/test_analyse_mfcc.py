@@ -12,7 +12,7 @@ from speech.exploration.mfcc_analysis import NORMALISATIONS
 from speech.features.store import Fingerprint, speaker_file, write_speaker
 from speech.params import load_params
 from stages.analyse_mfcc import analyse_mfcc
-from stages.paths import FOLDS, METRICS, MFCC, PLOTS, UTTERANCES
+from stages.paths import FOLDS, MFCC, PLOTS, RESULTS, UTTERANCES
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
 COLUMNS = PARAMS.mfcc.coefficients * (1 + PARAMS.mfcc.delta_orders)
@@ -49,14 +49,14 @@ def inputs(tmp_path, monkeypatch):
 
 
 def written():
-    files = [METRICS / "mfcc.json", *(PLOTS / "mfcc").iterdir()]
+    files = [RESULTS / "mfcc.json", *(PLOTS / "mfcc").iterdir()]
     return {str(path): path.read_bytes() for path in sorted(files)}
 
 
 def test_metrics_and_tables_agree(inputs):
     words = analyse_mfcc(PARAMS)
     assert "c03 differs most" in words
-    metrics = json.loads((METRICS / "mfcc.json").read_text())
+    metrics = json.loads((RESULTS / "mfcc.json").read_text())
     tables = {path.stem: pd.read_csv(path) for path in (PLOTS / "mfcc").iterdir()}
     assert metrics["utterances"] == 288
     assert metrics["utterances_without_gender"] == 36

@@ -10,7 +10,7 @@ from speech.evaluation.scores import score_levels
 from speech.folds import gender_folds, speaker_folds
 from speech.storage.examples import Examples, with_labels
 from stages import audit_split as stage
-from stages.paths import METRICS, PLOTS
+from stages.paths import PLOTS, RESULTS
 
 CHUNKS = 2
 SPLITS = {
@@ -65,7 +65,7 @@ def asked(tmp_path, monkeypatch, params):
 
 def written():
     scores = pd.read_csv(PLOTS / "split_audit.csv")
-    return scores, json.loads((METRICS / "split_audit.json").read_text())
+    return scores, json.loads((RESULTS / "split_audit.json").read_text())
 
 
 def test_each_task_has_every_split_at_every_level_on_its_headline_features(asked, params):
@@ -123,6 +123,6 @@ def test_files_are_identical_when_run_again(asked, params):
     outputs = []
     for _ in range(2):
         stage.audit_split(params)
-        files = [METRICS / "split_audit.json", PLOTS / "split_audit.csv"]
+        files = [RESULTS / "split_audit.json", PLOTS / "split_audit.csv"]
         outputs.append([file.read_bytes() for file in files])
     assert outputs[0] == outputs[1]

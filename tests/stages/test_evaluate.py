@@ -80,7 +80,7 @@ def write_predictions():
     random = np.random.default_rng(0)
     systems = itertools.product(TASKS, ("mfcc", "mfcc_pitch", "wav2vec2"), enumerate(MODELS))
     for task, features, (skill, model) in systems:
-        folder = Path("data/predictions") / f"{task}-{features}-{model}"
+        folder = Path("data/predictions") / f"{task}-{features}" / model
         folder.mkdir(parents=True)
         label = corpus["gender" if task == "gender" else "speaker_id"]
         fold = corpus["speaker_id"].astype(int) // 2 if task == "gender" else corpus["chapter_id"]
@@ -103,8 +103,8 @@ def write_predictions():
         (folder / "tuning.csv").write_text("fold,settings,log_loss,accuracy,chosen\n")
 
 
-def metrics_of(task):
-    return json.loads(Path(f"metrics/{task}.json").read_text())
+def results_of(task):
+    return json.loads(Path(f"data/results/{task}.json").read_text())
 
 
 def plot_of(task, name):
@@ -124,9 +124,30 @@ def leaves(tree, path=()):
         yield from leaves(value, (*path, key)) if isinstance(value, dict) else [(*path, key)]
 
 
+def test_metrics_are_few_and_no_name_is_in_two_files(evaluated):
+    """So `dvc exp show` has them in the first 160 columns, without a path before their names."""
+    named = {}
+    for task in TASKS:
+        metrics = json.loads(Path(f"metrics/{task}.json").read_text())[task]
+        own = results_of(task)["utterance"]
+        assert metrics == {
+            "accuracy": own["accuracy"],
+            "low": own["accuracy_low"],
+            "high": own["accuracy_high"],
+            "f1": own["f1"],
+        }
+        named |= {f"{task}.{name}": value for name, value in metrics.items()}
+    assert sorted(path.name for path in Path("metrics").iterdir()) == [
+        "gender.json",
+        "speaker.json",
+    ]
+    # As `dvc metrics show` pads them, after a column of paths.
+    assert len("metrics/speaker.json") + sum(4 + len(name) for name in named) <= 160
+
+
 @every_task
-def test_metrics_hold_the_headlines_scores_by_level(evaluated, task):
-    metrics, scores = metrics_of(task), plot_of(task, "scores").set_index(["level", "score"])
+def test_results_hold_the_headlines_scores_by_level(evaluated, task):
+    metrics, scores = results_of(task), plot_of(task, "scores").set_index(["level", "score"])
     levels = ["chunk", "utterance", "speaker"] if task == "gender" else ["chunk", "utterance"]
     assert list(metrics) == [*levels, "counts"] + ["suspects"] * (task == "gender")
     utterances = SPEAKERS * CHAPTERS * UTTERANCES
@@ -144,11 +165,11 @@ def test_metrics_hold_the_headlines_scores_by_level(evaluated, task):
 @every_task
 def test_another_headline_changes_the_values_and_no_path(predictions, params, make_params, task):
     evaluate(params, task)
-    before, files = metrics_of(task), sorted(predictions.rglob("*.*"))
+    before, files = results_of(task), sorted(predictions.rglob("*.*"))
     features = {"gender": "wav2vec2", "speaker": "mfcc"}[task]
     other = {"model": "dummy", "models": MODELS, f"headline_features.{task}": features}
     evaluate(make_params(**other), task)
-    after = metrics_of(task)
+    after = results_of(task)
     headline = json.loads(Path(f"models/{task}-headline.json").read_text())
     assert headline["folder"] == f"{task}-{features}-dummy"
     assert list(leaves(after)) == list(leaves(before))
@@ -183,7 +204,7 @@ def test_every_model_is_compared_on_all_features_there_and_beside_the_models(
 
 @every_task
 def test_confusion_speakers_and_genders_add_up_to_the_headlines_accuracy(evaluated, task):
-    metrics, confusion = metrics_of(task)["utterance"], plot_of(task, "confusion")
+    metrics, confusion = results_of(task)["utterance"], plot_of(task, "confusion")
     right = confusion["actual"] == confusion["predicted"]
     assert len(confusion) == SPEAKERS * CHAPTERS * UTTERANCES
     assert right.mean() == pytest.approx(metrics["accuracy"], rel=1e-3)
@@ -202,7 +223,7 @@ def test_confusion_speakers_and_genders_add_up_to_the_headlines_accuracy(evaluat
 
 @every_task
 def test_reliability_covers_every_system_and_holds_the_headlines_error(evaluated, task):
-    bins, metrics = plot_of(task, "reliability"), metrics_of(task)["utterance"]
+    bins, metrics = plot_of(task, "reliability"), results_of(task)["utterance"]
     assert bins["system"].nunique() == len(FEATURES_OF[task]) * len(MODELS)
     own = bins[bins["system"] == f"svm · {HEADLINE[task]}"]
     assert own["rows"].sum() == SPEAKERS * CHAPTERS * UTTERANCES
@@ -216,7 +237,7 @@ def test_reliability_covers_every_system_and_holds_the_headlines_error(evaluated
 @every_task
 def test_accuracy_by_duration_goes_from_a_chunk_to_the_utterance(evaluated, task):
     values = plot_of(task, "by_duration").set_index("duration")["value"]
-    chunk, utterance = (metrics_of(task)[level]["accuracy"] for level in ("chunk", "utterance"))
+    chunk, utterance = (results_of(task)[level]["accuracy"] for level in ("chunk", "utterance"))
     expected = {"2 s": chunk, "4 s": utterance, "utterance": utterance}
     assert values.to_dict() == pytest.approx(expected, rel=1e-3)
 
@@ -256,7 +277,7 @@ def test_curves_hold_both_parts_of_every_network_and_of_nothing_else(evaluated):
 def test_what_was_tuned_is_gathered_from_all_systems(predictions, params):
     header = "fold,settings,log_loss,accuracy,chosen\n"
     rows = "0,svm.C=3.0,0.5,0.8,False\nall,svm.C=9.0,0.25,0.9,True\n"
-    for name, text in (("mfcc-dummy", header), ("mfcc-svm", header + rows)):
+    for name, text in (("mfcc/dummy", header), ("mfcc/svm", header + rows)):
         (predictions / f"data/predictions/gender-{name}/tuning.csv").write_text(text)
     evaluate(params, "gender")
     lines = [f"svm · mfcc,{row}" for row in rows.splitlines()]
@@ -264,11 +285,15 @@ def test_what_was_tuned_is_gathered_from_all_systems(predictions, params):
     assert written == [f"system,{header.strip()}", *lines]
 
 
-def test_models_no_longer_wanted_are_not_read_and_without_networks_curves_are_a_header(
+def test_models_no_longer_wanted_are_removed_and_without_networks_curves_are_a_header(
     predictions, params
 ):
     evaluate(params.model_copy(update={"models": ["svm"]}), "gender")
     assert set(plot_of("gender", "models")["model"]) == {"svm"}
+    # What DVC hashes is the same as if they had never been; those of the other task stay.
+    left = {path.name for path in Path("data/predictions").glob("gender-*/*")}
+    assert left == {"svm"}
+    assert {path.name for path in Path("data/predictions").glob("speaker-*/*")} == {*MODELS}
     for name, header in (
         ("curves", "system,fold,epoch,part,loss,accuracy\n"),
         ("tuning", "system,fold,settings,log_loss,accuracy,chosen\n"),
@@ -287,7 +312,11 @@ def test_the_closing_line_names_the_headline_its_interval_and_its_speakers(evalu
 
 
 def test_the_same_predictions_give_the_same_bytes(evaluated, params):
-    files = [path for name in ("metrics", "models", "plots") for path in Path(name).rglob("*.*")]
+    files = [
+        path
+        for name in ("data/results", "metrics", "models", "plots")
+        for path in Path(name).rglob("*.*")
+    ]
     before = {path: path.read_bytes() for path in files}
     for task in TASKS:
         evaluate(params, task)
@@ -296,7 +325,7 @@ def test_the_same_predictions_give_the_same_bytes(evaluated, params):
 
 def write_certain_predictions(wrong=()):
     """Let every system but the baseline predict all genders, but for the speakers in ``wrong``."""
-    for folder in Path("data/predictions").glob("gender-*"):
+    for folder in Path("data/predictions").glob("gender-*/*"):
         for level in ("chunks", "utterances"):
             path = folder / f"{level}.parquet"
             table = pd.read_parquet(path)
@@ -317,7 +346,7 @@ def test_speakers_whose_label_no_system_predicts_are_named_as_suspects(predictio
     # The naive baseline is not among them.
     assert set(audit["systems"]) == {6}
     assert audit["median_f0_hz"].tolist() == (2.0 * audit["speaker_id"]).tolist()
-    assert metrics_of("gender")["suspects"] == 1
+    assert results_of("gender")["suspects"] == 1
     assert "; look at the labels of 103: suspects, not verdicts" in line
 
 
@@ -328,11 +357,11 @@ def test_where_all_labels_are_predicted_or_by_the_baseline_alone_there_are_no_su
     for models in (MODELS, ["dummy"]):
         chosen = {"model": models[0], "models": models}
         assert "suspects" not in evaluate(params.model_copy(update=chosen), "gender")
-        assert metrics_of("gender")["suspects"] == 0
+        assert results_of("gender")["suspects"] == 0
 
 
 def test_missing_predictions_are_named_with_the_command_that_makes_them(predictions, params):
     absent = params.model_copy(update={"models": [*MODELS, "cnn"]})
-    with pytest.raises(UserError, match=r"data/predictions/gender-mfcc-cnn.*dvc repro"):
+    with pytest.raises(UserError, match=r"data/predictions/gender-mfcc/cnn.*dvc repro"):
         evaluate(absent, "gender")
     assert not Path("metrics").exists()

@@ -3,15 +3,18 @@
 import numpy as np
 import pandas as pd
 import pytest
+from made_corpus import chunk_table
 
 from speech.classifiers.registry import load_classifier
+from speech.errors import UserError
 from speech.folds import gender_folds
 from speech.predictions import utterance_level
 from speech.storage.examples import Examples, read_examples, write_examples
 from speech.storage.files import write_json
 from stages import fit as stage
+from stages.check_params import check_params
 from stages.fit import calibration_warning, fit
-from stages.paths import EXAMPLES, MODELS, PREDICTIONS
+from stages.paths import EXAMPLES, MODELS, PREDICTIONS, SEARCH
 
 INPUTS, FOLDS, CHUNKS = "gender-mfcc", 3, 2
 SPEC = {"chunks": {"seconds": 2.0}}
@@ -25,7 +28,7 @@ def params(make_params):
 
 
 @pytest.fixture(autouse=True)
-def examples(tmp_path, monkeypatch):
+def examples(tmp_path, monkeypatch, params):
     """Write examples of 13 speakers, the last of whom has no gender and so no fold."""
     monkeypatch.chdir(tmp_path)
     rows = [
@@ -58,18 +61,48 @@ def examples(tmp_path, monkeypatch):
         Examples(table, frames, (frames + np.float16(0.1),)),
     )
     write_json(EXAMPLES / INPUTS / "spec.json", SPEC)
+    check_params(params)
     return table
 
 
+@pytest.mark.parametrize(
+    ("task", "by"),
+    [
+        ("gender", "speaker_id"),
+        ("speaker", "chapter_id"),
+        ("gender", "content"),
+        ("speaker", "content"),
+    ],
+)
+def test_what_is_in_training_and_test_at_once_is_refused_whatever_dealt_it(params, task, by):
+    """A speaker (gender), a chapter (speaker), the same recording twice."""
+    inputs = f"{task}-mfcc"
+    table = chunk_table(task, chunks=1).assign(end_seconds=2.0)
+    table["content"] = table["utterance_id"]
+    vectors = np.zeros((len(table), 3), np.float32)
+    examples = Examples(table, vectors)
+    write_json(EXAMPLES / inputs / "spec.json", SPEC)
+    write_examples(EXAMPLES / inputs, examples, examples)
+    fit(params, inputs, "dummy")
+    elsewhere = table.index[table["fold"] != table["fold"][0]][0]
+    if by == "content":
+        table.loc[[0, elsewhere], "content"] = "the same"
+    else:
+        table.loc[0, "fold"] = table.loc[elsewhere, "fold"]
+    write_examples(EXAMPLES / inputs, Examples(table, vectors), Examples(table, vectors))
+    with pytest.raises(UserError, match=rf"folds: .*{by} .* is in folds \d and \d"):
+        fit(params, inputs, "dummy")
+
+
 def written(model):
-    folders = (PREDICTIONS / f"{INPUTS}-{model}", MODELS / f"{INPUTS}-{model}")
+    folders = (PREDICTIONS / INPUTS / model, MODELS / f"{INPUTS}-{model}")
     return {path: path.read_bytes() for folder in folders for path in sorted(folder.iterdir())}
 
 
 @pytest.mark.parametrize("model", ["logistic", "cnn"])
 def test_predictions_of_every_fold_and_the_final_model_are_written(params, examples, model):
     words = fit(params, INPUTS, model)
-    folder = PREDICTIONS / f"{INPUTS}-{model}"
+    folder = PREDICTIONS / INPUTS / model
     files = ["chunks.parquet", "curves.csv", "tuning.csv", "utterances.parquet"]
     assert sorted(path.name for path in folder.iterdir()) == files
     chunks, curves = pd.read_parquet(folder / files[0]), pd.read_csv(folder / files[1])
@@ -96,20 +129,35 @@ def test_predictions_of_every_fold_and_the_final_model_are_written(params, examp
 
 def test_a_search_is_kept_for_every_fold_and_for_the_final_model(make_params, params):
     tuning = params.model_copy(update={"tune": True})
+    check_params(tuning)
     words = fit(tuning, INPUTS, "logistic")
     searched = written("logistic")
     fit(tuning, INPUTS, "logistic")
     assert written("logistic") == searched
-    folder = PREDICTIONS / f"{INPUTS}-logistic"
+    folder = PREDICTIONS / INPUTS / "logistic"
     tried = pd.read_csv(folder / "tuning.csv")
     assert tried.groupby("fold")["chosen"].sum().to_dict() == dict.fromkeys([*"012", "all"], 1)
     kept = tried.loc[tried["chosen"] & (tried["fold"] == "all"), "settings"].item()
     assert f"; tuned: -S {kept}, chosen by all data and in " in words
     # The final model is that of a run with the values that were chosen.
     own = make_params(**{"parallel.jobs": 1, "logistic.C": float(kept.split("=")[1])})
+    check_params(own)
     fit(own, INPUTS, "logistic")
     weights = MODELS / f"{INPUTS}-logistic" / "estimator.safetensors"
     assert written("logistic")[weights] == searched[weights]
+
+
+def test_what_would_be_searched_is_an_input_of_a_fit_only_while_it_is_searched(make_params):
+    """So an edit of `search` refits nothing, or the models whose values it changes."""
+
+    def inputs(**changes):
+        check_params(make_params(**changes))
+        return {path.stem: path.read_bytes() for path in SEARCH.iterdir()}
+
+    edited = {"search.svm.C": [1.0, 2.0]}
+    assert inputs(**edited) == inputs()
+    before, after = inputs(tune=True), inputs(tune=True, **edited)
+    assert [model for model in after if after[model] != before[model]] == ["svm"]
 
 
 @pytest.mark.parametrize(("model", "copies"), [("dummy", 0), ("logistic", 1)])

@@ -43,7 +43,7 @@ def indexed(make_params, table):
         params = make_params(**{"corpus": str(table), "parallel.jobs": 1, **changes})
         fetch_corpus(params)
         line = build_index(params)
-        metrics = json.loads(Path("metrics/corpus.json").read_text("utf-8"))
+        metrics = json.loads(Path("data/results/corpus.json").read_text("utf-8"))
         return line, metrics, pd.read_parquet("data/utterances.parquet")
 
     return run

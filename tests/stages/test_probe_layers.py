@@ -8,13 +8,13 @@ import pytest
 
 from speech.features.store import Fingerprint, speaker_file, write_speaker
 from speech.folds import gender_folds, speaker_folds
-from stages.paths import FOLDS, METRICS, PLOTS, UTTERANCES, WAV2VEC2
+from stages.paths import FOLDS, PLOTS, RESULTS, UTTERANCES, WAV2VEC2
 from stages.probe_layers import probe_layers
 
 KEPT = [0, 3, 5]
 FOLD_COUNTS = {"gender": 3, "speaker": 2}
 BEST_LAYER, LAYER_IN_USE = 3, 5
-FILES = [METRICS / "layers.json", PLOTS / "layers.csv", PLOTS / "layers_nested.csv"]
+FILES = [RESULTS / "layers.json", PLOTS / "layers.csv", PLOTS / "layers_nested.csv"]
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def words(tmp_path, monkeypatch, make_params):
 
 
 def test_both_tasks_are_reported_layer_by_layer_and_fold_by_fold(words):
-    metrics = json.loads((METRICS / "layers.json").read_text())
+    metrics = json.loads((RESULTS / "layers.json").read_text())
     assert list(metrics) == list(FOLD_COUNTS)
     layers, nested = (pd.read_csv(file) for file in FILES[1:])
     assert list(layers.columns) == ["task", "layer", "level", "value", "low", "high"]

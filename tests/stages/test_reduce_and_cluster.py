@@ -10,7 +10,7 @@ import pytest
 from speech.params import load_params
 from speech.storage.examples import Examples
 from stages import reduce_and_cluster as stage
-from stages.paths import METRICS, PLOTS
+from stages.paths import PLOTS, RESULTS
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
 SPEAKERS = 5
@@ -48,7 +48,7 @@ def with_changes(**changes):
 
 
 def read(features):
-    metrics = json.loads((METRICS / f"clusters_{features}.json").read_text())
+    metrics = json.loads((RESULTS / f"clusters_{features}.json").read_text())
     points = pd.read_csv(PLOTS / "clusters" / f"{features}_map.csv")
     return metrics, points, pd.read_csv(PLOTS / "clusters" / f"{features}_agreement.csv")
 
@@ -95,7 +95,7 @@ def test_files_do_not_depend_on_the_number_of_workers(chunks):
     for jobs in (1, 2):
         parallel = PARAMS.parallel.model_copy(update={"jobs": jobs})
         stage.reduce_and_cluster(PARAMS.model_copy(update={"parallel": parallel}))
-        paths = [*sorted(METRICS.iterdir()), *sorted((PLOTS / "clusters").iterdir())]
+        paths = [*sorted(RESULTS.iterdir()), *sorted((PLOTS / "clusters").iterdir())]
         files.append({path: path.read_bytes() for path in paths})
     assert files[0] == files[1]
     assert len(files[0]) == 6
