@@ -21,13 +21,8 @@ from speech.storage.tables import read_folds, read_parquet
 from stages.console import bar, run_stage
 from stages.paths import FOLDS, METRICS, MFCC, PLOTS, UTTERANCES
 
-SIGNIFICANCE = 0.05
-
 MOST_FRAMES = 100_000
 """In the sample of frames, about; it bounds the memory."""
-
-MOST_LISTED = 200
-"""Utterances in outliers.csv, the furthest first."""
 
 
 def analyse_mfcc(params: Params) -> str:
@@ -60,9 +55,8 @@ def analyse_mfcc(params: Params) -> str:
     tables = {
         "distributions": distributions(summary, names),
         "density": densities(summary, names),
-        "effect_sizes": differences[["coefficient", "value", "low", "high"]],
-        "correlation": _correlation(differences),
-        "outliers": outliers.head(MOST_LISTED),
+        "correlation": differences,
+        "outliers": outliers,
         "normalisations": normalisations,
     }
     for name, table in tables.items():
@@ -70,12 +64,18 @@ def analyse_mfcc(params: Params) -> str:
     metrics = _metrics(summary.utterances, differences, outliers, normalisations)
     write_metrics(METRICS / "mfcc.json", metrics)
 
-    strongest = metrics["gender"]["strongest"]
+    strongest = metrics["gender"].get("strongest")
     return (
         f"{metrics['utterances']} utterances of {metrics['speakers']} speakers; "
-        f"{strongest['coefficient']} differs most between genders (d = {strongest['d']:.2f}); "
+        f"{_difference(strongest)}; "
         f"{metrics['outliers']['count']} utterances stand out from their session"
     )
+
+
+def _difference(strongest: dict[str, Any] | None) -> str:
+    if strongest is None:
+        return "too few speakers with a gender on record to compare women with men"
+    return f"{strongest['coefficient']} differs most between genders (d = {strongest['d']:.2f})"
 
 
 def _metrics(
@@ -84,30 +84,23 @@ def _metrics(
     outliers: pd.DataFrame,
     normalisations: pd.DataFrame,
 ) -> dict[str, Any]:
-    strongest = differences.loc[differences["value"].abs().idxmax()]
-    named = {"value": "d", "low": "d_low", "high": "d_high"}
-    keys = ["coefficient", "value", "low", "high", "p_corrected"]
+    gender = {"different_coefficients": int(differences["significant"].sum())}
+    if len(differences):
+        strongest = differences.loc[differences["d"].abs().idxmax()]
+        keys = ["coefficient", "d", "d_low", "d_high", "p_corrected"]
+        gender["strongest"] = strongest[keys].to_dict()
     # With standardised inputs; the CSV has the rest.
-    accuracy = normalisations[normalisations["standardised"]].set_index("normalisation")
+    rows = normalisations["standardised"].astype(bool)
+    accuracy = normalisations[rows].set_index("normalisation")
     return {
         "speakers": utterances["speaker_id"].nunique(),
         "utterances": len(utterances),
-        "utterances_without_gender": int(utterances["fold"].isna().sum()),
+        "utterances_without_gender": int(utterances["gender"].isna().sum()),
         "frames": int(utterances["frames"].sum()),
         "outliers": {"count": int(outliers["outlier"].sum()), "scored": len(outliers)},
-        "gender": {
-            "different_coefficients": int((differences["p_corrected"] < SIGNIFICANCE).sum()),
-            "strongest": strongest[keys].rename(named).to_dict(),
-        },
+        "gender": gender,
         "accuracy": accuracy["accuracy"].to_dict(),
     }
-
-
-def _correlation(differences: pd.DataFrame) -> pd.DataFrame:
-    """Name the columns of the point-biserial correlation as the plot template reads them."""
-    columns = ["coefficient", "r", "r_low", "r_high", "rank_biserial", "p", "p_corrected"]
-    names = {"r": "value", "r_low": "low", "r_high": "high"}
-    return differences[columns].rename(columns=names)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,11 @@ ALGORITHMS = ("kmeans", "agglomerative", "hdbscan")
 def reduce_and_cluster(params: Params) -> str:
     """Map and cluster the pooled features of the whole corpus, both features at once."""
     names = get_args(WithoutPitch)
+    if not all(any((EXAMPLES / f"speaker-{name}").iterdir()) for name in names):
+        for name in names:
+            write_metrics(METRICS / f"clusters_{name}.json", {})
+        (PLOTS / "clusters").mkdir(parents=True, exist_ok=True)
+        return "nothing to map: the speaker task was not asked for"
     # Threads, because t-SNE and k-means release the interpreter lock. Each has one OpenMP thread,
     # so that results do not depend on the number of cores.
     made = spread(
