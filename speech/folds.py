@@ -1,7 +1,8 @@
 """The two contracts of cross-validation: speakers disjoint for gender, sessions for speaker.
 
 The contracts are code here, at the one place where folds are made: whatever table comes in,
-either they hold or a `UserError` says how many speakers or chapters are missing.
+either they hold or a `UserError` says how many speakers or chapters are missing. Where folds are
+used, `check_folds` checks the contracts again, whatever wrote the folds.
 """
 
 from collections.abc import Sequence
@@ -127,6 +128,55 @@ def single_chapter_speakers(utterances: pd.DataFrame) -> list[str]:
     return sorted(chapters.index[chapters < 2])
 
 
+def check_folds(table: pd.DataFrame, task: Task) -> None:
+    """Check the contract of a task's folds, whatever wrote them.
+
+    Parameters
+    ----------
+    table
+        One row per utterance or chunk: speaker_id, chapter_id, fold (-1: takes no part) and, where
+        it is known, content (of the decoded samples, the same for copies of a recording).
+    task
+        ``gender``: no speaker may be in two folds. ``speaker``: no chapter may. Of neither task may
+        copies of one recording be in two.
+
+    Raises
+    ------
+    UserError
+        If one is; names the first.
+    """
+    check_no_straddle(table, by="speaker_id" if task == "gender" else ["speaker_id", "chapter_id"])
+    if "content" in table:
+        check_no_straddle(table, by="content")
+
+
+def check_no_straddle(table: pd.DataFrame, by: str | list[str]) -> None:
+    """Check that nothing is in two folds, where it would be in training and in test at once.
+
+    Parameters
+    ----------
+    table
+        With the columns `by`, and fold; rows with a fold below 0 take no part.
+    by
+        The column that must not straddle folds, or several that together name what must not.
+
+    Raises
+    ------
+    UserError
+        If something does; names the first.
+    """
+    by = [by] if isinstance(by, str) else by
+    dealt = table.loc[table["fold"] >= 0, [*by, "fold"]].drop_duplicates()
+    straddling = dealt[dealt.duplicated(by, keep=False)].sort_values([*by, "fold"])
+    if len(straddling):
+        first, second = straddling.head(2).to_dict("records")
+        named = ", ".join(f"{name} {first[name]}" for name in by)
+        raise UserError(
+            f"folds: {named} is in folds {first['fold']} and {second['fold']}, so it would be in "
+            "training and in test at once; run `dvc repro --force split_by_speaker` to deal anew."
+        )
+
+
 def hold_out_speakers(
     speakers: Sequence[str], labels: Sequence[str], fraction: float, seed: int
 ) -> np.ndarray:
@@ -226,6 +276,29 @@ def deal_units(
     return fold_of.loc[list(units)].to_numpy(np.int64)
 
 
+def deal_speakers(table: pd.DataFrame, folds: int, seed: int) -> NDArray[np.int64]:
+    """Deal whole speakers to folds, with or without a gender on record.
+
+    Parameters
+    ----------
+    table
+        With speaker_id and gender. Those of each gender, and those without one, are dealt as
+        evenly as can be.
+    folds
+        How many, at most: every fold holds two speakers or more, as trials of two speakers need.
+    seed
+        As in `deal_units`.
+
+    Returns
+    -------
+    ndarray of shape (rows,)
+        The fold of each row; all 0 where there are fewer than four speakers.
+    """
+    speakers = table["speaker_id"].to_numpy(dtype=str)
+    count = max(1, min(folds, len(np.unique(speakers)) // 2))
+    return deal_units(speakers, table["gender"].fillna("").to_numpy(dtype=str), count, seed)
+
+
 def inner_folds(task: Task, training: pd.DataFrame, folds: int, seed: int) -> NDArray[np.int64]:
     """Deal the chunks of a training part to inner folds, on which a choice is made.
 
@@ -294,11 +367,11 @@ def _check_genders(speakers: pd.DataFrame, folds: int) -> None:
         there = [f"{count} {name}" for name, count in counts.items()]
         fewest = min(counts.values())
         fitting = max((k for k in range(2, folds) if _speakers_needed(k) <= fewest), default=0)
-        way_out = f" or set folds.gender to {fitting}" if fitting else ""
+        way_out = f", set folds.gender to {fitting}" if fitting else ""
         raise UserError(
             f"folds.gender is {folds}, which needs at least {needed} speakers of each gender, but "
             f"the corpus has {' and '.join(there)}: {' and '.join(missing)} missing; add "
-            f"recordings{way_out}."
+            f"recordings{way_out}, or set tasks to [speaker]."
         )
 
 
@@ -315,11 +388,12 @@ def _check_chapters(chapters: pd.DataFrame, folds: int) -> None:
     if speakers < 2:
         raise UserError(
             "corpus: the speaker task needs at least 2 speakers with 2 chapters or more, but the "
-            f"corpus has {speakers}: {2 - speakers} missing; add recordings of a second session."
+            f"corpus has {speakers}: {2 - speakers} missing; add recordings of a second session, "
+            "or set tasks to [gender]."
         )
     if len(chapters) < folds:
         raise UserError(
             f"folds.speaker is {folds}, which needs at least {folds} chapters, but the corpus has "
-            f"{len(chapters)}: {folds - len(chapters)} missing; add recordings or lower "
-            "folds.speaker."
+            f"{len(chapters)}: {folds - len(chapters)} missing; add recordings, lower "
+            "folds.speaker, or set tasks to [gender]."
         )

@@ -30,6 +30,9 @@ def analyse_mfcc(params: Params) -> str:
     names = coefficient_names(params.mfcc.coefficients, energy=params.mfcc.energy)
     folds = read_folds(FOLDS / "gender.csv")
     utterances = read_parquet(UTTERANCES).merge(folds, on="utterance_id", how="left")
+    if "gender" not in params.tasks:
+        # What is not on record cannot be compared: all that has to do with gender comes out empty.
+        utterances["gender"] = None
     frames = utterances["seconds"].sum() / params.mfcc.hop_seconds
     summary = summarise(
         utterances,
@@ -74,7 +77,7 @@ def analyse_mfcc(params: Params) -> str:
 
 def _difference(strongest: dict[str, Any] | None) -> str:
     if strongest is None:
-        return "too few speakers with a gender on record to compare women with men"
+        return "too few speakers with a gender to compare women with men"
     return f"{strongest['coefficient']} differs most between genders (d = {strongest['d']:.2f})"
 
 

@@ -13,7 +13,7 @@ from speech.evaluation.calibration import (
     expected_calibration_error,
     reliability,
 )
-from speech.evaluation.headline import Headline, write_headline
+from speech.evaluation.headline import Headline, headline_file, write_headline
 from speech.evaluation.label_audit import audit_labels, median_pitch
 from speech.evaluation.roc import roc_points
 from speech.evaluation.scores import average_by, score_levels, speaker_table
@@ -26,6 +26,7 @@ from speech.storage.tables import read_parquet
 from speech.training.model_selection import pick_models, picked_model, predictions_as_picked
 from stages.console import bar, run_stage
 from stages.paths import METRICS, MODELS, PITCH, PLOTS, PREDICTIONS, UTTERANCES
+from stages.tasks import leave_out
 
 ECE, ECE_BY_CHANCE = "expected_calibration_error", "calibration_error_by_chance"
 VALIDATION = {"validation_loss": "loss", "validation_accuracy": "accuracy"}
@@ -56,6 +57,9 @@ class System(NamedTuple):
 
 def evaluate(params: Params, task: Task) -> str:
     """Score one task."""
+    if task not in params.tasks:
+        documents = [METRICS / f"{task}.json", headline_file(MODELS, task)]
+        return leave_out(task, folders=[PLOTS / task], documents=documents)
     resampling = {"resamples": params.evaluate.resamples, "seed": params.seed}
     systems = [System(model, kind) for kind in FEATURES_OF[task] for model in params.models]
     corpus = read_parquet(UTTERANCES)

@@ -15,13 +15,19 @@ from speech.training.cross_validation import labelled
 from speech.training.learning_curve import predict_with_fewer_speakers
 from stages.console import bar, run_stage
 from stages.paths import EXAMPLES, METRICS, PLOTS
+from stages.tasks import leave_out
 
 MODEL = "logistic"
 """Quick to fit, and with nothing to stop early."""
 
+CURVE = ["speakers", "draws", "value", "low", "high"]
+
 
 def learning_curve(params: Params) -> str:
     """Compute the curve of each kind of features."""
+    if "gender" not in params.tasks:
+        tables = {PLOTS / "learning_curve.csv": [*CURVE, "features"]}
+        return leave_out("gender", documents=[METRICS / "learning_curve.json"], tables=tables)
     resampling = {"resamples": params.evaluate.resamples, "seed": params.seed}
     metrics: dict[str, Any] = {}
     curves, gains = [], []
@@ -52,7 +58,7 @@ def curve_of(predictions: pd.DataFrame, *, resamples: int, seed: int) -> pd.Data
     curve = average_by(predictions, predictions["speakers"], "gender", **resampling)
     curve = curve.drop(columns="speakers").rename(columns={"group": "speakers"})
     curve["draws"] = predictions.groupby("speakers")["draw"].nunique().to_numpy()
-    return curve[["speakers", "draws", "value", "low", "high"]]
+    return curve[CURVE]
 
 
 def last_doubling(

@@ -30,11 +30,6 @@ ALGORITHMS = ("kmeans", "agglomerative", "hdbscan")
 def reduce_and_cluster(params: Params) -> str:
     """Map and cluster the pooled features of the whole corpus, both features at once."""
     names = get_args(WithoutPitch)
-    if not all(any((EXAMPLES / f"speaker-{name}").iterdir()) for name in names):
-        for name in names:
-            write_metrics(METRICS / f"clusters_{name}.json", {})
-        (PLOTS / "clusters").mkdir(parents=True, exist_ok=True)
-        return "nothing to map: the speaker task was not asked for"
     # Threads, because t-SNE and k-means release the interpreter lock. Each has one OpenMP thread,
     # so that results do not depend on the number of cores.
     made = spread(
@@ -45,8 +40,8 @@ def reduce_and_cluster(params: Params) -> str:
 
 def _cluster(features: WithoutPitch, params: Params) -> str:
     settings = params.clusters
-    # Of the speaker task, but with all speakers: those who take no part in it, too.
-    examples = read_examples(EXAMPLES / f"speaker-{features}")
+    # Of either task: both have all speakers, those who take no part in it, too.
+    examples = read_examples(EXAMPLES / f"{params.tasks[-1]}-{features}")
     points, vectors = examples.table, examples.inputs
     if settings.level == "utterance":
         points, vectors = average_over_utterances(points, vectors)
@@ -82,10 +77,12 @@ def _cluster(features: WithoutPitch, params: Params) -> str:
     write_plot(PLOTS / "clusters" / f"{features}_agreement.csv", agreement)
 
     ari = agreement.set_index(["algorithm", "label", "score"])["value"]
+    of_gender = ari["kmeans_2", "gender", "ari"]
     return (
         f"{features}: {len(points)} of {available} {settings.level}s mapped, adjusted Rand index "
-        f"{ari['kmeans', 'speaker', 'ari']:.2f} with the speaker and "
-        f"{ari['kmeans_2', 'gender', 'ari']:.2f} with the gender (k-means)"
+        f"{ari['kmeans', 'speaker', 'ari']:.2f} with the speaker"
+        + (f" and {of_gender:.2f} with the gender" if "gender" in params.tasks else "")
+        + " (k-means)"
     )
 
 

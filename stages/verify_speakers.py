@@ -1,5 +1,6 @@
 """Score speaker verification: equal error rate and DET curve of each kind of features."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,19 +13,31 @@ from speech.evaluation.verification import (
     equal_error_interval,
     normalise_by_other_folds,
 )
-from speech.params import FEATURES_OF, Features, Params
+from speech.folds import deal_speakers
+from speech.params import FEATURES_OF, Params
 from speech.storage.examples import average_over_utterances, read_examples
 from speech.storage.results import write_metrics, write_plot
-from speech.storage.tables import read_folds, read_parquet
+from speech.storage.tables import read_parquet
 from stages.console import run_stage
-from stages.paths import EXAMPLES, FOLDS, METRICS, PLOTS, UTTERANCES
+from stages.paths import EXAMPLES, METRICS, PLOTS, UTTERANCES
+from stages.tasks import leave_out
+
+VERIFICATION = METRICS / "verification.json"
+
+DET = ["threshold", "false_alarm", "miss", "false_alarm_probit", "miss_probit", "features"]
+"""The columns of the curve."""
 
 
 def verify_speakers(params: Params) -> str:
     """Score the same trials on each kind of features."""
+    empty: dict[str, Any] = {"documents": [VERIFICATION], "tables": {PLOTS / "det.csv": DET}}
+    if "speaker" not in params.tasks:
+        return leave_out("speaker", **empty)
     columns = ["speaker_id", "chapter_id", "utterance_id"]
-    utterances = read_parquet(UTTERANCES).merge(read_folds(FOLDS / "gender.csv"), on="utterance_id")
-    utterances = utterances.sort_values(columns, ignore_index=True)
+    utterances = read_parquet(UTTERANCES).sort_values(columns, ignore_index=True)
+    utterances["fold"] = deal_speakers(utterances, params.folds.gender, params.seed)
+    if utterances["fold"].nunique() < 2:
+        return leave_out("speaker", why="has fewer than four speakers to verify", **empty)
     speakers = utterances["speaker_id"].to_numpy(str)
     trials = draw_trials(utterances, most=params.verification.trials, seed=params.seed)
     targets = trials["target"].to_numpy()
@@ -32,8 +45,10 @@ def verify_speakers(params: Params) -> str:
 
     metrics: dict[str, Any] = {}
     curves, lines = [], []
-    for features in FEATURES_OF["gender"]:
-        vectors = _read_vectors(features, utterances)
+    # Both tasks have examples of all utterances; with pitch, gender alone.
+    task = params.tasks[0]
+    for features in FEATURES_OF[task]:
+        vectors = _read_vectors(EXAMPLES / f"{task}-{features}", utterances)
         embedded = normalise_by_other_folds(vectors, utterances["fold"].to_numpy())
         first, second = (embedded[trials[side]] for side in ("first", "second"))
         scores = np.einsum("td,td->t", first, second)
@@ -53,7 +68,7 @@ def verify_speakers(params: Params) -> str:
         "targets": int(targets.sum()),
         "impostors": int((~targets).sum()),
     }
-    write_metrics(METRICS / "verification.json", metrics)
+    write_metrics(VERIFICATION, metrics)
     write_plot(PLOTS / "det.csv", pd.concat(curves))
     return (
         f"equal error rate {', '.join(lines)}; {counts['targets']:,} target trials across chapters "
@@ -62,9 +77,9 @@ def verify_speakers(params: Params) -> str:
     )
 
 
-def _read_vectors(features: Features, utterances: pd.DataFrame) -> NDArray[np.float64]:
+def _read_vectors(folder: Path, utterances: pd.DataFrame) -> NDArray[np.float64]:
     """Average the features of each utterance's chunks, shape (utterances, dimensions)."""
-    examples = read_examples(EXAMPLES / f"gender-{features}")
+    examples = read_examples(folder)
     points, vectors = average_over_utterances(examples.table, examples.inputs)
     return vectors[pd.Index(points["utterance_id"]).get_indexer(utterances["utterance_id"])]
 

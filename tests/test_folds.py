@@ -210,7 +210,8 @@ def test_the_error_for_genders_says_what_there_is_and_what_to_do():
         gender_folds(corpus(3, 6), 5, 0)
     assert str(caught.value) == (
         "folds.gender is 5, which needs at least 5 speakers of each gender, but the corpus has "
-        "3 female and 6 male: 2 female missing; add recordings or set folds.gender to 3."
+        "3 female and 6 male: 2 female missing; add recordings, set folds.gender to 3, or set "
+        "tasks to [speaker]."
     )
 
 

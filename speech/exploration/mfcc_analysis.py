@@ -31,6 +31,9 @@ NORMALISATIONS = ("none", "level", "utterance_mean", "utterance", "standard", "r
 """The last two are fitted on the frames of the training speakers; the others need no fitting, and
 are those that models can be given, `speech.features.normalise.Normalisation`."""
 
+EVERYBODY = "all"
+"""In the place of a gender, where none is on record."""
+
 SIGNIFICANCE = 0.05
 """A corrected p-value below this is called significant."""
 
@@ -78,13 +81,13 @@ class Summary:
     frames: NDArray[np.float32]
     rows: NDArray[np.intp]
 
-    def frames_by_gender(self) -> dict[str | None, Floats]:
-        """Return the sampled frames of each gender on record; if none is, all under None."""
+    def frames_by_gender(self) -> dict[str, Floats]:
+        """Return the sampled frames of each gender on record, or of `EVERYBODY` if none is."""
         genders = self.utterances["gender"].to_numpy()[self.rows]
         chosen = {gender: genders == gender for gender in GENDERS}
         by_gender = {gender: self.frames[own] for gender, own in chosen.items() if own.any()}
         return {gender: own.astype(np.float64) for gender, own in by_gender.items()} or {
-            None: self.frames.astype(np.float64)
+            EVERYBODY: self.frames.astype(np.float64)
         }
 
 

@@ -155,7 +155,8 @@ def build_examples(
     folders
         Where the speakers' features lie; those with pitch in two of them.
     utterances
-        With utterance_id, speaker_id, chapter_id, gender and samples.
+        With utterance_id, speaker_id, chapter_id, gender and samples; content, if it is there, is
+        handed on.
     inputs
         What becomes of the features of a chunk.
     form
@@ -290,12 +291,11 @@ def _cut_speaker(
 
 
 def _rows(utterance: Any, bounds: Bounds) -> list[dict[str, Any]]:
+    names = ("utterance_id", "speaker_id", "chapter_id", "gender", "content")
+    same = {name: getattr(utterance, name) for name in names if hasattr(utterance, name)}
     return [
         {
-            "utterance_id": utterance.utterance_id,
-            "speaker_id": utterance.speaker_id,
-            "chapter_id": utterance.chapter_id,
-            "gender": utterance.gender,
+            **same,
             "chunk": number,
             "start_seconds": start / SAMPLE_RATE,
             "end_seconds": stop / SAMPLE_RATE,

@@ -55,7 +55,7 @@ def report_page(run: Run, params: dict[str, Any]) -> str:
         If a file of the run is not there.
     """
     settings, results = flattened(params), run.read_results()
-    asked: list[Task] = params.get("tasks", list(TASKS))
+    asked = [task for task in TASKS if task in params["tasks"]]
     headline, model = params["headline_features"], params["model"]
     return (
         _environment()
@@ -68,7 +68,7 @@ def report_page(run: Run, params: dict[str, Any]) -> str:
             data=corpus_section(run, params["corpus"]),
             features=features_section(run, params["inputs"]["mfcc"]["normalisation"]),
             scores={task: task_section(run, task, headline[task], model) for task in asked},
-            clusters=clusters_section(run, results) if "speaker" in asked else None,
+            clusters=clusters_section(run, results),
             audit=audit_section(run, results, asked, audio=params["report"]["audio"]),
             digest=hashlib.sha256(json.dumps(results).encode()).hexdigest(),
             python=platform.python_version(),

@@ -66,7 +66,7 @@ def contents():
 
 def test_every_task_gets_its_examples_in_both_forms_with_labels_and_folds(utterances, params):
     words = [build(params, kind) for kind in KINDS]
-    assert words[1] == f"12 chunks of 6 utterances in {EXAMPLES}: gender-wav2vec2, speaker-wav2vec2"
+    assert words[1] == "12 chunks of 6 utterances, wav2vec2"
     assert {path.name for path in EXAMPLES.iterdir()} == {*INPUTS}
     for name, (copies, *shapes) in INPUTS.items():
         task = name.split("-")[0]
