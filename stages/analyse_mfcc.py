@@ -1,7 +1,6 @@
 """Analyse the MFCC before any model: distributions, gender, outliers, normalisations."""
 
 import math
-from typing import Any
 
 import pandas as pd
 
@@ -64,46 +63,28 @@ def analyse_mfcc(params: Params) -> str:
     }
     for name, table in tables.items():
         write_plot(PLOTS / "mfcc" / f"{name}.csv", table)
-    metrics = _metrics(summary.utterances, differences, outliers, normalisations)
-    write_metrics(METRICS / "mfcc.json", metrics)
-
-    strongest = metrics["gender"].get("strongest")
+    table = summary.utterances
+    counts = {
+        "speakers": table["speaker_id"].nunique(),
+        "utterances": len(table),
+        "utterances_without_gender": int(table["gender"].isna().sum()),
+        "frames": int(table["frames"].sum()),
+        "outliers": {"count": int(outliers["outlier"].sum()), "scored": len(outliers)},
+        "different_coefficients": int(differences["significant"].sum()),
+    }
+    write_metrics(METRICS / "mfcc.json", counts)
     return (
-        f"{metrics['utterances']} utterances of {metrics['speakers']} speakers; "
-        f"{_difference(strongest)}; "
-        f"{metrics['outliers']['count']} utterances stand out from their session"
+        f"{counts['utterances']} utterances of {counts['speakers']} speakers; "
+        f"{_strongest(differences)}; "
+        f"{int(outliers['outlier'].sum())} utterances stand out from their session"
     )
 
 
-def _difference(strongest: dict[str, Any] | None) -> str:
-    if strongest is None:
+def _strongest(differences: pd.DataFrame) -> str:
+    if differences.empty:
         return "too few speakers with a gender to compare women with men"
-    return f"{strongest['coefficient']} differs most between genders (d = {strongest['d']:.2f})"
-
-
-def _metrics(
-    utterances: pd.DataFrame,
-    differences: pd.DataFrame,
-    outliers: pd.DataFrame,
-    normalisations: pd.DataFrame,
-) -> dict[str, Any]:
-    gender = {"different_coefficients": int(differences["significant"].sum())}
-    if len(differences):
-        strongest = differences.loc[differences["d"].abs().idxmax()]
-        keys = ["coefficient", "d", "d_low", "d_high", "p_corrected"]
-        gender["strongest"] = strongest[keys].to_dict()
-    # With standardised inputs; the CSV has the rest.
-    rows = normalisations["standardised"].astype(bool)
-    accuracy = normalisations[rows].set_index("normalisation")
-    return {
-        "speakers": utterances["speaker_id"].nunique(),
-        "utterances": len(utterances),
-        "utterances_without_gender": int(utterances["gender"].isna().sum()),
-        "frames": int(utterances["frames"].sum()),
-        "outliers": {"count": int(outliers["outlier"].sum()), "scored": len(outliers)},
-        "gender": gender,
-        "accuracy": accuracy["accuracy"].to_dict(),
-    }
+    row = differences.loc[differences["d"].abs().idxmax()]
+    return f"{row['coefficient']} differs most between genders (d = {row['d']:.2f})"
 
 
 if __name__ == "__main__":

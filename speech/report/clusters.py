@@ -27,7 +27,7 @@ def clusters_section(run: Run, results: dict[str, Any]) -> dict[str, Any]:
         kind: table.set_index(["algorithm", "label", "score"])["value"]
         for kind, table in agreement.items()
     }
-    noise = {kind: results[f"clusters_{kind}"]["hdbscan"]["noise"] for kind in KINDS}
+    noise = {kind: results[f"clusters_{kind}"]["hdbscan_noise"] for kind in KINDS}
     return {
         "maps": {kind: feature_map(run.read_plot(f"clusters/{kind}_map")) for kind in KINDS},
         "scores": scores,

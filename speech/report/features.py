@@ -41,11 +41,12 @@ def features_section(run: Run, normalisation: str) -> dict[str, Any]:
     return {
         "coefficients": len(names),
         "correlation": _correlation(correlation) if len(correlation) else None,
+        "strongest": next((row for _, row in order.iterrows()), None),
         "significant": correlation.loc[correlation["significant"].astype(bool), "coefficient"],
         "density": _density(run.read_plot("mfcc/density"), distributions, names),
         "normalisations": _normalisations(normalisations, normalisation),
         "outliers": _outliers(outliers) if len(outliers) else None,
-        "most_outlying": outliers.head(3),
+        "distances": outliers,
     }
 
 

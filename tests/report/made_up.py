@@ -64,10 +64,9 @@ def _results(speakers):
     sizes = {"speakers": speakers, "chapters": 2 * speakers, "utterances": utterances}
     counts = {"speakers": speakers, "utterances": utterances, "chunks": 3 * utterances}
     macro = _ends("accuracy", 0.8) | {"precision": 0.82, "recall": 0.78, "f1": 0.79}
-    agreement = {"clusters": speakers, "speaker": {"ari": 0.9}}
     clusters = {"points": utterances, "points_available": utterances, "speakers": speakers}
-    clusters |= {"dimensions": 246, "variance_in_map": 0.4, "kmeans": agreement}
-    clusters |= {"hdbscan": agreement | {"noise": 0.125}}
+    clusters |= {"dimensions": 246, "variance_in_map": 0.4}
+    clusters |= {"hdbscan_clusters": 2, "hdbscan_noise": 0.125}
     splits = {"random_chunk": 0.99, "speaker_disjoint": 0.8}
     layer = {"layer_in_use": 4, "accuracy_in_use": 0.8, "chosen_layer": 5}
     layer |= _ends("nested_accuracy", 0.79)
@@ -75,17 +74,12 @@ def _results(speakers):
     known = _ends("equal_error_rate", 0.15) | _ends("known_false_rejection", 0.21)
     known |= _ends("unknown_false_acceptance", 0.05)
     subset = ("speakers_per_gender", "minutes_per_speaker")
-    strongest = {"coefficient": "c01", "d": 2.0, "d_low": 1.0, "d_high": 3.0}
     return {
         "corpus": sizes
         | {"minutes": 20.5, "female": women, "male": men, "gender_overrides": []}
         | {"left_out_by_subset": {"speakers": 0}, "sessions": "as the corpus names them"}
         | {"subset": {**dict.fromkeys(subset), "chapters_at_least": 1}},
         "split": {"speaker": {"speakers_left_out": 0}},
-        "mfcc": {
-            "gender": {"different_coefficients": 2, "strongest": strongest},
-            "outliers": {"count": 30, "scored": utterances},
-        },
         **{f"clusters_{kind}": clusters for kind in FEATURES_OF["speaker"]},
         "speaker": {"counts": counts, "chunk": macro, "utterance": macro},
         "gender": {

@@ -67,15 +67,11 @@ def test_metrics_and_tables_agree(inputs):
     assert metrics["outliers"]["scored"] == 288
     assert len(outliers) == 288
 
-    assert metrics["gender"]["strongest"]["coefficient"] == "c03"
     effect = tables["correlation"].set_index("coefficient").loc["c03"]
-    assert metrics["gender"]["strongest"]["d"] == pytest.approx(effect["d"], rel=1e-3)
     assert effect["d"] < -2
-    assert metrics["gender"]["different_coefficients"] == tables["correlation"]["significant"].sum()
+    assert metrics["different_coefficients"] == tables["correlation"]["significant"].sum()
     table = tables["normalisations"]
-    standardised = table[table["standardised"]].set_index("normalisation")["accuracy"]
-    assert metrics["accuracy"] == pytest.approx(standardised.to_dict(), rel=1e-3)
-    assert list(metrics["accuracy"]) == list(NORMALISATIONS)
+    assert table["normalisation"].tolist() == [*NORMALISATIONS, *NORMALISATIONS]
 
 
 def test_tables_have_their_columns(inputs):
@@ -116,8 +112,7 @@ def test_without_the_gender_task_what_belongs_to_it_is_empty(inputs):
     assert empty == {"correlation", "normalisations"}
     assert set(tables["distributions"]["gender"]) == {"all"}
     metrics = json.loads((METRICS / "mfcc.json").read_text())
-    assert metrics["gender"] == {"different_coefficients": 0}
-    assert metrics["accuracy"] == {}
+    assert metrics["different_coefficients"] == 0
 
 
 def test_a_missing_features_file_is_named(inputs):
