@@ -62,7 +62,7 @@ def report_page(run: Run, params: dict[str, Any]) -> str:
         .get_template("page.html")
         .render(
             **{"params": params, "settings": settings, "results": results},
-            **{"tasks": TASKS, "asked": asked, "sample": SAMPLE},
+            **{"tasks": TASKS, "asked": asked, "sample": SAMPLE, "contents": []},
             corpus_name=place_name(params["corpus"], "The synthesised sample corpus"),
             encoder_name=place_name(params["encoder"], "the untrained sample encoder"),
             data=corpus_section(run, params["corpus"]),
