@@ -1,7 +1,7 @@
 """Map and cluster each feature space without labels, and compare the clusters with the labels."""
 
 from functools import partial
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -71,8 +71,10 @@ def _cluster(features: WithoutPitch, params: Params) -> str:
         "principal_components": maps.components,
         "variance_in_map": maps.variance,
         "perplexity": maps.perplexity,
+        "hdbscan_clusters": len(np.unique(found["hdbscan"][found["hdbscan"] != NOISE])),
+        "hdbscan_noise": np.mean(found["hdbscan"] == NOISE),
     }
-    write_metrics(RESULTS / f"clusters_{features}.json", counts | _metrics(found, agreement))
+    write_metrics(RESULTS / f"clusters_{features}.json", counts)
     write_plot(PLOTS / "clusters" / f"{features}_map.csv", _map_table(points, maps, found))
     write_plot(PLOTS / "clusters" / f"{features}_agreement.csv", agreement)
 
@@ -84,20 +86,6 @@ def _cluster(features: WithoutPitch, params: Params) -> str:
         + (f" and {of_gender:.2f} with the gender" if "gender" in params.tasks else "")
         + " (k-means)"
     )
-
-
-def _metrics(found: dict[str, Labels], agreement: pd.DataFrame) -> dict[str, Any]:
-    """Nest the agreement of the three algorithms by label; the CSV has every row of it."""
-    metrics: dict[str, Any] = {}
-    for name in ALGORITHMS:
-        metrics[name] = {"clusters": len(np.unique(found[name][found[name] != NOISE]))}
-    metrics["hdbscan"]["noise"] = np.mean(found["hdbscan"] == NOISE)
-    for row in agreement[agreement["algorithm"].isin(ALGORITHMS)].itertuples():
-        own = metrics[str(row.algorithm)]
-        if row.label != "clusters":
-            own = own.setdefault(row.label, {})
-        own[row.score] = row.value
-    return metrics
 
 
 def _map_table(points: pd.DataFrame, maps: Maps, found: dict[str, Labels]) -> pd.DataFrame:

@@ -11,9 +11,9 @@ from speech.report.page import report_page
 from speech.report.run import Run
 from speech.storage.files import write_text
 from stages.console import run_stage
-from stages.paths import CORPUS_AUDIO, PARAMS, PLOTS, REJECTED, RESULTS, UTTERANCES
+from stages.paths import CORPUS_AUDIO, FOLDS, PARAMS, PLOTS, REJECTED, RESULTS, UTTERANCES
 
-RUN = Run(UTTERANCES, REJECTED, CORPUS_AUDIO, RESULTS, PLOTS)
+RUN = Run(UTTERANCES, REJECTED, CORPUS_AUDIO, FOLDS, RESULTS, PLOTS)
 
 
 def report(params: Params) -> str:  # noqa: ARG001

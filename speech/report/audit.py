@@ -2,6 +2,8 @@
 
 import base64
 import io
+from collections.abc import Iterable
+from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
@@ -10,50 +12,59 @@ import soundfile
 from markupsafe import Markup
 from plotly import graph_objects as go
 
-from speech.audio.decode import SAMPLE_RATE, decode_audio
+from speech.audio.decode import SAMPLE_RATE, load_audio
+from speech.params import Task
 from speech.report import charts, wording
 from speech.report.charts import Columns, Figure, Table
-from speech.report.run import Run, read
+from speech.report.run import Run
+from speech.storage.files import reading
 
 LAYER = "hidden state"
 NESTED: Columns = {"task": None, "fold": None, "layer": wording.count}
 NESTED |= {"validation_accuracy": wording.percent, "utterance_accuracy": wording.percent}
-NO_LABELS = pd.DataFrame(columns=["speaker_id", "label", "suspect"]).astype({"suspect": bool})
 MOST_DOUBTFUL = 20
 CLIP_SECONDS = 5.0
+REJECTION = {
+    "equal_error_rate": "equal error rate",
+    "known_false_rejection": "false rejection of enrolled speakers",
+    "unknown_false_acceptance": "false acceptance of unknown speakers",
+}
 RATES = [0.001, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8]
 """Error rates at the ticks of the DET curve; it is drawn from the first to the last."""
 
 
-def audit_section(run: Run, metrics: dict[str, Any], *, audio: bool) -> dict[str, Any]:
-    """Make the drawings and tables of the audits.
+def audit_section(
+    run: Run, results: dict[str, Any], tasks: Iterable[Task], *, audio: bool
+) -> dict[str, Any]:
+    """Make the drawings and tables of the audits; those of a task not asked for are None.
 
     Parameters
     ----------
     run
         The run.
-    metrics
+    results
         All of them.
+    tasks
+        Those that were asked for.
     audio
         Whether a reader can play those speakers whose labels are most doubtful.
     """
-    asked = "suspects" in metrics["gender"]
-    labels = run.read_plot("gender/suspects") if asked else NO_LABELS
     growth = run.read_plot("learning_curve").rename(columns={"speakers": "training speakers"})
     growth["features"] = growth["features"].map(wording.features)
     layers = run.read_plot("layers").query("level == 'utterance'").rename(columns={"layer": LAYER})
-    splits = run.read_plot("split_audit")
+    splits, det = run.read_plot("split_audit"), run.read_plot("det")
+    known = results["rejection"].get("speakers")
     return {
         "model": splits["system"].iloc[0].partition(" · ")[0],
         "splits": _splits(splits),
         "layers": charts.intervals(layers, LAYER, "task", lines=True),
         "layers_nested": Table(run.read_plot("layers_nested"), NESTED),
-        "suspects": labels.loc[labels["suspect"], "speaker_id"].tolist(),
-        "labels_of": len(labels),
-        "labels": _labels(run, labels.head(MOST_DOUBTFUL), audio=audio),
-        "growth": charts.intervals(growth, "training speakers", "features", lines=True),
-        "verification": _det(run.read_plot("det"), metrics["verification"]),
-        "rejection": _rejection(metrics["rejection"]["speakers"]),
+        "labels": _labels(run, audio=audio) if "gender" in tasks else None,
+        "growth": charts.intervals(growth, "training speakers", "features", lines=True)
+        if len(growth)
+        else None,
+        "verification": _det(det, results["verification"]) if len(det) else None,
+        "rejection": _rejection(known) if known else None,
     }
 
 
@@ -65,8 +76,9 @@ def _splits(table: pd.DataFrame) -> Figure:
     return charts.intervals(rows, "split", "task", upright=False)
 
 
-def _labels(run: Run, table: pd.DataFrame, *, audio: bool) -> Table:
-    table = table.rename(columns={"median_f0_hz": "median F0 (Hz)"})
+def _labels(run: Run, *, audio: bool) -> dict[str, Any]:
+    labels = run.read_plot("gender/suspects")
+    table = labels.head(MOST_DOUBTFUL).rename(columns={"median_f0_hz": "median F0 (Hz)"})
     shares = ["label_probability", "utterances_against"]
     columns: Columns = dict.fromkeys(["speaker_id", "label"])
     columns |= dict.fromkeys(shares, wording.percent)
@@ -74,23 +86,28 @@ def _labels(run: Run, table: pd.DataFrame, *, audio: bool) -> Table:
     if audio:
         utterances = run.read_utterances().sort_values("utterance_id")
         first = utterances.drop_duplicates("speaker_id").set_index("speaker_id")["path"]
-        clips = [_player(read(run.audio / first[one]), one) for one in table["speaker_id"]]
+        clips = [_player(run.audio / first[one], one) for one in table["speaker_id"]]
         # As objects, because pandas would make plain text of markup.
         players = pd.Series(clips, table.index, dtype=object)
         table, columns = table.assign(clip=players), columns | {"clip": None}
-    return Table(table, {name: one for name, one in columns.items() if name in table})
+    return {
+        "suspects": labels.loc[labels["suspect"], "speaker_id"].tolist(),
+        "speakers": len(labels),
+        "table": Table(table, {name: one for name, one in columns.items() if name in table}),
+    }
 
 
-def _player(recording: bytes, speaker: str) -> Markup:
+def _player(recording: Path, speaker: str) -> Markup:
     """Make a player of the beginning of a recording, about 30 kB of page."""
-    signal = decode_audio(recording)[: round(CLIP_SECONDS * SAMPLE_RATE)]
+    with reading(recording):
+        signal = load_audio(recording)[: round(CLIP_SECONDS * SAMPLE_RATE)]
     packed = io.BytesIO()
     soundfile.write(packed, signal, SAMPLE_RATE, format="MP3")
     data = base64.b64encode(packed.getvalue()).decode()
     player = (
         '<audio controls preload="none" aria-label="speaker {}" src="data:audio/mpeg;base64,{}">'
     )
-    return Markup(player + "</audio>").format(speaker, data)
+    return Markup(player + "</audio>").format(wording.name(speaker), data)
 
 
 def _det(table: pd.DataFrame, metrics: dict[str, Any]) -> Figure:
@@ -103,8 +120,9 @@ def _det(table: pd.DataFrame, metrics: dict[str, Any]) -> Figure:
         for kind in table["features"].unique()
     }
     about = [
-        f"false positives {row.false_alarm:.1%}, false negatives {row.miss:.1%}"
-        for row in table.itertuples()
+        f"false positive rate {wording.percent(false_positive)}, "
+        f"false negative rate {wording.percent(false_negative)}"
+        for false_positive, false_negative in zip(table["false_alarm"], table["miss"], strict=True)
     ]
     rows = table.assign(features=table["features"].map(names), about=about)
     traces = charts.curves(rows, "false_alarm_probit", "miss_probit", "features")
@@ -114,11 +132,9 @@ def _det(table: pd.DataFrame, metrics: dict[str, Any]) -> Figure:
 
 
 def _rejection(speakers: dict[str, Any]) -> Table:
-    names = ["equal_error_rate", "known_false_rejection", "unknown_false_acceptance"]
     rows = [
-        {"features": wording.features(kind), **{n: wording.interval(own, n) for n in names}}
+        {"features": wording.features(kind)}
+        | {called: wording.interval(own, name) for name, called in REJECTION.items()}
         for kind, own in speakers.items()
     ]
-    return Table(
-        pd.DataFrame(rows, columns=["features", *names]), dict.fromkeys(["features", *names])
-    )
+    return Table(pd.DataFrame(rows), dict.fromkeys(["features", *REJECTION.values()]))

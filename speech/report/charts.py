@@ -17,7 +17,8 @@ Show = Callable[[Any], str]
 Columns = dict[str, Show | None]
 """Which columns a table shows, and how the numbers in them are written; None for names."""
 
-SHARE: Attributes = {"tickformat": ".0%", "hoverformat": ".1%", "range": [-0.01, 1.02]}
+SHARE: Attributes = {"ticksuffix": " %", "hoverformat": ".1f", "range": [-1, 102]}
+"""An axis of per cent; plotly's own format would write them without the space."""
 ACCURACY = {**SHARE, "title": "accuracy"}
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star", "pentagon", "cross")
 DASHES = ("solid", "dash", "dot", "dashdot")
@@ -121,7 +122,7 @@ def intervals(
     ----------
     table
         With ``value``, ``low``, ``high``, and the columns `at` and `by`, whose names and values
-        are shown as they are.
+        are shown as they are. Shares, if the axis is one of per cent.
     at
         The column of names on the one axis.
     by
@@ -136,7 +137,9 @@ def intervals(
         How a value is written in the table of numbers.
     """
     names = table[at].astype(str).unique().tolist()
-    groups = [*table.groupby(by, sort=False)] if by else [("", table)]
+    ends = ["value", "low", "high"]
+    drawn = table.assign(**(table[ends] * (100 if "ticksuffix" in axis else 1)))
+    groups = [*drawn.groupby(by, sort=False)] if by else [("", drawn)]
     # Groups stand side by side, closer where their dots are joined.
     gap = {"scattermode": "group", "scattergap": 0.8 if lines else 0.4}
     drawing = go.Figure(layout={**gap, "showlegend": bool(by)})
@@ -150,16 +153,13 @@ def intervals(
             marker={"size": 9, "symbol": symbol},
             name=str(group),
         )
-    ends = {"autorange": True if upright else "reversed", "categoryarray": names}
-    category: Attributes = {
-        "type": "category",
-        "categoryorder": "array",
-        "title": at if upright else None,
-    }
+    category = {"type": "category", "categoryorder": "array", "categoryarray": names}
+    category |= {"autorange": True if upright else "reversed"}
+    category |= {"title": at if upright else None}
     category |= {"tickangle": -60} if upright and len(names) > MOST_LEVEL else {}
-    drawing.update_layout({f"{of_name}axis": category | ends, f"{of_value}axis": axis})
+    drawing.update_layout({f"{of_name}axis": category, f"{of_value}axis": axis})
     columns = dict.fromkeys(name for name in (by, at) if name)
-    numbers = Table(table, columns | dict.fromkeys(["value", "low", "high"], show))
+    numbers = Table(table, columns | dict.fromkeys(ends, show))
     height = 320 if upright else 90 + len(names) * max(26, 18 * len(groups))
     return Figure(drawing, height, numbers=numbers)
 
@@ -189,7 +189,7 @@ def curves(table: pd.DataFrame, x: str, y: str, by: str) -> list[go.Scatter]:
     return traces
 
 
-def diagonal(start: float = 0, end: float = 1) -> Attributes:
+def diagonal(start: float = 0, end: float = 100) -> Attributes:
     """Make the line where both axes are equal, as a part of a layout."""
     ends = {"x0": start, "y0": start, "x1": end, "y1": end}
     return {"shapes": [{"type": "line", "layer": "below", **ends}]}
@@ -223,14 +223,14 @@ def speakers(
     columns
         Those of the table of numbers.
     bins
-        Their edges or their number.
+        Their edges, in the unit of the axis, or their number.
     """
-    numbers = Table(table, columns)
+    numbers, scale = Table(table, columns), 100 if "ticksuffix" in axis else 1
     if len(table) > MOST_ON_AN_AXIS:
-        return replace(histogram(table[value], axis, "speakers", bins), numbers=numbers)
+        return replace(histogram(scale * table[value], axis, "speakers", bins), numbers=numbers)
     drawing = go.Figure(layout={"barmode": "stack", "yaxis": axis, "showlegend": True})
     for gender, own in table.groupby(table["gender"].map(wording.name)):
-        drawing.add_bar(x=own["speaker_id"], y=own[value], name=wording.gender(gender))
+        drawing.add_bar(x=own["speaker_id"], y=scale * own[value], name=wording.gender(gender))
     order = {"categoryorder": "array", "categoryarray": table["speaker_id"].tolist()}
     drawing.update_xaxes(type="category", tickangle=-60, title="speaker", **order)
     return Figure(drawing, numbers=numbers)
@@ -251,9 +251,9 @@ def confusion(table: pd.DataFrame, classes: list[str]) -> Figure:
     shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
     few = len(classes) <= 8
     trace = go.Heatmap(
-        **{"z": shares.to_numpy(), "x": classes, "y": classes, "zmin": 0, "zmax": 1},
+        **{"z": 100 * shares.to_numpy(), "x": classes, "y": classes, "zmin": 0, "zmax": 100},
         **{"text": counts.to_numpy().tolist(), "xgap": 1, "ygap": 1},
-        hovertemplate="actual %{y}, predicted %{x}: %{text} (%{z:.0%})<extra></extra>",
+        hovertemplate="actual %{y}, predicted %{x}: %{text} (%{z:.1f} %)<extra></extra>",
         texttemplate="%{text}" if few else None,
     )
     axis = {"type": "category", "showgrid": False, "tickfont": {"size": 13 if few else 10}}

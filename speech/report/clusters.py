@@ -20,19 +20,20 @@ PALETTE = 8
 """How many colours the page draws with; the last is grey."""
 
 
-def clusters_section(run: Run) -> dict[str, Any]:
-    """Make the maps, and the drawing of agreement."""
-    agreement = pd.concat(
-        [
-            run.read_plot(f"clusters/{kind}_agreement").assign(features=wording.features(kind))
-            for kind in KINDS
-        ]
-    )
-    maps = {kind: run.read_plot(f"clusters/{kind}_map") for kind in KINDS}
+def clusters_section(run: Run, results: dict[str, Any]) -> dict[str, Any]:
+    """Make the maps with the scores that explain them, and the drawing of agreement."""
+    agreement = {kind: run.read_plot(f"clusters/{kind}_agreement") for kind in KINDS}
+    scores = {
+        kind: table.set_index(["algorithm", "label", "score"])["value"]
+        for kind, table in agreement.items()
+    }
+    noise = {kind: results[f"clusters_{kind}"]["hdbscan_noise"] for kind in KINDS}
     return {
-        "maps": {kind: feature_map(table) for kind, table in maps.items()},
-        "points": {kind: len(table) // table["map"].nunique() for kind, table in maps.items()},
-        "agreement": _agreement(agreement),
+        "maps": {kind: feature_map(run.read_plot(f"clusters/{kind}_map")) for kind in KINDS},
+        "scores": scores,
+        "agreement": _agreement(
+            pd.concat([table.assign(features=kind) for kind, table in agreement.items()]), noise
+        ),
     }
 
 
@@ -53,25 +54,26 @@ def feature_map(table: pd.DataFrame) -> Figure:
     points = next(iter(views.values()))
     chapters = points["speaker_id"] + "/" + points["chapter_id"]
     genders = points["gender"].map(wording.name)
-    groups = {"gender": genders, "speaker": points["speaker_id"], "chapter": chapters}
+    groups = {"speaker": points["speaker_id"], "gender": genders, "chapter": chapters}
     for name in ("kmeans", "agglomerative", "hdbscan"):
         groups[f"{DRAWN[name]} cluster"] = points[f"cluster_{name}"].astype(str)
     colours = {name: _coloured(group.tolist()) for name, group in groups.items()}
     colours["gender"]["key"] = [wording.gender(one) for one in colours["gender"]["key"]]
     about = [
-        f"{row.utterance_id}<br>speaker {row.speaker_id} ({wording.name(row.gender)}), "
+        f"{row.utterance_id}, speaker {row.speaker_id} ({wording.name(row.gender)}), "
         f"chapter {row.chapter_id}"
         for row in points.itertuples()
     ]
-    place, colour = next(iter(places.values())), colours["gender"]
+    place, colour = next(iter(places.values())), colours["speaker"]
     marker = {"size": 6, "opacity": 0.75, "cmin": 0, "cmax": PALETTE}
     marker |= {"color": colour["marker.color"][0], "symbol": colour["marker.symbol"][0]}
     trace = go.Scatter(x=place["x"][0], y=place["y"][0], text=about, mode="markers", marker=marker)
     trace.hovertemplate = "%{text}<extra></extra>"
-    # The axes of a map have no units.
-    hidden = {"visible": False}
-    drawing = go.Figure(trace, {"xaxis": hidden, "yaxis": hidden})
-    return Figure(drawing, 460, choices={"Map": places, "Colour by": colours})
+    layout = {
+        f"{axis}axis": {"title": f"dimension {n}", "zeroline": False}
+        for n, axis in enumerate("xy", 1)
+    }
+    return Figure(go.Figure(trace, layout), 460, choices={"Map": places, "Colour by": colours})
 
 
 def _coloured(names: list[str]) -> Attributes:
@@ -85,17 +87,31 @@ def _coloured(names: list[str]) -> Attributes:
     return {"marker.color": [steps], "marker.symbol": [symbols], "key": known}
 
 
-def _agreement(table: pd.DataFrame) -> Figure:
+def _agreement(table: pd.DataFrame, noise: dict[str, float]) -> Figure:
+    """Draw the adjusted Rand indices, those of HDBSCAN with the share that it leaves out."""
     drawing = go.Figure(layout={"barmode": "group", "yaxis": {"title": "adjusted Rand index"}})
-    rand = table[(table["score"] == "ari") & table["algorithm"].isin(DRAWN)]
+    rand = table[(table["score"] == "ari") & table["algorithm"].isin(DRAWN)].dropna()
+    # As many clusters as there are genders, or as speakers; the table has every pair.
+    two = rand["algorithm"].str.endswith("_2") == (rand["label"] == "gender")
+    rand = rand[two | (rand["algorithm"] == "hdbscan")]
     for kind, own in rand.groupby("features", sort=False):
         # Algorithms within labels: what a cluster agrees with is the question.
         x = [own["label"].tolist(), own["algorithm"].map(DRAWN).tolist()]
-        drawing.add_bar(x=x, y=own["value"], name=str(kind))
+        left_out = {"hdbscan": f"{wording.percent(noise[str(kind)])} noise"}
+        text = own["algorithm"].map(left_out).fillna("")
+        turned = {"textposition": "outside", "textangle": -90, "constraintext": "none"}
+        bars = {"x": x, "y": own["value"], "text": text, "cliponaxis": False, **turned}
+        drawing.add_bar(**bars, name=wording.features(str(kind)))
     drawing.update_xaxes(type="multicategory", tickangle=-60)
     keys = ["features", "algorithm", "label"]
     wide = table.pivot_table("value", keys, "score", sort=False).reset_index()
+    of_hdbscan = wide["algorithm"].str.startswith("hdbscan")
+    wide["noise"] = wide["features"].map(noise).where(of_hdbscan)
+    wide["features"] = wide["features"].map(wording.features)
     wide["algorithm"] = wide["algorithm"].replace(DRAWN | REFERENCES)
-    scores = [name for name in ("ari", "nmi", "purity", "silhouette") if name in wide]
+    called = {"ari": "adjusted Rand index", "nmi": "normalised mutual information"}
+    wide = wide.rename(columns=called)
+    scores = [name for name in (*called.values(), "purity", "silhouette") if name in wide]
     columns: Columns = dict.fromkeys(keys) | dict.fromkeys(scores, wording.number)
-    return Figure(drawing, 380, numbers=Table(wide, columns))
+    columns |= {"noise": wording.percent}
+    return Figure(drawing, 420, numbers=Table(wide, columns))

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from speech.params import SAMPLE
 from speech.report import charts, wording
 from speech.report.charts import Columns, Table
 from speech.report.run import Run
@@ -14,8 +15,8 @@ SPEAKER |= {"chapters": wording.count, "utterances": wording.count}
 """What is known of each speaker before any model."""
 
 
-def corpus_section(run: Run) -> dict[str, Any]:
-    """Make the drawings and tables of the corpus."""
+def corpus_section(run: Run, corpus: str | list[str]) -> dict[str, Any]:
+    """Make the drawings and tables of the corpus of a run, whose name is that of params.yaml."""
     utterances, rejected = run.read_utterances(), run.read_rejected()
     by_speaker = utterances.groupby("speaker_id", sort=True)
     speakers = pd.DataFrame(
@@ -35,5 +36,8 @@ def corpus_section(run: Run) -> dict[str, Any]:
         "minutes": speakers["minutes"],
         "speakers": charts.speakers(speakers, "minutes", axis, columns),
         "durations": charts.histogram(seconds, {"title": "seconds"}, "utterances"),
+        # The sample has names like LibriSpeech's, but sessions of its own.
+        "librispeech": bool(utterances["utterance_id"].str.fullmatch(r"\d+-\d+-\d+").all())
+        and corpus != SAMPLE,
         "rejected": Table(rejected, dict.fromkeys(rejected.columns)),
     }

@@ -1,11 +1,11 @@
 """The section on the MFCC before any model: genders compared, normalisations, outliers."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from plotly import graph_objects as go
 
 from speech.report import charts, wording
 from speech.report.charts import Columns, Figure, Table
@@ -13,64 +13,108 @@ from speech.report.run import Run
 
 NORMALISATIONS = {
     "none": "none",
+    "level": "level",
     "utterance_mean": "own mean",
     "utterance": "own mean, variance",
     "standard": "standard",
     "robust": "robust",
 }
 MOST_OUTLIERS = 20
+_two_digits, _one_digit = wording.number, partial(wording.number, digits=1)
 
 
-def features_section(run: Run) -> dict[str, Any]:
-    """Make the drawings and tables of the MFCC."""
-    effects, outliers = run.read_plot("mfcc/effect_sizes"), run.read_plot("mfcc/outliers")
-    correlation = run.read_plot("mfcc/correlation")
-    by_coefficient = partial(charts.intervals, at="coefficient", show=wording.number)
+def features_section(run: Run, normalisation: str) -> dict[str, Any]:
+    """Make the drawings and tables of the MFCC.
+
+    Parameters
+    ----------
+    run
+        The run.
+    normalisation
+        The one that models are given.
+    """
+    correlation, outliers = run.read_plot("mfcc/correlation"), run.read_plot("mfcc/outliers")
+    normalisations = run.read_plot("mfcc/normalisations")
+    order = correlation.sort_values("d", key=np.abs, ascending=False, kind="stable")
+    distributions = run.read_plot("mfcc/distributions")
+    names = [*order["coefficient"]] or distributions["coefficient"].unique().tolist()
     return {
-        "coefficients": len(effects),
-        "effects": by_coefficient(effects, axis={"title": "Cohen's d, women minus men"}),
-        "correlation": by_coefficient(correlation, axis={"title": "point-biserial r"}),
-        "density": _density(run.read_plot("mfcc/density"), effects),
-        "normalisations": _normalisations(run.read_plot("mfcc/normalisations")),
-        "outliers": _outliers(outliers.head(MOST_OUTLIERS)) if len(outliers) else None,
+        "coefficients": len(names),
+        "correlation": _correlation(correlation) if len(correlation) else None,
+        "strongest": next((row for _, row in order.iterrows()), None),
+        "significant": correlation.loc[correlation["significant"].astype(bool), "coefficient"],
+        "density": _density(run.read_plot("mfcc/density"), distributions, names),
+        "normalisations": _normalisations(normalisations, normalisation),
+        "outliers": _outliers(outliers) if len(outliers) else None,
+        "distances": outliers,
     }
 
 
-def _density(density: pd.DataFrame, effects: pd.DataFrame) -> Figure:
-    x, y = {"title": "value"}, {"title": "density", "showticklabels": False, "rangemode": "tozero"}
-    order = effects.sort_values("value", key=lambda d: -d.abs(), kind="stable")["coefficient"]
-    order = order if len(order) else density["coefficient"].unique()
+def _correlation(table: pd.DataFrame) -> Figure:
+    marks = {True: "significant (p < 0.05)", False: "not significant"}
+    rows = table.assign(about=table["significant"].map(marks))
+    axis = {"title": "correlation (r)", "range": [-1.05, 1.05], "dtick": 0.5}
+    figure = charts.intervals(rows, "coefficient", "about", axis=axis, show=wording.number)
+    figure.drawing.update_layout(scattermode="overlay")
+    order = {"categoryarray": table["coefficient"].tolist()}
+    figure.drawing.update_xaxes(**order)
+    called = {"value": "r", "d": "Cohen's d", "p_corrected": "p (Holm)"}
+    columns: Columns = {"coefficient": None, "about": None}
+    columns |= dict.fromkeys(["r", "low", "high", "Cohen's d", "d_low", "d_high"], _two_digits)
+    columns |= {"p (Holm)": partial(wording.number, digits=4)}
+    return replace(figure, numbers=Table(rows.rename(columns=called), columns))
+
+
+def _density(density: pd.DataFrame, numbers: pd.DataFrame, order: list[str]) -> Figure:
+    x, y = {"title": "value"}, {"title": "density", "rangemode": "tozero"}
     # A picture needs no more digits.
     points = density.astype({"value": np.float32, "density": np.float32})
     points["gender"] = points["gender"].map(wording.gender)
-    of_coefficient = dict([*points.groupby("coefficient")])
     drawn = {
-        name: charts.curves(of_coefficient[name], "value", "density", "gender")
-        for name in order
-        if name in of_coefficient
+        str(name): charts.curves(own, "value", "density", "gender")
+        for name, own in points.groupby("coefficient")
     }
-    return charts.choose("Coefficient", drawn, {"xaxis": x, "yaxis": y})
-
-
-def _normalisations(table: pd.DataFrame) -> Figure:
-    inputs = {True: "standardised", False: "as they are"}
-    rows = pd.DataFrame(
-        {
-            "normalisation": table["normalisation"].replace(NORMALISATIONS),
-            "inputs": table["standardised"].map(inputs),
-            "value": table["accuracy"],
-        }
+    figure = charts.choose(
+        "Coefficient", {name: drawn[name] for name in order}, {"xaxis": x, "yaxis": y}
     )
-    rows = rows.join(table[["low", "high"]])
-    return charts.intervals(rows, "normalisation", "inputs", upright=False)
+    quantiles = [name for name in numbers if name[1:].isdigit()]
+    columns: Columns = {"coefficient": None, "gender": None}
+    columns |= dict.fromkeys(["mean", "std", "skewness", "kurtosis", *quantiles], _two_digits)
+    return replace(figure, numbers=Table(numbers, columns))
 
 
-def _outliers(most: pd.DataFrame) -> Figure:
-    names, one_digit = most["utterance_id"], partial(wording.number, digits=1)
-    bars = go.Bar(x=most["distance"], y=names, orientation="h", name="distance")
-    threshold = go.Scatter(x=most["threshold"], y=names, mode="lines", name="threshold")
-    y = {"type": "category", "autorange": "reversed"}
-    drawing = go.Figure([bars, threshold], {"xaxis": {"title": "distance"}, "yaxis": y})
+def _normalisations(table: pd.DataFrame, in_use: str) -> dict[str, Any] | None:
+    """Draw the accuracies, and compare what models are given with no normalisation at all."""
+    if table.empty:
+        return None
+    names = NORMALISATIONS | {in_use: f"{NORMALISATIONS[in_use]} (in use)"}
+    inputs = {True: "standardised", False: "as they are"}
+    rows = table.rename(columns={"accuracy": "value"}).assign(
+        normalisation=table["normalisation"].replace(names),
+        inputs=table["standardised"].map(inputs),
+    )
+    compared = table[table["standardised"]].set_index("normalisation")
+    below = compared[compared["difference_high"] < 0]
+    above = compared[compared["difference_low"] > 0]
+    return {
+        "figure": charts.intervals(rows, "normalisation", "inputs", upright=False),
+        "in_use": compared.loc[in_use],
+        "name": NORMALISATIONS[in_use],
+        "below": [NORMALISATIONS[name] for name in below.index],
+        "above": [NORMALISATIONS[name] for name in above.index],
+    }
+
+
+def _outliers(table: pd.DataFrame) -> Figure:
+    """Count distances, mark the threshold, and list those that are furthest."""
+    x = {"title": "distance from the chapter's median", "rangemode": "tozero"}
+    figure = charts.histogram(table["distance"], x, "utterances")
+    threshold = table["threshold"].iloc[0]
+    figure.drawing.add_vline(threshold, line_dash="dash", line_width=2)
+    figure.drawing.add_annotation(
+        **{"x": threshold, "y": 1, "yref": "paper", "xanchor": "left", "showarrow": False},
+        text=f"threshold {threshold:.1f}",
+    )
     columns: Columns = dict.fromkeys(["utterance_id", "speaker_id", "chapter_id"])
-    columns |= dict.fromkeys(["distance", "threshold"], one_digit)
-    return Figure(drawing, 110 + 20 * len(most), numbers=Table(most, columns))
+    columns |= dict.fromkeys(["distance", "threshold"], _one_digit)
+    return replace(figure, numbers=Table(table.head(MOST_OUTLIERS), columns))

@@ -1,12 +1,15 @@
 """The page of one run: one HTML file that needs no network."""
 
+import hashlib
+import html
 import json
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import PurePath
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -51,21 +54,23 @@ def report_page(run: Run, params: dict[str, Any]) -> str:
     UserError
         If a file of the run is not there.
     """
-    settings, metrics = flattened(params), run.read_metrics()
-    asked = [task for task in TASKS if task in settings["tasks"]]
+    settings, results = flattened(params), run.read_results()
+    asked = [task for task in TASKS if task in params["tasks"]]
+    headline, model = params["headline_features"], params["model"]
     return (
         _environment()
         .get_template("page.html")
         .render(
-            **{"settings": settings, "metrics": metrics, "tasks": TASKS, "sample": SAMPLE},
-            corpus_name=place_name(settings["corpus"], "The synthesised sample corpus"),
-            encoder_name=place_name(settings["encoder"], "the untrained sample encoder"),
-            data=corpus_section(run),
-            features=features_section(run),
-            scores={t: task_section(run, t, settings[f"headline_features.{t}"]) for t in asked},
-            clusters=clusters_section(run),
-            audit=audit_section(run, metrics, audio=settings["report.audio"]),
-            digest=run.digest(),
+            **{"params": params, "settings": settings, "results": results},
+            **{"tasks": TASKS, "asked": asked, "sample": SAMPLE, "contents": []},
+            corpus_name=place_name(params["corpus"], "The synthesised sample corpus"),
+            encoder_name=place_name(params["encoder"], "the untrained sample encoder"),
+            data=corpus_section(run, params["corpus"]),
+            features=features_section(run, params["inputs"]["mfcc"]["normalisation"]),
+            scores={task: task_section(run, task, headline[task], model) for task in asked},
+            clusters=clusters_section(run, results),
+            audit=audit_section(run, results, asked, audio=params["report"]["audio"]),
+            digest=hashlib.sha256(json.dumps(results).encode()).hexdigest(),
             python=platform.python_version(),
             packages=[f"{name} {version(name)}" for name in PACKAGES],
             settings_table=Table(
@@ -115,9 +120,30 @@ def _cell(value: Any, show: Show | None) -> tuple[str, str | None]:
 
 
 def figure_json(figure: Figure) -> Markup:
-    """Write what the page's script draws of a figure, as JSON that cannot end its element."""
-    data = {**figure.drawing.to_dict(), "choices": figure.choices}
+    """Write what the page's script draws of a figure, as JSON that cannot end its element.
+
+    Plotly takes ``&`` and ``<`` in any text for HTML, so names are escaped for it; the keys of a
+    choice are shown as they are.
+    """
+    drawn = _with_text(
+        figure.drawing.to_dict(), lambda text: html.escape(wording.name(text), quote=False)
+    )
+    data = {**drawn, "choices": _with_text(dict(figure.choices), wording.name)}
     return Markup(to_json_plotly(data, engine="json").replace("<", "\\u003c"))
+
+
+def _with_text(part: Any, change: Callable[[str], str]) -> Any:
+    """Change every text in a part of a figure, but for templates, which are the page's own."""
+    if isinstance(part, str):
+        return change(part)
+    if isinstance(part, dict):
+        return {
+            name: value if str(name).endswith("template") else _with_text(value, change)
+            for name, value in part.items()
+        }
+    if isinstance(part, list | tuple) or (isinstance(part, np.ndarray) and part.dtype == object):
+        return [_with_text(one, change) for one in part]
+    return part
 
 
 def _shown(value: Any) -> str:
@@ -131,8 +157,11 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        # Whatever a template shows of a run; what is marked up already is the page's own.
+        finalize=lambda shown: wording.name(shown) if type(shown) is str else shown,
     )
-    shown = ("model", "features", "number", "count", "percent", "points", "interval", "plural")
-    environment.filters |= {name: getattr(wording, name) for name in (*shown, "listed")}
+    names = ["model", "features", "gender", "number", "count", "percent", "points", "interval"]
+    names += ["plural", "listed", "ranged", "agreement"]
+    environment.filters |= {name: getattr(wording, name) for name in names}
     environment.filters |= {"rows": rows, "figure_json": figure_json, "heading": heading}
     return environment

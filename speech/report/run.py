@@ -1,22 +1,20 @@
-"""What a run left behind: metrics, tables of plots, the corpus's table."""
+"""What a run left behind: results, tables of plots, the corpus's table."""
 
-import hashlib
-import io
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from speech.errors import UserError
-from speech.storage.tables import read_parquet
+from speech.params import Task
+from speech.storage.files import read_json, reading
+from speech.storage.tables import read_folds, read_parquet
 
 NAMES = ("utterance_id", "speaker_id", "chapter_id", "actual", "predicted", "label", "fold", "path")
 """Columns that hold names, though they may look like numbers or like nothing at all (NA)."""
-METRICS = ["corpus", "split", "mfcc", "clusters_mfcc", "clusters_wav2vec2", "gender", "speaker"]
-METRICS += ["split_audit", "layers", "learning_curve", "verification", "rejection"]
-"""All that the stages write."""
+RESULTS = ["corpus", "split", "clusters_mfcc", "clusters_wav2vec2", "gender", "speaker"]
+RESULTS += ["split_audit", "layers", "learning_curve", "verification", "rejection"]
+"""All that the stages write; of a task that was not asked for, without its block."""
 
 
 @dataclass(frozen=True)
@@ -29,19 +27,20 @@ class Run:
         The tables of usable recordings and of the others.
     audio
         The folder of recordings.
-    metrics, plots
-        The folders of metrics (JSON) and of the tables behind plots (CSV).
+    folds, results, plots
+        The folders of folds (CSV), of results (JSON) and of the tables behind plots (CSV).
     """
 
     utterances: Path
     rejected: Path
     audio: Path
-    metrics: Path
+    folds: Path
+    results: Path
     plots: Path
 
-    def read_metrics(self) -> dict[str, Any]:
-        """Read all metrics, by the names of their files."""
-        return {name: json.loads(read(self.metrics / f"{name}.json")) for name in METRICS}
+    def read_results(self) -> dict[str, Any]:
+        """Read all results, by the names of their files."""
+        return {name: read_json(self.results / f"{name}.json") for name in RESULTS}
 
     def read_plot(self, name: str) -> pd.DataFrame:
         """Read the table behind a plot, such as ``gender/models``."""
@@ -55,25 +54,15 @@ class Run:
         """Read the corpus's table, one row per usable utterance."""
         return read_parquet(self.utterances)
 
-    def digest(self) -> str:
-        """Compute a SHA-256 of all metrics, by which a run can be recognised."""
-        everything = b"".join(read(self.metrics / f"{name}.json") for name in METRICS)
-        return hashlib.sha256(everything).hexdigest()
-
-
-def read(path: Path) -> bytes:
-    """Read a file.
-
-    Raises
-    ------
-    UserError
-        If it is not there.
-    """
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run `dvc repro` to make it.") from None
+    def fold_sizes(self, task: Task) -> pd.Series:
+        """Count the speakers (gender) or chapters (speaker) that each fold holds out."""
+        unit = {"gender": ["speaker_id"], "speaker": ["speaker_id", "chapter_id"]}[task]
+        table = self.read_utterances().merge(read_folds(self.folds / f"{task}.csv"))
+        return table.drop_duplicates(["fold", *unit]).groupby("fold").size()
 
 
 def _table(path: Path) -> pd.DataFrame:
-    return pd.read_csv(io.BytesIO(read(path)), converters=dict.fromkeys(NAMES, str))
+    """Read a table; nothing but an empty cell is missing, for a speaker may be called NA."""
+    with reading(path):
+        text = dict.fromkeys(NAMES, str)
+        return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])

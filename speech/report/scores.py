@@ -26,7 +26,7 @@ _three_digits = partial(wording.number, digits=3)
 LOSS_AND_ACCURACY: Columns = {"log_loss": _three_digits, "accuracy": wording.percent}
 
 
-def task_section(run: Run, task: Task, features: str) -> dict[str, Any]:
+def task_section(run: Run, task: Task, features: str, model: str) -> dict[str, Any]:
     """Make the drawings and tables of one task.
 
     Parameters
@@ -35,21 +35,30 @@ def task_section(run: Run, task: Task, features: str) -> dict[str, Any]:
         The run.
     task
         Which.
-    features
-        Those of the headline model.
+    features, model
+        Those of the headline.
     """
     read = {name: run.read_plot(f"{task}/{name}") for name in TABLES}
-    models = read["models"]
+    accuracies = read["models"].query(UTTERANCE_ACCURACY)
     genders = read["genders"].assign(gender=read["genders"]["gender"].map(wording.gender))
     worst = read["speakers"].sort_values(["utterance_accuracy", "speaker_id"], kind="stable")
+    classes = _by_class(read["confusion"])
+    if task == "speaker":
+        worst = worst.join(classes[["precision", "recall"]], on="speaker_id")
     return {
-        "baseline": models.query("model == 'dummy' and " + UTTERANCE_ACCURACY).head(1),
-        "models": _models(models),
+        "fold_sizes": [*run.fold_sizes(task)],
+        "baseline": accuracies[accuracies["model"] == "dummy"].head(1),
+        "best": _best(accuracies),
+        "mfcc": _on_mfcc(accuracies, model) if features == "wav2vec2" else None,
+        "models": _models(read["models"]),
+        "classes": classes,
         **_confusion(read["confusion"], task),
         "roc": _roc(read["roc"], wording.features(features)),
         "reliability": _reliability(read["reliability"], f"{_kept(read['picked'])} · {features}"),
         "durations": charts.intervals(read["by_duration"], "duration"),
-        "genders": charts.intervals(genders, "level", "gender", upright=False),
+        "genders": charts.intervals(genders, "level", "gender", upright=False)
+        if len(genders)
+        else None,
         "worst": worst,
         "speakers": _speakers(worst),
         "learning": _learning(read["curves"]),
@@ -63,6 +72,34 @@ def _kept(picks: pd.DataFrame) -> str:
     return picks.loc[picks["picked"] & (picks["fold"] == ALL_FOLDS), "model"].item()
 
 
+def _best(accuracies: pd.DataFrame) -> dict[str, Any] | None:
+    """Find the most accurate model, and how many others cannot be told from it."""
+    rows = accuracies[accuracies["model"] != "dummy"]
+    if rows.empty:
+        return None
+    best = rows.loc[rows["value"].idxmax()]
+    reach = int((rows["high"] >= best["value"]).sum()) - 1
+    return {"row": best, "others": len(rows) - 1, "reach": reach}
+
+
+def _on_mfcc(accuracies: pd.DataFrame, model: str) -> pd.Series:
+    """Find the headline's model on MFCC; of ``best``, the most accurate one."""
+    rows = accuracies[accuracies["features"] == "mfcc"]
+    rows = rows[rows["model"] == model] if model in set(rows["model"]) else rows
+    return rows.loc[rows["value"].idxmax()]
+
+
+def _by_class(table: pd.DataFrame) -> pd.DataFrame:
+    """Compute precision and recall of each class; of one that is never predicted, 0."""
+    hits = table.loc[table["actual"] == table["predicted"], "actual"].value_counts()
+    counts = {name: table[name].value_counts() for name in ("actual", "predicted")}
+    rows = pd.DataFrame({"hits": hits, **counts}).fillna(0).sort_index()
+    return rows.assign(
+        precision=rows["hits"] / rows["predicted"].clip(lower=1),
+        recall=rows["hits"] / rows["actual"].clip(lower=1),
+    )
+
+
 def _models(table: pd.DataFrame) -> Figure:
     names = {"model": table["model"].map(wording.model)}
     table = table.assign(**names, features=table["features"].map(wording.features))
@@ -72,8 +109,11 @@ def _models(table: pd.DataFrame) -> Figure:
     wide = table.pivot_table("value", keys, "score", sort=False, dropna=False).reset_index()
     ends = table[table["score"] == "accuracy"].set_index(keys)[["low", "high"]]
     wide = wide.join(ends, on=keys).dropna(subset="accuracy")
-    wide = wide.rename(columns={"roc_auc": "ROC AUC", "f1": "F1"})
-    shares = ["accuracy", "low", "high", "balanced_accuracy", "F1"]
+    levels = {name: place for place, name in enumerate(("utterance", "speaker", "chunk"))}
+    wide = wide.sort_values("level", key=lambda level: level.map(levels), kind="stable")
+    macro = {name: f"macro {name}" for name in ("precision", "recall")}
+    wide = wide.rename(columns=macro | {"f1": "macro F1", "roc_auc": "ROC AUC"})
+    shares = ["accuracy", "low", "high", *macro.values(), "macro F1"]
     columns: Columns = dict.fromkeys(keys) | dict.fromkeys(shares, wording.percent)
     columns |= dict.fromkeys(["ROC AUC", "log_loss"], _three_digits)
     return replace(drawn, numbers=Table(wide, columns))
@@ -101,11 +141,10 @@ def _roc(table: pd.DataFrame, first: str) -> Figure:
         "yaxis": {**SHARE, "title": "true positive rate"},
         **charts.diagonal(),
     }
-    rows = table.assign(model=table["model"].map(wording.model))
+    x, y = "false_positive_rate", "true_positive_rate"
+    rows = table.assign(model=table["model"].map(wording.model), **(100 * table[[x, y]]))
     drawn = {
-        wording.features(str(kind)): charts.curves(
-            own, "false_positive_rate", "true_positive_rate", "model"
-        )
+        wording.features(str(kind)): charts.curves(own, x, y, "model")
         for kind, own in rows.groupby("features", sort=False)
     }
     return charts.choose("Features", drawn, layout, first, square=True)
@@ -118,24 +157,26 @@ def _reliability(table: pd.DataFrame, headline: str) -> Figure:
     for system, bins in table[table["level"] == "utterance"].groupby("system", sort=False):
         error, chance = bins.iloc[0][["expected_calibration_error", "calibration_error_by_chance"]]
         trace = go.Scatter(
-            x=bins["confidence"],
-            y=bins["value"],
-            error_y=charts.error_bars(bins),
+            x=100 * bins["confidence"],
+            y=100 * bins["value"],
+            error_y=charts.error_bars(100 * bins[["value", "low", "high"]]),
             mode="markers",
             marker={"size": 4 + 20 * (bins["rows"] / bins["rows"].sum()) ** 0.5},
             text=[f"{rows:,} utterances" for rows in bins["rows"]],
-            name=f"calibration error {error:.1%}, by chance {chance:.1%}",
+            name=f"calibration error {wording.percent(error)}, by chance {wording.percent(chance)}",
         )
         drawn[wording.system(str(system))] = [trace]
     return charts.choose("Model", drawn, layout, wording.system(headline), square=True)
 
 
 def _speakers(worst: pd.DataFrame) -> Figure:
-    shares = ["utterance_accuracy", "chunk_accuracy", "true_probability"]
+    # Of a speaker, recall is the accuracy of the utterances.
+    scores = ["precision", "recall"] if "recall" in worst else ["utterance_accuracy"]
+    shares = [*scores, "chunk_accuracy", "true_probability"]
     columns = SPEAKER | dict.fromkeys(shares, wording.percent)
     # Which gender is predicted; of speakers, the confusions are listed.
     columns |= {"predicted": None} if "predicted" in worst else {}
-    bins = np.linspace(0, 1.05, 22)
+    bins = np.linspace(0, 105, 22)
     return charts.speakers(worst, "utterance_accuracy", ACCURACY, columns, bins)
 
 

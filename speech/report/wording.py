@@ -1,7 +1,7 @@
 """How the page writes numbers and names: percent with intervals, models, features, splits."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -44,8 +44,13 @@ def gender(name: Any) -> str:
 
 
 def name(value: Any) -> str:
-    """Write a name; one that is not on record is a dash."""
-    return UNKNOWN if pd.isna(value) else str(value)
+    """Write a name; one that is not on record is a dash.
+
+    Signs that cannot be seen are written out, for they may turn the direction of what follows.
+    """
+    if pd.isna(value):
+        return UNKNOWN
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in str(value))
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -78,12 +83,24 @@ def interval(scores: Mapping[str, float | None], score: str) -> str:
     return shown if UNKNOWN in (shown, *ends) else f"{shown} [{', '.join(ends)}]"
 
 
+def ranged(values: Collection[int]) -> str:
+    """Write the smallest and the largest of some counts: 4 to 6."""
+    ends = sorted({min(values), max(values)})
+    return " to ".join(map(count, ends))
+
+
+def agreement(rand: float) -> str:
+    """Say in words how well clusters agree with labels, by their adjusted Rand index."""
+    words = {0.8: "almost match", 0.5: "largely match", 0.2: "partly match"}
+    return next((word for least, word in words.items() if rand >= least), "hardly match")
+
+
 def plural(value: int, one: str, many: str | None = None) -> str:
     """Count things: 1 speaker, 2 speakers."""
     return f"{count(value)} {one if value == 1 else many or one + 's'}"
 
 
-def listed(parts: Iterable[str]) -> str:
+def listed(parts: Iterable[Any]) -> str:
     """Join words as a sentence does: a, b and c."""
-    *first, last = parts
+    *first, last = map(str, parts)
     return f"{', '.join(first)} and {last}" if first else last

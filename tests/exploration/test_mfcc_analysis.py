@@ -1,5 +1,7 @@
 """Statistics of the MFCC against hand computation, SciPy and scikit-learn on all frames at once."""
 
+from typing import get_args
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import RobustScaler, StandardScaler
 
 from speech.exploration.mfcc_analysis import (
+    EVERYBODY,
     MOMENTS,
     NORMALISATIONS,
     accuracy_table,
@@ -21,7 +24,7 @@ from speech.exploration.mfcc_analysis import (
     holm,
     summarise,
 )
-from speech.features.normalise import normalise
+from speech.features.normalise import Normalisation, normalise
 
 SETTINGS = {"C": 0.1, "resamples": 100}
 """What is made up here is learnt with a weaker penalty than real speech."""
@@ -138,23 +141,27 @@ def test_cohens_d_and_holm_by_hand():
 def test_gender_shows_in_the_planted_coefficient_alone_by_the_tests_of_scipy(summary):
     table = gender_differences(summary, NAMES, resamples=300, seed=0)
     assert table["coefficient"][table["p_corrected"] < 0.05].tolist() == ["c01"]
+    assert table["coefficient"][table["significant"]].tolist() == ["c01"]
     planted = table.loc[1]
-    assert 3 < planted["low"] < planted["value"] < planted["high"]
-    assert planted["rank_biserial"] == 1
+    assert 3 < planted["d_low"] < planted["d"] < planted["d_high"]
     means = pd.DataFrame(summary.moments[:, 0]).groupby(summary.utterances["speaker_id"]).mean()
     woman = means.index.astype(int) % 2 == 0
     test = stats.mannwhitneyu(means[woman], means[~woman], method="exact")
     assert table["p"].tolist() == pytest.approx(test.pvalue)
     correlation = [stats.pearsonr(woman, means[k]).statistic for k in means]
-    assert table["r"].tolist() == pytest.approx(correlation)
+    assert table["value"].tolist() == pytest.approx(correlation)
+    assert (table["low"] < table["value"]).all()
+    assert (table["value"] < table["high"]).all()
 
 
 def test_more_utterances_of_the_same_speakers_are_no_more_evidence(made_up, summary):
     table, frames = made_up
     short = summary_of(table.groupby(["speaker_id", "chapter_id"]).head(4), frames)
     few, many = (gender_differences(part, NAMES, resamples=300) for part in (short, summary))
-    assert ((many["high"] - many["low"]) / (few["high"] - few["low"])).between(0.7, 1.3).all()
-    correct = np.random.default_rng(0).random((10, len(table))) < 0.8
+    assert (
+        ((many["d_high"] - many["d_low"]) / (few["d_high"] - few["d_low"])).between(0.7, 1.3).all()
+    )
+    correct = np.random.default_rng(0).random((2 * len(NORMALISATIONS), len(table))) < 0.8
     once = accuracy_table(correct, table, resamples=100)
     twice = pd.concat([table, table], ignore_index=True)
     pd.testing.assert_frame_equal(accuracy_table(np.tile(correct, 2), twice, resamples=100), once)
@@ -178,8 +185,25 @@ def test_unlabelled_speakers_take_no_part_in_gender():
 def test_three_speakers_of_a_gender_give_finite_values_or_no_interval():
     summary = summary_of(*corpus(speakers=6))
     table = gender_differences(summary, NAMES, resamples=200)
-    assert np.isfinite(table[["value", "r", "rank_biserial", "p"]]).all(axis=None)
-    assert not np.isinf(table[["low", "high"]]).any(axis=None)
+    assert np.isfinite(table[["value", "d", "p"]]).all(axis=None)
+    assert not np.isinf(table[["low", "high", "d_low", "d_high"]]).any(axis=None)
+
+
+@pytest.mark.parametrize("unlabelled", [("00", "02", "04"), ("00", "01", "02", "03", "04", "05")])
+def test_without_two_speakers_of_each_gender_nothing_is_compared(unlabelled):
+    summary = summary_of(*corpus(speakers=6, unlabelled=unlabelled))
+    assert gender_differences(summary, NAMES).empty
+    everybody = len(unlabelled) == 6
+    assert set(distributions(summary, NAMES)["gender"]) == {EVERYBODY if everybody else "M"}
+    assert set(densities(summary, NAMES)["gender"]) == {EVERYBODY if everybody else "M"}
+    summary.utterances["fold"] = None
+    compared = compare_normalisations(summary)
+    assert compared.empty
+    assert "accuracy" in compared
+
+
+def test_every_normalisation_that_models_can_be_given_is_compared():
+    assert set(get_args(Normalisation)) < set(NORMALISATIONS)
 
 
 @pytest.mark.parametrize("how", NORMALISATIONS)
@@ -215,7 +239,9 @@ def test_normalising_moments_equals_normalising_frames_by_training_speakers(how)
 def test_perfect_accuracy_stays_perfect_however_unequal_the_speakers_drawn(made_up):
     table, _ = made_up
     uneven = table[(table["speaker_id"] < "06") | (table["chapter_id"] == "0")]
-    perfect = accuracy_table(np.ones((10, len(uneven)), bool), uneven, resamples=100)
+    perfect = accuracy_table(
+        np.ones((len(NORMALISATIONS), len(uneven)), bool), uneven, resamples=100
+    )
     assert (perfect[["accuracy", "low", "high"]] == 1).all(axis=None)
 
 

@@ -2,14 +2,12 @@
 
 import itertools
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from speech.report.run import Run
 
-ROOT = Path(__file__).parents[2]
 MODELS = ["dummy", "logistic", "svm", "lda", "mlp", "cnn"]
 FEATURES_OF = {"gender": ["mfcc", "mfcc_pitch", "wav2vec2"], "speaker": ["mfcc", "wav2vec2"]}
 ALGORITHMS = ["kmeans", "agglomerative", "hdbscan", "kmeans_2", "agglomerative_2"]
@@ -19,31 +17,33 @@ UTTERANCES = 6
 
 
 def make_up_run(folder, speakers):
-    """Write what the stages leave; metrics are based on those in the repository."""
+    """Write what the stages leave."""
     random = np.random.default_rng(speakers)
-    run = Run(*(folder / name for name in ("u.parquet", "rejected.csv", "audio", "m", "p")))
+    names = ("utterances.parquet", "rejected.csv", "audio", "folds", "results", "plots")
+    run = Run(*(folder / name for name in names))
     corpus = _corpus(speakers, random)
     corpus.to_parquet(run.utterances, index=False)
     run.rejected.write_text("path,utterance_id,left_out_of,reason\n")
-    for task in FEATURES_OF:
+    run.folds.mkdir()
+    for task, unit in {"gender": "speaker_id", "speaker": "chapter_id"}.items():
+        fold = corpus[unit].astype(int) % 3
+        corpus[["utterance_id"]].assign(fold=fold).to_csv(run.folds / f"{task}.csv", index=False)
         (run.plots / task).mkdir(parents=True)
         for name, table in _task_tables(task, corpus, random).items():
             table.to_csv(run.plots / task / f"{name}.csv", index=False)
     for name, table in _other_tables(corpus, random).items():
         (run.plots / name).parent.mkdir(exist_ok=True)
         table.to_csv(run.plots / f"{name}.csv", index=False)
-    run.metrics.mkdir()
-    for path in (ROOT / "metrics").glob("*.json"):
-        change_metrics(run, path.stem, json.loads(path.read_text("utf-8")))
-    _change_size(run, speakers)
+    run.results.mkdir()
+    for name, result in _results(speakers).items():
+        (run.results / f"{name}.json").write_text(json.dumps(result))
     return run
 
 
-def change_metrics(run, name, changes):
-    """Change some metrics of a made-up run; nested ones are changed one by one."""
-    path = run.metrics / f"{name}.json"
-    old = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    path.write_text(json.dumps(_changed(old, changes)))
+def change_results(run, name, changes):
+    """Change some results of a made-up run; nested ones are changed one by one."""
+    path = run.results / f"{name}.json"
+    path.write_text(json.dumps(_changed(json.loads(path.read_text("utf-8")), changes)))
 
 
 def change_plot(run, name, change):
@@ -58,22 +58,45 @@ def _changed(old, changes):
     return old | {name: _changed(old.get(name), value) for name, value in changes.items()}
 
 
-def _change_size(run, speakers):
-    women = {"speakers": (speakers + 1) // 2}
-    sizes = {"speakers": speakers, "female": women, "male": {"speakers": speakers // 2}}
-    change_metrics(run, "corpus", sizes)
-    for task in FEATURES_OF:
-        change_metrics(run, task, {"counts": {"speakers": speakers}})
-    change_metrics(run, "mfcc", {"outliers": {"count": 1, "scored": speakers * UTTERANCES}})
+def _results(speakers):
+    women, men = {"speakers": (speakers + 1) // 2}, {"speakers": speakers // 2}
+    utterances = speakers * UTTERANCES
+    sizes = {"speakers": speakers, "chapters": 2 * speakers, "utterances": utterances}
+    counts = {"speakers": speakers, "utterances": utterances, "chunks": 3 * utterances}
+    macro = _ends("accuracy", 0.8) | {"precision": 0.82, "recall": 0.78, "f1": 0.79}
+    clusters = {"points": utterances, "points_available": utterances, "speakers": speakers}
+    clusters |= {"dimensions": 246, "variance_in_map": 0.4}
+    clusters |= {"hdbscan_clusters": 2, "hdbscan_noise": 0.125}
+    splits = {"random_chunk": 0.99, "speaker_disjoint": 0.8}
     layer = {"layer_in_use": 4, "accuracy_in_use": 0.8, "chosen_layer": 5}
     layer |= _ends("nested_accuracy", 0.79)
-    change_metrics(run, "layers", dict.fromkeys(FEATURES_OF, layer))
-    speech = _ends("speech_false_rejection", 0.02)
-    speech["speech_false_rejection_by_condition"] = {"clean": 0.02, "room": 0.09}
+    conditions = {"speech_false_rejection_by_condition": {"clean": 0.02, "room": 0.09}}
     known = _ends("equal_error_rate", 0.15) | _ends("known_false_rejection", 0.21)
     known |= _ends("unknown_false_acceptance", 0.05)
-    rejection = {"speech": speech, "speakers": dict.fromkeys(FEATURES_OF["speaker"], known)}
-    change_metrics(run, "rejection", rejection)
+    subset = ("speakers_per_gender", "minutes_per_speaker")
+    return {
+        "corpus": sizes
+        | {"minutes": 20.5, "female": women, "male": men, "gender_overrides": []}
+        | {"left_out_by_subset": {"speakers": 0}, "sessions": "as the corpus names them"}
+        | {"subset": {**dict.fromkeys(subset), "chapters_at_least": 1}},
+        "split": {"speaker": {"speakers_left_out": 0}},
+        **{f"clusters_{kind}": clusters for kind in FEATURES_OF["speaker"]},
+        "speaker": {"counts": counts, "chunk": macro, "utterance": macro},
+        "gender": {
+            "counts": counts,
+            "speaker": {"accuracy": 1},
+            "chunk": macro,
+            "utterance": macro | {"accuracy_F": 0.7, "accuracy_M": 0.9},
+        },
+        "split_audit": {task: {"accuracy": splits} for task in FEATURES_OF},
+        "layers": dict.fromkeys(FEATURES_OF, layer),
+        "learning_curve": {},
+        "verification": {k: _ends("equal_error_rate", 0.1) for k in FEATURES_OF["gender"]},
+        "rejection": {
+            "speech": _ends("speech_false_rejection", 0.02) | conditions,
+            "speakers": dict.fromkeys(FEATURES_OF["speaker"], known),
+        },
+    }
 
 
 def _ends(name, value):
@@ -101,8 +124,13 @@ def _scored(random, keys, *names):
 
 def _other_tables(corpus, random):
     tasks, probit = list(FEATURES_OF), np.linspace(-3, 0, 20)
-    normalisations = (["none", "utterance_mean", "standard"], [True, False])
+    normalisations = (["none", "level", "standard"], [True, False])
+    correlation = _scored(random, (COEFFICIENTS,), "coefficient").assign(p_corrected=0.5)
+    correlation = correlation.assign(d=2.0, d_low=1.0, d_high=3.0, significant=False)
+    correlation.loc[:1, ["p_corrected", "significant"]] = [0.01, True]
+    moments = dict.fromkeys(["mean", "std", "skewness", "kurtosis", "q05", "q50"], 1.5)
     density = _scored(random, (COEFFICIENTS, "FM", range(20)), "coefficient", "gender", "value")
+    distributions = density[["coefficient", "gender"]].drop_duplicates()
     splits = ["random-chunk", "random-utterance", "chapter-disjoint", "speaker-disjoint"]
     splits = _scored(random, (tasks, splits), "task", "split")
     nested = _scored(random, (tasks, "012"), "task", "fold").drop(columns=["low", "high"])
@@ -110,12 +138,12 @@ def _other_tables(corpus, random):
     det = _scored(random, (FEATURES_OF["gender"], probit), "features", "false_alarm_probit")
     outliers = corpus.head(30)[["utterance_id", "speaker_id", "chapter_id"]]
     tables = {
-        "mfcc/effect_sizes": _scored(random, (COEFFICIENTS,), "coefficient"),
-        "mfcc/correlation": _scored(random, (COEFFICIENTS,), "coefficient"),
+        "mfcc/correlation": correlation,
+        "mfcc/distributions": distributions.assign(**moments),
         "mfcc/density": density.iloc[:, :3].assign(density=0.1),
-        "mfcc/normalisations": _scored(
-            random, normalisations, "normalisation", "standardised"
-        ).rename(columns={"value": "accuracy"}),
+        "mfcc/normalisations": _scored(random, normalisations, "normalisation", "standardised")
+        .rename(columns={"value": "accuracy"})
+        .assign(difference=-0.1, difference_low=-0.2, difference_high=-0.05),
         "mfcc/outliers": outliers.assign(distance=9.5, threshold=9.0, outlier=True),
         "split_audit": splits.assign(system="svm · mfcc", level="utterance", score="accuracy"),
         "layers": _scored(random, (tasks, range(7), ["utterance"]), "task", "layer", "level"),
@@ -128,7 +156,8 @@ def _other_tables(corpus, random):
         places = {"x": random.normal(size=len(corpus)), "y": random.normal(size=len(corpus))}
         views = [corpus.assign(map=view, **places, **clusters) for view in ("pca", "tsne")]
         tables[f"clusters/{kind}_map"] = pd.concat(views)
-        keys = (ALGORITHMS, ["speaker", "gender", "chapter"], ["ari", "nmi", "purity"])
+        labels, scores = ["speaker", "gender", "chapter"], ["ari", "nmi", "purity", "silhouette"]
+        keys = ([*ALGORITHMS, "truth"], labels, scores)
         tables[f"clusters/{kind}_agreement"] = _scored(random, keys, "algorithm", "label", "score")
     return tables
 
@@ -138,7 +167,7 @@ def _task_tables(task, corpus, random):
     label = corpus["gender" if task == "gender" else "speaker_id"]
     predicted = np.where(random.random(len(label)) < 0.8, label, random.permutation(label))
     levels, scores = ["chunk", "utterance"], ["accuracy", "f1", "roc_auc", "log_loss"]
-    scores += ["balanced_accuracy"]
+    scores += ["precision", "recall"]
     roc = _named(_scored(random, (systems, np.linspace(0, 1, 6)), "system", "false_positive_rate"))
     bins = _named(_scored(random, (systems, (8, 12)), "system", "bin"))
     errors = {"expected_calibration_error": 0.05, "calibration_error_by_chance": 0.02}

@@ -1,5 +1,6 @@
 """What the page does when a reader opens it, in a browser without a network."""
 
+import pandas as pd
 import pytest
 from browser import DRAWN, MARKS
 from made_up import UTTERANCES, make_up_run
@@ -65,6 +66,19 @@ def test_the_keyboard_reaches_every_control(open_page):
     assert browser.run(missed) == []
 
 
+def test_figures_show_names_as_they_are(browser, tmp_path):
+    run = make_up_run(tmp_path, 3)
+    corpus = pd.read_parquet(run.utterances)
+    corpus.replace({"speaker_id": {"100": "a&amp;b<i>\u202e"}}).to_parquet(run.utterances)
+    page = tmp_path / "report.html"
+    page.write_text(page_of(run), "utf-8")
+    browser.open(page, 1280)
+    browser.wait_until(DRAWN)
+    ticks = "[...document.querySelectorAll('.xtick text')].map((text) => text.textContent)"
+    assert r"a&amp;b<i>\u202e" in browser.run(ticks)
+    assert browser.errors == []
+
+
 def test_a_map_is_coloured_by_what_a_reader_chooses(open_page):
     browser = open_page(8)
     browser.run(
@@ -76,10 +90,10 @@ def test_a_map_is_coloured_by_what_a_reader_chooses(open_page):
     colours = f"new Set({dots}.map((dot) => dot.style.fill)).size"
     key = "[...map.querySelectorAll('.key span')].map((one) => one.textContent)"
     assert browser.run(f"{dots}.length") == 8 * UTTERANCES
-    assert (browser.run(colours), browser.run(key)) == (2, ["women", "men"])
-    browser.run("pick('speaker')")
     # Eight speakers: seven colours, then other symbols.
     assert (browser.run(colours), browser.run(key)) == (7, [])
+    browser.run("pick('gender')")
+    assert (browser.run(colours), browser.run(key)) == (2, ["women", "men"])
 
 
 def test_a_table_is_sorted_by_the_column_that_is_pressed(open_page):

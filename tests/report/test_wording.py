@@ -15,6 +15,11 @@ def test_numbers_counts_and_lists_are_written_as_in_a_sentence():
     assert wording.number(-1234.5, 1) == f"{wording.MINUS}1,234.5"
     assert wording.plural(1, "woman", "women") == "1 woman"
     assert wording.plural(1313, "utterance") == "1,313 utterances"
+    assert wording.ranged([5, 4, 6]) == "4 to 6"
+    assert wording.ranged([5, 5]) == "5"
+    assert [wording.agreement(rand) for rand in (1, 0.8, 0.5, 0.2, -0.1)] == [
+        *("almost match", "almost match", "largely match", "partly match", "hardly match")
+    ]
     assert wording.listed(["a"]) == "a"
     assert wording.listed(["a", "b", "c"]) == "a, b and c"
 

@@ -18,7 +18,6 @@ PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
 COLUMNS = PARAMS.mfcc.coefficients * (1 + PARAMS.mfcc.delta_orders)
 SPEAKERS = [f"{number:03d}" for number in range(8)]
 ODD = "003-9-0004"
-INTERVAL = ["coefficient", "value", "low", "high"]
 
 
 @pytest.fixture
@@ -66,16 +65,13 @@ def test_metrics_and_tables_agree(inputs):
     assert outliers["utterance_id"][0] == ODD
     assert metrics["outliers"]["count"] == outliers["outlier"].sum() >= 1
     assert metrics["outliers"]["scored"] == 288
-    assert len(outliers) == 200, "the furthest are enough for a plot"
+    assert len(outliers) == 288
 
-    assert metrics["gender"]["strongest"]["coefficient"] == "c03"
-    effect = tables["effect_sizes"].set_index("coefficient").loc["c03"]
-    assert metrics["gender"]["strongest"]["d"] == pytest.approx(effect["value"], rel=1e-3)
-    assert effect["value"] < -2
+    effect = tables["correlation"].set_index("coefficient").loc["c03"]
+    assert effect["d"] < -2
+    assert metrics["different_coefficients"] == tables["correlation"]["significant"].sum()
     table = tables["normalisations"]
-    standardised = table[table["standardised"]].set_index("normalisation")["accuracy"]
-    assert metrics["accuracy"] == pytest.approx(standardised.to_dict(), rel=1e-3)
-    assert list(metrics["accuracy"]) == list(NORMALISATIONS)
+    assert table["normalisation"].tolist() == [*NORMALISATIONS, *NORMALISATIONS]
 
 
 def test_tables_have_their_columns(inputs):
@@ -85,16 +81,18 @@ def test_tables_have_their_columns(inputs):
     shape = ["mean", "std", "skewness", "kurtosis", "q05", "q25", "q50", "q75", "q95"]
     scores = ["accuracy", "low", "high", "difference", "difference_low", "difference_high"]
     assert {name: list(table) for name, table in tables.items()} == {
-        "correlation": [*INTERVAL, "rank_biserial", "p", "p_corrected"],
+        "correlation": [
+            *("coefficient", "value", "low", "high", "d", "d_low", "d_high"),
+            *("p", "p_corrected", "significant"),
+        ],
         "density": ["coefficient", "gender", "value", "density"],
         "distributions": ["coefficient", "gender", "frames", *shape],
-        "effect_sizes": INTERVAL,
         "normalisations": ["normalisation", "standardised", *scores],
         "outliers": [*session, "distance", "threshold", "outlier"],
     }
     assert list(tables["correlation"]["coefficient"][:2]) == ["c00 energy", "c01"]
     assert set(tables["distributions"]["gender"]) == {"F", "M"}
-    assert len(tables["normalisations"]) == 10
+    assert len(tables["normalisations"]) == 12
 
 
 def test_files_are_identical_whatever_the_order_of_the_table(inputs):
@@ -103,6 +101,18 @@ def test_files_are_identical_whatever_the_order_of_the_table(inputs):
     inputs.sample(frac=1, random_state=1).to_parquet(UTTERANCES)
     analyse_mfcc(PARAMS)
     assert written() == first
+
+
+def test_without_the_gender_task_what_belongs_to_it_is_empty(inputs):
+    (FOLDS / "gender.csv").write_text("utterance_id,fold\n")
+    words = analyse_mfcc(PARAMS.model_copy(update={"tasks": ["speaker"]}))
+    assert "too few speakers with a gender" in words
+    tables = {path.stem: pd.read_csv(path) for path in (PLOTS / "mfcc").iterdir()}
+    empty = {name for name, table in tables.items() if table.empty}
+    assert empty == {"correlation", "normalisations"}
+    assert set(tables["distributions"]["gender"]) == {"all"}
+    metrics = json.loads((RESULTS / "mfcc.json").read_text())
+    assert metrics["different_coefficients"] == 0
 
 
 def test_a_missing_features_file_is_named(inputs):

@@ -14,9 +14,9 @@ function template() {
   const colorway = Array.from({ length: COLOURS }, (_, number) => colour(`c${number + 1}`));
   const steps = colorway.flatMap((one, n) => [[n / COLOURS, one], [(n + 1) / COLOURS, one]]);
   const axis = { gridcolor: colour("line"), zerolinecolor: colour("soft"), automargin: true,
-    fixedrange: true };
+    fixedrange: true, ticks: "outside", tickcolor: colour("line") };
   const heatmap = { colorscale: [[0, colour("panel")], [1, colour("c1")]],
-    colorbar: { tickformat: ".0%", thickness: 10 } };
+    colorbar: { ticksuffix: " %", thickness: 10 } };
   const layout = {
     colorway, xaxis: axis, yaxis: axis, dragmode: false,
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
