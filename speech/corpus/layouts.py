@@ -199,7 +199,7 @@ def with_genders(listing: Listing) -> list[Recording]:
         named = ", ".join(absent[:5]) + (" …" if len(absent) > 5 else "")
         raise UserError(
             f"{listing.labels.name}: no line for {len(absent)} speaker(s) that have audio "
-            f"({named}); add one for each, or remove their folders."
+            f"({named}); add one for each, there or in gender_overrides, or remove their folders."
         )
     genders = {name: gender_of(written) for name, written in listing.genders.items()}
     return [replace(item, gender=genders.get(item.speaker_id)) for item in listing.recordings]
