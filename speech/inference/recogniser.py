@@ -142,7 +142,7 @@ class Recogniser:
             for measured in self._measured(_long_enough(passages)):
                 predictor.add(measured)
                 progress(measured.stop // SAMPLE_RATE, stream.seconds)
-            return predictor.answer(name, stream.sample_rate)
+            return predictor.answer(name, stream.sample_rate, channels_cancel=stream.cancelled)
 
     def predict_signal(self, signal: NDArray[np.floating], rate: int) -> Answer:
         """Predict samples in memory.

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from speech.audio import SAMPLE_RATE
 from speech.audio.chunks import seconds_to_samples
 from speech.inference.answers import (
+    CHANNELS_CANCEL,
     CLIPPED,
     LOW_CONFIDENCE,
     MOSTLY_NOT_SPEECH,
@@ -92,7 +93,7 @@ class Predictor:
             self._segments.append(segment)
         self._samples = measured.stop
 
-    def answer(self, name: str, sample_rate: int) -> Answer:
+    def answer(self, name: str, sample_rate: int, *, channels_cancel: bool = False) -> Answer:
         """Predict the whole recording: all chunks with speech count alike.
 
         Parameters
@@ -101,10 +102,13 @@ class Predictor:
             Of the recording.
         sample_rate
             Hz, as recorded.
+        channels_cancel
+            Whether the average of its channels is silent.
         """
         flags = [SHORT] if self._samples < self._chunk_samples else []
         flags += [CLIPPED] if any(CLIPPED in s.flags for s in self._segments) else []
         flags += [RESAMPLED] if sample_rate != SAMPLE_RATE else []
+        flags += [CHANNELS_CANCEL] if channels_cancel else []
         end = self._samples / SAMPLE_RATE
         if not self._spoken:
             silent = all(SILENT in segment.flags for segment in self._segments)

@@ -12,7 +12,7 @@ import soundfile
 from markupsafe import Markup
 from plotly import graph_objects as go
 
-from speech.audio.decode import SAMPLE_RATE, load_audio
+from speech.audio import SAMPLE_RATE
 from speech.params import Task
 from speech.report import charts, wording
 from speech.report.charts import Columns, Figure, Table
