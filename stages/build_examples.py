@@ -5,13 +5,13 @@ from functools import partial
 from typing import get_args
 
 from speech.features.examples import build_examples
-from speech.features.feature_spec import spec_of
+from speech.features.feature_spec import FeatureSpec, spec_of_mfcc, spec_of_wav2vec2
 from speech.params import FEATURES_OF, Features, Params, Task
 from speech.storage.examples import with_labels, write_examples
 from speech.storage.files import write_json
 from speech.storage.tables import read_folds, read_parquet
 from stages.console import bar, run_stage
-from stages.paths import EXAMPLES, FEATURES, FOLDS, UTTERANCES
+from stages.paths import EXAMPLES, FEATURES, FOLDS, UTTERANCES, WAV2VEC2
 
 KINDS: dict[str, tuple[Features, ...]] = {"mfcc": ("mfcc", "mfcc_pitch"), "wav2vec2": ("wav2vec2",)}
 """Features by the name that the stage is called with."""
@@ -25,7 +25,7 @@ def build(params: Params, kind: str) -> str:
     copies = params.augmentation.copies if kind == "mfcc" else 0
     written = []
     for features in KINDS[kind]:
-        spec = spec_of(params, features, FEATURES[features])
+        spec = _spec(params, features)
         pooled, frames = (
             build_examples(
                 FEATURES[features],
@@ -48,6 +48,23 @@ def build(params: Params, kind: str) -> str:
     return (
         f"{len(pooled.table):,} chunks of {len(utterances):,} utterances in {EXAMPLES}: "
         f"{', '.join(written)}"
+    )
+
+
+def _spec(params: Params, features: Features) -> FeatureSpec:
+    """Write down what features are made of."""
+    if features == "wav2vec2":
+        return spec_of_wav2vec2(
+            WAV2VEC2,
+            chunks=params.chunks,
+            wav2vec2=params.wav2vec2,
+            inputs=params.inputs.wav2vec2,
+        )
+    return spec_of_mfcc(
+        chunks=params.chunks,
+        mfcc=params.mfcc,
+        inputs=params.inputs.mfcc,
+        pitch=params.pitch if features == "mfcc_pitch" else None,
     )
 
 
