@@ -35,8 +35,6 @@ TINY = {
     "parallel": {"jobs": 2},
 }
 OUTPUTS = ("data", "models", "metrics", "plots", "dvc.lock")
-SHORTEST, LONGEST = 2.0, 25.0
-"""Seconds from the start of a run to its kill."""
 
 
 def check_out(folder: Path) -> None:
@@ -113,14 +111,21 @@ def main() -> None:
     """Run the rounds and say what came of them."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=30, help="in all (default: 30)")
-    parser.add_argument("--per-round", type=int, default=10, help="kills per round (default: 10)")
+    parser.add_argument("--per-round", type=int, default=15, help="kills per round (default: 15)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default: 0)")
+    parser.add_argument(
+        "--longest",
+        type=float,
+        default=20,
+        help="seconds from start to kill, at most (default: 20)",
+    )
     parser.add_argument("--folder", type=Path, help="where to work (default: a temporary one)")
     options = parser.parse_args()
     moments = random.Random(options.seed)
     base = options.folder or Path(tempfile.mkdtemp(prefix="kill-"))
     folder = base / "project"
-    check_out(folder)
+    if not folder.exists():
+        check_out(folder)
     started = time.monotonic()
     if repro(folder) != 0:
         raise SystemExit(f"the undisturbed run failed; see {folder}.log")
@@ -130,7 +135,7 @@ def main() -> None:
     while kills < options.kills:
         clean(folder)
         for _ in range(min(options.per_round, options.kills - kills)):
-            after = moments.uniform(SHORTEST, LONGEST)
+            after = moments.uniform(1, options.longest)
             ended = repro(folder, after)
             if ended is not None:
                 print(f"ended by itself with {ended} before {after:.1f} s", flush=True)

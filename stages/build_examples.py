@@ -1,5 +1,7 @@
 """Cut features into what classifiers are given: pooled vectors and frames of every chunk."""
 
+from stages.console import bar, run_stage
+
 import argparse
 from functools import partial
 from typing import get_args
@@ -10,7 +12,6 @@ from speech.params import FEATURES_OF, Features, Params, Task
 from speech.storage.examples import with_labels, write_examples
 from speech.storage.files import write_json
 from speech.storage.tables import read_folds, read_parquet
-from stages.console import bar, run_stage
 from stages.paths import EXAMPLES, FEATURES, FOLDS, UTTERANCES, WAV2VEC2
 
 KINDS: dict[str, tuple[Features, ...]] = {"mfcc": ("mfcc", "mfcc_pitch"), "wav2vec2": ("wav2vec2",)}

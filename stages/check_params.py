@@ -1,8 +1,9 @@
 """Check every key of params.yaml, and write down what is allowed."""
 
+from stages.console import run_stage
+
 from speech.params import Params
 from speech.storage.files import write_json
-from stages.console import run_stage
 from stages.paths import SCHEMA
 
 

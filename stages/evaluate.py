@@ -1,5 +1,7 @@
 """Score the out-of-fold predictions of one task: the headline system in full, all side by side."""
 
+from stages.console import bar, run_stage
+
 import argparse
 from functools import partial
 from pathlib import Path
@@ -24,7 +26,6 @@ from speech.predictions import predicted_classes
 from speech.storage.results import rounded, with_names, write_metrics, write_plot
 from speech.storage.tables import read_parquet
 from speech.training.model_selection import pick_models, picked_model, predictions_as_picked
-from stages.console import bar, run_stage
 from stages.paths import METRICS, MODELS, PITCH, PLOTS, PREDICTIONS, UTTERANCES
 
 ECE, ECE_BY_CHANCE = "expected_calibration_error", "calibration_error_by_chance"

@@ -1,5 +1,7 @@
 """Fit one classifier on one task and one kind of features: cross-validated, then on everything."""
 
+from stages.console import bar, run_stage
+
 import argparse
 from functools import partial
 from pathlib import Path
@@ -23,7 +25,6 @@ from speech.training.cross_validation import (
     labelled,
 )
 from speech.training.tuning import Tuned, tune
-from stages.console import bar, run_stage
 from stages.paths import EXAMPLES, MODELS, PREDICTIONS
 
 INPUTS = {

@@ -3,12 +3,13 @@
 The frame, which .dvc/config names as ``plots.html_template``, is what `dvc plots show` fills.
 """
 
+from stages.console import run_stage
+
 from speech.params import Params, read_yaml
 from speech.report.frame import frame, frame_stamp
 from speech.report.page import report_page
 from speech.report.run import Run
 from speech.storage.files import write_text
-from stages.console import run_stage
 from stages.paths import CORPUS_AUDIO, METRICS, PARAMS, PLOTS, REJECTED, UTTERANCES
 
 RUN = Run(UTTERANCES, REJECTED, CORPUS_AUDIO, METRICS, PLOTS)

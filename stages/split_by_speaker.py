@@ -1,11 +1,12 @@
 """Deal speakers (gender task) and each speaker's chapters (speaker task) to folds."""
 
+from stages.console import run_stage
+
 from speech.audio.chunks import seconds_to_samples
 from speech.folds import gender_folds, speaker_folds
 from speech.params import Params
 from speech.storage.files import write_json
 from speech.storage.tables import read_parquet, write_csv
-from stages.console import run_stage
 from stages.paths import FOLDS, METRICS, UTTERANCES
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 
 import pytest
+from safetensors import SafetensorError
 
 from speech.errors import UserError
 from speech.storage.files import (
@@ -177,7 +178,24 @@ def test_too_little_room_is_said_with_both_numbers_before_anything_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_the_disk_refuses_is_one_sentence_with_the_path(tmp_path):
-    sentence = r"out: cannot be written \(No space left on device\)"
-    with pytest.raises(UserError, match=sentence), writing(tmp_path / "out"):
-        raise OSError(28, "No space left on device")
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), SafetensorError("No space left on device")]
+)
+@pytest.mark.parametrize("way", [writing, replacing, replacing_folder])
+def test_what_the_disk_refuses_is_one_sentence_with_the_path(tmp_path, way, error):
+    sentence = r"out: cannot be written \(No space left on device\); make room or"
+    with pytest.raises(UserError, match=sentence), way(tmp_path / "out"):
+        raise error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_missing_was_to_be_read_and_is_not_said_to_be_unwritable(tmp_path):
+    with pytest.raises(FileNotFoundError), replacing_folder(tmp_path / "out"):
+        (tmp_path / "lost.wav").read_bytes()
+
+
+@pytest.mark.parametrize("way", [replacing, replacing_folder])
+def test_a_file_in_place_of_the_folder_is_one_sentence(tmp_path, way):
+    (tmp_path / "data").write_text("")
+    with pytest.raises(UserError, match=r"out: cannot be written \("), way(tmp_path / "data/out"):
+        raise AssertionError("not reached")
