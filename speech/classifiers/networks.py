@@ -24,6 +24,7 @@ from safetensors.numpy import load_file, save_file
 
 from speech.classifiers.protocol import Form, Labelled
 from speech.errors import UserError
+from speech.storage.files import write_json
 
 if TYPE_CHECKING:
     import keras
@@ -160,7 +161,7 @@ class Network(ABC):
             "shape": list(self._shape),
             "architecture": self._architecture,
         }
-        (folder / _DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", "utf-8")
+        write_json(folder / _DESCRIPTION, description)
         weights = {f"{number:03d}": w for number, w in enumerate(self._weights)}
         save_file({"mean": self._mean, "std": self._std, **weights}, folder / _WEIGHTS)
 

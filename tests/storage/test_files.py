@@ -1,8 +1,10 @@
 """Files and folders are whole or absent, JSON is what DVC can read, links lose nothing."""
 
+import ast
 import math
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from safetensors import SafetensorError
@@ -19,6 +21,8 @@ from speech.storage.files import (
     write_text,
     writing,
 )
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_text_is_written_as_given_into_new_folders_and_replaced(tmp_path):
@@ -66,6 +70,21 @@ def test_json_keeps_the_order_of_keys_and_refuses_numbers_it_has_no_word_for(tmp
     with pytest.raises(ValueError, match="JSON compliant"):
         write_json(path, {"accuracy": number})
     assert path.read_text() == '{\n  "f1": 0.5,\n  "accuracy": {}\n}\n'
+
+
+IN_SENTENCES = {"speech/params.py", "speech/report/page.py"}
+"""They show a value of params.yaml in the words of JSON, to a person."""
+
+
+def test_json_is_written_without_numbers_that_it_has_no_word_for_everywhere():
+    """Python would write NaN, which most other readers refuse."""
+    found = []
+    for file in [*ROOT.glob("speech/**/*.py"), *ROOT.glob("stages/*.py"), ROOT / "predict.py"]:
+        for call in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) in ("json.dumps", "json.dump"):
+                strict = any(ast.unparse(key) == "allow_nan=False" for key in call.keywords)
+                found += [] if strict else [str(file.relative_to(ROOT))]
+    assert {*found} - IN_SENTENCES == set()
 
 
 def names(folder):
