@@ -75,7 +75,8 @@ def _sentence(error: Exception) -> str | None:
     """Say what the user can mend; None for a defect of this project, which keeps its traceback."""
     if isinstance(error, UserError):
         return str(error)
-    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+    short = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
+    if short or any(words in str(error) for words in _SHORT_OF_MEMORY):
         detail = f" ({error})" if str(error) else ""
         return f"memory does not suffice{detail}; set parallel.jobs lower, or give it more."
     if isinstance(error, OSError | SafetensorError):
@@ -86,6 +87,10 @@ def _sentence(error: Exception) -> str | None:
             "put back what is missing, and run again."
         )
     return None
+
+
+_SHORT_OF_MEMORY = ("can't start new thread", "failed to map segment", "can't allocate memory")
+"""As Python, the loader of libraries and torch say it, in errors of other kinds."""
 
 
 def bar(unit: str) -> Progress:

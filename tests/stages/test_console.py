@@ -102,6 +102,7 @@ def test_a_defect_of_ours_keeps_its_traceback(here, capsys):
             "memory does not suffice (Unable to allocate 9 GiB)",
         ),
         (MemoryError(), "memory does not suffice; set parallel.jobs lower"),
+        (RuntimeError("can't start new thread"), "memory does not suffice (can't start new thread"),
         (
             OSError(errno.ENOMEM, "Cannot allocate memory"),
             "memory does not suffice ([Errno 12] ",
