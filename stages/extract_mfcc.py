@@ -1,5 +1,7 @@
 """Compute the MFCC of every utterance and of its augmented copies, one file per speaker."""
 
+from stages.console import bar, run_stage
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +19,6 @@ from speech.features.mfcc import frame_count, mfcc
 from speech.params import Params
 from speech.storage.examples import copy_name
 from speech.storage.tables import read_parquet
-from stages.console import bar, run_stage
 from stages.paths import CORPUS_AUDIO, MFCC, UTTERANCES
 
 PASSAGE_SECONDS = 40

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from plotly import graph_objects as go
 
 from speech.audio import SAMPLE_RATE
+from speech.audio.decode import load_audio
 from speech.params import Task
 from speech.report import charts, wording
 from speech.report.charts import Columns, Figure, Table
