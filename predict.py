@@ -66,7 +66,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="recording",
         help="file, folder (with all its folders), pattern in quotes, or - for standard input",
     )
-    add("--task", choices=["gender", "speaker", "both"], default="both", help="what to predict")
+    add(
+        "--task",
+        choices=["gender", "speaker", "both"],
+        default="both",
+        help="what to predict; both: whatever the models were trained for",
+    )
     add(
         "--gender-model",
         metavar="MODEL",
@@ -107,7 +112,7 @@ def _run(options: argparse.Namespace) -> int:
 
     recogniser = Recogniser(
         options.models,
-        tasks=["gender", "speaker"] if options.task == "both" else [options.task],
+        tasks=None if options.task == "both" else [options.task],
         gender_model=options.gender_model,
         speaker_model=options.speaker_model,
         encoder=options.encoder,

@@ -177,17 +177,19 @@ def check_no_straddle(table: pd.DataFrame, by: str | list[str]) -> None:
         )
 
 
-def hold_out_speakers(
-    speakers: Sequence[str], labels: Sequence[str], fraction: float, seed: int
-) -> np.ndarray:
-    """Choose validation examples by whole speakers, at least one of each label.
+def hold_out(
+    units: Sequence[str], labels: Sequence[str], fraction: float, seed: int
+) -> NDArray[np.bool_]:
+    """Choose validation examples by whole units, at least one of each label that has two.
 
     Parameters
     ----------
-    speakers, labels
+    units
+        The speaker or utterance of each example, shape (examples,).
+    labels
         Of each example, shape (examples,).
     fraction
-        Of each label's speakers; at least one is held out and at least one stays.
+        Of each label's units; at least one stays.
     seed
         Of the draw.
 
@@ -196,31 +198,13 @@ def hold_out_speakers(
     ndarray of bool, shape (examples,)
         True for validation.
     """
-    table = pd.DataFrame({"speaker": speakers, "label": labels}).drop_duplicates()
-    return np.isin(np.asarray(speakers), _draw(table, "speaker", fraction, seed))
-
-
-def hold_out_utterances(
-    utterance_ids: Sequence[str], labels: Sequence[str], fraction: float, seed: int
-) -> np.ndarray:
-    """Choose validation examples by whole utterances, at least one of each label that has two.
-
-    Parameters
-    ----------
-    utterance_ids, labels
-        Of each example, shape (examples,).
-    fraction
-        Of each label's utterances; at least one stays.
-    seed
-        Of the draw.
-
-    Returns
-    -------
-    ndarray of bool, shape (examples,)
-        True for validation.
-    """
-    table = pd.DataFrame({"utterance": utterance_ids, "label": labels}).drop_duplicates()
-    return np.isin(np.asarray(utterance_ids), _draw(table, "utterance", fraction, seed))
+    random = np.random.default_rng(seed)
+    table = pd.DataFrame({"unit": units, "label": labels}).drop_duplicates()
+    drawn: list[str] = []
+    for _, own in table.sort_values(["label", "unit"]).groupby("label")["unit"]:
+        count = min(max(1, round(fraction * len(own))), len(own) - 1)
+        drawn.extend(random.choice(own.to_numpy(dtype=object), count, replace=False))
+    return np.isin(np.asarray(units), drawn)
 
 
 def name_units(chunks: pd.DataFrame, unit: Unit) -> NDArray[np.str_]:
@@ -276,6 +260,29 @@ def deal_units(
     return fold_of.loc[list(units)].to_numpy(np.int64)
 
 
+def deal_speakers(table: pd.DataFrame, folds: int, seed: int) -> NDArray[np.int64]:
+    """Deal whole speakers to folds, with or without a gender on record.
+
+    Parameters
+    ----------
+    table
+        With speaker_id and gender. Those of each gender, and those without one, are dealt as
+        evenly as can be.
+    folds
+        How many, at most: every fold holds two speakers or more, as trials of two speakers need.
+    seed
+        As in `deal_units`.
+
+    Returns
+    -------
+    ndarray of shape (rows,)
+        The fold of each row; all 0 where there are fewer than four speakers.
+    """
+    speakers = table["speaker_id"].to_numpy(dtype=str)
+    count = max(1, min(folds, len(np.unique(speakers)) // 2))
+    return deal_units(speakers, table["gender"].fillna("").to_numpy(dtype=str), count, seed)
+
+
 def inner_folds(task: Task, training: pd.DataFrame, folds: int, seed: int) -> NDArray[np.int64]:
     """Deal the chunks of a training part to inner folds, on which a choice is made.
 
@@ -304,15 +311,6 @@ def inner_folds(task: Task, training: pd.DataFrame, folds: int, seed: int) -> ND
         if not alone.all():
             break
     return np.where(alone, -1, deal_units(units, labels, folds, seed))
-
-
-def _draw(table: pd.DataFrame, unit: str, fraction: float, seed: int) -> list[str]:
-    random = np.random.default_rng(seed)
-    drawn: list[str] = []
-    for _, units in table.sort_values(["label", unit]).groupby("label")[unit]:
-        count = min(max(1, round(fraction * len(units))), len(units) - 1)
-        drawn.extend(random.choice(units.to_numpy(dtype=object), count, replace=False))
-    return drawn
 
 
 def _deal_chapters(chapters: pd.DataFrame, folds: int) -> dict[tuple[str, str], int]:
@@ -344,11 +342,11 @@ def _check_genders(speakers: pd.DataFrame, folds: int) -> None:
         there = [f"{count} {name}" for name, count in counts.items()]
         fewest = min(counts.values())
         fitting = max((k for k in range(2, folds) if _speakers_needed(k) <= fewest), default=0)
-        way_out = f" or set folds.gender to {fitting}" if fitting else ""
+        way_out = f", set folds.gender to {fitting}" if fitting else ""
         raise UserError(
             f"folds.gender is {folds}, which needs at least {needed} speakers of each gender, but "
             f"the corpus has {' and '.join(there)}: {' and '.join(missing)} missing; add "
-            f"recordings{way_out}."
+            f"recordings{way_out}, or set tasks to [speaker]."
         )
 
 
@@ -365,11 +363,12 @@ def _check_chapters(chapters: pd.DataFrame, folds: int) -> None:
     if speakers < 2:
         raise UserError(
             "corpus: the speaker task needs at least 2 speakers with 2 chapters or more, but the "
-            f"corpus has {speakers}: {2 - speakers} missing; add recordings of a second session."
+            f"corpus has {speakers}: {2 - speakers} missing; add recordings of a second session, "
+            "or set tasks to [gender]."
         )
     if len(chapters) < folds:
         raise UserError(
             f"folds.speaker is {folds}, which needs at least {folds} chapters, but the corpus has "
-            f"{len(chapters)}: {folds - len(chapters)} missing; add recordings or lower "
-            "folds.speaker."
+            f"{len(chapters)}: {folds - len(chapters)} missing; add recordings, lower "
+            "folds.speaker, or set tasks to [gender]."
         )

@@ -311,6 +311,13 @@ class HeadlineFeatures(Block):
     speaker: WithoutPitch
 
 
+def _in_order(tasks: list[Task]) -> list[Task]:
+    """Refuse a task that is named twice; whichever is written first changes nothing."""
+    if len(set(tasks)) < len(tasks):
+        raise ValueError(f"tasks ({', '.join(tasks)}) must not repeat a name; remove the second")
+    return sorted(tasks)
+
+
 class _Params(Block):
     """Everything in params.yaml but the blocks of the classifiers."""
 
@@ -318,6 +325,7 @@ class _Params(Block):
     corpus_mirror: Place | None
     corpus_sha256: dict[Subset, Sha256]
     keep_archives: bool
+    tasks: Annotated[list[Task], Field(min_length=1), AfterValidator(_in_order)]
     encoder: Place
     model: ModelName | Literal["best"]
     models: list[ModelName] = Field(min_length=1)

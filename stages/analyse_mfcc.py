@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from speech.exploration.mfcc_analysis import (
+    Summary,
     coefficient_names,
     compare_normalisations,
     densities,
@@ -20,6 +21,7 @@ from speech.storage.results import write_metrics, write_plot
 from speech.storage.tables import read_folds, read_parquet
 from stages.console import bar, run_stage
 from stages.paths import FOLDS, MFCC, PLOTS, RESULTS, UTTERANCES
+from stages.tasks import leave_out
 
 SIGNIFICANCE = 0.05
 
@@ -28,6 +30,17 @@ MOST_FRAMES = 100_000
 
 MOST_LISTED = 200
 """Utterances in outliers.csv, the furthest first."""
+
+_INTERVAL = ["coefficient", "value", "low", "high"]
+OF_GENDER = {
+    "effect_sizes": _INTERVAL,
+    "correlation": [*_INTERVAL, "rank_biserial", "p", "p_corrected"],
+    "normalisations": [
+        *("normalisation", "standardised", "accuracy", "low", "high"),
+        *("difference", "difference_low", "difference_high"),
+    ],
+}
+"""The tables that need the gender task, with their columns."""
 
 
 def analyse_mfcc(params: Params) -> str:
@@ -44,57 +57,72 @@ def analyse_mfcc(params: Params) -> str:
         progress=bar("speaker"),
     )
 
-    resampling = {"resamples": params.analysis.resamples, "seed": params.seed}
-    differences = gender_differences(summary, names, **resampling)
     means = summary.moments[:, 0]
     outliers = find_outliers(
         summary.utterances, means, p=params.analysis.outlier_p, seed=params.seed
     )
+    by_gender = "gender" in params.tasks
+    tables = {
+        "distributions": distributions(summary, names, by_gender=by_gender),
+        "density": densities(summary, names, by_gender=by_gender),
+        "outliers": outliers.head(MOST_LISTED),
+    }
+    metrics = _metrics(summary.utterances, outliers)
+    line = (
+        f"{metrics['utterances']} utterances of {metrics['speakers']} speakers; "
+        f"{metrics['outliers']['count']} stand out from their session"
+    )
+    for name, table in tables.items():
+        write_plot(PLOTS / "mfcc" / f"{name}.csv", table)
+    if by_gender:
+        of_gender = _compare_genders(summary, names, params)
+        strongest = of_gender["gender"]["strongest"]
+        metrics |= of_gender | {
+            "utterances_without_gender": int(summary.utterances["fold"].isna().sum())
+        }
+        line += (
+            f"; {strongest['coefficient']} differs most between genders (d = {strongest['d']:.2f})"
+        )
+    else:
+        line += "; " + leave_out(
+            "gender", tables={PLOTS / "mfcc" / f"{name}.csv": c for name, c in OF_GENDER.items()}
+        )
+    write_metrics(RESULTS / "mfcc.json", metrics)
+    return line
+
+
+def _metrics(utterances: pd.DataFrame, outliers: pd.DataFrame) -> dict[str, Any]:
+    return {
+        "speakers": utterances["speaker_id"].nunique(),
+        "utterances": len(utterances),
+        "frames": int(utterances["frames"].sum()),
+        "outliers": {"count": int(outliers["outlier"].sum()), "scored": len(outliers)},
+    }
+
+
+def _compare_genders(summary: Summary, names: list[str], params: Params) -> dict[str, Any]:
+    """Write what the coefficients have to do with gender; return the metrics."""
+    resampling = {"resamples": params.analysis.resamples, "seed": params.seed}
+    differences = gender_differences(summary, names, **resampling)
     normalisations = compare_normalisations(
         summary,
         **params.hyperparameters("logistic"),
         **resampling,
         progress=bar("normalisation"),
     )
-
     tables = {
-        "distributions": distributions(summary, names),
-        "density": densities(summary, names),
-        "effect_sizes": differences[["coefficient", "value", "low", "high"]],
+        "effect_sizes": differences,
         "correlation": _correlation(differences),
-        "outliers": outliers.head(MOST_LISTED),
         "normalisations": normalisations,
     }
     for name, table in tables.items():
-        write_plot(PLOTS / "mfcc" / f"{name}.csv", table)
-    metrics = _metrics(summary.utterances, differences, outliers, normalisations)
-    write_metrics(RESULTS / "mfcc.json", metrics)
-
-    strongest = metrics["gender"]["strongest"]
-    return (
-        f"{metrics['utterances']} utterances of {metrics['speakers']} speakers; "
-        f"{strongest['coefficient']} differs most between genders (d = {strongest['d']:.2f}); "
-        f"{metrics['outliers']['count']} utterances stand out from their session"
-    )
-
-
-def _metrics(
-    utterances: pd.DataFrame,
-    differences: pd.DataFrame,
-    outliers: pd.DataFrame,
-    normalisations: pd.DataFrame,
-) -> dict[str, Any]:
+        write_plot(PLOTS / "mfcc" / f"{name}.csv", table[OF_GENDER[name]])
     strongest = differences.loc[differences["value"].abs().idxmax()]
     named = {"value": "d", "low": "d_low", "high": "d_high"}
     keys = ["coefficient", "value", "low", "high", "p_corrected"]
     # With standardised inputs; the CSV has the rest.
     accuracy = normalisations[normalisations["standardised"]].set_index("normalisation")
     return {
-        "speakers": utterances["speaker_id"].nunique(),
-        "utterances": len(utterances),
-        "utterances_without_gender": int(utterances["fold"].isna().sum()),
-        "frames": int(utterances["frames"].sum()),
-        "outliers": {"count": int(outliers["outlier"].sum()), "scored": len(outliers)},
         "gender": {
             "different_coefficients": int((differences["p_corrected"] < SIGNIFICANCE).sum()),
             "strongest": strongest[keys].rename(named).to_dict(),
@@ -105,9 +133,9 @@ def _metrics(
 
 def _correlation(differences: pd.DataFrame) -> pd.DataFrame:
     """Name the columns of the point-biserial correlation as the plot template reads them."""
-    columns = ["coefficient", "r", "r_low", "r_high", "rank_biserial", "p", "p_corrected"]
+    of_d = ["value", "low", "high"]
     names = {"r": "value", "r_low": "low", "r_high": "high"}
-    return differences[columns].rename(columns=names)
+    return differences.drop(columns=of_d).rename(columns=names)
 
 
 if __name__ == "__main__":

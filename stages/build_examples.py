@@ -2,16 +2,19 @@
 
 import argparse
 from functools import partial
-from typing import get_args
+
+import pandas as pd
 
 from speech.features.examples import build_examples
 from speech.features.feature_spec import spec_of
+from speech.folds import check_folds
 from speech.params import FEATURES_OF, Features, Params, Task
 from speech.storage.examples import with_labels, write_examples
 from speech.storage.files import write_json
 from speech.storage.tables import read_folds, read_parquet
 from stages.console import bar, run_stage
 from stages.paths import EXAMPLES, FEATURES, FOLDS, UTTERANCES
+from stages.tasks import leave_out
 
 KINDS: dict[str, tuple[Features, ...]] = {"mfcc": ("mfcc", "mfcc_pitch"), "wav2vec2": ("wav2vec2",)}
 """Features by the name that the stage is called with."""
@@ -20,35 +23,46 @@ KINDS: dict[str, tuple[Features, ...]] = {"mfcc": ("mfcc", "mfcc_pitch"), "wav2v
 def build(params: Params, kind: str) -> str:
     """Write a folder of examples for every task and its features."""
     utterances = read_parquet(UTTERANCES)
-    folds = {task: read_folds(FOLDS / f"{task}.csv") for task in get_args(Task)}
-    # wav2vec 2.0 sees clean speech only: copies would cost as much as the corpus again.
-    copies = params.augmentation.copies if kind == "mfcc" else 0
-    written = []
+    folds = {task: read_folds(FOLDS / f"{task}.csv") for task in params.tasks}
+    for task, own in folds.items():
+        # Before anything is cut; a fit checks its own folds once more.
+        check_folds(utterances.merge(own, on="utterance_id"), task)
+    lines = []
     for features in KINDS[kind]:
-        spec = spec_of(params, features, FEATURES[features])
-        pooled, frames = (
-            build_examples(
-                FEATURES[features],
-                utterances,
-                spec.chunk_inputs(),
-                form,
-                chunks=params.chunks.model_dump(),
-                copies=copies,
-                jobs=params.parallel.jobs,
-                progress=bar("speaker"),
-            )
-            for form in ("pooled", "frames")
+        of_features = [task for task in FEATURES_OF if features in FEATURES_OF[task]]
+        asked = {task: folds[task] for task in of_features if task in folds}
+        if asked:
+            lines.append(_build(params, features, utterances, asked))
+        for task in of_features:
+            if task not in asked:
+                lines.append(leave_out(task, folders=[EXAMPLES / f"{task}-{features}"]))
+    return "; ".join(dict.fromkeys(lines))
+
+
+def _build(
+    params: Params, features: Features, utterances: pd.DataFrame, folds: dict[Task, pd.DataFrame]
+) -> str:
+    """Write the examples of each task that has folds, all cut once."""
+    spec = spec_of(params, features, FEATURES[features])
+    pooled, frames = (
+        build_examples(
+            FEATURES[features],
+            utterances,
+            spec.chunk_inputs(),
+            form,
+            chunks=params.chunks.model_dump(),
+            # wav2vec 2.0 sees clean speech only: copies would cost as much as the corpus again.
+            copies=0 if features == "wav2vec2" else params.augmentation.copies,
+            jobs=params.parallel.jobs,
+            progress=bar("speaker"),
         )
-        for task in get_args(Task):
-            if features in FEATURES_OF[task]:
-                folder = EXAMPLES / f"{task}-{features}"
-                write_examples(folder, with_labels(pooled, folds[task], task), frames)
-                write_json(folder / "spec.json", spec.model_dump(exclude_none=True))
-                written.append(folder.name)
-    return (
-        f"{len(pooled.table):,} chunks of {len(utterances):,} utterances in {EXAMPLES}: "
-        f"{', '.join(written)}"
+        for form in ("pooled", "frames")
     )
+    for task, own in folds.items():
+        folder = EXAMPLES / f"{task}-{features}"
+        write_examples(folder, with_labels(pooled, own, task), frames)
+        write_json(folder / "spec.json", spec.model_dump(exclude_none=True))
+    return f"{len(pooled.table):,} chunks of {len(utterances):,} utterances, {features}"
 
 
 if __name__ == "__main__":

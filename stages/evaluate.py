@@ -10,7 +10,7 @@ from typing import get_args
 import pandas as pd
 
 from speech.evaluation import systems as scored
-from speech.evaluation.headline import headline_of, write_headline
+from speech.evaluation.headline import headline_file, headline_of, write_headline
 from speech.evaluation.label_audit import median_pitch
 from speech.evaluation.systems import Predictions, System
 from speech.features.store import read_speaker, speaker_file
@@ -25,10 +25,15 @@ from speech.training.model_selection import (
 )
 from stages.console import bar, run_stage
 from stages.paths import METRICS, MODELS, PITCH, PLOTS, PREDICTIONS, RESULTS, UTTERANCES
+from stages.tasks import leave_out
 
 
 def evaluate(params: Params, task: Task) -> str:
     """Score one task."""
+    if task not in params.tasks:
+        documents = [place / f"{task}.json" for place in (METRICS, RESULTS)]
+        documents.append(headline_file(MODELS, task))
+        return leave_out(task, folders=[PLOTS / task], documents=documents)
     resampling = {"resamples": params.evaluate.resamples, "seed": params.seed}
     systems = [System(model, kind) for kind in FEATURES_OF[task] for model in params.models]
     corpus = read_parquet(UTTERANCES)

@@ -26,6 +26,7 @@ from speech.training.cross_validation import (
 from speech.training.tuning import Tuned, tune
 from stages.console import bar, run_stage
 from stages.paths import EXAMPLES, MODELS, PREDICTIONS, SEARCH
+from stages.tasks import leave_out
 
 INPUTS = {
     f"{task}-{features}": (task, features) for task in FEATURES_OF for features in FEATURES_OF[task]
@@ -36,6 +37,10 @@ INPUTS = {
 def fit(params: Params, inputs: str, model: str) -> str:
     """Write out-of-fold predictions and the final model."""
     task, features = INPUTS[inputs]
+    # By its examples, not by params.tasks: a task that comes or goes makes no other fit anew.
+    if (EXAMPLES / inputs).is_dir() and not any((EXAMPLES / inputs).iterdir()):
+        places = [PREDICTIONS / inputs / model, MODELS / f"{inputs}-{model}"]
+        return leave_out(task, folders=places)
     # The naive baseline learns from labels only.
     form, copies = classifier_class(model).form, model != "dummy"
     examples = taking_part(read_examples(EXAMPLES / inputs, form, copies=copies), task)

@@ -1,12 +1,13 @@
 """List every usable utterance of the corpus, and every file that is none with its reason."""
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from speech.audio.chunks import seconds_to_samples
 from speech.corpus.gender_overrides import apply_overrides
-from speech.corpus.index import describe_corpus, index_corpus
+from speech.corpus.index import BOTH_TASKS, describe_corpus, index_corpus
 from speech.corpus.layouts import Location, list_recordings
 from speech.errors import UserError
 from speech.params import Params
@@ -42,6 +43,8 @@ def build_index(params: Params) -> str:
         jobs=params.parallel.jobs,
         progress=bar("file"),
     )
+    concerned = index.rejected["left_out_of"].isin([BOTH_TASKS, *params.tasks])
+    index = replace(index, rejected=index.rejected[concerned])
     write_parquet(AUDIO_FACTS, index.facts)
     write_parquet(UTTERANCES, index.utterances)
     write_csv(REJECTED, index.rejected)

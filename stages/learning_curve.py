@@ -6,7 +6,11 @@ from typing import Any
 import pandas as pd
 
 from speech.classifiers.registry import build_classifier
-from speech.evaluation.by_training_speakers import accuracy_by_training_speakers, last_doubling
+from speech.evaluation.by_training_speakers import (
+    CURVE,
+    accuracy_by_training_speakers,
+    last_doubling,
+)
 from speech.params import FEATURES_OF, Features, Params
 from speech.storage.examples import read_examples
 from speech.storage.results import write_metrics, write_plot
@@ -14,6 +18,7 @@ from speech.training.cross_validation import labelled, taking_part
 from speech.training.learning_curve import predict_with_fewer_speakers
 from stages.console import bar, run_stage
 from stages.paths import EXAMPLES, PLOTS, RESULTS
+from stages.tasks import leave_out
 
 MODEL = "logistic"
 """Quick to fit, and with nothing to stop early."""
@@ -21,6 +26,9 @@ MODEL = "logistic"
 
 def learning_curve(params: Params) -> str:
     """Compute the curve of each kind of features."""
+    if "gender" not in params.tasks:
+        tables = {PLOTS / "learning_curve.csv": [*CURVE, "features"]}
+        return leave_out("gender", documents=[RESULTS / "learning_curve.json"], tables=tables)
     resampling = {"resamples": params.evaluate.resamples, "seed": params.seed}
     metrics: dict[str, Any] = {}
     curves, gains = [], []

@@ -1,6 +1,6 @@
 """Probe each hidden state of wav2vec 2.0 for gender and speaker by a linear head."""
 
-from typing import Any, get_args
+from typing import Any
 
 import pandas as pd
 
@@ -18,11 +18,12 @@ LABEL = {"gender": "gender", "speaker": "speaker_id"}
 
 
 def probe_layers(params: Params) -> str:
-    """Score every layer for both tasks, and what choosing one inside training would give."""
+    """Score every layer for each task, and what choosing one inside training would give."""
     corpus = read_parquet(UTTERANCES)
     layers = kept_layers(WAV2VEC2, corpus, params.wav2vec2.layers)
-    scores, chosen, metrics = {}, {}, {}
-    for task in get_args(Task):
+    scores, chosen = {}, {}
+    metrics: dict[str, Any] = {}
+    for task in params.tasks:
         probed = probe_task(
             WAV2VEC2,
             _labelled(corpus, task),

@@ -40,8 +40,8 @@ def reduce_and_cluster(params: Params) -> str:
 
 def _cluster(features: WithoutPitch, params: Params) -> str:
     settings = params.clusters
-    # Of the speaker task, but with all speakers: those who take no part in it, too.
-    examples = read_examples(EXAMPLES / f"speaker-{features}")
+    # Of either task: both have all speakers, those who take no part in it, too.
+    examples = read_examples(EXAMPLES / f"{params.tasks[-1]}-{features}")
     points, vectors = examples.table, examples.inputs
     if settings.level == "utterance":
         points, vectors = average_over_utterances(points, vectors)
@@ -77,10 +77,12 @@ def _cluster(features: WithoutPitch, params: Params) -> str:
     write_plot(PLOTS / "clusters" / f"{features}_agreement.csv", agreement)
 
     ari = agreement.set_index(["algorithm", "label", "score"])["value"]
+    of_gender = ari["kmeans_2", "gender", "ari"]
     return (
         f"{features}: {len(points)} of {available} {settings.level}s mapped, adjusted Rand index "
-        f"{ari['kmeans', 'speaker', 'ari']:.2f} with the speaker and "
-        f"{ari['kmeans_2', 'gender', 'ari']:.2f} with the gender (k-means)"
+        f"{ari['kmeans', 'speaker', 'ari']:.2f} with the speaker"
+        + (f" and {of_gender:.2f} with the gender" if "gender" in params.tasks else "")
+        + " (k-means)"
     )
 
 

@@ -38,7 +38,7 @@ def shipped_params() -> dict:
     return yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_params(shipped_params) -> Callable[..., Params]:
     """Make checked params: those of the repository, but for ``make_params(**{"mfcc.fft": 1024})``.
 

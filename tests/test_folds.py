@@ -5,7 +5,6 @@ many speakers or chapters are missing, and adding that many is enough.
 """
 
 import re
-from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -15,10 +14,11 @@ from hypothesis import strategies as st
 
 from speech.errors import UserError
 from speech.folds import (
+    check_folds,
+    deal_speakers,
     deal_units,
     gender_folds,
-    hold_out_speakers,
-    hold_out_utterances,
+    hold_out,
     inner_folds,
     name_units,
     single_chapter_speakers,
@@ -26,6 +26,7 @@ from speech.folds import (
 )
 
 COLUMNS = ["utterance_id", "speaker_id", "chapter_id", "gender", "seconds"]
+UNITS = ["chunk", "utterance", "chapter", "speaker"]
 
 
 @st.composite
@@ -63,7 +64,7 @@ def missing_numbers(error):
     }
 
 
-def new_rows(count, gender, chapters, prefix="", utterances=1):
+def new_rows(count, gender, chapters=1, prefix="", utterances=1):
     rows = [
         (f"{prefix}{speaker}-{chapter}-{number}", f"{prefix}{speaker}", f"new {chapter}", gender, 5)
         for speaker in range(count)
@@ -74,36 +75,38 @@ def new_rows(count, gender, chapters, prefix="", utterances=1):
 
 
 def corpus(women, men, chapters=1, utterances=1):
-    genders = (("F", women, "woman-"), ("M", men, "man-"))
-    parts = [
-        new_rows(count, gender, chapters, prefix, utterances) for gender, count, prefix in genders
-    ]
-    return pd.concat(parts, ignore_index=True)
+    parts = [("F", women, "woman-"), ("M", men, "man-")]
+    tables = [new_rows(count, code, chapters, name, utterances) for code, count, name in parts]
+    return pd.concat(tables, ignore_index=True)
 
 
-def dealt_in_order(usable, folds, count):
+def check_contract(usable, folds, count, task):
+    """Check the rows' order, that all folds are there, and that nothing straddles them."""
     dealt = usable.merge(folds, on="utterance_id", validate="one_to_one")
     assert list(folds.columns) == ["utterance_id", "fold"]
     assert folds["utterance_id"].tolist() == usable["utterance_id"].tolist()
     assert set(dealt["fold"]) == set(range(count))
+    whole = ["speaker_id"] if task == "gender" else ["speaker_id", "chapter_id"]
+    assert dealt.groupby(whole)["fold"].nunique().eq(1).all(), f"a part of {task} straddles folds"
+    check_folds(dealt, task)
     return dealt
 
 
 def check_gender_contract(table, folds, count):
-    dealt = dealt_in_order(table[table["gender"].notna()], folds, count)
-    assert dealt.groupby("speaker_id")["fold"].nunique().eq(1).all(), "a speaker straddles folds"
+    dealt = check_contract(table[table["gender"].notna()], folds, count, "gender")
     speakers = dealt.drop_duplicates("speaker_id")
     tested = pd.crosstab(speakers["fold"], speakers["gender"])
     assert list(tested.columns) == ["F", "M"]
     assert (tested >= 1).all(axis=None)
+    assert np.ptp(tested, axis=0).max() <= 1, "not spread evenly"
     assert (tested.sum() - tested >= 2).all(axis=None), "too few to train on"
 
 
 def check_speaker_contract(table, folds, count):
-    usable = table[~table["speaker_id"].isin(single_chapter_speakers(table))]
-    dealt = dealt_in_order(usable, folds, count)
-    sessions = dealt.groupby(["speaker_id", "chapter_id"])["fold"]
-    assert sessions.nunique().eq(1).all(), "a chapter straddles folds"
+    alone = single_chapter_speakers(table)
+    chapters = table.groupby("speaker_id")["chapter_id"].nunique()
+    assert alone == sorted(chapters.index[chapters == 1])
+    dealt = check_contract(table[~table["speaker_id"].isin(alone)], folds, count, "speaker")
     speakers = dealt.groupby("speaker_id")["fold"].nunique()
     assert len(speakers) >= 2
     assert (speakers >= 2).all(), "a speaker is tested but never learnt"
@@ -118,8 +121,8 @@ def test_no_speaker_straddles_gender_folds_or_the_error_says_how_many_are_missin
         folds = gender_folds(table, count, seed)
     except UserError as error:
         missing = missing_numbers(error)
-        women = new_rows(missing.get("female", 0), "F", 1, "woman-")
-        men = new_rows(missing.get("male", 0), "M", 1, "man-")
+        women = new_rows(missing.get("female", 0), "F", prefix="woman-")
+        men = new_rows(missing.get("male", 0), "M", prefix="man-")
         enough = pd.concat([table, women, men])
         check_gender_contract(enough, gender_folds(enough, count, seed), count)
         for kind, rows in (("female", [table, women[1:], men]), ("male", [table, women, men[1:]])):
@@ -152,12 +155,64 @@ def test_no_session_straddles_speaker_folds_or_the_error_says_how_many_are_missi
         check_speaker_contract(table, folds, count)
 
 
-@settings(max_examples=30)
-@given(tables)
-def test_speakers_with_one_chapter_are_named_in_order(table):
-    pairs = {tuple(row) for row in table[["speaker_id", "chapter_id"]].to_numpy()}
-    counted = Counter(speaker for speaker, _ in sorted(pairs))
-    assert single_chapter_speakers(table) == [name for name in counted if counted[name] == 1]
+def test_sessions_are_spread_over_folds_by_how_long_they_are():
+    long = new_rows(6, "F", 3, "long-").assign(seconds=60.0)
+    table = pd.concat([long, new_rows(6, "M", 3, "short-").assign(seconds=5.0)])
+    dealt = table.merge(speaker_folds(table, 3), on="utterance_id")
+    speech = dealt.groupby("fold")["seconds"].sum()
+    assert speech.max() == speech.min() == 6 * 65
+
+
+@pytest.mark.parametrize(
+    ("women", "men", "found", "ways_out"),
+    [
+        (3, 6, "3 female and 6 male: 2 female missing", "set folds.gender to 3, or"),
+        (0, 0, "0 female and 0 male: 5 female and 5 male missing", "or"),
+    ],
+)
+def test_the_error_for_genders_says_what_there_is_and_what_to_do(women, men, found, ways_out):
+    nobody = new_rows(3, None)
+    with pytest.raises(UserError) as caught:
+        gender_folds(pd.concat([corpus(women, men), nobody]), 5, 0)
+    assert str(caught.value) == (
+        "folds.gender is 5, which needs at least 5 speakers of each gender, but the corpus has "
+        f"{found}; add recordings, {ways_out} set tasks to [speaker]."
+    )
+
+
+def test_the_errors_for_sessions_say_that_gender_alone_needs_none():
+    for table in (corpus(4, 4), corpus(2, 0, chapters=2)):
+        with pytest.raises(UserError, match=r"missing; .*set tasks to \[gender\]\.$"):
+            speaker_folds(table, 5)
+
+
+@pytest.mark.parametrize(
+    ("task", "column", "planted", "named"),
+    [
+        # Of woman-0, whose rows are the first four, the second session; or half of the first.
+        ("gender", "fold", {2: 1, 3: 1}, "speaker_id woman-0"),
+        ("speaker", "fold", {1: 1}, "speaker_id woman-0, chapter_id new 0"),
+        # A recording of woman-1, all of whose rows are in the other fold.
+        ("gender", "content", {0: "sound 4"}, "content sound 4"),
+        ("speaker", "content", {0: "sound 4"}, "content sound 4"),
+    ],
+)
+def test_what_straddles_folds_that_anything_wrote_is_refused_by_name(task, column, planted, named):
+    table = corpus(2, 2, chapters=2, utterances=2)
+    table = table.assign(fold=pd.factorize(table["speaker_id"])[0] % 2)
+    # Copies within a fold are no breach.
+    table["content"] = [f"sound {max(number, 1)}" for number in range(len(table))]
+    check_folds(table, task)
+    for row, value in planted.items():
+        table.loc[row, column] = value
+    with pytest.raises(UserError, match=rf"^folds: {named} is in folds 0 and 1, .*split_by_speak"):
+        check_folds(table, task)
+    # Rows that take no part are in neither training nor test.
+    table.loc[list(planted), "fold"] = -1
+    check_folds(table, task)
+
+
+# --- units dealt at random --------------------------------------------------------------------
 
 
 def by(unit):
@@ -165,13 +220,12 @@ def by(unit):
     return lambda table: (table[unit].tolist(), table["gender"].tolist())
 
 
-speakers, utterances = by("speaker_id"), by("utterance_id")
 DRAWS = {
     "gender_folds": lambda table, seed: gender_folds(table, 3, seed)["fold"],
     "speaker_folds": lambda table, _: speaker_folds(table, 2)["fold"],
-    "hold_out_speakers": lambda table, seed: hold_out_speakers(*speakers(table), 0.3, seed),
-    "hold_out_utterances": lambda table, seed: hold_out_utterances(*utterances(table), 0.3, seed),
-    "deal_units": lambda table, seed: deal_units(*speakers(table), 3, seed),
+    "hold_out": lambda table, seed: hold_out(*by("utterance_id")(table), 0.3, seed),
+    "deal_units": lambda table, seed: deal_units(*by("speaker_id")(table), 3, seed),
+    "deal_speakers": lambda table, seed: deal_speakers(table, 3, seed),
 }
 
 
@@ -188,42 +242,15 @@ def test_the_seed_decides_every_draw_and_not_the_order_of_the_rows(draw, seed, l
     assert len(others) > 1 or draw == "speaker_folds"
 
 
-@settings(max_examples=20)
-@given(fold_counts, st.integers(0, 8))
-def test_speakers_of_each_gender_are_spread_evenly(count, more):
-    table = corpus(count + 2 + more, count + 2)
-    dealt = dealt_in_order(table, gender_folds(table, count, 0), count)
-    sizes = dealt.groupby(["gender", "fold"]).size()
-    assert max(np.ptp(sizes["F"]), np.ptp(sizes["M"])) <= 1
-
-
-def test_sessions_are_spread_over_folds_by_how_long_they_are():
-    long = new_rows(6, "F", 3, "long-").assign(seconds=60.0)
-    table = pd.concat([long, new_rows(6, "M", 3, "short-").assign(seconds=5.0)])
-    dealt = dealt_in_order(table, speaker_folds(table, 3), 3)
-    speech = dealt.groupby("fold")["seconds"].sum()
-    assert speech.max() == speech.min() == 6 * 65
-
-
-def test_the_error_for_genders_says_what_there_is_and_what_to_do():
-    with pytest.raises(UserError) as caught:
-        gender_folds(corpus(3, 6), 5, 0)
-    assert str(caught.value) == (
-        "folds.gender is 5, which needs at least 5 speakers of each gender, but the corpus has "
-        "3 female and 6 male: 2 female missing; add recordings or set folds.gender to 3."
-    )
-
-
 examples = st.lists(
     st.tuples(st.integers(0, 9), st.sampled_from("abc")), min_size=1, max_size=60
 ).map(lambda pairs: [(f"{label}{unit}", label) for unit, label in pairs])
 """[(unit, label)]: a unit, whether speaker or utterance, has one label."""
 
 
-@pytest.mark.parametrize("hold_out", [hold_out_speakers, hold_out_utterances])
 @settings(max_examples=40)
 @given(examples=examples, fraction=st.floats(0.01, 0.5), seed=seeds)
-def test_whole_units_are_held_out_of_every_label_that_has_two(hold_out, examples, fraction, seed):
+def test_whole_units_are_held_out_of_every_label_that_has_two(examples, fraction, seed):
     units, labels = (list(column) for column in zip(*examples, strict=True))
     held = hold_out(units, labels, fraction, seed)
     assert (held.dtype, held.shape) == (bool, (len(examples),))
@@ -235,10 +262,19 @@ def test_whole_units_are_held_out_of_every_label_that_has_two(hold_out, examples
         assert len(own & validation) == expected
 
 
-# --- units dealt at random --------------------------------------------------------------------
-
-
-UNITS = ["chunk", "utterance", "chapter", "speaker"]
+@settings(max_examples=40)
+@given(tables_of(1, 12, chapters=2, utterances=2), fold_counts, seeds)
+def test_every_speaker_is_dealt_whole_to_a_fold_of_two_or_more_whatever_the_gender(
+    table, count, seed
+):
+    speakers = table.assign(fold=deal_speakers(table, count, seed))
+    assert speakers.groupby("speaker_id")["fold"].nunique().eq(1).all()
+    speakers = speakers.drop_duplicates("speaker_id")
+    sizes = np.bincount(speakers["fold"])
+    assert len(sizes) == max(1, min(count, len(speakers) // 2))
+    assert len(sizes) == 1 or sizes.min() >= 2
+    for _, own in speakers.groupby(speakers["gender"].fillna("")):
+        assert np.ptp(np.bincount(own["fold"], minlength=len(sizes))) <= 1
 
 
 def cut(table):
@@ -265,13 +301,6 @@ def test_no_unit_straddles_folds_and_a_label_with_two_is_outside_of_every_fold(
         assert sizes.max() - sizes.min() <= 1
 
 
-def test_chapters_of_one_name_differ_by_their_speaker():
-    rows = [("1-7-0000", "1", "7", 0), ("1-7-0000", "1", "7", 1), ("2-7-0000", "2", "7", 0)]
-    chunks = pd.DataFrame(rows, columns=["utterance_id", "speaker_id", "chapter_id", "chunk"])
-    counts = {unit: len(set(name_units(chunks, unit))) for unit in UNITS}
-    assert counts == {"chunk": 3, "utterance": 2, "chapter": 2, "speaker": 2}
-
-
 # --- folds of a training part, on which a choice is made ---------------------------------------
 
 
@@ -279,31 +308,23 @@ def test_chapters_of_one_name_differ_by_their_speaker():
 training_parts = tables_of(4, 8, chapters=3, utterances=3).map(cut)
 
 
+@pytest.mark.parametrize("task", ["gender", "speaker"])
 @settings(max_examples=40)
 @given(training=training_parts, folds=st.integers(2, 5))
-def test_no_speaker_straddles_the_inner_folds_of_gender(training, folds):
-    training["label"] = np.where(training["speaker_id"].astype(int) % 2, "F", "M")
-    training["fold"] = inner_folds("gender", training, folds, seed=0)
-    assert training.groupby("speaker_id")["fold"].nunique().eq(1).all()
-    assert (training["fold"] >= 0).all()
-    for _, own in training.groupby("label"):
-        assert len(set(own["fold"])) > 1
-
-
-@settings(max_examples=40)
-@given(training=training_parts, folds=st.integers(2, 5))
-def test_no_session_straddles_the_inner_folds_of_speakers_as_long_as_anyone_has_two(
-    training, folds
+def test_nothing_straddles_inner_folds_and_the_only_unit_of_a_label_stays_in_training(
+    task, training, folds
 ):
-    """Speakers with a single session, who cannot be validated on another one, stay in training."""
+    """Chapters are dealt as long as anyone has two, then utterances, then chunks."""
     training["label"] = training["speaker_id"]
-    training["fold"] = inner_folds("speaker", training, folds, seed=0)
-    for unit in ("chapter", "utterance", "chunk"):
+    if task == "gender":
+        training["label"] = np.where(training["speaker_id"].astype(int) % 2, "F", "M")
+    training["fold"] = inner_folds(task, training, folds, seed=0)
+    for unit in ["speaker"] if task == "gender" else ["chapter", "utterance", "chunk"]:
         training["unit"] = name_units(training, unit)
-        counts = training.groupby("speaker_id")["unit"].nunique()
+        counts = training.groupby("label")["unit"].nunique()
         if counts.max() > 1:
             break
     assert training.groupby("unit")["fold"].nunique().eq(1).all()
-    for speaker, own in training.groupby("speaker_id"):
+    for label, own in training.groupby("label"):
         found = set(own["fold"])
-        assert (len(found) > 1 and min(found) >= 0) if counts[speaker] > 1 else found == {-1}
+        assert (len(found) > 1 and min(found) >= 0) if counts[label] > 1 else found == {-1}

@@ -51,6 +51,10 @@ def test_what_is_loaded_is_what_was_written_key_by_key(shipped_params, params):
     assert params.model_dump() == shipped_params
 
 
+def test_the_order_of_tasks_changes_nothing(make_params, params):
+    assert make_params(tasks=["speaker", "gender"]) == params
+
+
 def test_params_cannot_be_changed_in_passing(params):
     with pytest.raises(ValueError, match="frozen"):
         params.mfcc.fft = 1024
@@ -180,6 +184,10 @@ def test_a_value_is_quoted_with_what_is_allowed(complaint_about, key, value, sai
         ("corpus", ["dev-clean", "sample"], "corpus[1] is \"sample\", but should be 'dev-clean', "),
         ("corpus_sha256", {"dev-clean": "76f8"}, 'corpus_sha256.dev-clean is "76f8", but should '),
         ("models", ["logistic"] * 2, "models (logistic, logistic) must not repeat a name; "),
+        ("tasks", ["speaker"] * 2, "tasks (speaker, speaker) must not repeat a name; "),
+        ("tasks", ["gender", "age"], "tasks[1] is \"age\", but should be 'gender' or 'speaker'"),
+        ("tasks", [], "tasks is [], but should be "),
+        ("tasks", "speaker", 'tasks is "speaker", but should be a valid list'),
         ("corpus", ["dev-clean"] * 2, "corpus (dev-clean, dev-clean) must not repeat a subset; "),
         (
             "augmentation.snr_db",

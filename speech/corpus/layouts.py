@@ -26,7 +26,7 @@ _SPELLINGS = {
 }
 _LIBRISPEECH_STEM = re.compile(r"(?P<speaker>[^-]+)-(?P<chapter>[^-]+)-(?P<utterance>[^-]+)")
 
-_REQUIRED, _OPTIONAL = ("path", "speaker_id", "gender"), ("session_id", "utterance_id")
+_REQUIRED, _OPTIONAL = ("path", "speaker_id"), ("gender", "session_id", "utterance_id")
 """Columns of the user's table."""
 
 
@@ -103,7 +103,7 @@ def locate(corpus: Path) -> Location:
             return _locate_csv(labels) if _is_csv(labels) else Location(audio, labels)
     raise UserError(
         f"corpus: {corpus} has no {SPEAKERS_TXT} in it, in its LibriSpeech folder or above it, and "
-        f"no {SPEAKERS_CSV}; add one that names every speaker and gender."
+        f"no {SPEAKERS_CSV}; add one that names every speaker and, where it is known, the gender."
     )
 
 
@@ -121,7 +121,7 @@ def list_recordings(location: Location) -> list[Recording]:
         found, genders = _find_audio(audio, _place_librispeech), read_speakers_txt(labels)
     elif "path" not in read_header(labels):
         found = _find_audio(audio, _place_in_speaker_folder)
-        genders = _genders_of(read_rows(labels, ("speaker_id", "gender")))
+        genders = _genders_of(read_rows(labels, ["speaker_id"], ["gender"]))
     else:
         rows = read_rows(labels, _REQUIRED, _OPTIONAL)
         found, genders = list(_list_table(location, rows)), _genders_of(rows)
@@ -276,7 +276,7 @@ def _place_in_speaker_folder(path: PurePosixPath) -> Recording:
 
 
 def _list_table(location: Location, rows: Iterable[Row]) -> Iterator[Recording]:
-    """List the rows of ``path, speaker_id, gender`` and, optionally, session_id, utterance_id.
+    """List the rows of ``path, speaker_id`` and, optionally, gender, session_id, utterance_id.
 
     A recording without a session_id is a session of its own; one without an utterance_id is named
     by its path.

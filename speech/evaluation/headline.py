@@ -1,6 +1,7 @@
 """Which model is the headline of a task, and how good each model is: a file beside the models."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -107,15 +108,33 @@ def write_headline(models: Path, task: Task, headline: Headline) -> None:
     write_sealed(headline_file(models, task), _FORMAT, content)
 
 
+def trained_tasks(models: Path) -> list[Task]:
+    """Name the tasks that models were trained for: those whose headline was not left empty."""
+    return [task for task in get_args(Task) if not _is_left_out(headline_file(models, task))]
+
+
+def _is_left_out(path: Path) -> bool:
+    with suppress(OSError, UnicodeDecodeError):
+        return path.read_text("utf-8").strip() == "{}"
+    return False
+
+
 def read_headline(models: Path, task: Task) -> Headline:
     """Read what `write_headline` wrote.
 
     Raises
     ------
     UserError
-        If it is missing, of another version, changed, or names no model of this project.
+        If it is missing, of another version, changed, or names no model of this project; or if
+        models of this task were not asked for.
     """
     path = headline_file(models, task)
+    if _is_left_out(path):
+        raise UserError(
+            f"{models}: has no model for {task}, because only {', '.join(trained_tasks(models))} "
+            f"was asked for in training; ask for that, or add {task} to tasks in params.yaml and "
+            "run `dvc repro`."
+        )
     content: dict[str, Any] = read_sealed(path, _FORMAT, _REMEDY)
     try:
         headline = Headline(**{name: content[name] for name in Headline._fields})

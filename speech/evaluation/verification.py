@@ -163,8 +163,8 @@ def draw_trials(utterances: pd.DataFrame, *, most: int = 200, seed: int = 0) -> 
     trials = pd.concat(tables, ignore_index=True).drop_duplicates(ignore_index=True)
     if not trials["target"].any():
         raise UserError(
-            "corpus: no speaker with a gender on record has two chapters, as verification needs; "
-            "add recordings of a second session."
+            "corpus: no speaker has two chapters, as verification needs; add recordings of a "
+            "second session."
         )
     return trials
 

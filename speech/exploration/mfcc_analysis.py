@@ -32,6 +32,9 @@ NORMALISATIONS = ("none", "utterance_mean", "utterance", "standard", "robust")
 
 QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 
+EVERYBODY = "all"
+"""In the place of a gender, where genders are not compared."""
+
 CONFIDENCE = 0.95
 """Of all intervals."""
 
@@ -67,8 +70,10 @@ class Summary:
     frames: NDArray[np.float32]
     rows: NDArray[np.intp]
 
-    def frames_by_gender(self) -> dict[str, Floats]:
-        """Return the sampled frames of each gender."""
+    def frames_by_gender(self, *, apart: bool = True) -> dict[str, Floats]:
+        """Return the sampled frames of each gender, or of all speakers together."""
+        if not apart:
+            return {EVERYBODY: self.frames.astype(np.float64)}
         genders = self.utterances["gender"].to_numpy()[self.rows]
         return {gender: self.frames[genders == gender].astype(np.float64) for gender in GENDERS}
 
@@ -157,7 +162,9 @@ def summarise(
     return Summary(table.assign(frames=lengths), moments, np.concatenate(parts), rows)
 
 
-def distributions(summary: Summary, names: Sequence[str]) -> pd.DataFrame:
+def distributions(
+    summary: Summary, names: Sequence[str], *, by_gender: bool = True
+) -> pd.DataFrame:
     """Describe the distribution of each coefficient over the sampled frames of a gender.
 
     Parameters
@@ -166,6 +173,8 @@ def distributions(summary: Summary, names: Sequence[str]) -> pd.DataFrame:
         Of the corpus. Speakers who talk longer weigh more.
     names
         Of the coefficients.
+    by_gender
+        Whether genders are described apart; if not, `EVERYBODY` is the only one.
 
     Returns
     -------
@@ -173,7 +182,7 @@ def distributions(summary: Summary, names: Sequence[str]) -> pd.DataFrame:
         coefficient, gender, frames, mean, std, skewness, kurtosis, q05, q25, q50, q75, q95.
     """
     tables = []
-    for gender, frames in summary.frames_by_gender().items():
+    for gender, frames in summary.frames_by_gender(apart=by_gender).items():
         moments = dict(zip(MOMENTS, frame_moments(frames), strict=True))
         values = np.quantile(frames, list(QUANTILES.values()), axis=0)
         quantiles = dict(zip(QUANTILES, values, strict=True))
@@ -182,12 +191,12 @@ def distributions(summary: Summary, names: Sequence[str]) -> pd.DataFrame:
     return pd.concat(tables).sort_index(kind="stable").reset_index(drop=True)
 
 
-def densities(summary: Summary, names: Sequence[str]) -> pd.DataFrame:
+def densities(summary: Summary, names: Sequence[str], *, by_gender: bool = True) -> pd.DataFrame:
     """Compute each coefficient's density by gender, on a grid that both genders share.
 
     Parameters
     ----------
-    summary, names
+    summary, names, by_gender
         As in `distributions`.
 
     Returns
@@ -195,14 +204,14 @@ def densities(summary: Summary, names: Sequence[str]) -> pd.DataFrame:
     DataFrame
         coefficient, gender, value (middle of a step), density (per unit of the coefficient).
     """
-    by_gender = summary.frames_by_gender()
-    ranges = [np.quantile(frames, _DENSITY_RANGE, axis=0) for frames in by_gender.values()]
+    groups = summary.frames_by_gender(apart=by_gender)
+    ranges = [np.quantile(frames, _DENSITY_RANGE, axis=0) for frames in groups.values()]
     lowest, highest = np.min(ranges, axis=(0, 1)), np.max(ranges, axis=(0, 1))
     tables = []
     for k, name in enumerate(names):
         edges = np.linspace(lowest[k], max(highest[k], lowest[k] + 1e-6), _DENSITY_POINTS + 1)
         values = (edges[:-1] + edges[1:]) / 2
-        for gender, frames in by_gender.items():
+        for gender, frames in groups.items():
             counts, _ = np.histogram(frames[:, k], edges)
             columns = {"coefficient": name, "gender": gender, "value": values}
             density = counts / len(frames) / np.diff(edges)

@@ -17,6 +17,7 @@ from speech.audio import SAMPLE_RATE
 from speech.audio.decode import AudioError
 from speech.audio.stream import open_stream
 from speech.errors import UserError
+from speech.evaluation.headline import trained_tasks
 from speech.inference.answers import Answer
 from speech.inference.embedder import Embedder
 from speech.inference.measured import Measured, Measurer
@@ -48,7 +49,7 @@ class Recogniser:
     models
         The folder of trained models, which `dvc repro` makes; it may have been moved.
     tasks
-        ``gender``, ``speaker``, or both.
+        ``gender``, ``speaker``, or both; if not given, those that models were trained for.
     gender_model, speaker_model
         Which model predicts, as ``<features>-<model>``, such as ``mfcc-logistic``; the headline
         model of the task if not given.
@@ -76,14 +77,18 @@ class Recogniser:
         self,
         models: str | Path = "models",
         *,
-        tasks: Sequence[Task] = ("gender", "speaker"),
+        tasks: Sequence[Task] | None = None,
         gender_model: str = HEADLINE,
         speaker_model: str = HEADLINE,
         encoder: str | Path | None = None,
         jobs: int = -1,
     ) -> None:
         folder = Path(models)
-        choices = {"gender": gender_model, "speaker": speaker_model}
+        choices: dict[Task, str] = {"gender": gender_model, "speaker": speaker_model}
+        if tasks is None:
+            # Who names a model of a task that has none is told so.
+            trained = trained_tasks(folder)
+            tasks = [task for task in choices if task in trained or choices[task] != HEADLINE]
         self.models: list[ChosenModel] = [load_model(folder, t, choices[t]) for t in tasks]
         """One per task."""
         self.rejection = read_rejection(folder / "rejection")

@@ -18,6 +18,7 @@ from speech.report.run import Run, read
 LAYER = "hidden state"
 NESTED: Columns = {"task": None, "fold": None, "layer": wording.count}
 NESTED |= {"validation_accuracy": wording.percent, "utterance_accuracy": wording.percent}
+NO_LABELS = pd.DataFrame(columns=["speaker_id", "label", "suspect"]).astype({"suspect": bool})
 MOST_DOUBTFUL = 20
 CLIP_SECONDS = 5.0
 RATES = [0.001, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8]
@@ -36,7 +37,8 @@ def audit_section(run: Run, metrics: dict[str, Any], *, audio: bool) -> dict[str
     audio
         Whether a reader can play those speakers whose labels are most doubtful.
     """
-    labels = run.read_plot("gender/suspects")
+    asked = "suspects" in metrics["gender"]
+    labels = run.read_plot("gender/suspects") if asked else NO_LABELS
     growth = run.read_plot("learning_curve").rename(columns={"speakers": "training speakers"})
     growth["features"] = growth["features"].map(wording.features)
     layers = run.read_plot("layers").query("level == 'utterance'").rename(columns={"layer": LAYER})
@@ -117,4 +119,6 @@ def _rejection(speakers: dict[str, Any]) -> Table:
         {"features": wording.features(kind), **{n: wording.interval(own, n) for n in names}}
         for kind, own in speakers.items()
     ]
-    return Table(pd.DataFrame(rows), dict.fromkeys(["features", *names]))
+    return Table(
+        pd.DataFrame(rows, columns=["features", *names]), dict.fromkeys(["features", *names])
+    )

@@ -39,6 +39,7 @@ def features_section(run: Run) -> dict[str, Any]:
 def _density(density: pd.DataFrame, effects: pd.DataFrame) -> Figure:
     x, y = {"title": "value"}, {"title": "density", "showticklabels": False, "rangemode": "tozero"}
     order = effects.sort_values("value", key=lambda d: -d.abs(), kind="stable")["coefficient"]
+    order = order if len(order) else density["coefficient"].unique()
     # A picture needs no more digits.
     points = density.astype({"value": np.float32, "density": np.float32})
     points["gender"] = points["gender"].map(wording.gender)

@@ -52,6 +52,7 @@ def report_page(run: Run, params: dict[str, Any]) -> str:
         If a file of the run is not there.
     """
     settings, metrics = flattened(params), run.read_metrics()
+    asked = [task for task in TASKS if task in settings["tasks"]]
     return (
         _environment()
         .get_template("page.html")
@@ -61,7 +62,7 @@ def report_page(run: Run, params: dict[str, Any]) -> str:
             encoder_name=place_name(settings["encoder"], "the untrained sample encoder"),
             data=corpus_section(run),
             features=features_section(run),
-            scores={t: task_section(run, t, settings[f"headline_features.{t}"]) for t in TASKS},
+            scores={t: task_section(run, t, settings[f"headline_features.{t}"]) for t in asked},
             clusters=clusters_section(run),
             audit=audit_section(run, metrics, audio=settings["report.audio"]),
             digest=run.digest(),

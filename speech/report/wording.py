@@ -11,7 +11,7 @@ MODELS = {
     **{"mlp": "MLP", "cnn": "CNN", "best": "the best model of the other folds"},
 }
 FEATURES = {"mfcc": "MFCC", "mfcc_pitch": "MFCC + pitch", "wav2vec2": "wav2vec 2.0"}
-GENDERS = {"F": "women", "M": "men"}
+GENDERS = {"F": "women", "M": "men", "all": "all speakers"}
 SPLITS = {
     "random-chunk": "random chunks",
     "random-utterance": "random utterances",

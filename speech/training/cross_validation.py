@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from speech.classifiers.calibrated import Calibrated, HeldOut
 from speech.classifiers.protocol import Classifier, Labelled
 from speech.classifiers.registry import build_classifier, classifier_class
-from speech.folds import Task, check_folds, hold_out_speakers, hold_out_utterances
+from speech.folds import Task, check_folds, hold_out
 from speech.parallel import Progress, silent, spread
 from speech.predictions import with_probabilities
 from speech.storage.examples import Examples
@@ -35,10 +35,8 @@ _EVERYTHING = -2
 
 CURVES = ["fold", "epoch", "loss", "validation_loss", "accuracy", "validation_accuracy"]
 
-_VALIDATION = {
-    "gender": ("sessions", hold_out_speakers),
-    "speaker": ("utterances", hold_out_utterances),
-}
+_VALIDATION: dict[Task, str] = {"gender": "sessions", "speaker": "utterances"}
+"""What is held out whole, inside training."""
 
 
 @dataclass(frozen=True)
@@ -254,9 +252,8 @@ def _fit_fold(
     train, held_out = np.flatnonzero(folds != number), np.zeros(0, dtype=np.int64)
     # Where no network stops early, whole sessions are still worth holding out for the temperature.
     if classifier.trains_in_epochs and (task == "gender" or classifier.patience is not None):
-        units, hold_out = _VALIDATION[task]
         chosen = hold_out(
-            getattr(data, units)[train].tolist(),
+            getattr(data, _VALIDATION[task])[train].tolist(),
             data.labels[train].tolist(),
             classifier.validation_fraction,
             seed,

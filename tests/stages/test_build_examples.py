@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from speech.errors import UserError
 from speech.features.feature_spec import ENCODER_FILE
 from speech.features.mfcc import frame_count
 from speech.features.store import Fingerprint, speaker_file, write_speaker
@@ -66,7 +67,7 @@ def contents():
 
 def test_every_task_gets_its_examples_in_both_forms_with_labels_and_folds(utterances, params):
     words = [build(params, kind) for kind in KINDS]
-    assert words[1] == f"12 chunks of 6 utterances in {EXAMPLES}: gender-wav2vec2, speaker-wav2vec2"
+    assert words[1] == "12 chunks of 6 utterances, wav2vec2"
     assert {path.name for path in EXAMPLES.iterdir()} == {*INPUTS}
     for name, (copies, *shapes) in INPUTS.items():
         task = name.split("-")[0]
@@ -87,3 +88,29 @@ def test_every_task_gets_its_examples_in_both_forms_with_labels_and_folds(uttera
     first = contents()
     build(params, "mfcc")
     assert contents() == first
+
+
+@pytest.mark.parametrize(
+    ("task", "folds", "content", "named"),
+    [
+        ("gender", [0, 1, 1, 1], "abcdef", "speaker_id 1"),
+        ("gender", [0, 0, 1, 1], "abadef", "content a"),
+        ("speaker", [0, 1, 0, 1, 0, 1], "aacdef", "content a"),
+    ],
+)
+def test_folds_that_something_straddles_are_refused_before_anything_is_cut(
+    utterances, params, task, folds, content, named
+):
+    utterances.assign(content=list(content)).to_parquet(UTTERANCES)
+    names = utterances["utterance_id"][: len(folds)]
+    pd.DataFrame({"utterance_id": names, "fold": folds}).to_csv(FOLDS / f"{task}.csv", index=False)
+    with pytest.raises(UserError, match=f"{named} is in folds 0 and 1"):
+        build(params, "mfcc")
+    assert not EXAMPLES.exists()
+
+
+def test_examples_carry_the_content_by_which_a_fit_knows_copies(utterances, params):
+    utterances.assign(content=list("abcdef")).to_parquet(UTTERANCES)
+    build(params, "wav2vec2")
+    table = read_examples(EXAMPLES / "speaker-wav2vec2").table
+    assert table["content"].tolist() == list("aabbccddeeff")

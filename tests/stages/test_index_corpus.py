@@ -65,6 +65,16 @@ def test_a_table_becomes_the_index_and_sessions_that_nobody_named_are_reported(i
     assert f"sessions: {metrics['sessions']}" in line
 
 
+def test_where_gender_is_not_asked_for_nothing_is_left_out_of_that_task(indexed, table):
+    pd.read_csv(table).drop(columns="gender").to_csv(table, index=False)
+    _, metrics, utterances = indexed(tasks=["speaker"])
+    assert utterances["gender"].isna().all()
+    assert (metrics["speakers"], metrics["female"]["speakers"]) == (4, 0)
+    assert metrics["rejected"] == {"files": 0, "reasons": {}}
+    assert pd.read_csv("data/rejected.csv").empty
+    assert indexed()[1]["rejected"]["reasons"] == {"no gender on record": 8}
+
+
 def test_the_subset_is_stated_or_refused(indexed):
     subset = {"speakers_per_gender": 1, "chapters_at_least": 1, "minutes_per_speaker": 0.05}
     line, metrics, utterances = indexed(**{f"subset.{key}": value for key, value in subset.items()})
