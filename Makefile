@@ -14,9 +14,11 @@ help: ## list the targets
 install: $(INSTALLED) ## make .venv with everything pinned in requirements*.txt
 
 repro: $(INSTALLED) ## run the whole pipeline on the corpus of params.yaml
+	$(RUN) python .dvc/recover.py
 	$(RUN) dvc repro
 
 dev-clean: $(INSTALLED) ## run it on LibriSpeech dev-clean with a pre-trained wav2vec 2.0
+	$(RUN) python .dvc/recover.py
 	$(RUN) dvc exp run -S corpus=dev-clean -S encoder=facebook/wav2vec2-base
 
 test: $(INSTALLED) ## run the tests, whole pipelines on tiny corpora among them

@@ -4,7 +4,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, Protocol, TypeVar
 
 from joblib import Parallel, delayed, parallel_config
+from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.process_executor import BrokenProcessPool
 from threadpoolctl import threadpool_limits
+
+from speech.errors import UserError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -51,6 +55,11 @@ def spread(
     -------
     list
         The results, in the order of the items.
+
+    Raises
+    ------
+    UserError
+        If the system ended a worker process.
     """
     backend = (
         {"backend": "loky", "inner_max_num_threads": 1}
@@ -61,4 +70,15 @@ def spread(
         results = Parallel(n_jobs=jobs, return_as="generator")(
             delayed(function)(item) for item in items
         )
-        return list(progress(results, len(items)))
+        try:
+            return list(progress(results, len(items)))
+        except BrokenProcessPool:
+            raise UserError(
+                "parallel.jobs: the system ended a worker process, most often for want of "
+                "memory; set it lower and run again."
+            ) from None
+
+
+def end_workers() -> None:
+    """End worker processes at once, whatever they are at; otherwise they outlive a signal."""
+    get_reusable_executor().shutdown(wait=True, kill_workers=True)

@@ -1,6 +1,8 @@
-"""params.yaml as typed, checked values: every key, every bound, in one place.
+"""params.yaml as typed, checked values.
 
-The blocks of the classifiers are made of the keyword arguments of their classes.
+Every number has both bounds, so that no value is refused by what computes with it, hours later.
+The blocks of the features are those of `speech.features.settings`; the blocks of the classifiers
+are made of the keyword arguments of their classes.
 """
 
 import inspect
@@ -11,23 +13,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args, get_type_hints
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     create_model,
     model_validator,
 )
+from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer, ComposerError
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import AliasEvent
 
-from speech.audio import SAMPLE_RATE
-from speech.audio.chunks import Tail, seconds_to_samples
 from speech.classifiers.registry import CLASSIFIERS
 from speech.errors import UserError
-from speech.features.examples import Statistic
-from speech.features.normalise import Normalisation
+from speech.features.settings import Block, Chunks, Mfcc, MfccInput, Pitch, Wav2vec2, Wav2vec2Input
 from speech.folds import Task
 
 Features = Literal["mfcc", "mfcc_pitch", "wav2vec2"]
@@ -59,17 +60,15 @@ Subset = Literal[
 SAMPLE = "sample"
 """The value of ``corpus`` and ``encoder`` that stands for the ones made on this machine."""
 
-Positive = Annotated[float, Field(gt=0)]
+Minutes = Annotated[float, Field(gt=0, le=10_000)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-Place = Annotated[str, Field(min_length=1), AfterValidator(os.path.expanduser)]
+Place = Annotated[
+    str,
+    Field(min_length=1, max_length=4096, pattern=r"^[^\x00]*$"),
+    AfterValidator(os.path.expanduser),
+]
 """A path, or a name of something that is none; ``~`` is the user's home, as in a shell."""
-
-
-class Block(BaseModel):
-    """A block of params.yaml: unknown keys are refused, values never silently converted."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SampleCorpus(Block):
@@ -77,7 +76,7 @@ class SampleCorpus(Block):
 
     speakers_per_gender: int = Field(ge=2, le=20)
     chapters: int = Field(ge=1, le=10)
-    minutes: Positive
+    minutes: Minutes
 
 
 class SampleEncoder(Block):
@@ -90,92 +89,22 @@ class SampleEncoder(Block):
 class CorpusSubset(Block):
     """How much of the corpus is used."""
 
-    speakers_per_gender: int | None = Field(ge=1)
-    chapters_at_least: int = Field(ge=1)
-    minutes_per_speaker: Positive | None
+    speakers_per_gender: int | None = Field(ge=1, le=100_000)
+    chapters_at_least: int = Field(ge=1, le=1000)
+    minutes_per_speaker: Minutes | None
 
 
 class Index(Block):
     """Which recordings are usable."""
 
-    min_seconds: float = Field(ge=0.1)
-
-
-class Chunks(Block):
-    """How an utterance is cut into consecutive chunks."""
-
-    seconds: float = Field(ge=0.1, le=60)
-    hop_seconds: float = Field(ge=0.01)
-    tail: Tail
+    min_seconds: float = Field(ge=0.1, le=3600)
 
 
 class Folds(Block):
     """How many folds each task is cross-validated over."""
 
-    gender: int = Field(ge=2)
-    speaker: int = Field(ge=2)
-
-
-class Mfcc(Block):
-    """Mel-frequency cepstral coefficients, named as in the literature."""
-
-    coefficients: int = Field(ge=1, le=128)
-    filters: int = Field(ge=2, le=256)
-    window_seconds: float = Field(ge=0.005, le=0.1)
-    hop_seconds: float = Field(ge=0.002, le=0.1)
-    fft: int = Field(ge=64, le=8192)
-    low_hz: float = Field(ge=0)
-    high_hz: float = Field(le=SAMPLE_RATE / 2)
-    preemphasis: float = Field(ge=0, lt=1)
-    lifter: int = Field(ge=0)
-    energy: bool
-    delta_orders: int = Field(ge=0, le=2)
-    delta_width: int = Field(ge=1, le=10)
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.coefficients > self.filters:
-            raise ValueError(
-                f"mfcc.coefficients ({self.coefficients}) cannot exceed "
-                f"mfcc.filters ({self.filters}); change one of them"
-            )
-        window = seconds_to_samples(self.window_seconds)
-        if self.fft < window:
-            raise ValueError(
-                f"mfcc.fft ({self.fft}) must cover mfcc.window_seconds "
-                f"({window} samples); change one of them"
-            )
-        if self.low_hz >= self.high_hz:
-            raise ValueError(
-                f"mfcc.low_hz ({self.low_hz:g}) must be below mfcc.high_hz ({self.high_hz:g}); "
-                "change one of them"
-            )
-        return self
-
-
-class Pitch(Block):
-    """The lowest and the highest pitch that is looked for, in Hz."""
-
-    floor_hz: float = Field(ge=30)
-    ceiling_hz: float = Field(le=1000)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.floor_hz >= self.ceiling_hz:
-            raise ValueError(
-                f"pitch.floor_hz ({self.floor_hz:g}) must be below "
-                f"pitch.ceiling_hz ({self.ceiling_hz:g}); change one of them"
-            )
-        return self
-
-
-class Wav2vec2(Block):
-    """What is kept of the encoder's hidden states."""
-
-    layers: list[Annotated[int, Field(ge=0)]] | Literal["all"]
-    sequence_layer: int = Field(ge=0)
-    sequence_stride: int = Field(ge=1, le=50)
-    batch_size: int = Field(ge=1, le=256)
+    gender: int = Field(ge=2, le=1000)
+    speaker: int = Field(ge=2, le=1000)
 
 
 class Augmentation(Block):
@@ -185,7 +114,7 @@ class Augmentation(Block):
     reverb_probability: float = Field(ge=0, le=1)
     noise_probability: float = Field(ge=0, le=1)
     bandlimit_probability: float = Field(ge=0, le=1)
-    snr_db: list[float] = Field(min_length=2, max_length=2)
+    snr_db: list[Annotated[float, Field(ge=-100, le=100)]] = Field(min_length=2, max_length=2)
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -196,21 +125,6 @@ class Augmentation(Block):
                 "ratio; exchange them"
             )
         return self
-
-
-class MfccInput(Block):
-    """What classifiers are given of the MFCC."""
-
-    normalisation: Normalisation
-    statistics: list[Statistic] = Field(min_length=1)
-    correlated: int = Field(ge=2)
-    frame_stride: int = Field(ge=1, le=20)
-
-
-class Wav2vec2Input(Block):
-    """Which hidden state classifiers of pooled features are given."""
-
-    layer: int = Field(ge=0)
 
 
 class Inputs(Block):
@@ -230,7 +144,7 @@ class Analysis(Block):
 class Tuning(Block):
     """How hyperparameters are searched for when ``tune`` is true."""
 
-    budget: int = Field(ge=2)
+    budget: int = Field(ge=2, le=10_000)
     inner_folds: int = Field(ge=2, le=20)
 
 
@@ -249,8 +163,8 @@ class AuditSplit(Block):
 class Probe(Block):
     """The linear head on each hidden state of the encoder."""
 
-    C: Positive
-    max_iter: int = Field(ge=10)
+    C: float = Field(gt=0, le=1e6)
+    max_iter: int = Field(ge=10, le=1_000_000)
     inner_folds: int = Field(ge=2, le=20)
 
 
@@ -278,9 +192,9 @@ class Clusters(Block):
 
     level: Literal["utterance", "chunk"]
     pca_variance: Fraction
-    perplexity: Positive
-    min_cluster_size: int = Field(ge=2)
-    max_points: int = Field(ge=100)
+    perplexity: float = Field(gt=0, le=1000)
+    min_cluster_size: int = Field(ge=2, le=100_000)
+    max_points: int = Field(ge=100, le=100_000)
 
 
 class Report(Block):
@@ -292,7 +206,7 @@ class Report(Block):
 class Parallel(Block):
     """How the work is spread; never changes a result."""
 
-    jobs: int
+    jobs: int = Field(ge=-1, le=1024)
 
     @model_validator(mode="after")
     def _nonzero(self) -> Self:
@@ -481,8 +395,32 @@ def load_params(path: Path) -> Params:
     UserError
         If the file is missing, is no YAML mapping, or any key or value is not allowed.
     """
+    content = read_yaml(path)
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        return Params.model_validate(content, strict=True)
+    except ValidationError as error:
+        raise UserError(f"{path}: {_first_complaint(error, content)}.") from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read the keys and values of a YAML file as DVC reads them: by YAML 1.2 and the same library.
+
+    So what dvc.lock records is what ran: 017 is seventeen, and ``off`` is a word.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or is no YAML mapping, repeats a key, has an alias, or is nested
+        deeper than any value of params.yaml.
+    """
+    # The parser in C would crash where brackets are nested too deep.
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Composer = _Plain
+    try:
+        text = path.read_text(encoding="utf-8")
+        if re.search("^%", text, flags=re.MULTILINE):
+            raise UserError(f"{path}: has a directive of YAML (%); remove that line.")
+        content = yaml.load(text)
     except FileNotFoundError:
         raise UserError(
             f"{path}: no such file; run from the root of the repository, where {path.name} lies."
@@ -491,46 +429,63 @@ def load_params(path: Path) -> Params:
         raise UserError(f"{path}: cannot be read ({error.strerror}); mend that.") from None
     except UnicodeDecodeError:
         raise UserError(f"{path}: is not UTF-8 text; save it as UTF-8.") from None
-    except yaml.YAMLError as error:
-        place = getattr(error, "problem_mark", None)
-        line = f" line {place.line + 1}" if place else ""
-        raise UserError(f"{path}:{line} is not valid YAML; mend the syntax there.") from None
+    except YAMLError as error:
+        raise UserError(f"{path}: {_wrong_in_yaml(error)}; mend that.") from None
+    except ValueError:
+        raise UserError(f"{path}: has a number too long to be read; mend that.") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: holds no keys; restore it from git.")
-    try:
-        return Params.model_validate(content, strict=True)
-    except ValidationError as error:
-        raise UserError(f"{path}: {_first_complaint(error, content)}.") from None
+    return content
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads numbers as YAML 1.2 does, and with it DVC, which writes 0.00001 as ``1e-05``."""
+class _Plain(Composer):
+    """Refuses what can make a small file endless; no value of params.yaml needs it."""
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Build what comes next."""
+        place = self.parser.peek_event().start_mark
+        if self.parser.check_event(AliasEvent):
+            raise ComposerError(None, None, "an alias, write out what it stands for", place)
+        if self.depth > _DEEPEST:
+            raise ComposerError(None, None, "nested too deep", place)
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+\Z"),
-    list("-+.0123456789"),
-)
+_DEEPEST = 10
+"""Levels of blocks and lists."""
+
+
+def _wrong_in_yaml(error: YAMLError) -> str:
+    """Say where a file is no YAML and why, in the words of the parser."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "damaged"
+    problem = problem.split(" with value")[0]  # of a key that is repeated
+    return f"{f'line {mark.line + 1} ' if mark else ''}is not valid YAML ({problem})"
 
 
 def _first_complaint(error: ValidationError, content: Mapping[str, Any]) -> str:
     """Say the first thing wrong as one sentence with the key, the value and what is allowed."""
-    complaints = error.errors()
+    # Unknown keys first: most are missing ones, mistyped.
+    complaints = sorted(error.errors(), key=lambda one: one["type"] not in _UNKNOWN)
     first = complaints[0]
-    key, value = _key(first["loc"], content), _shown(first["input"])
-    match first["type"]:
-        case "extra_forbidden" | "invalid_key":
-            allowed = ", ".join(_block_at(first["loc"][:-1]).model_fields)
-            return f"unknown key {key}; the keys allowed there are {allowed}"
-        case "missing":
-            name = ".".join(map(str, first["loc"]))
-            return f"the key {name} is missing; restore it from git or set it"
-        case "value_error":
-            return str(first["ctx"]["error"])
+    if first["type"] == "value_error":
+        return str(first["ctx"]["error"])
+    key = _key(first["loc"], content) or first["loc"][-1]
+    if first["type"] in _UNKNOWN:
+        allowed = ", ".join(_block_at(first["loc"][:-1]).model_fields)
+        return f"unknown key {key}; the keys allowed there are {allowed}"
+    if first["type"] == "missing":
+        name = ".".join(map(str, first["loc"]))
+        return f"the key {name} is missing; restore it from git or set it"
     allowed = _allowed([one for one in complaints if _key(one["loc"], content) == key])
     if first["loc"][-1] == "[key]":
         return f"unknown key {key}; the keys allowed there are {allowed}"
+    value = _shown(first["input"])
     return f"{key} is {value}, but should be {allowed}; change it"
 
 
@@ -545,11 +500,15 @@ def _allowed(complaints: Sequence[Mapping[str, Any]]) -> str:
     return " or ".join(dict.fromkeys(allowed))
 
 
+_UNKNOWN = ("extra_forbidden", "invalid_key")
+
 _PLAIN_WORDS = {
     r"^(Input|\w+) should (be |have )?": "",
     r" after validation, not \d+": "",
     r"^(an instance of Sequence|'str' instances .*)": "a valid list",
     r"^a valid dictionary( or instance of \w+)?": "a block of keys",
+    r"^match pattern .*\{64\}.*": "64 hexadecimal digits",
+    r"^match pattern .*x00.*": "text without the character 0",
 }
 """What is written instead of what pydantic says, by regular expression."""
 
@@ -578,7 +537,7 @@ def _block_at(location: Sequence[int | str]) -> type[BaseModel]:
 
 def _shown(value: Any) -> str:
     """Write a value so that text and numbers cannot be confused, and a long one is cut."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = json.dumps(value, ensure_ascii=False, default=str, skipkeys=True)
     return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "…"
 
 

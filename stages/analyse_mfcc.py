@@ -1,5 +1,7 @@
 """Analyse the MFCC before any model: distributions, gender, outliers, normalisations."""
 
+from stages.console import bar, run_stage
+
 import math
 from typing import Any
 
@@ -19,7 +21,6 @@ from speech.features.store import read_speaker, speaker_file
 from speech.params import Params
 from speech.storage.results import write_metrics, write_plot
 from speech.storage.tables import read_folds, read_parquet
-from stages.console import bar, run_stage
 from stages.paths import FOLDS, MFCC, PLOTS, RESULTS, UTTERANCES
 from stages.tasks import leave_out
 

@@ -1,5 +1,7 @@
 """Measure what leakage adds to a score: one classifier under careless and careful splits."""
 
+from stages.console import bar, run_stage
+
 from typing import Any
 
 import pandas as pd
@@ -12,7 +14,6 @@ from speech.storage.examples import read_examples
 from speech.storage.results import with_names, write_metrics, write_plot
 from speech.training.cross_validation import cross_validate, labelled, taking_part
 from speech.training.split_audit import apply_split, splits_of
-from stages.console import bar, run_stage
 from stages.paths import EXAMPLES, PLOTS, RESULTS
 
 

@@ -1,19 +1,20 @@
 """Cut features into what classifiers are given: pooled vectors and frames of every chunk."""
 
+from stages.console import bar, run_stage
+
 import argparse
 from functools import partial
 
 import pandas as pd
 
 from speech.features.examples import build_examples
-from speech.features.feature_spec import spec_of
+from speech.features.feature_spec import FeatureSpec, spec_of_mfcc, spec_of_wav2vec2
 from speech.folds import check_folds
 from speech.params import FEATURES_OF, Features, Params, Task
 from speech.storage.examples import with_labels, write_examples
 from speech.storage.files import write_json
 from speech.storage.tables import read_folds, read_parquet
-from stages.console import bar, run_stage
-from stages.paths import EXAMPLES, FEATURES, FOLDS, UTTERANCES
+from stages.paths import EXAMPLES, FEATURES, FOLDS, UTTERANCES, WAV2VEC2
 from stages.tasks import leave_out
 
 KINDS: dict[str, tuple[Features, ...]] = {"mfcc": ("mfcc", "mfcc_pitch"), "wav2vec2": ("wav2vec2",)}
@@ -43,7 +44,7 @@ def _build(
     params: Params, features: Features, utterances: pd.DataFrame, folds: dict[Task, pd.DataFrame]
 ) -> str:
     """Write the examples of each task that has folds, all cut once."""
-    spec = spec_of(params, features, FEATURES[features])
+    spec = _spec(params, features)
     pooled, frames = (
         build_examples(
             FEATURES[features],
@@ -63,6 +64,23 @@ def _build(
         write_examples(folder, with_labels(pooled, own, task), frames)
         write_json(folder / "spec.json", spec.model_dump(exclude_none=True))
     return f"{len(pooled.table):,} chunks of {len(utterances):,} utterances, {features}"
+
+
+def _spec(params: Params, features: Features) -> FeatureSpec:
+    """Write down what features are made of."""
+    if features == "wav2vec2":
+        return spec_of_wav2vec2(
+            WAV2VEC2,
+            chunks=params.chunks,
+            wav2vec2=params.wav2vec2,
+            inputs=params.inputs.wav2vec2,
+        )
+    return spec_of_mfcc(
+        chunks=params.chunks,
+        mfcc=params.mfcc,
+        inputs=params.inputs.mfcc,
+        pitch=params.pitch if features == "mfcc_pitch" else None,
+    )
 
 
 if __name__ == "__main__":

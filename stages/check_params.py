@@ -1,9 +1,10 @@
 """Check every key of params.yaml, and write down what is allowed."""
 
+from stages.console import run_stage
+
 from speech.classifiers.registry import CLASSIFIERS
 from speech.params import Params
 from speech.storage.files import replacing_folder, write_json
-from stages.console import run_stage
 from stages.paths import SCHEMA, SEARCH
 
 

@@ -1,18 +1,23 @@
 """What every stage shares with the terminal: params in, one closing line or one error out."""
 
+import errno
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
+from safetensors import SafetensorError
 from tqdm import tqdm
 
 from speech.errors import UserError
-from speech.parallel import Progress
+from speech.parallel import Progress, end_workers
 from speech.params import Params, load_params
 from speech.storage.progress import ByteProgress
+from stages import STOPPED, last_words
 from stages.paths import PARAMS
 
 
@@ -20,8 +25,9 @@ def run_stage(stage: Callable[[Params], str]) -> None:
     """Run a stage from the command line.
 
     The stage gets the checked params and returns what it made, in a few words; they are printed
-    as the closing line with the time it took. A `UserError` becomes one line on stderr and exit
-    status 1, Ctrl-C one line and 130.
+    as the closing line with the time it took. What the user can mend becomes one line on stderr
+    and exit status 1: a `UserError`, and what the system refuses, such as room or memory. Ctrl-C
+    and SIGTERM end the workers, too, and become one line and 130 or 143.
 
     Parameters
     ----------
@@ -30,15 +36,61 @@ def run_stage(stage: Callable[[Params], str]) -> None:
     """
     name = Path(sys.argv[0]).stem
     started = time.monotonic()
+    before = {
+        number: signal.signal(number, _interrupt)
+        for number in STOPPED
+        if signal.getsignal(number) is not signal.SIG_IGN  # as for a job in the background
+    }
     try:
         made = stage(load_params(PARAMS))
-    except UserError as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        print(f"{name}: {made} ({time.monotonic() - started:.1f} s)", flush=True)
+    except _Interrupted as interrupted:
+        end_workers()
+        print(last_words(interrupted.number), file=sys.stderr)
+        sys.exit(128 + interrupted.number)
+    except Exception as error:
+        sentence = _sentence(error)
+        if sentence is None:
+            raise
+        print(f"{name}: {sentence}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print(f"{name}: interrupted; run again to go on", file=sys.stderr)
-        sys.exit(130)
-    print(f"{name}: {made} ({time.monotonic() - started:.1f} s)")
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Interrupted(KeyboardInterrupt):
+    """A signal that ends the stage; libraries know what to do at a KeyboardInterrupt."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
+    signal.signal(number, signal.SIG_DFL)  # a second one ends it at once
+    raise _Interrupted(number)
+
+
+def _sentence(error: Exception) -> str | None:
+    """Say what the user can mend; None for a defect of this project, which keeps its traceback."""
+    if isinstance(error, UserError):
+        return str(error)
+    short = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
+    if short or any(words in str(error) for words in _SHORT_OF_MEMORY):
+        detail = f" ({error})" if str(error) else ""
+        return f"memory does not suffice{detail}; set parallel.jobs lower, or give it more."
+    if isinstance(error, OSError | SafetensorError):
+        path: str | None = getattr(error, "filename", None)
+        reason: str | None = getattr(error, "strerror", None)
+        return (
+            f"{f'{path}: ' if path else ''}{reason or error}; make room, correct access rights or "
+            "put back what is missing, and run again."
+        )
+    return None
+
+
+_SHORT_OF_MEMORY = ("can't start new thread", "failed to map segment", "can't allocate memory")
+"""As Python, the loader of libraries and torch say it, in errors of other kinds."""
 
 
 def bar(unit: str) -> Progress:

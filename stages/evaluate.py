@@ -1,5 +1,7 @@
 """Score the out-of-fold predictions of one task: the headline system in full, all side by side."""
 
+from stages.console import bar, run_stage
+
 import argparse
 import shutil
 from collections.abc import Iterator, Sequence
@@ -23,7 +25,6 @@ from speech.training.model_selection import (
     predictions_as_picked,
     summary_of_picks,
 )
-from stages.console import bar, run_stage
 from stages.paths import METRICS, MODELS, PITCH, PLOTS, PREDICTIONS, RESULTS, UTTERANCES
 from stages.tasks import leave_out
 

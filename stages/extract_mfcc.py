@@ -1,5 +1,7 @@
 """Compute the MFCC of every utterance and of its augmented copies, one file per speaker."""
 
+from stages.console import bar, run_stage
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +16,6 @@ from speech.features.mfcc import mfcc
 from speech.params import Params
 from speech.storage.examples import copy_name
 from speech.storage.tables import read_parquet
-from stages.console import bar, run_stage
 from stages.paths import CORPUS_AUDIO, MFCC, UTTERANCES
 
 

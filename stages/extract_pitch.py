@@ -1,12 +1,13 @@
 """Measure the pitch of every utterance at the frames of its MFCC, one file per speaker."""
 
+from stages.console import bar, run_stage
+
 import speech.features.mfcc
 import speech.features.pitch
 from speech.features.extraction import describe_extraction, extract_features, settings_digest
 from speech.features.pitch import PART, pitch
 from speech.params import Params
 from speech.storage.tables import read_parquet
-from stages.console import bar, run_stage
 from stages.paths import CORPUS_AUDIO, PITCH, UTTERANCES
 
 

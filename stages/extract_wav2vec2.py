@@ -1,5 +1,7 @@
 """Embed every utterance's chunks with wav2vec 2.0, one file per speaker."""
 
+from stages.console import bar, run_stage
+
 import speech.features.wav2vec2
 from speech.errors import UserError
 from speech.features.checkpoint import checkpoint_digests
@@ -9,7 +11,6 @@ from speech.features.wav2vec2 import ChunkEmbedder, load_encoder
 from speech.params import Params
 from speech.storage.files import write_json
 from speech.storage.tables import read_parquet
-from stages.console import bar, run_stage
 from stages.paths import CORPUS_AUDIO, ENCODER, UTTERANCES, WAV2VEC2
 
 

@@ -1,5 +1,7 @@
 """Have a corpus at hand: the sample, subsets of LibriSpeech, or the user's own where they lie."""
 
+from stages.console import bar, byte_bar, run_stage
+
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +16,6 @@ from speech.errors import UserError
 from speech.params import SAMPLE, Params
 from speech.storage.files import point
 from speech.storage.tables import write_csv
-from stages.console import bar, byte_bar, run_stage
 from stages.paths import (
     CORPUS_AUDIO,
     CORPUS_LABELS,

@@ -1,5 +1,7 @@
 """Have a wav2vec 2.0 checkpoint at hand: make the sample, fetch one, or point to a folder."""
 
+from stages.console import run_stage
+
 from pathlib import Path
 
 from speech.errors import UserError
@@ -8,7 +10,6 @@ from speech.features.hub import fetch_hub_model, parse_hub_model
 from speech.features.wav2vec2 import make_sample_encoder
 from speech.params import SAMPLE, Params
 from speech.storage.files import point, replacing_folder
-from stages.console import run_stage
 from stages.paths import ENCODER, HUB_ENCODER, SAMPLE_ENCODER
 
 

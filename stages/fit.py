@@ -1,5 +1,7 @@
 """Fit one classifier on one task and one kind of features: cross-validated, then on everything."""
 
+from stages.console import bar, run_stage
+
 import argparse
 from functools import partial
 from pathlib import Path
@@ -24,7 +26,6 @@ from speech.training.cross_validation import (
     taking_part,
 )
 from speech.training.tuning import Tuned, tune
-from stages.console import bar, run_stage
 from stages.paths import EXAMPLES, MODELS, PREDICTIONS, SEARCH
 from stages.tasks import leave_out
 

@@ -1,5 +1,7 @@
 """Enrol the speakers, and measure how often speech and speakers are rejected wrongly."""
 
+from stages.console import bar, run_stage
+
 from functools import partial
 from typing import Any
 
@@ -17,7 +19,6 @@ from speech.storage.examples import read_examples
 from speech.storage.files import read_json
 from speech.storage.results import rounded, write_metrics
 from speech.storage.tables import read_parquet
-from stages.console import bar, run_stage
 from stages.paths import CORPUS_AUDIO, EXAMPLES, MODELS, RESULTS, UTTERANCES
 
 MOST_SPEAKERS = 100

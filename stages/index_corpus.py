@@ -1,5 +1,7 @@
 """List every usable utterance of the corpus, and every file that is none with its reason."""
 
+from stages.console import bar, run_stage
+
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +15,6 @@ from speech.errors import UserError
 from speech.params import Params
 from speech.storage.files import write_json
 from speech.storage.tables import read_parquet, write_csv, write_parquet
-from stages.console import bar, run_stage
 from stages.paths import (
     AUDIO_FACTS,
     CORPUS_AUDIO,

@@ -1,5 +1,7 @@
 """Estimate what more training speakers would add: gender accuracy by their number."""
 
+from stages.console import bar, run_stage
+
 from functools import partial
 from typing import Any
 
@@ -16,7 +18,6 @@ from speech.storage.examples import read_examples
 from speech.storage.results import write_metrics, write_plot
 from speech.training.cross_validation import labelled, taking_part
 from speech.training.learning_curve import predict_with_fewer_speakers
-from stages.console import bar, run_stage
 from stages.paths import EXAMPLES, PLOTS, RESULTS
 from stages.tasks import leave_out
 

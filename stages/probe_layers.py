@@ -1,5 +1,7 @@
 """Probe each hidden state of wav2vec 2.0 for gender and speaker by a linear head."""
 
+from stages.console import bar, run_stage
+
 from typing import Any
 
 import pandas as pd
@@ -11,7 +13,6 @@ from speech.predictions import utterance_level
 from speech.storage.results import write_metrics, write_plot
 from speech.storage.tables import read_folds, read_parquet
 from speech.training.layer_probe import Probed, kept_layers, probe_task
-from stages.console import bar, run_stage
 from stages.paths import FOLDS, PLOTS, RESULTS, UTTERANCES, WAV2VEC2
 
 LABEL = {"gender": "gender", "speaker": "speaker_id"}

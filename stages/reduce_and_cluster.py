@@ -1,5 +1,7 @@
 """Map and cluster each feature space without labels, and compare the clusters with the labels."""
 
+from stages.console import bar, run_stage
+
 from functools import partial
 from typing import Any, get_args
 
@@ -21,7 +23,6 @@ from speech.parallel import spread
 from speech.params import Params, WithoutPitch
 from speech.storage.examples import average_over_utterances, read_examples
 from speech.storage.results import write_metrics, write_plot
-from stages.console import bar, run_stage
 from stages.paths import EXAMPLES, PLOTS, RESULTS
 
 ALGORITHMS = ("kmeans", "agglomerative", "hdbscan")

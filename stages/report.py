@@ -3,6 +3,8 @@
 The frame, which .dvc/config names as ``plots.html_template``, is what `dvc plots show` fills.
 """
 
+from stages.console import run_stage
+
 import yaml
 
 from speech.params import Params
@@ -10,7 +12,6 @@ from speech.report.frame import frame, frame_stamp
 from speech.report.page import report_page
 from speech.report.run import Run
 from speech.storage.files import write_text
-from stages.console import run_stage
 from stages.paths import CORPUS_AUDIO, PARAMS, PLOTS, REJECTED, RESULTS, UTTERANCES
 
 RUN = Run(UTTERANCES, REJECTED, CORPUS_AUDIO, RESULTS, PLOTS)

@@ -1,5 +1,7 @@
 """Deal speakers (gender task) and each speaker's chapters (speaker task) to folds."""
 
+from stages.console import run_stage
+
 from typing import Any, get_args
 
 from speech.audio.chunks import seconds_to_samples
@@ -7,7 +9,6 @@ from speech.folds import Task, gender_folds, speaker_folds
 from speech.params import Params
 from speech.storage.files import write_json
 from speech.storage.tables import read_parquet, write_csv
-from stages.console import run_stage
 from stages.paths import FOLDS, RESULTS, UTTERANCES
 
 

@@ -1,5 +1,7 @@
 """Score speaker verification: equal error rate and DET curve of each kind of features."""
 
+from stages.console import run_stage
+
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,6 @@ from speech.params import FEATURES_OF, Params
 from speech.storage.examples import average_over_utterances, read_examples
 from speech.storage.results import write_metrics, write_plot
 from speech.storage.tables import read_parquet
-from stages.console import run_stage
 from stages.paths import EXAMPLES, PLOTS, RESULTS, UTTERANCES
 from stages.tasks import leave_out
 

@@ -1,6 +1,7 @@
 """dvc.yaml and the code agree: packages, parameters, paths and plots."""
 
 import ast
+import graphlib
 import itertools
 import re
 from functools import cache
@@ -30,6 +31,7 @@ WITHOUT_EFFECT = {
     "speech/errors.py",
     "speech/parallel.py",
     "speech/__init__.py",
+    "stages/__init__.py",
     "stages/console.py",
     "stages/paths.py",
     "stages/tasks.py",
@@ -97,6 +99,17 @@ def test_a_stage_depends_on_its_script_and_every_package_that_it_imports(name):
     listed = {dep for dep in STAGES[name]["deps"] if dep.startswith(("speech/", "stages/"))}
     assert sorted(needed - listed) == [], "missing from the deps"
     assert sorted(listed - needed - WITHOUT_EFFECT) == [], "superfluous in the deps"
+
+
+def test_packages_import_one_way_only():
+    """A reader never goes in a circle; what is above imports only what is below."""
+    graph = {}
+    for file in (str(path.relative_to(ROOT)) for path in ROOT.glob("speech/**/*.py")):
+        own = package_of(file)
+        graph.setdefault(own, set()).update(package_of(other) for other in imports_of(file))
+    for own, others in graph.items():
+        others.discard(own)
+    graphlib.TopologicalSorter(graph).prepare()  # raises a CycleError that names the circle
 
 
 BEHIND_LINKS = {"SAMPLE_CORPUS", "LIBRISPEECH", "DOWNLOADS", "INLINE_OVERRIDES"}

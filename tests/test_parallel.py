@@ -1,6 +1,7 @@
 """How work is spread never shows in its result."""
 
 import os
+import signal
 import threading
 import time
 
@@ -79,3 +80,14 @@ def test_a_users_mistake_in_a_worker_stays_a_users_mistake(jobs, prefer):
 
     with pytest.raises(UserError, match=r"^3\.flac: is bad; mend it\.$"):
         spread(complain, range(6), jobs, prefer=prefer)
+
+
+def test_a_worker_that_the_system_ends_is_one_sentence():
+    """As Linux does when memory runs out."""
+
+    def end(number):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(UserError, match=r"^parallel\.jobs: the system ended a worker process, "):
+        spread(end, range(4), 2)
+    assert spread(abs, [-1, -2], 2) == [1, 2]

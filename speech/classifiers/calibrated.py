@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from speech.classifiers.protocol import Classifier, Form, Labelled
 from speech.classifiers.temperature import at_temperature, fit_temperature
 from speech.errors import UserError
+from speech.storage.files import write_json
 
 HeldOut = Literal["sessions", "utterances", "nothing"]
 
@@ -101,8 +102,7 @@ class Calibrated:
     def save(self, folder: Path) -> None:
         """Write the classifier, and the temperature beside it."""
         self._classifier.save(folder)
-        text = json.dumps({"temperature": self.temperature})
-        (folder / _FILE).write_text(text + "\n", "utf-8")
+        write_json(folder / _FILE, {"temperature": self.temperature})
 
     @classmethod
     def load(cls, folder: Path, classifier_class: type[Classifier]) -> Self:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, PositiveFloat
+from pydantic import Field
 
 from speech.classifiers.protocol import Form, Labelled
 from speech.errors import UserError
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
+
+Penalty = Annotated[float, Field(gt=0, le=1e6)]
 
 
 class ScikitClassifier:
@@ -96,8 +98,8 @@ class LogisticModel(ScikitClassifier):
     def __init__(
         self,
         *,
-        C: PositiveFloat = 0.03,  # noqa: N803
-        max_iter: Annotated[int, Field(ge=10)] = 2000,
+        C: Penalty = 0.03,  # noqa: N803
+        max_iter: Annotated[int, Field(ge=10, le=1_000_000)] = 2000,
         seed: int = 0,
     ) -> None:
         from sklearn.linear_model import LogisticRegression
@@ -120,9 +122,9 @@ class SvmModel(ScikitClassifier):
     def __init__(
         self,
         *,
-        C: PositiveFloat = 3.0,  # noqa: N803
+        C: Penalty = 3.0,  # noqa: N803
         kernel: Literal["rbf", "linear"] = "rbf",
-        gamma: PositiveFloat | Literal["scale", "auto"] = 0.001,
+        gamma: Annotated[float, Field(gt=0, le=1e6)] | Literal["scale", "auto"] = 0.001,
         seed: int = 0,  # noqa: ARG002
     ) -> None:
         from sklearn.svm import SVC

@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
 from speech.errors import UserError
+from speech.storage.files import write_json
 
 _TREE, _ARRAYS = "estimator.json", "estimator.safetensors"
 
@@ -41,7 +42,7 @@ def write_estimator(folder: Path, estimator: BaseEstimator) -> None:
     arrays: dict[str, NDArray[Any]] = {}
     taken = _taken_apart(estimator, arrays, _types_of(estimator))
     tree = {"scikit-learn": sklearn.__version__, "estimator": taken}
-    (folder / _TREE).write_text(json.dumps(tree, indent=2) + "\n", "utf-8")
+    write_json(folder / _TREE, tree)
     save_file(arrays, folder / _ARRAYS)
 
 

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from speech.classifiers.protocol import Form, Labelled
 from speech.errors import UserError
+from speech.storage.files import write_json
 
 if TYPE_CHECKING:
     import keras
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 Decay = Literal["none", "cosine"]
 ValidationFraction = Annotated[float, Field(gt=0, le=0.5)]
+LearningRate = Annotated[float, Field(gt=0, le=10)]
+WeightDecay = Annotated[float, Field(ge=0, le=10)]
+Width = Annotated[int, Field(ge=1, le=4096)]
+Count = Annotated[int, Field(ge=1, le=100_000)]
 
 _DESCRIPTION, _WEIGHTS = "network.json", "weights.safetensors"
 _STD_FLOOR = 1e-6
@@ -156,7 +161,7 @@ class Network(ABC):
             "shape": list(self._shape),
             "architecture": self._architecture,
         }
-        (folder / _DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", "utf-8")
+        write_json(folder / _DESCRIPTION, description)
         weights = {f"{number:03d}": w for number, w in enumerate(self._weights)}
         save_file({"mean": self._mean, "std": self._std, **weights}, folder / _WEIGHTS)
 
@@ -299,14 +304,14 @@ class MlpModel(Network):
     def __init__(
         self,
         *,
-        hidden: Annotated[Sequence[PositiveInt], Field(min_length=1)] = (128, 64),
+        hidden: Annotated[Sequence[Width], Field(min_length=1, max_length=10)] = (128, 64),
         dropout: Dropout = 0.4,
-        learning_rate: PositiveFloat = 0.003,
+        learning_rate: LearningRate = 0.003,
         decay: Decay = "none",
-        weight_decay: NonNegativeFloat = 0.0001,
-        batch_size: PositiveInt = 128,
-        epochs: PositiveInt = 30,
-        patience: PositiveInt | None = 5,
+        weight_decay: WeightDecay = 0.0001,
+        batch_size: Count = 128,
+        epochs: Count = 30,
+        patience: Count | None = 5,
         validation_fraction: ValidationFraction = 0.2,
         seed: int = 0,
     ) -> None:
@@ -344,19 +349,19 @@ class CnnModel(Network):
     def __init__(
         self,
         *,
-        channels: Annotated[Sequence[PositiveInt], Field(min_length=1, max_length=5)] = (
+        channels: Annotated[Sequence[Width], Field(min_length=1, max_length=5)] = (
             32,
             64,
             96,
         ),
         kernel: Annotated[int, Field(ge=1, le=31)] = 5,
         dropout: Dropout = 0.4,
-        learning_rate: PositiveFloat = 0.003,
+        learning_rate: LearningRate = 0.003,
         decay: Decay = "cosine",
-        weight_decay: NonNegativeFloat = 0.0001,
-        batch_size: PositiveInt = 64,
-        epochs: PositiveInt = 12,
-        patience: PositiveInt | None = None,
+        weight_decay: WeightDecay = 0.0001,
+        batch_size: Count = 64,
+        epochs: Count = 12,
+        patience: Count | None = None,
         validation_fraction: ValidationFraction = 0.2,
         seed: int = 0,
     ) -> None:

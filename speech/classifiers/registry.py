@@ -13,6 +13,7 @@ from speech.classifiers.classical import DummyBaseline, LdaModel, LogisticModel,
 from speech.classifiers.networks import CnnModel, MlpModel
 from speech.classifiers.protocol import Classifier
 from speech.errors import UserError
+from speech.storage.files import replacing_folder
 from speech.storage.sealed import read_sealed, write_sealed
 
 CLASSIFIERS: dict[str, type[Any]] = {
@@ -55,16 +56,17 @@ def save_classifier(folder: Path, classifier: Calibrated, card: dict[str, Any]) 
     Parameters
     ----------
     folder
-        Made if it is not there.
+        Made or replaced.
     classifier
         Fitted.
     card
         What a user of the model needs to know, JSON-serialisable; must hold ``model``, the
         classifier's name.
     """
-    classifier.save(folder)
-    own = {"classes": classifier.classes, "files": _digests(folder)}
-    write_sealed(folder / _CARD, _FORMAT, {**card, **own})
+    with replacing_folder(folder) as unfinished:
+        classifier.save(unfinished)
+        own = {"classes": classifier.classes, "files": _digests(unfinished)}
+        write_sealed(unfinished / _CARD, _FORMAT, {**card, **own})
 
 
 def read_card(folder: Path) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def reading(voice: Voice, seed: int) -> Iterator[Callable[[str], bytes]]:
     # Isolated and without site-packages: starts in half the time, and nothing in the caller's
     # environment can reach the synthesis.
     command = [sys.executable, "-I", "-S", __file__]
-    settings = [espeakng_loader.get_library_path(), json.dumps([*voice, seed])]
+    settings = [espeakng_loader.get_library_path(), json.dumps([*voice, seed], allow_nan=False)]
     process = subprocess.Popen(
         command + settings,
         cwd=espeakng_loader.get_data_path(),

@@ -24,7 +24,6 @@ from speech.storage.files import (
     require_space,
     sha256_of,
     write_json,
-    writing,
 )
 from speech.storage.progress import ByteProgress, Watch, unseen, unwatched
 
@@ -192,7 +191,7 @@ def _is_sound(archive: Path, sha256: str, watch: Watch) -> bool:
 
 
 def _unpack_subset(archive: Path, subset: Subset, sha256: str, target: Path, watch: Watch) -> None:
-    with writing(target), replacing_folder(target) as folder:
+    with replacing_folder(target) as folder:
         with watch(f"unpacking {archive.name}") as progress:
             unpack(archive, folder, progress)
         if not ((folder / ROOT / SPEAKERS_TXT).is_file() and (folder / ROOT / subset).is_dir()):
@@ -209,7 +208,7 @@ def _combine(home: Path, wanted: Mapping[Subset, str]) -> Path:
     if _is_whole(target, sha256s):
         return target
     roots = {subset: home / subset / ROOT for subset in wanted}
-    with writing(target), replacing_folder(target) as folder:
+    with replacing_folder(target) as folder:
         for subset, root in roots.items():
             for file in _files(root / subset):
                 link = folder / ROOT / file.relative_to(root)

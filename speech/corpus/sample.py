@@ -10,6 +10,7 @@ conditions of its own, so that whoever learns the recording instead of the voice
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from io import BytesIO
 from itertools import chain, cycle
 from math import ceil
 from pathlib import Path
@@ -265,7 +266,10 @@ def _record(chapter: Chapter, root: Path) -> float:
         recordings = _through_session(utterances, chapter.session, rng)
         for number, (text, recording) in enumerate(recordings):
             utterance_id = f"{chapter.speaker_id}-{chapter.chapter_id}-{number:04d}"
-            soundfile.write(folder / f"{utterance_id}.flac", recording, SAMPLE_RATE, "PCM_16")
+            # By way of memory, because soundfile does not say what a disk refuses.
+            flac = BytesIO()
+            soundfile.write(flac, recording, SAMPLE_RATE, "PCM_16", format="FLAC")
+            (folder / f"{utterance_id}.flac").write_bytes(flac.getvalue())
             transcript.append(f"{utterance_id} {_transcribe(text)}\n")
             samples += len(recording)
     name = f"{chapter.speaker_id}-{chapter.chapter_id}.trans.txt"

@@ -82,7 +82,7 @@ def settings_digest(
         features mixes old and new.
     """
     versions = {name: version(name) for name in (*_DECODERS, *libraries)}
-    content = json.dumps([settings, versions], sort_keys=True)
+    content = json.dumps([settings, versions], sort_keys=True, allow_nan=False)
     digest = hashlib.blake2b(content.encode(), digest_size=16)
     decoding = sorted(Path(speech.audio.__file__).parent.glob("*.py"))
     for file in [*decoding, *(Path(str(module.__file__)) for module in modules)]:

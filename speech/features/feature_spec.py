@@ -1,7 +1,6 @@
 """What a model's features are made of, kept beside the model so that it can be used anywhere."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ from pydantic import ValidationError
 
 from speech.errors import UserError
 from speech.features.examples import ChunkInputs, MfccInputs, Wav2vec2Inputs
-from speech.params import Block, Chunks, Features, Mfcc, MfccInput, Params, Pitch, Wav2vec2Input
+from speech.features.settings import Block, Chunks, Mfcc, MfccInput, Pitch, Wav2vec2, Wav2vec2Input
 
 ENCODER_FILE = "encoder.json"
 """In the folder of the wav2vec 2.0 features: digests of the checkpoint's files by name."""
@@ -24,7 +23,7 @@ class KeptStates(Block):
 
 
 class SpecInputs(Block):
-    """What the classifier is given; the same keys as `speech.params.Inputs`."""
+    """What the classifier is given; the same keys as the block of params.yaml."""
 
     mfcc: MfccInput | None = None
     wav2vec2: Wav2vec2Input | None = None
@@ -63,49 +62,46 @@ class FeatureSpec(Block):
         )
 
 
-def spec_of(params: Params, features: Features, folders: Sequence[Path]) -> FeatureSpec:
-    """Write down what features are made of.
+def spec_of_mfcc(
+    *, chunks: Chunks, mfcc: Mfcc, inputs: MfccInput, pitch: Pitch | None = None
+) -> FeatureSpec:
+    """Write down what MFCC features are made of, with pitch or without."""
+    return FeatureSpec(chunks=chunks, inputs=SpecInputs(mfcc=inputs), mfcc=mfcc, pitch=pitch)
+
+
+def spec_of_wav2vec2(
+    folder: Path, *, chunks: Chunks, wav2vec2: Wav2vec2, inputs: Wav2vec2Input
+) -> FeatureSpec:
+    """Write down what wav2vec 2.0 features are made of.
 
     Parameters
     ----------
-    params
+    folder
+        Where they lie, with a note of the encoder.
+    chunks, wav2vec2, inputs
         What they are made with.
-    features
-        Which.
-    folders
-        Where they lie.
 
     Raises
     ------
     UserError
         If what was noted of the encoder is missing beside its features, or it has no such layer.
     """
-    if features == "wav2vec2":
-        (folder,) = folders
-        kept = _read_encoder(folder)
-        layers = params.wav2vec2.layers
-        layers = list(range(kept["states"])) if layers == "all" else layers
-        if params.inputs.wav2vec2.layer not in layers:
-            raise UserError(
-                f"params.yaml: inputs.wav2vec2.layer asks for hidden state "
-                f"{params.inputs.wav2vec2.layer}, but {', '.join(map(str, layers))} are kept; "
-                "choose among those."
-            )
-        return FeatureSpec(
-            chunks=params.chunks,
-            inputs=SpecInputs(wav2vec2=params.inputs.wav2vec2),
-            wav2vec2=KeptStates(
-                layers=layers,
-                sequence_layer=params.wav2vec2.sequence_layer,
-                sequence_stride=params.wav2vec2.sequence_stride,
-            ),
-            encoder=kept["files"],
+    kept = _read_encoder(folder)
+    layers = list(range(kept["states"])) if wav2vec2.layers == "all" else wav2vec2.layers
+    if inputs.layer not in layers:
+        raise UserError(
+            f"params.yaml: inputs.wav2vec2.layer asks for hidden state {inputs.layer}, but "
+            f"{', '.join(map(str, layers))} are kept; choose among those."
         )
     return FeatureSpec(
-        chunks=params.chunks,
-        inputs=SpecInputs(mfcc=params.inputs.mfcc),
-        mfcc=params.mfcc,
-        pitch=params.pitch if features == "mfcc_pitch" else None,
+        chunks=chunks,
+        inputs=SpecInputs(wav2vec2=inputs),
+        wav2vec2=KeptStates(
+            layers=layers,
+            sequence_layer=wav2vec2.sequence_layer,
+            sequence_stride=wav2vec2.sequence_stride,
+        ),
+        encoder=kept["files"],
     )
 
 

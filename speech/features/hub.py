@@ -29,7 +29,7 @@ from speech.features.checkpoint import (
     WEIGHTS,
     check_architecture,
 )
-from speech.storage.files import link_or_copy, replacing_folder, sha256_of, writing
+from speech.storage.files import link_or_copy, replacing_folder, sha256_of
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -164,7 +164,7 @@ def fetch_hub_model(model: HubModel, folder: Path) -> None:
     files = [file for one in (CONFIG, PREPROCESSOR, *patterns) for file in snapshot.glob(one)]
     for file in files:
         _verify(file, model)
-    with writing(folder), replacing_folder(folder) as unfinished:
+    with replacing_folder(folder) as unfinished:
         for file in files:
             # No symbolic link: it would break when the cache is emptied, and DVC with it.
             link_or_copy(file.resolve(), unfinished / file.name)

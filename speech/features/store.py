@@ -78,7 +78,7 @@ def write_speaker(path: Path, tensors: Tensors, fingerprint: Fingerprint) -> Non
         "content": _content_digest(ordered),
     }
     with replacing(path) as unfinished:
-        save_file(ordered, unfinished, metadata={_STAMP: json.dumps(stamp)})
+        save_file(ordered, unfinished, metadata={_STAMP: json.dumps(stamp, allow_nan=False)})
 
 
 def is_current(path: Path, fingerprint: Fingerprint) -> bool:

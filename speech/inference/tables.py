@@ -68,7 +68,7 @@ class Writer:
 
     def put(self, row: Row) -> None:
         """Write a row."""
-        self._write(json.dumps(row, ensure_ascii=False) + "\n")
+        self._write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
 
     def end(self) -> None:
         """Write what comes after the last row."""
@@ -83,7 +83,7 @@ class Json(Writer):
 
     def put(self, row: Row) -> None:
         """Write a row."""
-        self._write(f"{self._before}\n{json.dumps(row, ensure_ascii=False)}")
+        self._write(f"{self._before}\n{json.dumps(row, ensure_ascii=False, allow_nan=False)}")
         self._before = ","
 
     def end(self) -> None:

@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 from speech.errors import UserError
 from speech.features.feature_spec import FeatureSpec, read_spec
 from speech.rejection.enrolled_speakers import EnrolledSpeakers
+from speech.storage.files import replacing_folder
 from speech.storage.sealed import read_sealed, write_sealed
 
 _FORMAT = 3
@@ -64,17 +65,15 @@ def write_rejection(folder: Path, rejection: Rejection) -> None:
     Parameters
     ----------
     folder
-        Made if it is not there.
+        Made or replaced.
     rejection
         What to write.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     arrays = {
         f"{features}/{name}": np.ascontiguousarray(array)
         for features, open_set in rejection.speakers.items()
         for name, array in asdict(open_set.enrolled).items()
     }
-    save_file(arrays, folder / _ARRAYS)
     speakers = {
         features: {
             "chunk_threshold": open_set.chunk_threshold,
@@ -83,13 +82,15 @@ def write_rejection(folder: Path, rejection: Rejection) -> None:
         }
         for features, open_set in rejection.speakers.items()
     }
-    content = {
-        "speakers": speakers,
-        "low_confidence": rejection.low_confidence,
-        "rates": rejection.rates,
-        "sha256": _digest(folder / _ARRAYS),
-    }
-    write_sealed(folder / _CARD, _FORMAT, content)
+    with replacing_folder(folder) as unfinished:
+        save_file(arrays, unfinished / _ARRAYS)
+        content = {
+            "speakers": speakers,
+            "low_confidence": rejection.low_confidence,
+            "rates": rejection.rates,
+            "sha256": _digest(unfinished / _ARRAYS),
+        }
+        write_sealed(unfinished / _CARD, _FORMAT, content)
 
 
 def read_rejection(folder: Path) -> Rejection:

@@ -9,8 +9,36 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from speech.errors import UserError
 from speech.storage.progress import ByteProgress, unseen
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an error of the disk while something is written into a sentence.
+
+    Parameters
+    ----------
+    path
+        What is written, for the sentence.
+
+    Raises
+    ------
+    UserError
+        In place of an `OSError` or `SafetensorError` of the block; but what is missing was to be
+        read, and stays a `FileNotFoundError`.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (OSError, SafetensorError) as error:
+        raise UserError(
+            f"{path}: cannot be written ({getattr(error, 'strerror', None) or error}); "
+            "make room or correct its access rights, and run again."
+        ) from None
 
 
 @contextmanager
@@ -30,16 +58,22 @@ def replacing(path: Path) -> Iterator[Path]:
     ------
     Path
         The sibling, in the same folder and with the same suffix.
+
+    Raises
+    ------
+    UserError
+        If the disk refuses.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     # In the same folder, because a rename is atomic only within one file system; with the process
     # in its name, so that two runs at once never write into each other's file.
     sibling = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        yield sibling
-        sibling.replace(path)
-    finally:
-        sibling.unlink(missing_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield sibling
+            sibling.replace(path)
+        finally:
+            sibling.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -58,17 +92,23 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     ------
     Path
         The sibling.
+
+    Raises
+    ------
+    UserError
+        If the disk refuses.
     """
     unfinished = path.with_name(f".{path.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    try:
-        yield unfinished
-        if path.exists():
-            shutil.rmtree(path)
-        unfinished.rename(path)
-    finally:
+    with writing(path):
         shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        try:
+            yield unfinished
+            if path.exists():
+                shutil.rmtree(path)
+            unfinished.rename(path)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -201,29 +241,6 @@ def require_space(folder: Path, needed: float) -> None:
             f"{folder}: {needed / 1e6:,.1f} MB are needed there but {free / 1e6:,.1f} MB are free; "
             "make room and run again."
         )
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn an error of the disk while something is written into a sentence.
-
-    Parameters
-    ----------
-    path
-        What is written, for the sentence.
-
-    Raises
-    ------
-    UserError
-        In place of any `OSError` of the block.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror or error}); "
-            "make room or correct its access rights, and run again."
-        ) from None
 
 
 def sha256_of(path: Path, progress: ByteProgress = unseen) -> str:

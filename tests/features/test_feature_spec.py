@@ -7,7 +7,12 @@ import pytest
 
 from speech.errors import UserError
 from speech.features.examples import MfccInputs, Wav2vec2Inputs
-from speech.features.feature_spec import ENCODER_FILE, read_spec, spec_of
+from speech.features.feature_spec import (
+    ENCODER_FILE,
+    read_spec,
+    spec_of_mfcc,
+    spec_of_wav2vec2,
+)
 from speech.params import FEATURES_OF
 
 FILES = {"config.json": "0" * 64, "model.safetensors": "f" * 64}
@@ -19,28 +24,38 @@ def folder(tmp_path):
     return tmp_path
 
 
+def spec_of(params, features, folder):
+    chunks, inputs = params.chunks, params.inputs
+    if features == "wav2vec2":
+        return spec_of_wav2vec2(
+            folder, chunks=chunks, wav2vec2=params.wav2vec2, inputs=inputs.wav2vec2
+        )
+    pitch = params.pitch if features == "mfcc_pitch" else None
+    return spec_of_mfcc(chunks=chunks, mfcc=params.mfcc, inputs=inputs.mfcc, pitch=pitch)
+
+
 def through_a_file(params, features, folder):
-    return json.loads(spec_of(params, features, [folder]).model_dump_json(exclude_none=True))
+    return json.loads(spec_of(params, features, folder).model_dump_json(exclude_none=True))
 
 
 @pytest.mark.parametrize("features", FEATURES_OF["gender"])
 def test_what_was_written_is_read_back(params, folder, features):
     spec = read_spec(through_a_file(params, features, folder), Path("model.json"))
-    assert spec == spec_of(params, features, [folder])
+    assert spec == spec_of(params, features, folder)
     assert spec.encoder == (FILES if features == "wav2vec2" else None)
 
 
 @pytest.mark.parametrize("layers", ["all", [0, 2, 4]])
 def test_the_layer_in_use_is_found_among_those_that_are_kept(make_params, folder, layers):
     params = make_params(**{"wav2vec2.layers": layers, "inputs.wav2vec2.layer": 4})
-    inputs = spec_of(params, "wav2vec2", [folder]).chunk_inputs()
+    inputs = spec_of(params, "wav2vec2", folder).chunk_inputs()
     assert inputs == Wav2vec2Inputs(position=4 if layers == "all" else 2)
 
 
 @pytest.mark.parametrize("pitch", [False, True])
 def test_the_inputs_of_mfcc_are_those_of_params(make_params, folder, pitch):
     params = make_params(**{"mfcc.coefficients": 20, "inputs.mfcc.normalisation": "none"})
-    inputs = spec_of(params, "mfcc_pitch" if pitch else "mfcc", [folder]).chunk_inputs()
+    inputs = spec_of(params, "mfcc_pitch" if pitch else "mfcc", folder).chunk_inputs()
     assert inputs == MfccInputs(
         coefficients=20,
         normalisation="none",
@@ -71,10 +86,10 @@ def test_features_of_an_unnamed_encoder_are_refused(params, tmp_path, content):
     if content is not None:
         (tmp_path / ENCODER_FILE).write_text(content)
     with pytest.raises(UserError, match=f"{ENCODER_FILE}: .*dvc repro"):
-        spec_of(params, "wav2vec2", [tmp_path])
+        spec_of(params, "wav2vec2", tmp_path)
 
 
 def test_a_layer_that_the_encoder_lacks_is_refused(make_params, folder):
     params = make_params(**{"encoder": "mine", "inputs.wav2vec2.layer": 7})
     with pytest.raises(UserError, match=r"inputs\.wav2vec2\.layer asks for hidden state 7, but 0,"):
-        spec_of(params, "wav2vec2", [folder])
+        spec_of(params, "wav2vec2", folder)

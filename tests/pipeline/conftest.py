@@ -181,6 +181,10 @@ def environment(root):
     }
 
 
+ELSEWHERE = {"PYTHONHASHSEED": "7", "TZ": "Asia/Kathmandu", "LC_ALL": "C"}
+"""Of the run in another place: no result may depend on them."""
+
+
 class LongRun:
     """``dvc repro`` from nothing, in the background."""
 
@@ -224,7 +228,9 @@ def pytest_collection_finish(session):
     session.config.add_cleanup(folder.cleanup)
     session.config.stash[_RUNS] = []
     for place in ("project", "another/place"):
-        run = LongRun(check_out(Path(folder.name).resolve() / place))
+        project = check_out(Path(folder.name).resolve() / place)
+        project.environment.update({} if place == "project" else ELSEWHERE)
+        run = LongRun(project)
         session.config.add_cleanup(run.stop)
         session.config.stash[_RUNS].append(run)
 

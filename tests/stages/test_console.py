@@ -1,16 +1,23 @@
 """What a stage says: one closing line, or one line of what is wrong."""
 
+from stages.console import bar, byte_bar, run_stage
+
+import ast
+import errno
 import io
+import os
 import re
 import shutil
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
 
 from speech.errors import UserError
-from stages.console import bar, byte_bar, run_stage
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,6 +87,147 @@ def test_a_defect_of_ours_keeps_its_traceback(here, capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "data/x"),
+            "data/x: No space left on ",
+        ),
+        (OSError(errno.EROFS, "Read-only file system"), "Read-only file system; make room, corre"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "a.wav"), "a.wav: No such f"),
+        (SafetensorError("No space left on device (os error 28)"), "No space left on device (os "),
+        (
+            MemoryError("Unable to allocate 9 GiB"),
+            "memory does not suffice (Unable to allocate 9 GiB)",
+        ),
+        (MemoryError(), "memory does not suffice; set parallel.jobs lower"),
+        (RuntimeError("can't start new thread"), "memory does not suffice (can't start new thread"),
+        (
+            OSError(errno.ENOMEM, "Cannot allocate memory"),
+            "memory does not suffice ([Errno 12] ",
+        ),
+    ],
+    ids=str,
+)
+def test_what_the_system_refuses_is_one_line_and_status_1(here, capsys, error, sentence):
+    def stage(params):
+        raise error
+
+    with pytest.raises(SystemExit) as left:
+        run_stage(stage)
+    said = capsys.readouterr().err
+    assert left.value.code == 1
+    assert said.startswith(f"some_stage: {sentence}")
+    assert said.endswith(".\n")
+    assert said.count("\n") == 1
+
+
+def test_a_closing_line_that_cannot_be_written_is_no_success(here):
+    command = [sys.executable, str(ROOT / "stages/check_params.py")]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("check_params: No space left on device; make room")
+    assert done.stderr.count("\n") == 1
+
+
+# --- signals ----------------------------------------------------------------------------------
+
+AT_WORK = """
+import os, sys, time
+from pathlib import Path
+sys.argv = ["some_stage"]
+from stages.console import run_stage
+from speech.parallel import spread
+
+def stage(params):
+    def work(number):
+        Path(f"{number}.pid").write_text(str(os.getpid()))
+        time.sleep(60)
+    spread(work, range(4), 2, prefer=%r)
+
+run_stage(stage)
+"""
+
+
+def there(process):
+    """Say whether a process runs; one that has ended and waits to be buried does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_until(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def start(command, folder):
+    return subprocess.Popen(
+        [sys.executable, *command],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.parametrize("prefer", ["processes", "threads"])
+@pytest.mark.parametrize(
+    ("how", "to_all", "status", "said"),
+    [
+        (signal.SIGTERM, False, 143, "some_stage: ended from outside; run again to go on\n"),
+        (signal.SIGINT, True, 130, "some_stage: interrupted; run again to go on\n"),
+        (signal.SIGINT, False, 130, "some_stage: interrupted; run again to go on\n"),
+    ],
+)
+def test_a_signal_ends_the_workers_and_is_one_line(here, prefer, how, to_all, status, said):
+    """As from `kill`, from the terminal, which signals all processes, and from another program."""
+    process = start(["-c", AT_WORK % prefer], here)
+    wait_until(lambda: len([p for p in here.glob("*.pid") if p.read_text()]) == 2)
+    workers = {int(file.read_text()) for file in here.glob("*.pid")}
+    os.killpg(process.pid, how) if to_all else process.send_signal(how)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (status, "", said)
+    wait_until(lambda: not any(map(there, workers)), seconds=5)
+
+
+@pytest.mark.parametrize(("how", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_during_the_imports_is_one_line(here, how, status):
+    """They take seconds on a busy machine; here they take a minute."""
+    (here / "pandas.py").write_text("print(flush=True)\nimport time\ntime.sleep(60)\n")
+    code = "import sys; sys.path.insert(0, '.'); import runpy; "
+    code += f"sys.argv = [{str(ROOT / 'stages/evaluate.py')!r}, 'gender']; "
+    process = start(["-c", f"{code}runpy.run_path(sys.argv[0], run_name='__main__')"], here)
+    process.stdout.readline()
+    process.send_signal(how)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == status
+    assert err.startswith("evaluate: ")
+    assert err.count("\n") == 1
+
+
+def test_every_stage_imports_the_console_first():
+    for script in ROOT.glob("stages/*.py"):
+        if script.name not in ("__init__.py", "console.py", "paths.py"):
+            body = ast.parse(script.read_text("utf-8")).body
+            first = next(node for node in body if isinstance(node, ast.Import | ast.ImportFrom))
+            assert getattr(first, "module", None) == "stages.console", script
+
+
 def test_a_bar_is_silent_in_a_log_and_passes_everything_on(monkeypatch):
     log = io.StringIO()
     monkeypatch.setattr(sys, "stderr", log)
@@ -96,16 +244,6 @@ def test_a_bar_is_drawn_on_a_terminal_and_wiped_at_the_end(monkeypatch):
     assert "speaker" in drawn
     assert drawn.split("\r")[-2].strip() == ""
     assert "\n" not in drawn
-
-
-def test_ctrl_c_is_one_line_and_the_status_of_an_interruption(here, capsys):
-    def stage(params):
-        raise KeyboardInterrupt
-
-    with pytest.raises(SystemExit) as left:
-        run_stage(stage)
-    assert left.value.code == 130
-    assert capsys.readouterr().err == "some_stage: interrupted; run again to go on\n"
 
 
 def test_a_bar_of_bytes_is_silent_in_a_log(monkeypatch):

@@ -1,10 +1,13 @@
 """Files and folders are whole or absent, JSON is what DVC can read, links lose nothing."""
 
+import ast
 import math
 import os
 import shutil
+from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
 
 from speech.errors import UserError
 from speech.storage.files import (
@@ -18,6 +21,8 @@ from speech.storage.files import (
     write_text,
     writing,
 )
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_text_is_written_as_given_into_new_folders_and_replaced(tmp_path):
@@ -65,6 +70,21 @@ def test_json_keeps_the_order_of_keys_and_refuses_numbers_it_has_no_word_for(tmp
     with pytest.raises(ValueError, match="JSON compliant"):
         write_json(path, {"accuracy": number})
     assert path.read_text() == '{\n  "f1": 0.5,\n  "accuracy": {}\n}\n'
+
+
+IN_SENTENCES = {"speech/params.py", "speech/report/page.py"}
+"""They show a value of params.yaml in the words of JSON, to a person."""
+
+
+def test_json_is_written_without_numbers_that_it_has_no_word_for_everywhere():
+    """Python would write NaN, which most other readers refuse."""
+    found = []
+    for file in [*ROOT.glob("speech/**/*.py"), *ROOT.glob("stages/*.py"), ROOT / "predict.py"]:
+        for call in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) in ("json.dumps", "json.dump"):
+                strict = any(ast.unparse(key) == "allow_nan=False" for key in call.keywords)
+                found += [] if strict else [str(file.relative_to(ROOT))]
+    assert {*found} - IN_SENTENCES == set()
 
 
 def names(folder):
@@ -177,7 +197,24 @@ def test_too_little_room_is_said_with_both_numbers_before_anything_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_the_disk_refuses_is_one_sentence_with_the_path(tmp_path):
-    sentence = r"out: cannot be written \(No space left on device\)"
-    with pytest.raises(UserError, match=sentence), writing(tmp_path / "out"):
-        raise OSError(28, "No space left on device")
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), SafetensorError("No space left on device")]
+)
+@pytest.mark.parametrize("way", [writing, replacing, replacing_folder])
+def test_what_the_disk_refuses_is_one_sentence_with_the_path(tmp_path, way, error):
+    sentence = r"out: cannot be written \(No space left on device\); make room or"
+    with pytest.raises(UserError, match=sentence), way(tmp_path / "out"):
+        raise error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_missing_was_to_be_read_and_is_not_said_to_be_unwritable(tmp_path):
+    with pytest.raises(FileNotFoundError), replacing_folder(tmp_path / "out"):
+        (tmp_path / "lost.wav").read_bytes()
+
+
+@pytest.mark.parametrize("way", [replacing, replacing_folder])
+def test_a_file_in_place_of_the_folder_is_one_sentence(tmp_path, way):
+    (tmp_path / "data").write_text("")
+    with pytest.raises(UserError, match=r"out: cannot be written \("), way(tmp_path / "data/out"):
+        raise AssertionError("not reached")

@@ -44,7 +44,7 @@ def test_a_table_that_cannot_be_written_leaves_the_old_one_and_nothing_else(
 
     monkeypatch.setattr(pd.DataFrame, "to_parquet", fail)
     monkeypatch.setattr(pd.DataFrame, "to_csv", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(UserError, match=r"table: cannot be written \(disk full\); make room"):
         write(path, TABLE)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
