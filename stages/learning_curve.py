@@ -8,7 +8,11 @@ from typing import Any
 import pandas as pd
 
 from speech.classifiers.registry import build_classifier
-from speech.evaluation.by_training_speakers import accuracy_by_training_speakers, last_doubling
+from speech.evaluation.by_training_speakers import (
+    CURVE,
+    accuracy_by_training_speakers,
+    last_doubling,
+)
 from speech.params import FEATURES_OF, Features, Params
 from speech.storage.examples import read_examples
 from speech.storage.results import write_metrics, write_plot
@@ -19,8 +23,6 @@ from stages.tasks import leave_out
 
 MODEL = "logistic"
 """Quick to fit, and with nothing to stop early."""
-
-CURVE = ["speakers", "draws", "value", "low", "high"]
 
 
 def learning_curve(params: Params) -> str:

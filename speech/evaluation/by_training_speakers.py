@@ -5,6 +5,8 @@ import pandas as pd
 
 from speech.evaluation.scores import average_by, with_outcome
 
+CURVE = ["speakers", "draws", "value", "low", "high"]
+
 
 def accuracy_by_training_speakers(
     predictions: pd.DataFrame, *, resamples: int = 1000, seed: int = 0
@@ -27,7 +29,7 @@ def accuracy_by_training_speakers(
     curve = average_by(predictions, by, "gender", resamples=resamples, seed=seed)
     curve = curve.drop(columns="speakers").rename(columns={"group": "speakers"})
     curve["draws"] = predictions.groupby("speakers")["draw"].nunique().to_numpy()
-    return curve[["speakers", "draws", "value", "low", "high"]]
+    return curve[CURVE]
 
 
 def last_doubling(

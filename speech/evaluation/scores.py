@@ -22,8 +22,8 @@ speaker
 
 Percentile intervals of few speakers are somewhat too narrow: simulated with accuracies that vary
 between speakers as in practice, those called 95 % held the truth in 86 % of cases with 10 speakers,
-91 % with 20 and 94 % with 40. Where all speakers score alike they have no width: [100, 100] for
-100 % says that there were no errors to resample, not that there are none.
+89 % with 20 and 93 % with 40 (benchmarks/coverage.py). Where all speakers score alike they have no
+width: [100, 100] for 100 % says that there were no errors to resample, not that there are none.
 
 Probabilities of different folds come from different models and are ranked together by ROC AUC. A
 model that only repeats its training folds' class frequencies can therefore score below 0.5.
@@ -34,6 +34,7 @@ References
    Statistical Society B 69 (3), 2007.
 """
 
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -78,12 +79,19 @@ def draw_speakers(strata: NDArray[np.integer], resamples: int, seed: int) -> NDA
     ndarray of shape (resamples, speakers)
         How often each speaker was drawn.
     """
-    random = np.random.default_rng(seed)
+    return _drawn(tuple(strata.tolist()), resamples, seed)
+
+
+@lru_cache(maxsize=8)
+def _drawn(strata: tuple[int, ...], resamples: int, seed: int) -> NDArray[np.int64]:
+    """Draw once for all the tables that an evaluation scores; nobody may write into the result."""
+    random, of_speaker = np.random.default_rng(seed), np.array(strata)
     drawn = np.zeros((resamples, len(strata)), dtype=np.int64)
-    for stratum in np.unique(strata):
-        members = np.flatnonzero(strata == stratum)
+    for stratum in np.unique(of_speaker):
+        members = np.flatnonzero(of_speaker == stratum)
         chances = np.full(len(members), 1 / len(members))
         drawn[:, members] = random.multinomial(len(members), chances, size=resamples)
+    drawn.setflags(write=False)
     return drawn
 
 
