@@ -75,8 +75,7 @@ def analyse_mfcc(params: Params) -> str:
     write_metrics(METRICS / "mfcc.json", counts)
     return (
         f"{counts['utterances']} utterances of {counts['speakers']} speakers; "
-        f"{_strongest(differences)}; "
-        f"{int(outliers['outlier'].sum())} utterances stand out from their session"
+        f"{_strongest(differences)}; {outliers['outlier'].sum()} stand out from their session"
     )
 
 
