@@ -81,7 +81,7 @@ def analyse_mfcc(params: Params) -> str:
 
 def _strongest(differences: pd.DataFrame) -> str:
     if differences.empty:
-        return "too few speakers with a gender to compare women with men"
+        return "women and men are not compared"
     row = differences.loc[differences["d"].abs().idxmax()]
     return f"{row['coefficient']} differs most between genders (d = {row['d']:.2f})"
 

@@ -501,7 +501,7 @@ def test_without_any_gender_the_mfcc_are_described_but_not_compared(run):
     page = page_of(run, tasks=["speaker"])
     words, figures = words_of(page), figures_of(page)
     assert "3 speakers (0 women, 0 men and 3 without a gender on record)" in words
-    assert "Too few speakers have a gender on record to compare women with men." in words
+    assert "Women and men are not compared: the gender task was not asked for." in words
     (curve, *_) = figures["Distribution of a coefficient"]["data"]
     assert curve["name"] == "all speakers"
     assert "Speakers: women and men apart" not in figures
