@@ -76,14 +76,13 @@ def analyse_mfcc(params: Params) -> str:
     write_metrics(RESULTS / "mfcc.json", counts)
     return (
         f"{counts['utterances']} utterances of {counts['speakers']} speakers; "
-        f"{_strongest(differences)}; "
-        f"{int(outliers['outlier'].sum())} utterances stand out from their session"
+        f"{_strongest(differences)}; {outliers['outlier'].sum()} stand out from their session"
     )
 
 
 def _strongest(differences: pd.DataFrame) -> str:
     if differences.empty:
-        return "too few speakers with a gender to compare women with men"
+        return "women and men are not compared"
     row = differences.loc[differences["d"].abs().idxmax()]
     return f"{row['coefficient']} differs most between genders (d = {row['d']:.2f})"
 

@@ -41,7 +41,7 @@ def features_section(run: Run, normalisation: str) -> dict[str, Any]:
     return {
         "coefficients": len(names),
         "correlation": _correlation(correlation) if len(correlation) else None,
-        "strongest": next((row for _, row in order.iterrows()), None),
+        "strongest": order.iloc[0] if len(order) else None,
         "significant": correlation.loc[correlation["significant"].astype(bool), "coefficient"],
         "density": _density(run.read_plot("mfcc/density"), distributions, names),
         "normalisations": _normalisations(normalisations, normalisation),
@@ -56,8 +56,7 @@ def _correlation(table: pd.DataFrame) -> Figure:
     axis = {"title": "correlation (r)", "range": [-1.05, 1.05], "dtick": 0.5}
     figure = charts.intervals(rows, "coefficient", "about", axis=axis, show=wording.number)
     figure.drawing.update_layout(scattermode="overlay")
-    order = {"categoryarray": table["coefficient"].tolist()}
-    figure.drawing.update_xaxes(**order)
+    figure.drawing.update_xaxes(categoryarray=table["coefficient"].tolist())
     called = {"value": "r", "d": "Cohen's d", "p_corrected": "p (Holm)"}
     columns: Columns = {"coefficient": None, "about": None}
     columns |= dict.fromkeys(["r", "low", "high", "Cohen's d", "d_low", "d_high"], _two_digits)

@@ -91,7 +91,10 @@ def _results(speakers):
         "split_audit": {task: {"accuracy": splits} for task in FEATURES_OF},
         "layers": dict.fromkeys(FEATURES_OF, layer),
         "learning_curve": {},
-        "verification": {k: _ends("equal_error_rate", 0.1) for k in FEATURES_OF["gender"]},
+        "verification": dict.fromkeys(
+            FEATURES_OF["gender"],
+            _ends("equal_error_rate", 0.1) | {"same_gender_equal_error_rate": 0.125},
+        ),
         "rejection": {
             "speech": _ends("speech_false_rejection", 0.02) | conditions,
             "speakers": dict.fromkeys(FEATURES_OF["speaker"], known),

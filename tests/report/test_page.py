@@ -227,6 +227,7 @@ def test_settings_versions_digest_and_rates_of_rejection_are_reported(small):
     run, page = small
     for text in ("mfcc.coefficients", "wav2vec2.sequence_layer", "plotly 7", "report.audio"):
         assert text in page
+    assert "of one gender are harder to tell apart: 12.5 % with MFCC, 12.5 %" in words_of(page)
     assert "it rejects 2.0 % [1.0, 3.0] (at worst, room: 9.0 %)" in words_of(page)
     for rate in ("15.0 % [14.0, 16.0]", "21.0 % [20.0, 22.0]", "5.0 % [4.0, 6.0]"):
         assert f"<td>{rate}</td>" in page
@@ -500,7 +501,7 @@ def test_without_any_gender_the_mfcc_are_described_but_not_compared(run):
     page = page_of(run, tasks=["speaker"])
     words, figures = words_of(page), figures_of(page)
     assert "3 speakers (0 women, 0 men and 3 without a gender on record)" in words
-    assert "Too few speakers have a gender on record to compare women with men." in words
+    assert "Women and men are not compared: the gender task was not asked for." in words
     (curve, *_) = figures["Distribution of a coefficient"]["data"]
     assert curve["name"] == "all speakers"
     assert "Speakers: women and men apart" not in figures
