@@ -22,7 +22,7 @@ dev-clean: $(INSTALLED) ## run it on LibriSpeech dev-clean with a pre-trained wa
 	$(RUN) dvc exp run -S corpus=dev-clean -S encoder=facebook/wav2vec2-base
 
 test: $(INSTALLED) ## run the tests, whole pipelines on tiny corpora among them
-	$(RUN) pytest --numprocesses $(WORKERS) --dist loadfile
+	$(RUN) pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED) ## check style, format and types
 	$(RUN) ruff check .

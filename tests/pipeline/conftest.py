@@ -229,8 +229,14 @@ def environment(root):
 
 
 def pytest_collection_modifyitems(items):
-    """Begin with what needs the whole pipeline: one worker runs it, others need not wait."""
-    items.sort(key=lambda item: item.path.name != "test_first_run.py")
+    """Let one worker run the whole pipeline at once, and the others do first what needs it not."""
+    items.sort(
+        key=lambda item: (
+            item.path.name != "test_first_run.py",
+            item.path.parent == Path(__file__).parent,
+            "finished" in item.fixturenames,
+        )
+    )
 
 
 @pytest.fixture(scope="session")

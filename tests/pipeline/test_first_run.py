@@ -17,37 +17,28 @@ INPUTS = {
     "speaker": ["mfcc", "wav2vec2"],
 }
 FITS = [f"{t}-{f}-{model}" for t in TASKS for f, model in product(INPUTS[t], MODELS)]
-STAGES = [
-    *("check_params", "fetch_corpus", "index_corpus", "split_by_speaker"),
-    *("extract_mfcc", "extract_pitch", "fetch_encoder", "extract_wav2vec2"),
-    *("build_mfcc_examples", "build_wav2vec2_examples"),
-    *(f"fit@{name}" for name in FITS),
-    *(f"evaluate@{task}" for task in TASKS),
-    *("analyse_mfcc", "reduce_and_cluster", "probe_layers", "audit_split", "learning_curve"),
-    *("verify_speakers", "fit_rejection", "report"),
-]
 REEVALUATED = ["check_params", "evaluate@gender", "evaluate@speaker", "report"]
-
-METRICS = [
-    *("corpus", "split", "mfcc", "clusters_mfcc", "clusters_wav2vec2"),
-    *("gender", "speaker", "split_audit", "layers", "learning_curve", "rejection"),
-    "verification",
-]
 
 
 def metrics(project, name):
     return json.loads((project.root / "metrics" / f"{name}.json").read_text("utf-8"))
 
 
-def test_one_command_runs_every_stage(first_run):
-    _, result = first_run
-    assert result.status == 0, result.err
-    assert sorted(result.stages_run) == sorted(STAGES)
+@pytest.fixture(scope="module")
+def stages(finished):
+    """List the stages of dvc.yaml, those of a matrix one by one."""
+    return finished.dvc("stage", "list", "--name-only").out.split()
 
 
-def test_every_stage_ends_with_one_line_that_says_what_it_made(first_run):
+def test_one_command_runs_every_stage(first_run, stages):
     _, result = first_run
-    for stage in STAGES:
+    assert set(result.stages_run) == set(stages)
+    assert len(result.stages_run) == len(stages) > 25
+
+
+def test_every_stage_ends_with_one_line_that_says_what_it_made(first_run, stages):
+    _, result = first_run
+    for stage in stages:
         part = result.out.split(f"Running stage '{stage}':")[1].split("Running stage")[0]
         (script,) = re.findall(r"^> python stages/(\w+)\.py", part, re.MULTILINE)
         assert len(re.findall(rf"^{script}: \S.+ \(\d+\.\d s\)$", part, re.MULTILINE)) == 1, part
@@ -73,17 +64,11 @@ def test_all_outputs_are_there_and_whole(finished):
         assert files, out
         assert all(file.stat().st_size > 0 for file in files), out
     # Nothing else lies about, such as a temporary file.
-    made = {
-        file.relative_to(finished.root)
-        for folder in ("data", "models", "metrics", "plots")
-        for file in (finished.root / folder).rglob("*")
-        if file.is_file()
-    }
     behind_links = ("inline_overrides.csv", "sample_corpus", "sample_encoder")
     homes = [Path(out) for out in outs] + [Path("data") / name for name in behind_links]
-    stray = [file for file in made if not any(file.is_relative_to(home) for home in homes)]
-    assert [file for file in stray if file.name != ".gitignore"] == []
-    assert [file for file in made if file.name.startswith(".") and file.name != ".gitignore"] == []
+    stray = [file for file in finished.made() if not any(map(file.is_relative_to, homes))]
+    assert stray == []
+    assert [file for file in finished.made() if file.name.startswith(".")] == []
 
 
 def test_git_knows_the_metrics_and_the_lock_but_no_data(finished):
@@ -105,10 +90,12 @@ def leaves(tree, path=""):
             yield here, value
 
 
-@pytest.mark.parametrize("name", METRICS)
-def test_no_metric_is_infinite_or_no_number(finished, name):
-    numbers = [value for _, value in leaves(metrics(finished, name)) if isinstance(value, float)]
-    assert all(math.isfinite(value) for value in numbers)
+def test_no_metric_is_infinite_or_no_number(finished):
+    files = sorted((finished.root / "metrics").glob("*.json"))
+    for file in files:
+        values = [value for _, value in leaves(json.loads(file.read_text("utf-8")))]
+        assert all(math.isfinite(value) for value in values if isinstance(value, float)), file
+    assert len(files) >= len(TASKS)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -190,7 +177,7 @@ def test_all_stages_in_one_process_at_another_place_make_the_same_bytes(
 ):
     project, result = first_run
     commands = re.findall(r"^> python (stages/.+)$", result.out, re.MULTILINE)
-    assert len(commands) == len(STAGES)
+    assert len(commands) == len(result.stages_run)
     other = new_project(tmp_path / "another" / "place")
     other.must("python", "-c", STRAIGHT_ON, *commands)
     assert other.changed(project.made()) == []
@@ -219,14 +206,15 @@ def test_a_second_repro_runs_nothing_and_is_quick(finished):
 def test_metrics_show_lists_every_metrics_file(finished):
     result = finished.dvc("metrics", "show", "--json")
     data = json.loads(result.out)[""]["data"]
-    assert set(data) == {f"metrics/{name}.json" for name in METRICS}
+    files = (finished.root / "metrics").iterdir()
+    assert set(data) == {f"metrics/{file.name}" for file in files}
     assert all("error" not in entry for entry in data.values())
     assert "utterance.accuracy" in finished.dvc("metrics", "show", "--md").out
 
 
-def test_dag_shows_every_stage(finished):
+def test_dag_shows_every_stage(finished, stages):
     result = finished.dvc("dag")
-    assert [stage for stage in STAGES if stage not in result.out] == []
+    assert [stage for stage in stages if stage not in result.out] == []
 
 
 def test_every_plot_has_the_columns_it_is_drawn_from(finished):

@@ -69,7 +69,7 @@ def test_dvc_fetches_once_and_a_forced_run_asks_for_nothing(connected, hub, chec
     hub.requests.clear()
     assert project.dvc("repro", "fetch_encoder").stages_run == []
     lock = (project.root / "dvc.lock").read_bytes()
-    project.dvc("repro", "--force", "fetch_encoder")
+    project.dvc("repro", "--force", "--single-item", "fetch_encoder")
     assert (project.root / "dvc.lock").read_bytes() == lock
     assert hub.requests == []
 
