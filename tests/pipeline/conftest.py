@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import time
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass, field
 from itertools import product
@@ -67,7 +66,6 @@ class Result:
     status: int
     out: str
     err: str
-    seconds: float
 
     @property
     def stages_run(self) -> list[str]:
@@ -89,7 +87,6 @@ class Project:
 
     def run(self, *command: str) -> Result:
         """Run a command at the root, whatever its exit status."""
-        started = time.monotonic()
         done = subprocess.run(
             command,
             cwd=self.root,
@@ -100,7 +97,7 @@ class Project:
             timeout=TIMEOUT,
             check=False,
         )
-        return Result(done.returncode, done.stdout, done.stderr, time.monotonic() - started)
+        return Result(done.returncode, done.stdout, done.stderr)
 
     def must(self, *command: str) -> Result:
         """Run a command that must succeed."""
@@ -131,7 +128,7 @@ class Project:
     def script(self, name: str, *arguments: object, stdin: IO[str] | None = None) -> Result:
         """Run a script at the root, in this process: to start one takes seconds."""
         out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
-        status, started = None, time.monotonic()
+        status = None
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
             patch.chdir(self.root)
             patch.setattr(sys, "argv", [name, *map(str, arguments)])
@@ -143,7 +140,7 @@ class Project:
             out.flush()
             err.flush()
         said = (stream.buffer.getvalue().decode() for stream in (out, err))
-        return Result(status or 0, *said, time.monotonic() - started)
+        return Result(status or 0, *said)
 
     def made(self) -> dict[Path, bytes]:
         """Read every file that a stage could have written, by its path."""

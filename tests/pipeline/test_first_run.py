@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 from itertools import product
 from pathlib import Path
@@ -196,10 +197,13 @@ def test_a_forced_run_keeps_current_features_and_leaves_the_lock_as_it_was(proje
 
 
 def test_a_second_repro_runs_nothing_and_is_quick(finished):
+    before = os.times()
     result = finished.dvc("repro")
+    after = os.times()
     assert result.stages_run == []
     assert "up to date" in result.out
-    assert result.seconds < 10
+    # Of one core, however busy the machine is.
+    assert after.children_user - before.children_user < 5
     assert finished.must("git", "status", "--porcelain").out == ""
 
 
