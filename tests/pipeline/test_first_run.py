@@ -99,30 +99,6 @@ def test_no_metric_is_infinite_or_no_number(finished):
     assert len(files) >= len(TASKS)
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_scores_lie_where_scores_can_and_within_their_intervals(finished, task):
-    scores = metrics(finished, task)
-    levels = ["chunk", "utterance"] + (["speaker"] if task == "gender" else [])
-    for level in levels:
-        own = scores[level]
-        assert 0 <= own["accuracy_low"] <= own["accuracy"] <= own["accuracy_high"] <= 1
-        for score in ("balanced_accuracy", "precision", "recall", "f1", "roc_auc"):
-            assert 0 <= own[score] <= 1
-        assert own["log_loss"] > 0
-    assert scores["counts"]["speakers"] == 8
-
-
-def test_the_corpus_is_counted(finished):
-    corpus, split = metrics(finished, "corpus"), metrics(finished, "split")
-    assert corpus["speakers"] == 8
-    assert corpus["chapters"] == 16
-    assert corpus["female"]["speakers"] == corpus["male"]["speakers"] == 4
-    assert corpus["rejected"]["files"] == 0
-    assert 1 < corpus["minutes"] < 2.5
-    assert split["gender"]["speakers"] == split["speaker"]["speakers"] == 8
-    assert split["speaker"]["speakers_left_out"] == 0
-
-
 @pytest.mark.parametrize("name", FITS)
 def test_every_utterance_of_a_task_is_predicted_once_with_its_true_label(finished, name):
     task = name.split("-")[0]
@@ -147,22 +123,6 @@ def test_no_speaker_straddles_a_gender_fold_and_no_chapter_a_speaker_fold(finish
     unit = "speaker_id" if task == "gender" else "chapter_id"
     assert table["fold"].nunique() == 2
     assert len(table[[unit, "fold"]].drop_duplicates()) == len(table[unit].drop_duplicates())
-
-
-@pytest.mark.parametrize("name", FITS)
-def test_a_final_model_is_saved_without_pickle(finished, name):
-    task, features, model = name.split("-")
-    folder = finished.root / "models" / name
-    card = json.loads((folder / "model.json").read_text("utf-8"))
-    assert card["task"] == task
-    assert card["features"] == features
-    assert card["model"] == model
-    assert card["seed"] == 17
-    assert len(card["classes"]) == (2 if task == "gender" else 8)
-    own = {"network.json", "weights.safetensors"}
-    if model == "svm":
-        own = {"estimator.json", "estimator.safetensors"}
-    assert {file.name for file in folder.iterdir()} == {"model.json", "temperature.json"} | own
 
 
 STRAIGHT_ON = """
@@ -273,26 +233,3 @@ def test_another_headline_model_is_evaluated_without_a_refit_and_compared(projec
     page = (tmp_path / "diff/index.html").read_text("utf-8")
     assert {'"rev": "HEAD"', '"rev": "workspace"'} <= set(re.findall(r'"rev": "\w+"', page))
     assert "cdn." not in page
-
-
-def test_tuning_reports_what_it_chose_and_keeps_what_was_tried(project):
-    project.set(tune=True, **{"tuning.budget": 3})
-    found = re.search(
-        r"; tuned: -S svm\.C=(\S+) -S svm\.gamma=(\S+), chosen by all data and in [012] of 2 folds",
-        project.stage("fit", "speaker-mfcc", "svm").out,
-    )
-    tried = pd.read_csv(project.root / "data/predictions/speaker-mfcc-svm/tuning.csv")
-    assert tried.groupby("fold").size().to_dict() == {"0": 3, "1": 3, "all": 3}
-    kept = tried.loc[tried["chosen"] & (tried["fold"] == "all"), "settings"].item()
-    assert kept == "svm.C={} svm.gamma={}".format(*found.groups())
-
-
-def test_the_best_model_is_picked_without_a_refit(project):
-    project.set(model="best")
-    for task in TASKS:
-        project.stages(f"evaluate {task}")
-        picks = pd.read_csv(project.root / f"plots/{task}/picked.csv")
-        kept = picks[(picks["fold"] == "all") & picks["picked"]]["model"].item()
-        assert kept in MODELS
-        assert headline_folder(project, task).name.endswith(f"-{kept}")
-        assert (project.root / headline_folder(project, task) / "model.json").is_file()

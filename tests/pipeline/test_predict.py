@@ -292,30 +292,21 @@ def test_a_broken_recording_is_reported_in_its_row_and_the_rest_goes_on(finished
     assert "Zoë 日本語.flac" in drawn
 
 
-def test_all_formats_say_the_same(finished, own):
-    good = [own / name for name in NAMES]
-    written = {}
-    for form in ("table", "csv", "json", "jsonl"):
-        done = predicted(finished, *QUICK, "--format", form, *good)
-        assert (done.status, done.err) == (0, "")
-        written[form] = done.out
+def test_segments_are_a_row_per_chunk_in_every_format(finished, talks):
+    written = {
+        form: predicted(finished, *QUICK, "--segments", "--format", form, talks[0]).out
+        for form in ("table", "csv", "json", "jsonl")
+    }
     rows = json.loads(written["json"])
+    assert [row["start"] for row in rows][:2] == [0, 2]
+    assert rows[-1]["end"] == pytest.approx(len(load_audio(talks[0])) / RATE, abs=1e-3)
     assert rows == [json.loads(line) for line in written["jsonl"].splitlines()]
     table = list(csv.DictReader(io.StringIO(written["csv"])))
-    assert [row["file"] for row in table] == [row["file"] for row in rows] == list(map(str, good))
+    assert [float(row["start"]) for row in table] == [row["start"] for row in rows]
     assert [row["gender"] for row in table] == [row["gender"] or "" for row in rows]
     header, *lines = written["table"].splitlines()
     assert header.split() == ["file", "time", "gender", "speaker", "flags"]
-    for line, row in zip(lines, rows, strict=True):
-        assert Path(row["file"]).name[-10:] in line
-        assert f" {row['gender'] or '–'} " in line  # noqa: RUF001
-
-
-def test_segments_are_a_row_per_chunk(finished, talks):
-    done = predicted(finished, *QUICK, "--segments", "--format", "csv", talks[0])
-    rows = list(csv.DictReader(io.StringIO(done.out)))
-    assert [float(row["start"]) for row in rows][:2] == [0, 2]
-    assert float(rows[-1]["end"]) == pytest.approx(len(load_audio(talks[0])) / RATE, abs=1e-3)
+    assert len(lines) == len(rows)
 
 
 def test_a_pattern_and_standard_input_are_predicted_as_the_file(finished, own):
