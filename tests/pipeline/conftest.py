@@ -10,7 +10,6 @@ import runpy
 import shutil
 import subprocess
 import sys
-import tarfile
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass, field
 from itertools import product
@@ -319,15 +318,3 @@ def folder_corpus(tmp_path, voice, write_audio):
         return root
 
     return make
-
-
-@pytest.fixture
-def dev_clean_archive(tmp_path, folder_corpus):
-    """Pack the small corpus as dev-clean.tar.gz is packed."""
-    source = folder_corpus()
-    (source / "small").rename(source / "dev-clean")
-    archive = tmp_path / "archives" / "dev-clean.tar.gz"
-    archive.parent.mkdir()
-    with tarfile.open(archive, "w:gz") as tar:
-        tar.add(source, "LibriSpeech")
-    return archive

@@ -135,19 +135,6 @@ def test_other_settings_make_every_feature_anew(project):
     assert changed(before, features(project)) == sorted(before)
 
 
-def test_an_undecodable_file_is_rejected_by_name_and_the_rest_goes_on(bare, folder_corpus):
-    corpus = folder_corpus()
-    (corpus / "small/1/0/1-0-0000.wav").write_bytes(b"RIFF no sound at all")
-    (corpus / "small/2/1/2-1-0001.wav").write_bytes(b"")
-    bare.set(corpus=str(corpus))
-    bare.stages("fetch_corpus", "index_corpus", "split_by_speaker")
-    assert kept(bare.stage("extract_mfcc"), "extract_mfcc") == (TOTAL - 2, 0)
-    rejected = pd.read_csv(bare.root / "data/rejected.csv").set_index("path")["reason"]
-    assert set(rejected.index) == {"small/1/0/1-0-0000.wav", "small/2/1/2-1-0001.wav"}
-    assert "undecodable" in rejected["small/1/0/1-0-0000.wav"]
-    assert "empty" in rejected["small/2/1/2-1-0001.wav"]
-
-
 # --- a table ----------------------------------------------------------------------------------
 
 
