@@ -225,7 +225,7 @@ def environment(root):
 
 
 def pytest_collection_modifyitems(items):
-    """Let one worker run the whole pipeline at once, and the others do first what needs it not."""
+    """Begin with the whole pipeline, and end with what needs it: no worker waits for another."""
     items.sort(
         key=lambda item: (
             item.path.name != "test_first_run.py",
