@@ -1,6 +1,8 @@
 # Every target makes .venv first if it is not there or the requirements changed.
 
 PYTHON ?= python3
+# Of pytest; each takes up to 2 GB.
+WORKERS ?= 2
 VENV := .venv
 INSTALLED := $(VENV)/installed
 # In quotes: the repository may lie in a folder whose name has spaces.
@@ -22,7 +24,7 @@ dev-clean: $(INSTALLED) ## run it on LibriSpeech dev-clean with a pre-trained wa
 	$(RUN) dvc exp run -S corpus=dev-clean -S encoder=facebook/wav2vec2-base
 
 test: $(INSTALLED) ## run the tests, whole pipelines on tiny corpora among them
-	$(RUN) pytest
+	$(RUN) pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED) ## check style, format and types
 	$(RUN) ruff check .

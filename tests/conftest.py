@@ -5,6 +5,9 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+# Before anything loads OpenMP. Its threads would burn the cores of other workers while they wait.
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+
 import numpy as np
 import pytest
 import soundfile

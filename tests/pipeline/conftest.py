@@ -1,18 +1,20 @@
 """The whole pipeline, run once on a tiny corpus in a repository of its own, and copies of it."""
 
 import copy
+import fcntl
+import io
+import json
 import os
 import re
+import runpy
 import shutil
-import signal
 import subprocess
 import sys
-import tarfile
-import tempfile
-import time
-from dataclasses import dataclass, field
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
+from typing import IO
 
 import pytest
 import yaml
@@ -52,8 +54,8 @@ TINY = {
     "parallel.jobs": 1,
 }
 
-TIMEOUT = 600
-"""Seconds; whatever takes longer hangs."""
+TIMEOUT = 1800
+"""Seconds; whatever takes longer hangs, even where many share the machine."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,6 @@ class Result:
     status: int
     out: str
     err: str
-    seconds: float
 
     @property
     def stages_run(self) -> list[str]:
@@ -85,7 +86,6 @@ class Project:
 
     def run(self, *command: str) -> Result:
         """Run a command at the root, whatever its exit status."""
-        started = time.monotonic()
         done = subprocess.run(
             command,
             cwd=self.root,
@@ -96,7 +96,7 @@ class Project:
             timeout=TIMEOUT,
             check=False,
         )
-        return Result(done.returncode, done.stdout, done.stderr, time.monotonic() - started)
+        return Result(done.returncode, done.stdout, done.stderr)
 
     def must(self, *command: str) -> Result:
         """Run a command that must succeed."""
@@ -110,7 +110,51 @@ class Project:
 
     def stage(self, name: str, *arguments: str) -> Result:
         """Run a stage's script, whatever its exit status."""
-        return self.run("python", f"stages/{name}.py", *arguments)
+        return self.script(f"stages/{name}.py", *arguments)
+
+    def stages(self, *commands: str) -> None:
+        """Run stages that must succeed, such as ``fit gender-mfcc svm``, one after another."""
+        for command in commands:
+            result = self.stage(*command.split())
+            assert result.status == 0, f"{command}\n{result.out}\n{result.err}"
+
+    def make_examples(self) -> None:
+        """Run every stage before the first fit."""
+        self.stages("check_params", "fetch_corpus", "index_corpus", "split_by_speaker")
+        self.stages("extract_mfcc")
+        self.stages("extract_pitch", "fetch_encoder", "extract_wav2vec2")
+        self.stages("build_examples mfcc", "build_examples wav2vec2")
+
+    def script(self, name: str, *arguments: object, stdin: IO[str] | None = None) -> Result:
+        """Run a script at the root, in this process: to start one takes seconds."""
+        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
+        status = None
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            patch.chdir(self.root)
+            patch.setattr(sys, "argv", [name, *map(str, arguments)])
+            patch.setattr(sys, "stdin", stdin)
+            try:
+                runpy.run_path(name, run_name="__main__")
+            except SystemExit as end:
+                status = end.code
+            out.flush()
+            err.flush()
+        said = (stream.buffer.getvalue().decode() for stream in (out, err))
+        return Result(status or 0, *said)
+
+    def made(self) -> dict[Path, bytes]:
+        """Read every file that a stage could have written, by its path."""
+        return {
+            file.relative_to(self.root): file.read_bytes()
+            for folder in ("data", "models", "metrics", "plots")
+            for file in (self.root / folder).rglob("*")
+            if file.is_file() and file.name != ".gitignore"
+        }
+
+    def changed(self, before: dict[Path, bytes]) -> list[Path]:
+        """List the files that a stage has made, changed or removed since ``made`` was asked."""
+        now = self.made()
+        return sorted(file for file in before | now if before.get(file) != now.get(file))
 
     def commit(self, message: str) -> None:
         """Commit everything that git is to know."""
@@ -121,10 +165,10 @@ class Project:
         """Change params.yaml; keys are given as it nests them, joined by dots."""
         path = self.root / "params.yaml"
         content = yaml.safe_load(path.read_text("utf-8"))
-        path.write_text(yaml.safe_dump(changed(content, changes), sort_keys=False), "utf-8")
+        path.write_text(yaml.safe_dump(with_changes(content, changes), sort_keys=False), "utf-8")
 
 
-def changed(content, changes):
+def with_changes(content, changes):
     """Change values of a nested mapping; a key that is not there is added."""
     content = copy.deepcopy(content)
     for key, value in changes.items():
@@ -146,7 +190,7 @@ def check_out(root):
         else:
             shutil.copy(ROOT / source, root / source)
     content = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
-    text = yaml.safe_dump(changed(content, TINY), sort_keys=False)
+    text = yaml.safe_dump(with_changes(content, TINY), sort_keys=False)
     (root / "params.yaml").write_text(text, "utf-8")
     project = Project(root, environment(root))
     project.must("git", "init", "--quiet")
@@ -181,73 +225,40 @@ def environment(root):
     }
 
 
-ELSEWHERE = {"PYTHONHASHSEED": "7", "TZ": "Asia/Kathmandu", "LC_ALL": "C"}
-"""Of the run in another place: no result may depend on them."""
-
-
-class LongRun:
-    """``dvc repro`` from nothing, in the background."""
-
-    def __init__(self, project: Project) -> None:
-        self.project = project
-        self._logs = [project.root.with_suffix(suffix) for suffix in (".out", ".err")]
-        self._started = time.monotonic()
-        with self._logs[0].open("w") as out, self._logs[1].open("w") as err:
-            self._process = subprocess.Popen(
-                ["dvc", "repro"],
-                cwd=project.root,
-                env=project.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                start_new_session=True,
-            )
-
-    def wait(self) -> Result:
-        """Wait for the end."""
-        status = self._process.wait(TIMEOUT)
-        out, err = (log.read_text("utf-8") for log in self._logs)
-        return Result(status, out, err, time.monotonic() - self._started)
-
-    def stop(self) -> None:
-        """End it with all it has started, unless it has ended."""
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-
-
-_RUNS = pytest.StashKey[list[LongRun]]()
-
-
-def pytest_collection_finish(session):
-    """Start what takes longest before the first test, to be there when the first asks for it."""
-    wanted = any("two_runs" in getattr(item, "fixturenames", []) for item in session.items)
-    if not wanted or session.config.option.collectonly:
-        return
-    folder = tempfile.TemporaryDirectory(prefix="pipeline-")
-    session.config.add_cleanup(folder.cleanup)
-    session.config.stash[_RUNS] = []
-    for place in ("project", "another/place"):
-        project = check_out(Path(folder.name).resolve() / place)
-        project.environment.update({} if place == "project" else ELSEWHERE)
-        run = LongRun(project)
-        session.config.add_cleanup(run.stop)
-        session.config.stash[_RUNS].append(run)
+def pytest_collection_modifyitems(items):
+    """Begin with the whole pipeline, and end with what needs it: no worker waits for another."""
+    items.sort(
+        key=lambda item: (
+            item.path.name != "test_first_run.py",
+            item.path.parent == Path(__file__).parent,
+            "finished" in item.fixturenames,
+        )
+    )
 
 
 @pytest.fixture(scope="session")
-def two_runs(request):
-    """Give two projects and what DVC said when it ran everything, cold, in both at once."""
-    return [(run.project, run.wait()) for run in request.config.stash[_RUNS]]
+def first_run(tmp_path_factory):
+    """Give a project after ``dvc repro`` from nothing, and what DVC said. Look, but change nothing.
 
-
-@pytest.fixture(scope="session")
-def first_run(two_runs):
-    """Give one of the two projects and what DVC said. Look, but change nothing."""
-    project, result = two_runs[0]
-    if result.status == 0:
-        project.commit("A first run")
-    return project, result
+    Workers of pytest-xdist share the run: the first that asks makes it, the others wait. Each has
+    a copy of its own, for DVC works for one at a time.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    root, said = shared / "first run" / "project", shared / "first_run.json"
+    with (shared / "first_run.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not said.exists():
+            # For the workers that wait, in case it never ends.
+            said.write_text(json.dumps(asdict(Result(1, "", "the first run failed"))), "utf-8")
+            project = check_out(root)
+            result = project.run("dvc", "repro")
+            if result.status == 0:
+                project.commit("A first run")
+            said.write_text(json.dumps(asdict(result)), "utf-8")
+    own = copied(root, tmp_path_factory.mktemp("first") / "project")
+    return own, Result(**json.loads(said.read_text("utf-8")))
 
 
 @pytest.fixture(scope="session")
@@ -261,7 +272,7 @@ def finished(first_run):
 @pytest.fixture
 def project(finished, tmp_path):
     """Copy the project after its first run, to do with as one likes."""
-    own = copied(finished, tmp_path / "project")
+    own = copied(finished.root, tmp_path / "project")
     yield own
     # Forty copies would take half a gigabyte.
     shutil.rmtree(own.root)
@@ -283,15 +294,14 @@ LINKS = [f"data/corpus/{name}" for name in ("audio", "gender_overrides.csv", "la
 LINKS += ["data/encoder"]
 
 
-def copied(project, root):
+def copied(source, root):
     """Copy a project with all it has made."""
-    shutil.copytree(project.root, root, symlinks=True)
-    for name in LINKS:
+    shutil.copytree(source, root, symlinks=True)
+    for link in filter(Path.is_symlink, (root / name for name in LINKS)):
         # Links are absolute: let them point to the copy's own files.
-        link = root / name
         target = link.readlink()
         link.unlink()
-        link.symlink_to(root / target.relative_to(project.root))
+        link.symlink_to(root / target.relative_to(source))
     return Project(root, environment(root))
 
 
@@ -311,15 +321,3 @@ def folder_corpus(tmp_path, voice, write_audio):
         return root
 
     return make
-
-
-@pytest.fixture
-def dev_clean_archive(tmp_path, folder_corpus):
-    """Pack the small corpus as dev-clean.tar.gz is packed."""
-    source = folder_corpus()
-    (source / "small").rename(source / "dev-clean")
-    archive = tmp_path / "archives" / "dev-clean.tar.gz"
-    archive.parent.mkdir()
-    with tarfile.open(archive, "w:gz") as tar:
-        tar.add(source, "LibriSpeech")
-    return archive

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 from itertools import product
 from pathlib import Path
@@ -17,37 +18,28 @@ INPUTS = {
     "speaker": ["mfcc", "wav2vec2"],
 }
 FITS = [f"{t}-{f}-{model}" for t in TASKS for f, model in product(INPUTS[t], MODELS)]
-STAGES = [
-    *("check_params", "fetch_corpus", "index_corpus", "split_by_speaker"),
-    *("extract_mfcc", "extract_pitch", "fetch_encoder", "extract_wav2vec2"),
-    *("build_mfcc_examples", "build_wav2vec2_examples"),
-    *(f"fit@{name}" for name in FITS),
-    *(f"evaluate@{task}" for task in TASKS),
-    *("analyse_mfcc", "reduce_and_cluster", "probe_layers", "audit_split", "learning_curve"),
-    *("verify_speakers", "fit_rejection", "report"),
-]
 REEVALUATED = ["check_params", "evaluate@gender", "evaluate@speaker", "report"]
-
-METRICS = [
-    *("corpus", "split", "mfcc", "clusters_mfcc", "clusters_wav2vec2"),
-    *("gender", "speaker", "split_audit", "layers", "learning_curve", "rejection"),
-    "verification",
-]
 
 
 def metrics(project, name):
     return json.loads((project.root / "data/results" / f"{name}.json").read_text("utf-8"))
 
 
-def test_one_command_runs_every_stage(first_run):
-    _, result = first_run
-    assert result.status == 0, result.err
-    assert sorted(result.stages_run) == sorted(STAGES)
+@pytest.fixture(scope="module")
+def stages(finished):
+    """List the stages of dvc.yaml, those of a matrix one by one."""
+    return finished.dvc("stage", "list", "--name-only").out.split()
 
 
-def test_every_stage_ends_with_one_line_that_says_what_it_made(first_run):
+def test_one_command_runs_every_stage(first_run, stages):
     _, result = first_run
-    for stage in STAGES:
+    assert set(result.stages_run) == set(stages)
+    assert len(result.stages_run) == len(stages) > 25
+
+
+def test_every_stage_ends_with_one_line_that_says_what_it_made(first_run, stages):
+    _, result = first_run
+    for stage in stages:
         part = result.out.split(f"Running stage '{stage}':")[1].split("Running stage")[0]
         (script,) = re.findall(r"^> python stages/(\w+)\.py", part, re.MULTILINE)
         assert len(re.findall(rf"^{script}: \S.+ \(\d+\.\d s\)$", part, re.MULTILINE)) == 1, part
@@ -73,17 +65,11 @@ def test_all_outputs_are_there_and_whole(finished):
         assert files, out
         assert all(file.stat().st_size > 0 for file in files), out
     # Nothing else lies about, such as a temporary file.
-    made = {
-        file.relative_to(finished.root)
-        for folder in ("data", "models", "metrics", "plots")
-        for file in (finished.root / folder).rglob("*")
-        if file.is_file()
-    }
     behind_links = ("inline_overrides.csv", "sample_corpus", "sample_encoder")
     homes = [Path(out) for out in outs] + [Path("data") / name for name in behind_links]
-    stray = [file for file in made if not any(file.is_relative_to(home) for home in homes)]
-    assert [file for file in stray if file.name != ".gitignore"] == []
-    assert [file for file in made if file.name.startswith(".") and file.name != ".gitignore"] == []
+    stray = [file for file in finished.made() if not any(map(file.is_relative_to, homes))]
+    assert stray == []
+    assert [file for file in finished.made() if file.name.startswith(".")] == []
 
 
 def test_git_knows_the_metrics_and_the_lock_but_no_data(finished):
@@ -105,63 +91,13 @@ def leaves(tree, path=""):
             yield here, value
 
 
-@pytest.mark.parametrize("name", METRICS)
-def test_no_metric_is_infinite_or_no_number(finished, name):
-    numbers = [value for _, value in leaves(metrics(finished, name)) if isinstance(value, float)]
-    assert all(math.isfinite(value) for value in numbers)
-
-
-@pytest.mark.parametrize("task", TASKS)
-def test_scores_lie_where_scores_can_and_within_their_intervals(finished, task):
-    scores = metrics(finished, task)
-    levels = ["chunk", "utterance"] + (["speaker"] if task == "gender" else [])
-    for level in levels:
-        own = scores[level]
-        assert 0 <= own["accuracy_low"] <= own["accuracy"] <= own["accuracy_high"] <= 1
-        for score in ("balanced_accuracy", "precision", "recall", "f1", "roc_auc"):
-            assert 0 <= own[score] <= 1
-        assert own["log_loss"] > 0
-    assert scores["counts"]["speakers"] == 8
-
-
-@pytest.mark.parametrize("task", TASKS)
-def test_the_models_table_has_every_system_with_intervals(finished, task):
-    table = pd.read_csv(finished.root / f"plots/{task}/models.csv")
-    assert set(zip(table["model"], table["features"], strict=True)) == set(
-        product(MODELS, INPUTS[task])
-    )
-    known = table.dropna()
-    assert len(known) == len(table)
-    assert (table["low"] <= table["value"] + 1e-6).all()
-    assert (table["value"] <= table["high"] + 1e-6).all()
-
-
-def test_the_split_audit_ends_at_the_pipelines_own_split(finished):
-    audited = metrics(finished, "split_audit")
-    assert list(audited["gender"]["accuracy"])[-1] == "speaker_disjoint"
-    assert list(audited["speaker"]["accuracy"])[-1] == "chapter_disjoint"
-    for task in TASKS:
-        assert all(0 <= value <= 1 for value in audited[task]["accuracy"].values())
-
-
-@pytest.mark.parametrize("task", TASKS)
-def test_every_hidden_state_is_probed_and_one_is_chosen_inside_each_fold(finished, task):
-    layers = pd.read_csv(finished.root / "plots/layers.csv").query("task == @task")
-    assert sorted(layers["layer"].unique()) == [0, 1, 2, 3, 4]
-    chosen = pd.read_csv(finished.root / "plots/layers_nested.csv").query("task == @task")
-    assert chosen["fold"].tolist() == ["0", "1", "all"]
-    assert set(chosen["layer"]) <= set(layers["layer"])
-
-
-def test_the_corpus_is_counted(finished):
-    corpus, split = metrics(finished, "corpus"), metrics(finished, "split")
-    assert corpus["speakers"] == 8
-    assert corpus["chapters"] == 16
-    assert corpus["female"]["speakers"] == corpus["male"]["speakers"] == 4
-    assert corpus["rejected"]["files"] == 0
-    assert 1 < corpus["minutes"] < 2.5
-    assert split["gender"]["speakers"] == split["speaker"]["speakers"] == 8
-    assert split["speaker"]["speakers_left_out"] == 0
+def test_no_metric_is_infinite_or_no_number(finished):
+    places = ("metrics/*.json", "data/results/*.json")
+    files = [file for place in places for file in finished.root.glob(place)]
+    for file in files:
+        values = [value for _, value in leaves(json.loads(file.read_text("utf-8")))]
+        assert all(math.isfinite(value) for value in values if isinstance(value, float)), file
+    assert len(files) >= len(TASKS)
 
 
 @pytest.mark.parametrize("name", FITS)
@@ -190,38 +126,24 @@ def test_no_speaker_straddles_a_gender_fold_and_no_chapter_a_speaker_fold(finish
     assert len(table[[unit, "fold"]].drop_duplicates()) == len(table[unit].drop_duplicates())
 
 
-@pytest.mark.parametrize("name", FITS)
-def test_a_final_model_is_saved_without_pickle(finished, name):
-    task, features, model = name.split("-")
-    folder = finished.root / "models" / name
-    card = json.loads((folder / "model.json").read_text("utf-8"))
-    assert card["task"] == task
-    assert card["features"] == features
-    assert card["model"] == model
-    assert card["seed"] == 17
-    assert len(card["classes"]) == (2 if task == "gender" else 8)
-    own = {"network.json", "weights.safetensors"}
-    if model == "svm":
-        own = {"estimator.json", "estimator.safetensors"}
-    assert {file.name for file in folder.iterdir()} == {"model.json", "temperature.json"} | own
+STRAIGHT_ON = """
+import runpy, sys
+for command in sys.argv[1:]:
+    script, *sys.argv[1:] = command.split()
+    runpy.run_path(script, run_name="__main__")
+"""
 
 
-def test_learning_curves_are_those_of_the_networks(finished):
-    curves = pd.read_csv(finished.root / "plots/gender/curves.csv")
-    assert set(curves["system"]) == {f"cnn · {features}" for features in INPUTS["gender"]}
-    assert set(curves["part"]) == {"training", "validation"}
-    assert curves["loss"].notna().all()
-
-
-def test_two_runs_in_two_places_leave_the_same_lock_to_the_byte(two_runs):
-    (one, result), (other, other_result) = two_runs
-    assert result.status == other_result.status == 0
-    locks = [
-        yaml.safe_load((project.root / "dvc.lock").read_text("utf-8")) for project in (one, other)
-    ]
-    for stage in locks[0]["stages"]:
-        assert locks[1]["stages"][stage] == locks[0]["stages"][stage], stage
-    assert (other.root / "dvc.lock").read_bytes() == (one.root / "dvc.lock").read_bytes()
+def test_all_stages_in_one_process_at_another_place_make_the_same_bytes(
+    first_run, new_project, tmp_path
+):
+    project, result = first_run
+    commands = re.findall(r"^> python (stages/.+)$", result.out, re.MULTILINE)
+    assert len(commands) == len(result.stages_run)
+    other = new_project(tmp_path / "another" / "place")
+    other.environment |= {"PYTHONHASHSEED": "7", "TZ": "Asia/Kathmandu", "LC_ALL": "C"}
+    other.must("python", "-c", STRAIGHT_ON, *commands)
+    assert other.changed(project.made()) == []
 
 
 def test_a_forced_run_keeps_current_features_and_leaves_the_lock_as_it_was(project):
@@ -237,10 +159,13 @@ def test_a_forced_run_keeps_current_features_and_leaves_the_lock_as_it_was(proje
 
 
 def test_a_second_repro_runs_nothing_and_is_quick(finished):
+    before = os.times()
     result = finished.dvc("repro")
+    after = os.times()
     assert result.stages_run == []
     assert "up to date" in result.out
-    assert result.seconds < 10
+    # Of one core, however busy the machine is.
+    assert after.children_user - before.children_user < 5
     assert finished.must("git", "status", "--porcelain").out == ""
 
 
@@ -254,19 +179,9 @@ def test_metrics_show_lists_every_metrics_file(finished):
     assert max(map(len, lines)) <= 160
 
 
-def test_dag_shows_every_stage(finished):
+def test_dag_shows_every_stage(finished, stages):
     result = finished.dvc("dag")
-    assert [stage for stage in STAGES if stage not in result.out] == []
-
-
-def test_plots_show_writes_a_page_with_every_plot(finished, tmp_path):
-    finished.dvc("plots", "show", "--out", str(tmp_path / "page"))
-    page = (tmp_path / "page" / "index.html").read_text("utf-8")
-    plots = yaml.safe_load((finished.root / "dvc.yaml").read_text("utf-8"))["plots"]
-    for plot in plots:
-        ((name, about),) = plot.items()
-        assert name in page
-        assert json.dumps(about["title"])[1:-1] in page or about["title"] in page
+    assert [stage for stage in stages if stage not in result.out] == []
 
 
 def test_every_plot_has_the_columns_it_is_drawn_from(finished):
@@ -300,7 +215,7 @@ def test_how_the_work_is_spread_reruns_nothing_but_the_check(project):
     assert project.dvc("repro").stages_run == ["check_params", "report"]
 
 
-def test_another_headline_model_is_evaluated_without_a_refit(project):
+def test_another_headline_model_is_evaluated_without_a_refit_and_compared(project, tmp_path):
     before = {task: metrics(project, task) for task in TASKS}
     result = project.dvc("exp", "run", "--set-param", "model=cnn")
     assert sorted(result.stages_run) == REEVALUATED
@@ -319,28 +234,7 @@ def test_another_headline_model_is_evaluated_without_a_refit(project):
     named = ("metrics", "diff", "--targets", "data/results/gender.json")
     assert "utterance.log_loss" in project.dvc(*named).out
 
-
-def test_tuning_reports_what_it_chose_and_keeps_what_was_tried(project):
-    project.set(tune=True, **{"tuning.budget": 3})
-    result = project.dvc("repro", "fit@speaker-mfcc-svm")
-    assert result.stages_run == ["check_params", "fit@speaker-mfcc-svm"]
-    found = re.search(
-        r"; tuned: -S svm\.C=(\S+) -S svm\.gamma=(\S+), chosen by all data and in [012] of 2 folds",
-        result.closing_line("fit"),
-    )
-    tried = pd.read_csv(project.root / "data/predictions/speaker-mfcc/svm/tuning.csv")
-    assert tried.groupby("fold").size().to_dict() == {"0": 3, "1": 3, "all": 3}
-    kept = tried.loc[tried["chosen"] & (tried["fold"] == "all"), "settings"].item()
-    assert kept == "svm.C={} svm.gamma={}".format(*found.groups())
-
-
-def test_the_best_model_is_picked_without_a_refit(project):
-    project.set(model="best")
-    result = project.dvc("repro")
-    assert sorted(result.stages_run) == REEVALUATED
-    for task in TASKS:
-        picks = pd.read_csv(project.root / f"plots/{task}/picked.csv")
-        kept = picks[(picks["fold"] == "all") & picks["picked"]]["model"].item()
-        assert kept in MODELS
-        assert headline_folder(project, task).name.endswith(f"-{kept}")
-        assert (project.root / headline_folder(project, task) / "model.json").is_file()
+    project.dvc("plots", "diff", "HEAD", "--out", str(tmp_path / "diff"))
+    page = (tmp_path / "diff/index.html").read_text("utf-8")
+    assert {'"rev": "HEAD"', '"rev": "workspace"'} <= set(re.findall(r'"rev": "\w+"', page))
+    assert "cdn." not in page

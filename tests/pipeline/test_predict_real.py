@@ -39,9 +39,12 @@ def predicted(dev_clean_20, new_project, tmp_path_factory):
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, copy)
     project = new_project(place / "project")
-    project.set(corpus=str(corpus), models=["logistic"], model="logistic", **{"parallel.jobs": -1})
+    project.set(corpus=str(corpus), models=["logistic"], model="logistic")
     project.set(**{"headline_features.speaker": "mfcc"})
-    project.dvc("repro", "evaluate@gender", "evaluate@speaker", "fit_rejection")
+    inputs = ["gender-mfcc", "gender-mfcc_pitch", "gender-wav2vec2", "speaker-mfcc"]
+    fits = [f"fit {name} logistic" for name in [*inputs, "speaker-wav2vec2"]]
+    project.make_examples()
+    project.stages(*fits, "evaluate gender", "evaluate speaker", "fit_rejection")
     recogniser = Recogniser(project.root / "models")
     return recogniser, *(
         [(speaker, recogniser.predict(path).summary) for speaker, path in kind]

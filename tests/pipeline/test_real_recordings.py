@@ -13,7 +13,7 @@ def project(dev_clean_20, new_project, tmp_path_factory):
     project = new_project(tmp_path_factory.mktemp("real") / "project")
     project.set(corpus=str(dev_clean_20), models=["lda"], model="lda")
     project.set(**{"folds.gender": 5, "folds.speaker": 3, "parallel.jobs": -1})
-    project.dvc("repro", "split_by_speaker")
+    project.stages("fetch_corpus", "index_corpus", "split_by_speaker")
     return project
 
 
@@ -37,7 +37,8 @@ def test_the_corpus_is_what_it_is_known_to_be(project):
 
 def test_the_gender_of_speakers_not_in_training_from_a_minute_of_their_mfcc(project):
     project.set(**{"subset.minutes_per_speaker": 1.0})
-    project.dvc("repro", "fit@gender-mfcc-lda")
+    before = ["index_corpus", "split_by_speaker", "extract_mfcc", "extract_pitch"]
+    project.stages(*before, "build_examples mfcc", "fit gender-mfcc lda")
     folder = project.root / "data/predictions/gender-mfcc/lda"
     utterances = pd.read_parquet(folder / "utterances.parquet")
     assert len(utterances[["speaker_id", "fold"]].drop_duplicates()) == 20

@@ -163,6 +163,8 @@ def test_a_run_killed_at_any_step_is_taken_up_by_the_next(
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
         text=True,
+        # Whoever runs the tests in the background has it ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     part = here / "data/archives/dev-clean.tar.gz.part"
     while not (
