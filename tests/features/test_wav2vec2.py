@@ -338,7 +338,7 @@ REFUSED = [
     # A tensor is never made up, nor ignored.
     (weights(**{WEIGHT: None}), f"those of its config.json (1 are missing, such as {WEIGHT})"),
     (weights(**{WEIGHT: torch.zeros(8, 16)}), f"(1 are of another shape, such as {WEIGHT})"),
-    (weights(**{"adapter.scale": torch.zeros(2)}), "(1 do not belong, such as adapter.scale)"),
+    (weights(**{"encoder.scale": torch.zeros(2)}), "(1 do not belong, such as encoder.scale)"),
     (config(num_hidden_layers=3), "(16 are missing, "),
     (config(num_hidden_layers=1), "(16 do not belong, "),
     (config(intermediate_size=32), "(6 are of another shape, "),
