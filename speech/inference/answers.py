@@ -44,8 +44,9 @@ class Segment:
     nearest
         The most probable enrolled speakers and their probabilities, as if the speaker were one of
         them.
-    voice_score
-        Score of the open set minus its threshold: 0 and above for an enrolled speaker.
+    open_set_score
+        Cosine with the nearest enrolled speaker minus the threshold: 0 and above for an enrolled
+        one.
     flags
         Some of `FLAGS`.
     """
@@ -57,7 +58,7 @@ class Segment:
     gender_probability: float | None = None
     speaker: str | None = None
     nearest: Sequence[tuple[str, float]] = ()
-    voice_score: float | None = None
+    open_set_score: float | None = None
     flags: Sequence[str] = ()
 
 
