@@ -1,13 +1,14 @@
 """List every usable utterance of the corpus, and every file that is none with its reason."""
 
+from collections import Counter
 from typing import Any
 
 import pandas as pd
 
 from speech.audio.chunks import seconds_to_samples
 from speech.corpus.gender_overrides import apply_overrides
-from speech.corpus.index import describe_corpus, index_corpus
-from speech.corpus.layouts import Location, list_recordings
+from speech.corpus.index import CorpusIndex, describe_corpus, index_corpus
+from speech.corpus.layouts import Listing, Location, gender_of, list_recordings, with_genders
 from speech.errors import UserError
 from speech.params import Params
 from speech.storage.files import write_json
@@ -23,17 +24,23 @@ from stages.paths import (
     UTTERANCES,
 )
 
+_NAMED = 5
+"""Of a longer list, in the closing line."""
+
 
 def build_index(params: Params) -> str:
     """Decode what was not decoded before, and write the tables."""
     if not CORPUS_AUDIO.exists():
         raise UserError(f"{CORPUS_AUDIO}: no such folder; run `dvc repro` to make it.")
     # By the names that the user gave them, so that messages name those.
-    recordings = list_recordings(Location(CORPUS_AUDIO, CORPUS_LABELS.resolve()))
-    recordings, overridden = apply_overrides(recordings, GENDER_OVERRIDES.resolve())
+    listing = list_recordings(Location(CORPUS_AUDIO, CORPUS_LABELS.resolve()))
+    listing, overridden = apply_overrides(listing, GENDER_OVERRIDES.resolve())
+    recordings = with_genders(listing)
+    unread = {name: it for name, it in listing.genders.items() if it and not gender_of(it)}
     index = index_corpus(
         CORPUS_AUDIO,
         recordings,
+        unread_genders=unread,
         min_seconds=params.index.min_seconds,
         chunk_samples=seconds_to_samples(params.chunks.seconds),
         **params.subset.model_dump(),
@@ -54,6 +61,12 @@ def build_index(params: Params) -> str:
         else "as the corpus names them",
         "subset": params.subset.model_dump(),
         "gender_overrides": overridden,
+        "genders_not_understood": dict(sorted(Counter(unread.values()).items())),
+        "speakers_without_recordings": _without_recordings(listing, index),
+        "passed_over": {
+            suffix or "without a suffix": count
+            for suffix, count in sorted(listing.passed_over.items())
+        },
     }
     write_json(METRICS / "corpus.json", summary)
     return _closing_line(summary)
@@ -72,9 +85,32 @@ def _closing_line(summary: dict[str, Any]) -> str:
             f"left out by the subset: {left_out['utterances']:,} utterances, and with them "
             f"{left_out['speakers']} speakers"
         )
+    if summary["channels_cancel"]:
+        parts.append(
+            f"channels cancel in {summary['channels_cancel']:,} files, of which the loudest one is "
+            "used"
+        )
+    for what, counts in (
+        ("genders not understood", summary["genders_not_understood"]),
+        ("passed over, no recordings by their names", summary["passed_over"]),
+    ):
+        if counts:
+            named = ", ".join(
+                f"{name!r}: {count:,}" for name, count in list(counts.items())[:_NAMED]
+            )
+            parts.append(f"{what} ({named}{' …' * (len(counts) > _NAMED)})")
+    if absent := summary["speakers_without_recordings"]:
+        named = ", ".join(absent[:_NAMED]) + " …" * (len(absent) > _NAMED)
+        parts.append(f"speakers on record without a usable recording: {len(absent)} ({named})")
     if summary["gender_overrides"]:
         parts.append(f"genders overridden: {len(summary['gender_overrides'])}")
     return "; ".join(parts)
+
+
+def _without_recordings(listing: Listing, index: CorpusIndex) -> list[str]:
+    """Name who is on record, but has nothing that can be used."""
+    usable = {*index.utterances["speaker_id"], *index.left_out["speaker_id"]}
+    return sorted(set(listing.genders) - usable)
 
 
 def _known_facts() -> pd.DataFrame | None:

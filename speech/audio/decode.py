@@ -4,20 +4,26 @@ import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from speech.audio import SAMPLE_RATE
+from speech.audio import stream
+from speech.audio.stream import AudioError, open_stream
 
-EXTENSIONS = (".flac", ".wav", ".mp3", ".ogg")
-"""What libsndfile decodes and corpora come in."""
-
-
-class AudioError(Exception):
-    """A recording that cannot be used; the text is the reason, without the file's name."""
+__all__ = [
+    "AudioError",
+    "AudioFacts",
+    "decode_audio",
+    "decoder_digest",
+    "digest_of",
+    "file_digest",
+    "inspect_audio",
+    "load_audio",
+]
 
 
 @dataclass(frozen=True)
@@ -27,44 +33,56 @@ class AudioFacts:
     Attributes
     ----------
     digest
-        BLAKE2b of the file's bytes, 32 hexadecimal digits: the same content, the same digest.
+        BLAKE2b of the file's bytes, 32 hexadecimal digits: the same bytes, the same digest.
+    content
+        The same of the decoded samples, so that FLAC and WAV of one recording have the same; empty
+        if there is a problem.
     samples
         Length at 16 kHz, as `load_audio` gives it; 0 if there is a problem.
     seconds
         Duration; 0 if there is a problem.
     sample_rate
         Hz, as recorded; 0 if there is a problem.
+    channels_cancel
+        Whether the average of its channels is silent, so that the loudest of them is heard.
     problem
         Why it cannot be used, or an empty string.
     """
 
     digest: str
-    samples: int
-    seconds: float
-    sample_rate: int
-    problem: str
+    content: str = ""
+    samples: int = 0
+    seconds: float = 0.0
+    sample_rate: int = 0
+    channels_cancel: bool = False
+    problem: str = ""
 
 
 def digest_of(content: bytes) -> str:
     """Return the digest by which a file's content is known."""
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
+    return _blake2b(content).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the same of a file, which may be larger than memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, _blake2b).hexdigest()
 
 
 def decoder_digest() -> str:
     """Return a digest of all that decodes: other code or libraries may find other facts."""
+    code = [Path(file).read_bytes() for file in (__file__, stream.__file__)]
     libraries = f"{soundfile.__libsndfile_version__} {soxr.__version__}"
-    return digest_of(Path(__file__).read_bytes() + libraries.encode())
+    return digest_of(b"".join([*code, libraries.encode()]))
 
 
-def load_audio(path: Path) -> NDArray[np.float32]:
-    """Decode a recording to mono at 16 kHz.
-
-    Channels are averaged; other rates are resampled by soxr at high quality.
+def load_audio(source: Path | BinaryIO) -> NDArray[np.float32]:
+    """Decode a recording to mono at 16 kHz, as `speech.audio.stream` does.
 
     Parameters
     ----------
-    path
-        A file that libsndfile decodes.
+    source
+        A file that libsndfile decodes, or one that was opened.
 
     Returns
     -------
@@ -74,14 +92,20 @@ def load_audio(path: Path) -> NDArray[np.float32]:
     Raises
     ------
     AudioError
-        If it cannot be decoded, is empty, silent or holds values that are no numbers.
+        If it cannot be decoded, is empty, silent or holds values that are no samples.
     """
-    return decode_audio(path.read_bytes())
+    samples = bytearray()  # grows in place: an hour is never in memory twice
+    with open_stream(source) as recording:
+        for block in recording:
+            samples += block.signal.tobytes()
+        if recording.silent:
+            raise AudioError("digital silence")
+    return np.frombuffer(samples, np.float32)
 
 
 def decode_audio(content: bytes) -> NDArray[np.float32]:
     """Decode the content of a recording, as `load_audio` does with its file."""
-    return _resample(*_decode(content))
+    return load_audio(io.BytesIO(content))
 
 
 def inspect_audio(path: Path) -> AudioFacts:
@@ -90,40 +114,30 @@ def inspect_audio(path: Path) -> AudioFacts:
     Parameters
     ----------
     path
-        Any file.
+        Any file, of any length.
     """
-    content = b""
+    digest, samples, content = "", 0, _blake2b()
     try:
-        content = path.read_bytes()
-        signal, rate = _decode(content)
+        digest = file_digest(path)
+        with open_stream(path) as recording:
+            for block in recording:
+                samples += len(block.signal)
+                content.update(block.signal.tobytes())
+            if recording.silent:
+                raise AudioError("digital silence")
     except OSError as error:
-        return AudioFacts("", 0, 0.0, 0, f"unreadable ({error.strerror})")
+        return AudioFacts("", problem=f"unreadable ({error.strerror})")
     except AudioError as error:
-        return AudioFacts(digest_of(content), 0, 0.0, 0, str(error))
-    samples = len(_resample(signal, rate))
-    return AudioFacts(digest_of(content), samples, len(signal) / rate, rate, "")
+        return AudioFacts(digest, problem=str(error))
+    return AudioFacts(
+        digest,
+        content.hexdigest(),
+        samples,
+        recording.frames / recording.sample_rate,
+        recording.sample_rate,
+        recording.cancelled,
+    )
 
 
-def _decode(content: bytes) -> tuple[NDArray[np.float32], int]:
-    if not content:
-        raise AudioError("empty file")
-    try:
-        channels, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise AudioError(f"undecodable ({error.error_string.rstrip('.')})") from None
-    except (MemoryError, ValueError):  # a damaged header may claim terabytes
-        raise AudioError("undecodable (its header claims an impossible length)") from None
-    if len(channels) == 0:
-        raise AudioError("empty recording")
-    signal = channels[:, 0] if channels.shape[1] == 1 else channels.mean(axis=1)
-    if not np.isfinite(signal).all():
-        raise AudioError("holds values that are no numbers")
-    if np.ptp(signal) == 0:
-        raise AudioError("digital silence")
-    return np.ascontiguousarray(signal, dtype=np.float32), rate
-
-
-def _resample(signal: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
-    if rate == SAMPLE_RATE:
-        return signal
-    return soxr.resample(signal, rate, SAMPLE_RATE).astype(np.float32, copy=False)
+def _blake2b(content: bytes = b"") -> "hashlib.blake2b":
+    return hashlib.blake2b(content, digest_size=16)

@@ -1,7 +1,6 @@
-"""Recordings of any length as a stream of mono blocks at 16 kHz: memory stays flat.
+"""The one decoder: recordings of any length as mono blocks at 16 kHz, so that memory stays flat.
 
-The samples equal those of `speech.audio.decode.load_audio` for the whole file, bit by bit. But
-silent recordings are not refused here.
+It hears a recording to its real end, whatever its header says of the length.
 """
 
 import shutil
@@ -9,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import soundfile
@@ -17,19 +16,36 @@ import soxr
 from numpy.typing import NDArray
 
 from speech.audio import SAMPLE_RATE
-from speech.audio.decode import AudioError
 
 _BLOCK = 1 << 18
-"""Frames decoded at once: five seconds and a half at 48 kHz."""
+"""Samples decoded at once, of all channels together: five seconds and a half at 48 kHz, mono."""
 
 _NO_END = 1 << 40
-"""Frames; libsndfile reports more if it does not know the length."""
+"""Frames, or bytes; libsndfile reports more if it does not know the length."""
 
-_FULL_SCALE = 0.999
-"""From which a sample is at full scale; that of 16 bits ends at 0.99997."""
+_RATES = 4_000, 768_000
+"""Hz, the lowest and the highest that people record at; a damaged header may say anything."""
+
+_LOUDEST = 2.0**32
+"""Of a sample, at full scale 1: float files may hold integers of 32 bits, unscaled. What is larger
+is damaged, and would overflow in whatever is computed from it."""
+
+_CANCELLED = 0.1
+"""Power of the average of channels, to what it would be if they had nothing in common: below it,
+they are each other's negative."""
 
 _RUN = 3
-"""So many samples in a row at full scale are clipped; a single one may be a peak."""
+"""So many equal samples in a row at the maximum are clipped; a single one may be a peak."""
+
+_LOUD = 0.1
+"""A maximum below it is that of a quiet recording in coarse steps."""
+
+_MOST_CHUNKS = 1000
+"""Of a WAV file before its samples; others have been damaged."""
+
+
+class AudioError(Exception):
+    """A recording that cannot be used; the text is the reason, without the file's name."""
 
 
 class Block(NamedTuple):
@@ -56,50 +72,101 @@ class Stream:
         Hz, as recorded.
     seconds
         Length according to its header; None if that does not say.
+    frames
+        How many were decoded so far, at the recording's own rate.
+    silent
+        Whether no sample so far differed from the one before.
+    cancelled
+        Whether channels so far were each other's negative, so that their average would be silent.
     """
 
-    def __init__(self, file: soundfile.SoundFile) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self.sample_rate: int = file.samplerate
-        self.seconds = None if file.frames > _NO_END else file.frames // file.samplerate
+        self._decoder, claimed = _open_decoder(file)
+        self._opened_at = 0
+        self.sample_rate: int = self._decoder.samplerate
+        low, high = _RATES
+        if not low <= self.sample_rate <= high:
+            raise AudioError(
+                f"its header claims a rate of {self.sample_rate:,} Hz, but recordings have "
+                f"{low:,} to {high:,} Hz"
+            )
+        self.seconds = None if claimed > _NO_END else claimed // self.sample_rate
+        self.frames = 0
+        self.silent, self.cancelled = True, False
 
     def __iter__(self) -> Iterator[Block]:
-        """Decode, average the channels, and resample.
+        """Decode, take away a constant offset, average the channels, and resample.
+
+        The offset is the mean of the first block. Of channels whose average would cancel out, the
+        loudest is heard instead.
 
         Raises
         ------
         AudioError
-            If the file is damaged, empty, or holds values that are not finite.
+            If the file is damaged, empty, or holds values that are no samples.
         """
         resampler = (
             None
             if self.sample_rate == SAMPLE_RATE
             else soxr.ResampleStream(self.sample_rate, SAMPLE_RATE, 1, dtype="float32")
         )
-        frames = 0
+        channel: int | None = None
         for channels in self._decoded():
-            signal = channels[:, 0] if channels.shape[1] == 1 else channels.mean(axis=1)
-            if not np.isfinite(signal).all():
-                raise AudioError("holds values that are no numbers")
-            clipped = (frames + _clipped_frames(channels)) / self.sample_rate
-            frames += len(channels)
-            signal = np.ascontiguousarray(signal, dtype=np.float32)
+            if not (np.abs(channels) < _LOUDEST).all():
+                raise AudioError("holds values that are no numbers, or too large for samples")
+            if not self.frames:
+                lowest, highest = channels[0], channels[0]
+                offset = channels.mean(axis=0, dtype=np.float64).astype(np.float32)
+            lowest = np.minimum(lowest, channels.min(axis=0))
+            highest = np.maximum(highest, channels.max(axis=0))
+            self.silent = bool((lowest == highest).all())
+            clipped = (self.frames + _clipped_frames(channels, lowest, highest)) / self.sample_rate
+            channels = channels - offset
+            if not self.frames or len(channels) == self._block:  # too little is left at the end
+                channel = _uncancelled(channels)
+            self.frames += len(channels)
+            self.cancelled |= channel is not None
+            signal = channels.mean(axis=1) if channel is None else channels[:, channel]
+            signal = np.ascontiguousarray(signal)
             yield Block(resampler.resample_chunk(signal) if resampler else signal, clipped)
-        if not frames:
+        if not self.frames:
             raise AudioError("empty recording")
         if resampler:
             rest = resampler.resample_chunk(np.empty(0, np.float32), last=True)
             yield Block(rest, np.empty(0))
 
+    @property
+    def _block(self) -> int:
+        return max(1, _BLOCK // self._decoder.channels)
+
     def _decoded(self) -> Iterator[NDArray[np.float32]]:
         while True:
             try:
-                channels = self._file.read(_BLOCK, dtype="float32", always_2d=True)
+                channels = self._decoder.read(self._block, dtype="float32", always_2d=True)
             except soundfile.LibsndfileError as error:
                 raise _undecodable(error) from None
-            if not len(channels):
+            if len(channels):
+                yield channels
+            elif not self._goes_on():
                 return
-            yield channels
+
+    def _goes_on(self) -> bool:
+        """Open what follows the end that the header of an MP3 file claims, if it is MP3 too."""
+        if self._decoder.format != "MP3":
+            return False
+        start = self._file.tell()
+        sync = self._file.read(2)
+        if start <= self._opened_at or len(sync) < 2 or sync[0] != 0xFF or sync[1] < 0xE0:
+            return False
+        self._opened_at = start
+        try:
+            decoder, _ = _open_decoder(self._file, start)
+        except AudioError:
+            return False
+        same = (decoder.samplerate, decoder.channels) == (self.sample_rate, self._decoder.channels)
+        self._decoder = decoder
+        return same
 
 
 @contextmanager
@@ -130,20 +197,27 @@ def open_stream(source: Path | BinaryIO) -> Iterator[Stream]:
                 shutil.copyfileobj(piped, file)
                 file.seek(0)
             empty = not file.read(1)
-            file.seek(0)
         except OSError as error:
             raise AudioError(f"unreadable ({error.strerror})") from None
         if empty:
             raise AudioError("empty file")
-        try:
-            # Without the name, which may not fit the content.
-            decoder = _Forwards(_Nameless(file))
-            # The whole file is decoded from here too; an MP3 decoder remembers where it was.
-            decoder.seek(0)
-        except soundfile.LibsndfileError as error:
-            raise _undecodable(error) from None
-        with decoder:
-            yield Stream(decoder)
+        yield Stream(file)
+
+
+def _open_decoder(file: BinaryIO, start: int = 0) -> tuple[soundfile.SoundFile, int]:
+    """Open a decoder, and say how many frames the header claims."""
+    content = _Content(file, start)
+    try:
+        decoder = _Forwards(content)
+        claimed = decoder.frames
+        if content.correct(decoder.format):
+            content.seek(0)
+            decoder = _Forwards(content)
+        # An MP3 decoder remembers where it was when it looked at the header.
+        decoder.seek(0)
+    except soundfile.LibsndfileError as error:
+        raise _undecodable(error) from None
+    return decoder, claimed
 
 
 class _Forwards(soundfile.SoundFile):
@@ -158,25 +232,112 @@ class _Forwards(soundfile.SoundFile):
         return False
 
 
-class _Nameless:
-    """An open file without its name, from which soundfile would guess a format."""
+class _Content:
+    """An open file as libsndfile is to see it, with what its header says of the length corrected.
 
-    def __init__(self, file: BinaryIO) -> None:
-        self.read, self.seek, self.tell = file.read, file.seek, file.tell
-        self.readinto = file.readinto  # type: ignore[attr-defined]  # the type lacks it
+    It has no name, from which soundfile would guess a format.
+    """
+
+    def __init__(self, file: BinaryIO, start: int) -> None:
+        self._file, self._start = file, start
+        self._end = file.seek(0, 2) - start
+        self._corrected: dict[int, int] = {}
+        self._more = 0
+        """Bytes that the file seems to have after its end."""
+        self._at = 0
+        head = self._peek(0, 12)
+        if head[:4] == b"RIFF" and head[8:] == b"WAVE":
+            self._correct_size(self._find_data())
+        elif head[:4] == b".snd":
+            self._correct_size(8)
+
+    def correct(self, container: str) -> bool:
+        """Hide the length that a header claims where it may be wrong; return whether it is hidden.
+
+        libsndfile trusts the number of samples in a FLAC header. Without a number of frames, it
+        guesses an MP3's length from the first bit rate and the file's size.
+        """
+        if container == "FLAC" and self._peek(0, 4) == b"fLaC":
+            self._corrected = {21: self._peek(21, 1)[0] & 0xF0, **dict.fromkeys(range(22, 26), 0)}
+        elif container == "MP3" and not self._counts_frames():
+            self._more = _NO_END
+        return bool(self._corrected or self._more)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Go to a place, as in `io.RawIOBase`."""
+        if whence:
+            offset += self._at if whence == 1 else self._end + self._more
+        self._at = offset
+        return offset
+
+    def tell(self) -> int:
+        """Return the place."""
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        """Read on into a buffer; return how many bytes."""
+        if self._more and self._at >= self._end + self._more - 128:  # where a tag would be
+            found = bytes(min(len(buffer), self._end + self._more - self._at))
+        else:
+            found = self._peek(self._at, len(buffer))
+        buffer[: len(found)] = found
+        for place, byte in self._corrected.items():
+            if 0 <= place - self._at < len(found):
+                buffer[place - self._at : place - self._at + 1] = bytes([byte])
+        self._at += len(found)
+        return len(found)
+
+    def _peek(self, place: int, length: int) -> bytes:
+        self._file.seek(self._start + min(place, self._end))
+        return self._file.read(length)
+
+    def _correct_size(self, place: int | None) -> None:
+        """Write "as much as there is" where 0 stands for it, because a pipe has no way back."""
+        if place and self._peek(place, 4) == bytes(4):
+            self._corrected = dict.fromkeys(range(place, place + 4), 0xFF)
+
+    def _find_data(self) -> int | None:
+        """Find where a WAV header says how long its samples are."""
+        place = 12
+        for _ in range(_MOST_CHUNKS):
+            chunk = self._peek(place, 8)
+            if chunk[:4] == b"data":
+                return place + 4
+            size = int.from_bytes(chunk[4:], "little")
+            place += 8 + size + size % 2
+        return None
+
+    def _counts_frames(self) -> bool:
+        """Return whether the first frame of an MP3 file says how many follow."""
+        head = self._peek(0, 10)
+        place = 0
+        if head[:3] == b"ID3":  # its size is written in bytes of 7 bits
+            place = 10 + sum(byte << 7 * (3 - number) for number, byte in enumerate(head[6:]))
+        return any(tag in self._peek(place, 4096) for tag in (b"Xing", b"Info", b"VBRI"))
 
 
 def _undecodable(error: soundfile.LibsndfileError) -> AudioError:
     return AudioError(f"undecodable ({error.error_string.rstrip('.')})")
 
 
-def _clipped_frames(channels: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Find the frames at which any channel is in a run at full scale."""
-    extreme = np.abs(channels) >= _FULL_SCALE
-    if not extreme.any():
-        return np.empty(0, np.int64)
-    runs = extreme.copy()
-    for later in range(1, _RUN):
-        runs[later:] &= extreme[:-later]
-        runs[:later] = False
-    return np.flatnonzero(runs.any(axis=1))
+def _uncancelled(channels: NDArray[np.float32]) -> int | None:
+    """Choose the loudest channel if the average of all would cancel out; else None."""
+    powers = np.square(channels, dtype=np.float64).mean(axis=0)
+    average = np.square(channels.mean(axis=1), dtype=np.float64).mean()
+    unrelated = powers.sum() / len(powers) ** 2
+    return int(powers.argmax()) if average < _CANCELLED * unrelated else None
+
+
+def _clipped_frames(
+    channels: NDArray[np.float32], lowest: NDArray[np.float32], highest: NDArray[np.float32]
+) -> NDArray[np.int64]:
+    """Find the frames at which any channel stays at its maximum so far, or its minimum."""
+    clipped = np.zeros(len(channels), dtype=bool)
+    for extreme in (lowest, highest):
+        runs = (channels == extreme) & (np.abs(extreme) >= _LOUD)
+        if runs.any():
+            for _ in range(_RUN - 1):
+                runs[1:] &= runs[:-1].copy()
+                runs[0] = False
+            clipped |= runs.any(axis=1)
+    return np.flatnonzero(clipped)

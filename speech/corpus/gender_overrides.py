@@ -1,33 +1,30 @@
 """Genders that the user knows better than the corpus's labels: applied, and reported."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from speech.corpus.layouts import Recording, gender_of, nfc
+from speech.corpus.layouts import Listing, gender_of, nfc
 from speech.corpus.spreadsheet import read_rows
 from speech.errors import UserError
 
 COLUMNS = ("speaker_id", "gender", "reason")
 
 
-def apply_overrides(
-    recordings: Sequence[Recording], path: Path
-) -> tuple[list[Recording], list[dict[str, str | None]]]:
-    """Give speakers the genders that the user says.
+def apply_overrides(listing: Listing, path: Path) -> tuple[Listing, list[dict[str, str | None]]]:
+    """Put speakers on record with the genders that the user says, also those who were not.
 
     An override that says what the label says is no mistake: somebody has listened.
 
     Parameters
     ----------
-    recordings
+    listing
         Of the corpus.
     path
         A CSV: ``speaker_id, gender`` and, optionally, ``reason``.
 
     Returns
     -------
-    recordings : list of Recording
+    listing : Listing
         With the other genders.
     applied : list of dict
         Of each override, speaker, from, to and reason.
@@ -38,7 +35,7 @@ def apply_overrides(
         If the CSV is not sound, a gender is neither F nor M, a speaker stands there twice, or has
         no recording in the corpus.
     """
-    labels = {item.speaker_id: item.gender for item in recordings if not item.problem}
+    speakers = {item.speaker_id for item in listing.recordings if not item.problem}
     applied: dict[str, dict[str, str | None]] = {}
     for row in read_rows(path, COLUMNS[:2], COLUMNS[2:]):
         speaker, gender = nfc(row.cells["speaker_id"]), gender_of(row.cells["gender"])
@@ -49,19 +46,16 @@ def apply_overrides(
             )
         if speaker in applied:
             raise UserError(f"{row.place} names speaker {speaker} again; keep one.")
-        if speaker not in labels:
+        if speaker not in speakers:
             raise UserError(
                 f"gender_overrides: the corpus has no recording of a speaker {speaker!r}; write "
                 "the id as the corpus does (in quotes if it begins with 0), or remove it."
             )
         applied[speaker] = {
             "speaker": speaker,
-            "from": labels[speaker],
+            "from": gender_of(listing.genders.get(speaker, "")),
             "to": gender,
             "reason": row.cells["reason"],
         }
-    changed = [
-        replace(item, gender=applied[item.speaker_id]["to"]) if item.speaker_id in applied else item
-        for item in recordings
-    ]
-    return changed, list(applied.values())
+    genders = {name: str(override["to"]) for name, override in applied.items()}
+    return replace(listing, genders={**listing.genders, **genders}), list(applied.values())

@@ -1,15 +1,16 @@
 """One row per usable utterance, and the reason for every file that is none."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from unicodedata import category
 
 import pandas as pd
 
-from speech.audio.decode import AudioFacts, decoder_digest, digest_of, inspect_audio
+from speech.audio.decode import AudioFacts, decoder_digest, file_digest, inspect_audio
 from speech.corpus.layouts import Recording
 from speech.corpus.subset import choose_subset
 from speech.errors import UserError
@@ -25,7 +26,9 @@ UTTERANCE_COLUMNS = [
     "seconds",
     "samples",
     "sample_rate",
+    "channels_cancel",
     "digest",
+    "content",
 ]
 REJECTED_COLUMNS = ["path", "utterance_id", "left_out_of", "reason"]
 
@@ -47,7 +50,8 @@ class CorpusIndex:
     ----------
     utterances
         One row per usable utterance of the subset, sorted by speaker, chapter and utterance;
-        `path` is relative to the folder of the recordings, `gender` is F, M or missing.
+        `path` is relative to the folder of the recordings, `gender` is F, M or missing, `digest`
+        is that of the file and `content` that of its samples (see `AudioFacts`).
     left_out
         The same for what is usable, but not in the subset.
     rejected
@@ -67,6 +71,7 @@ def index_corpus(
     audio: Path,
     recordings: Sequence[Recording],
     *,
+    unread_genders: Mapping[str, str] = MappingProxyType({}),
     min_seconds: float = 0.5,
     chunk_samples: int = 32_000,
     known: pd.DataFrame | None = None,
@@ -82,6 +87,8 @@ def index_corpus(
         The folder of the recordings.
     recordings
         What the corpus's layout says of them.
+    unread_genders
+        By speaker, what is on record in place of a gender.
     min_seconds
         Shorter recordings are used for neither task.
     chunk_samples
@@ -109,7 +116,7 @@ def index_corpus(
         remembered = None
         if known_facts:
             with suppress(OSError):
-                remembered = known_facts.get(digest_of(path.read_bytes()))
+                remembered = known_facts.get(file_digest(path))
         return remembered or inspect_audio(path)
 
     facts = spread(look, placed, jobs, progress, prefer="threads")
@@ -119,12 +126,14 @@ def index_corpus(
         raise UserError(_nothing_usable(rejected))
     chosen = choose_subset(usable, **subset)
     utterances = usable[chosen].reset_index(drop=True)
-    for task, reason, excluded in (
-        (GENDER_TASK, NO_GENDER, utterances["gender"].isna()),
-        (SPEAKER_TASK, TOO_SHORT_FOR_SPEAKER, utterances["samples"] < chunk_samples),
-    ):
-        for row in utterances[excluded].itertuples():
-            rejected.append((str(row.path), str(row.utterance_id), task, reason))
+    for row in utterances.itertuples():
+        if pd.isna(row.gender):
+            written = unread_genders.get(str(row.speaker_id))
+            reason = f"{NO_GENDER} ({written})" if written else NO_GENDER
+            rejected.append((str(row.path), str(row.utterance_id), GENDER_TASK, reason))
+        if row.samples < chunk_samples:
+            reason = TOO_SHORT_FOR_SPEAKER
+            rejected.append((str(row.path), str(row.utterance_id), SPEAKER_TASK, reason))
     return CorpusIndex(
         utterances=utterances,
         left_out=usable[~chosen].reset_index(drop=True),
@@ -136,21 +145,34 @@ def index_corpus(
 
 
 def _separate(
-    recordings: Iterable[Recording], facts: Iterable[AudioFacts], min_seconds: float
+    recordings: Sequence[Recording], facts: Sequence[AudioFacts], min_seconds: float
 ) -> tuple[pd.DataFrame, list[tuple[str, ...]]]:
     """Separate what can be used for some task from what cannot, with the reasons."""
     usable: dict[str, dict[str, Any]] = {}
     rejected: list[tuple[str, ...]] = []
-    for recording, fact in zip(recordings, facts, strict=True):
+    found = sorted(zip(recordings, facts, strict=True), key=lambda pair: pair[0].path)
+    speakers: dict[str, dict[str, str]] = {}
+    """Of each content, one path by speaker."""
+    for recording, fact in found:
+        speakers.setdefault(fact.content, {}).setdefault(recording.speaker_id, recording.path)
+    used: dict[str, str] = {}
+    for recording, fact in found:
         name, reason = recording.utterance_id, fact.problem
+        others = {**speakers[fact.content]}
+        others.pop(recording.speaker_id)
         if not reason and fact.seconds < min_seconds:
             reason = f"shorter than index.min_seconds ({min_seconds:g} s)"
+        if not reason and others:  # nobody can say whose it is
+            reason = f"same recording under two speakers (also {next(iter(others.values()))})"
+        if not reason and fact.content in used:  # in training and test it would test nothing
+            reason = f"same recording again (first in {used[fact.content]})"
         if not reason and name in usable:
             reason = f"same utterance again (first in {usable[name]['path']})"
         if reason:
             rejected.append((recording.path, name, BOTH_TASKS, reason))
         else:
             usable[name] = asdict(recording) | asdict(fact)
+            used[fact.content] = recording.path
     table = pd.DataFrame(usable.values(), columns=UTTERANCE_COLUMNS).astype({"gender": "object"})
     order = ["speaker_id", "chapter_id", "utterance_id"]
     return table.sort_values(order, ignore_index=True), rejected
@@ -171,6 +193,7 @@ def describe_corpus(index: CorpusIndex) -> dict[str, Any]:
             "speakers": len(set(index.left_out["speaker_id"]) - set(utterances["speaker_id"])),
             "utterances": len(index.left_out),
         },
+        "channels_cancel": int(utterances["channels_cancel"].sum()),
         "rejected": {
             "files": int(wholly.sum()),
             "reasons": reasons.value_counts().sort_index().to_dict(),
@@ -214,7 +237,7 @@ def _nothing_usable(rejected: Sequence[tuple[str, ...]]) -> str:
     if not rejected:
         return (
             "corpus: no audio file in it; put recordings at "
-            "<subset>/<speaker>/<chapter>/<speaker>-<chapter>-<utterance>.flac (or wav, mp3, ogg), "
+            "<subset>/<speaker>/<chapter>/<speaker>-<chapter>-<utterance>.flac (or wav, mp3 …), "
             "or at <speaker>/<session>/ beside a speakers.csv."
         )
     path, *_, reason = rejected[0]

@@ -6,13 +6,14 @@ domain audio books".
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import get_args
-from unicodedata import normalize
+from unicodedata import category, normalize
 
-from speech.audio.decode import EXTENSIONS
+from speech.audio import SUFFIXES
 from speech.corpus.spreadsheet import Row, read_header, read_rows
 from speech.errors import UserError
 from speech.folds import FEMALE, MALE
@@ -26,7 +27,9 @@ _SPELLINGS = {
 }
 _LIBRISPEECH_STEM = re.compile(r"(?P<speaker>[^-]+)-(?P<chapter>[^-]+)-(?P<utterance>[^-]+)")
 
-_REQUIRED, _OPTIONAL = ("path", "speaker_id", "gender"), ("session_id", "utterance_id")
+_LOOP = "a link to a folder above it"
+
+_REQUIRED, _OPTIONAL = ("path", "speaker_id"), ("gender", "session_id", "utterance_id")
 """Columns of the user's table."""
 
 
@@ -71,6 +74,28 @@ class Recording:
     problem: str = ""
 
 
+@dataclass(frozen=True)
+class Listing:
+    """What a corpus says of itself before any file is decoded.
+
+    Attributes
+    ----------
+    labels
+        The file that says who speaks.
+    recordings
+        Every audio file, in a fixed order; none has a gender yet.
+    genders
+        Of each speaker on record, as written.
+    passed_over
+        How many files are no recordings by their names, by suffix; hidden ones do not count.
+    """
+
+    labels: Path
+    recordings: list[Recording]
+    genders: Mapping[str, str]
+    passed_over: Counter[str] = field(default_factory=Counter)
+
+
 def locate(corpus: Path) -> Location:
     """Find the parts of a corpus that the user named by a table, or by some folder of it.
 
@@ -84,10 +109,23 @@ def locate(corpus: Path) -> Location:
         If nothing is there, or no file that says who speaks, or it is a table that is not sound
         or whose files have no folder of their own.
     """
+    try:
+        return _locate(corpus)
+    except (OSError, RuntimeError) as error:  # too long a name, a closed folder, a loop of links
+        reason = getattr(error, "strerror", None) or "it leads in a circle"
+        raise UserError(
+            f"corpus: {str(corpus)[:200]} cannot be read ({reason}); change it or its access "
+            "rights."
+        ) from None
+
+
+def _locate(corpus: Path) -> Location:
     if _is_csv(corpus) and corpus.is_file():
         return _locate_csv(corpus)
     if not corpus.is_dir():
-        what = "is a file, but no CSV" if corpus.exists() else "does not exist"
+        # Experiments run in folders of their own, from which a relative path leads elsewhere.
+        place = "" if corpus.is_absolute() else f" in {Path.cwd()}, which the path is relative to"
+        what = "is a file, but no CSV" if corpus.exists() else f"does not exist{place}"
         raise UserError(
             f"corpus: {corpus} {what}; set corpus in params.yaml to `sample`, to a subset of "
             f"LibriSpeech ({', '.join(get_args(Subset))}), to a folder of recordings or to a table "
@@ -103,36 +141,68 @@ def locate(corpus: Path) -> Location:
             return _locate_csv(labels) if _is_csv(labels) else Location(audio, labels)
     raise UserError(
         f"corpus: {corpus} has no {SPEAKERS_TXT} in it, in its LibriSpeech folder or above it, and "
-        f"no {SPEAKERS_CSV}; add one that names every speaker and gender."
+        f"no {SPEAKERS_CSV}; add one that names every speaker and, where it is known, the gender."
     )
 
 
-def list_recordings(location: Location) -> list[Recording]:
-    """List every audio file of a corpus, with what is known of its speaker.
+def list_recordings(location: Location) -> Listing:
+    """List every audio file of a corpus, and what is on record of its speakers.
+
+    Parameters
+    ----------
+    location
+        As `locate` returns it.
 
     Raises
     ------
     UserError
-        If the labels are not sound (with the line's number) or lack a speaker that has audio, or a
-        folder cannot be read.
+        If the labels are not sound (with the line's number), or a folder cannot be read.
     """
     audio, labels = location.audio, location.labels
-    if not _is_csv(labels):
-        found, genders = _find_audio(audio, _place_librispeech), read_speakers_txt(labels)
-    elif "path" not in read_header(labels):
-        found = _find_audio(audio, _place_in_speaker_folder)
-        genders = _genders_of(read_rows(labels, ("speaker_id", "gender")))
-    else:
+    if _is_csv(labels) and "path" in read_header(labels):
         rows = read_rows(labels, _REQUIRED, _OPTIONAL)
-        found, genders = list(_list_table(location, rows)), _genders_of(rows)
-    absent = sorted({item.speaker_id for item in found if not item.problem} - set(genders))
+        return Listing(labels, list(_list_table(location, rows)), _genders_of(rows))
+    if _is_csv(labels):
+        place, rows = _place_in_speaker_folder, read_rows(labels, ["speaker_id"], ["gender"])
+    else:
+        place, rows = _place_librispeech, _read_speakers_txt(labels)
+    recordings, others = _find_files(audio, place)
+    with_audio = {item.speaker_id for item in recordings}
+    # The official table names the speakers of all subsets, of which few people have them all.
+    here = {audio.resolve().name, *(entry.name for entry in audio.iterdir())}
+    elsewhere = {
+        nfc(row.cells["speaker_id"])
+        for row in rows
+        if row.cells.get("subset") in set(get_args(Subset)) - here
+    }
+    genders = _genders_of(rows)
+    on_record = {
+        speaker: gender
+        for speaker, gender in genders.items()
+        if speaker in with_audio or speaker not in elsewhere
+    }
+    others.subtract([labels.suffix.lower()] * labels.resolve().is_relative_to(audio.resolve()))
+    return Listing(labels, recordings, on_record, +others)
+
+
+def with_genders(listing: Listing) -> list[Recording]:
+    """Give every recording its speaker's gender.
+
+    Raises
+    ------
+    UserError
+        If speakers that have audio are not on record.
+    """
+    speakers = {item.speaker_id for item in listing.recordings if not item.problem}
+    absent = sorted(speakers - set(listing.genders))
     if absent:
         named = ", ".join(absent[:5]) + (" …" if len(absent) > 5 else "")
         raise UserError(
-            f"{labels.name}: no line for {len(absent)} speaker(s) that have audio ({named}); "
-            "add one for each, or remove their folders."
+            f"{listing.labels.name}: no line for {len(absent)} speaker(s) that have audio "
+            f"({named}); add one for each, or remove their folders."
         )
-    return [replace(item, gender=genders.get(item.speaker_id)) for item in found]
+    genders = {name: gender_of(written) for name, written in listing.genders.items()}
+    return [replace(item, gender=genders.get(item.speaker_id)) for item in listing.recordings]
 
 
 def gender_of(written: str) -> str | None:
@@ -151,23 +221,10 @@ def nfc(text: str) -> str:
     return normalize("NFC", text)
 
 
-def read_speakers_txt(path: Path) -> dict[str, str | None]:
+def _read_speakers_txt(path: Path) -> list[Row]:
     """Read LibriSpeech's table of speakers, ``ID | SEX | SUBSET | MINUTES | NAME``.
 
-    Parameters
-    ----------
-    path
-        The file; `;` starts a comment line.
-
-    Returns
-    -------
-    dict
-        Speaker id to ``"F"``, ``"M"``, or None where the file says neither.
-
-    Raises
-    ------
-    UserError
-        If it cannot be read, a line has too few fields, or a speaker has two genders.
+    `;` starts a comment line; all from the third field on may be left out.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
@@ -180,21 +237,26 @@ def read_speakers_txt(path: Path) -> dict[str, str | None]:
         if not line.strip() or line.lstrip().startswith(";"):
             continue
         # Split no further: one official name holds the delimiter.
-        speaker, *rest = (field.strip() for field in line.split("|", 2))
-        if not rest:
+        cells = dict(
+            zip(
+                ("speaker_id", "gender", "subset"), map(str.strip, line.split("|", 3)), strict=False
+            )
+        )
+        if "gender" not in cells:
             raise UserError(
                 f"{path}: line {number} has no ` | ` between fields; write it as "
                 "`ID | SEX | SUBSET | MINUTES | NAME`."
             )
-        rows.append(Row(f"{path}: line {number}", {"speaker_id": speaker, "gender": rest[0]}))
-    return _genders_of(rows)
+        rows.append(Row(f"{path}: line {number}", cells))
+    return rows
 
 
-def _genders_of(rows: Iterable[Row]) -> dict[str, str | None]:
-    genders: dict[str, str | None] = {}
+def _genders_of(rows: Iterable[Row]) -> dict[str, str]:
+    """Return each speaker's gender as written; refuse two of them."""
+    genders: dict[str, str] = {}
     for row in rows:
-        speaker, gender = nfc(row.cells["speaker_id"]), gender_of(row.cells["gender"])
-        if genders.setdefault(speaker, gender) != gender:
+        speaker, written = nfc(row.cells["speaker_id"]), row.cells["gender"]
+        if gender_of(genders.setdefault(speaker, written)) != gender_of(written):
             raise UserError(
                 f"{row.place} gives speaker {speaker} another gender than an earlier line; keep "
                 "one of the two."
@@ -225,22 +287,43 @@ def _locate_csv(labels: Path) -> Location:
 # --- folders ----------------------------------------------------------------------------------
 
 
-def _find_audio(folder: Path, place: Callable[[PurePosixPath], Recording]) -> list[Recording]:
-    """Find the audio files below a folder, in a fixed order; hidden ones are passed over."""
-    paths = []
+def _find_files(
+    folder: Path, place: Callable[[PurePosixPath], Recording]
+) -> tuple[list[Recording], Counter[str]]:
+    """Find the audio files below a folder, in a fixed order, and count the others by suffix.
+
+    Hidden files and folders are passed over.
+    """
+    problems: dict[str, str] = {}
+    others: Counter[str] = Counter()
+    above = {os.fspath(folder): {os.path.realpath(folder)}}
     for parent, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in folders.copy():
+            path = os.path.join(parent, name)  # noqa: PTH118  # Path would cost seconds here
+            real = os.path.realpath(path)
+            above[path] = above[parent] | {real}
+            if real in above[parent]:
+                problems[os.path.relpath(path, folder)] = _LOOP
+            if name.startswith(".") or real in above[parent]:
+                folders.remove(name)
         for name in names:
-            if name.lower().endswith(EXTENSIONS) and not name.startswith("."):
-                paths.append((Path(parent) / name).relative_to(folder).as_posix())
-    found = []
-    for path in sorted(paths):
-        printable = os.fsencode(path).decode(errors="replace")
-        if printable == path:
-            found.append(replace(place(PurePosixPath(nfc(path))), path=path))
-        else:
-            found.append(Recording(printable, problem="wrong name: not UTF-8"))
-    return found
+            suffix = PurePosixPath(name).suffix.lower()
+            if suffix in SUFFIXES and not name.startswith("."):
+                problems[os.path.relpath(os.path.join(parent, name), folder)] = ""  # noqa: PTH118
+            elif not name.startswith("."):
+                others[suffix] += 1
+    return [_placed(path, place, problems[path]) for path in sorted(problems)], others
+
+
+def _placed(path: str, place: Callable[[PurePosixPath], Recording], problem: str) -> Recording:
+    """Say whose recording a file is, or why nobody's; in letters that can be written down."""
+    printable = os.fsencode(path).decode(errors="replace")
+    if printable != path:
+        return Recording(printable, problem="wrong name: not UTF-8")
+    if any(category(sign) == "Cc" for sign in path):
+        return Recording(repr(path)[1:-1], problem="wrong name: holds a control character")
+    found = replace(place(PurePosixPath(nfc(path))), path=path)
+    return Recording(path, problem=problem) if problem else found
 
 
 def _refuse(error: OSError) -> None:
@@ -268,7 +351,7 @@ def _place_in_speaker_folder(path: PurePosixPath) -> Recording:
     if len(path.parts) == 1:
         return Recording(str(path), problem="wrong place: not in a speaker's folder")
     speaker, *folders, _ = path.parts
-    utterance = "-".join(path.with_suffix("").parts)
+    utterance = _id_from(path)
     return Recording(str(path), utterance, speaker, folders[0] if folders else utterance)
 
 
@@ -290,7 +373,7 @@ def _list_table(location: Location, rows: Iterable[Row]) -> Iterator[Recording]:
         if file is None:
             yield Recording(written, problem="no such file")
             continue
-        utterance = nfc(row.cells["utterance_id"] or _id_from(written))
+        utterance = nfc(row.cells["utterance_id"] or _id_from(PurePosixPath(written)))
         for what, key in (("file", file), ("utterance_id", utterance)):
             if (first := places.setdefault((what, key), row.place)) != row.place:
                 raise UserError(
@@ -313,7 +396,10 @@ def _find(table: Path, row: Row) -> Path | None:
     return None
 
 
-def _id_from(written: str) -> str:
-    """Name an utterance by its path as written, so that other rows cannot change it."""
-    parts = PurePosixPath(written).with_suffix("").parts
-    return "-".join(part for part in parts if part not in ("/", ".."))
+def _id_from(path: PurePosixPath) -> str:
+    """Name an utterance by its path as written, so that no other file can change it.
+
+    Different paths have different names, which hold no slash.
+    """
+    parts = [part for part in path.with_suffix("").parts if part not in ("/", "..")]
+    return ":".join(part.replace("~", "~~").replace(":", "~:") for part in parts)

@@ -9,6 +9,7 @@ NOT_SPEECH = "not speech"
 MOSTLY_NOT_SPEECH = "mostly not speech"
 CLIPPED = "clipped"
 RESAMPLED = "resampled"
+CHANNELS_CANCEL = "channels cancel"
 LOW_CONFIDENCE = "low confidence"
 UNKNOWN_SPEAKER = "unknown speaker"
 
@@ -19,6 +20,7 @@ FLAGS = {
     MOSTLY_NOT_SPEECH: "most of the sound is not speech; the answer is about the rest",
     CLIPPED: "too loud: cut off at full scale",
     RESAMPLED: "recorded at another rate than 16 kHz",
+    CHANNELS_CANCEL: "the average of its channels is silent; the loudest one was heard instead",
     LOW_CONFIDENCE: "the gender, or the speaker if one is named, is not probable enough",
     UNKNOWN_SPEAKER: "not similar to any enrolled speaker",
 }

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from speech.audio import SAMPLE_RATE
 from speech.audio.chunks import chunk_bounds, seconds_to_samples
-from speech.audio.decode import AudioError
+from speech.audio.stream import AudioError, Stream
 from speech.inference.answers import (
+    CHANNELS_CANCEL,
     CLIPPED,
     LOW_CONFIDENCE,
     MOSTLY_NOT_SPEECH,
@@ -137,7 +138,7 @@ class Predictor:
             vectors.sum(axis=0, dtype=np.float64),
         )
 
-    def predict_whole(self, name: str, passages: Sequence[Predicted], sample_rate: int) -> Answer:
+    def predict_whole(self, name: str, passages: Sequence[Predicted], stream: Stream) -> Answer:
         """Predict a whole recording: all chunks with speech count alike.
 
         Parameters
@@ -146,14 +147,15 @@ class Predictor:
             Of the recording.
         passages
             All of them, in order.
-        sample_rate
-            Hz, as recorded.
+        stream
+            What they were decoded from.
         """
         segments = [segment for passage in passages for segment in passage.segments]
         samples, spoken = passages[-1].stop, sum(passage.spoken for passage in passages)
         flags = [SHORT] if samples < self._chunk_samples else []
         flags += [CLIPPED] if any(CLIPPED in segment.flags for segment in segments) else []
-        flags += [RESAMPLED] if sample_rate != SAMPLE_RATE else []
+        flags += [RESAMPLED] if stream.sample_rate != SAMPLE_RATE else []
+        flags += [CHANNELS_CANCEL] if stream.cancelled else []
         end = samples / SAMPLE_RATE
         if not spoken:
             silent = all(SILENT in segment.flags for segment in segments)

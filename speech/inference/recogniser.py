@@ -131,7 +131,7 @@ class Recogniser:
             for one in self._predicted(predictor, _long_enough(passages)):
                 predicted.append(one)
                 progress(one.stop // SAMPLE_RATE, stream.seconds)
-            return predictor.predict_whole(name, predicted, stream.sample_rate)
+            return predictor.predict_whole(name, predicted, stream)
 
     def predict_signal(self, signal: NDArray[np.floating], rate: int) -> Answer:
         """Predict samples in memory.

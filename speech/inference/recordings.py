@@ -6,17 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from speech.audio import SUFFIXES
+
 STDIN = "-"
-
-_DECODED = (
-    "aif aifc aiff au avr caf flac htk iff mat mp3 nist oga ogg opus paf pvf rf64 sd2 sds sf snd "
-    "sph svx voc w64 wav wve xi"
-)
-_NOT_DECODED = "3gp aac amr m4a m4b mka mkv mov mp4 webm wma"
-"""By libsndfile. They are listed so that the user learns of a recording that cannot be read."""
-
-SUFFIXES = frozenset(f".{suffix}" for suffix in f"{_DECODED} {_NOT_DECODED}".split())
-"""Of recordings in a folder; a file that is named is always taken for a recording."""
 
 
 class Found(NamedTuple):

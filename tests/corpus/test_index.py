@@ -10,7 +10,7 @@ import pytest
 import speech.corpus.index
 from speech.audio.decode import inspect_audio
 from speech.corpus.index import describe_corpus, index_corpus
-from speech.corpus.layouts import Location, Recording, list_recordings, locate
+from speech.corpus.layouts import Location, Recording, list_recordings, locate, with_genders
 from speech.errors import UserError
 
 GENDERS = {"1": "F", "2": "M", "3": None}
@@ -50,7 +50,7 @@ def listed(audio, genders=GENDERS):
     """List a corpus in LibriSpeech layout, with these genders in SPEAKERS.TXT."""
     table = audio / "SPEAKERS.TXT"
     table.write_text("".join(f"{name} | {gender} |\n" for name, gender in genders.items()))
-    return list_recordings(Location(audio, table))
+    return with_genders(list_recordings(Location(audio, table)))
 
 
 def index(audio, genders=GENDERS, **changes):
@@ -89,7 +89,9 @@ def test_every_utterance_is_a_row_with_what_is_known_of_it(audio, write_audio, v
         "seconds": 2.5,
         "samples": 40_000,
         "sample_rate": 16_000,
+        "channels_cancel": False,
         "digest": inspect_audio(utterance(audio)).digest,
+        "content": inspect_audio(utterance(audio)).content,
     }
     assert list(table.iloc[0].to_dict().items()) == list(first.items())
     # Samples are counted at 16 kHz, seconds as recorded.
@@ -104,7 +106,7 @@ def test_every_utterance_is_a_row_with_what_is_known_of_it(audio, write_audio, v
     [
         (np.zeros(0), "empty recording"),
         (np.zeros(40_000), "digital silence"),
-        (np.full(40_000, np.nan), "holds values that are no numbers"),
+        (np.full(40_000, np.nan), "holds values that are no numbers, or too large for samples"),
         (np.tile([0.1, -0.1], 3_999), "shorter than index.min_seconds (0.5 s)"),
         ("nowhere", "unreadable (No such file or directory)"),
         (None, "undecodable (Format not recognised)"),
@@ -179,6 +181,7 @@ def test_the_description_counts_what_the_index_holds(audio, write_audio, voice):
         "female": {"speakers": 1, "chapters": 1, "utterances": 2, "minutes": round(3.5 / 60, 2)},
         "male": {"speakers": 1, "chapters": 1, "utterances": 1, "minutes": round(2.5 / 60, 2)},
         "left_out_by_subset": {"speakers": 0, "utterances": 0},
+        "channels_cancel": 0,
         "rejected": {
             "files": 2,
             "reasons": {
@@ -252,7 +255,7 @@ def test_the_result_does_not_depend_on_order_or_jobs_and_progress_counts_recordi
 def test_real_recordings_are_usable(dev_clean_20, tmp_path):
     """One chapter of a real reader, whose MP3 holds stretches of digital silence."""
     location = locate(dev_clean_20)
-    recordings = list_recordings(location)
+    recordings = with_genders(list_recordings(location))
     first = recordings[0]
     chapter = (location.audio / first.path).parent
     audio = tmp_path / first.speaker_id

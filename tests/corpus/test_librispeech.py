@@ -85,7 +85,7 @@ def library(tmp_path, mirror):
 
 
 def recordings(folder):
-    return [found.path for found in list_recordings(locate(folder))]
+    return [found.path for found in list_recordings(locate(folder)).recordings]
 
 
 def names(folder):
@@ -115,7 +115,7 @@ def test_a_subset_is_fetched_once_and_the_archive_removed(library, tmp_path):
     folder = library.fetch("dev-clean")
     assert folder == library.home / "dev-clean"
     assert recordings(folder) == DEV_CLEAN
-    assert [found.gender for found in list_recordings(locate(folder))] == ["M", "F", "M"]
+    assert [found.gender for found in list_recordings(locate(folder)).recordings] == ["M", "F", "M"]
     assert library.asked() == [PLACE]
     assert names(library.archives) == []
     assert names(library.home) == ["dev-clean"]
