@@ -124,7 +124,7 @@ def test_models_on_wav2vec2_share_one_pass_and_predict_as_each_alone(models, tal
     gender = Recogniser(models, tasks=["gender"], **chosen).predict(talks[0]).summary
     speaker = Recogniser(models, tasks=["speaker"], **chosen).predict(talks[0]).summary
     assert together.gender_probability == gender.gender_probability
-    assert (together.nearest, together.voice_score) == (speaker.nearest, speaker.voice_score)
+    assert (together.nearest, together.open_set_score) == (speaker.nearest, speaker.voice_score)
 
 
 # --- the same prediction, however it is asked for ---------------------------------------------
@@ -276,7 +276,7 @@ def test_an_unknown_speaker_is_not_named(models, talks, threshold, enrolled):
     summary = recogniser.predict(talks[0]).summary
     assert ("unknown speaker" in summary.flags) is not enrolled
     assert (summary.speaker is not None) is enrolled
-    assert (summary.voice_score >= 0) is enrolled
+    assert (summary.open_set_score >= 0) is enrolled
     assert len(summary.nearest) == 3
 
 
@@ -365,7 +365,7 @@ def test_both_tasks_are_predicted_by_the_headline_models(finished, talks):
     row = json.loads(done.stdout)
     assert row["gender"] in ("F", "M")
     assert len(row["nearest"]) == 3
-    assert row["voice_score"] is not None
+    assert row["open_set_score"] is not None
     assert done.returncode == 0, done.stderr
 
 
