@@ -8,7 +8,7 @@ import sys
 
 def _stop(number: int, _: object) -> None:
     """End at once, even while something is imported or all threads are busy."""
-    os.write(2, f"predict: {signal.strsignal(number)}\n".encode().lower())
+    os.write(2, b"predict: interrupted\n" if number == signal.SIGINT else b"predict: terminated\n")
     os._exit(128 + number)
 
 
