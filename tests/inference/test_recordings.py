@@ -90,7 +90,7 @@ def test_a_pattern_means_what_it_means_to_a_shell(folder):
     """Folders that it matches are searched, however many, and nothing is found twice."""
     (folder / "ab").mkdir()
     (folder / "ab" / "talk.wav").write_bytes(b"")
-    assert names("a*") == ['a "b".ogg', "a/b/deep.WAV", "a/film.m4a", "ab/talk.wav"]
+    assert names("a*") == ["a/b/deep.WAV", "a/film.m4a", 'a "b".ogg', "ab/talk.wav"]
     assert problems("e*") == {"empty": "a folder without recordings"}
 
 
