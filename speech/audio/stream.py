@@ -34,9 +34,6 @@ _CANCELLED = 0.1
 """Power of the average of channels, to what it would be if they had nothing in common: below it,
 they are each other's negative."""
 
-_RUN = 3
-"""So many equal samples in a row at the maximum are clipped; a single one may be a peak."""
-
 _LOUD = 0.1
 """A maximum below it is that of a quiet recording in coarse steps."""
 
@@ -111,24 +108,23 @@ class Stream:
             if self.sample_rate == SAMPLE_RATE
             else soxr.ResampleStream(self.sample_rate, SAMPLE_RATE, 1, dtype="float32")
         )
-        channel: int | None = None
+        loudest: int | None = None
         for channels in self._decoded():
             if not (np.abs(channels) < _LOUDEST).all():
                 raise AudioError("holds values that are no numbers, or too large for samples")
             if not self.frames:
-                lowest, highest = channels[0], channels[0]
-                offset = channels.mean(axis=0, dtype=np.float64).astype(np.float32)
-            lowest = np.minimum(lowest, channels.min(axis=0))
-            highest = np.maximum(highest, channels.max(axis=0))
+                lowest, highest = channels[:, 0], channels[:, 0]
+                offset = channels.mean(axis=1, dtype=np.float64).astype(np.float32)
+            lowest = np.minimum(lowest, channels.min(axis=1))
+            highest = np.maximum(highest, channels.max(axis=1))
             self.silent = bool((lowest == highest).all())
             clipped = (self.frames + _clipped_frames(channels, lowest, highest)) / self.sample_rate
-            channels = channels - offset
-            if not self.frames or len(channels) == self._block:  # too little is left at the end
-                channel = _uncancelled(channels)
-            self.frames += len(channels)
-            self.cancelled |= channel is not None
-            signal = channels.mean(axis=1) if channel is None else channels[:, channel]
-            signal = np.ascontiguousarray(signal)
+            channels -= offset[:, None]
+            if not self.frames or channels.shape[1] == self._block:  # a short rest says too little
+                loudest = _loudest_if_cancelled(channels)
+            self.frames += channels.shape[1]
+            self.cancelled |= loudest is not None
+            signal = channels.mean(axis=0) if loudest is None else channels[loudest]
             yield Block(resampler.resample_chunk(signal) if resampler else signal, clipped)
         if not self.frames:
             raise AudioError("empty recording")
@@ -141,13 +137,14 @@ class Stream:
         return max(1, _BLOCK // self._decoder.channels)
 
     def _decoded(self) -> Iterator[NDArray[np.float32]]:
+        """Decode blocks of shape (channels, frames)."""
         while True:
             try:
-                channels = self._decoder.read(self._block, dtype="float32", always_2d=True)
+                frames = self._decoder.read(self._block, dtype="float32", always_2d=True)
             except soundfile.LibsndfileError as error:
                 raise _undecodable(error) from None
-            if len(channels):
-                yield channels
+            if len(frames):
+                yield np.ascontiguousarray(frames.T)
             elif not self._goes_on():
                 return
 
@@ -320,10 +317,12 @@ def _undecodable(error: soundfile.LibsndfileError) -> AudioError:
     return AudioError(f"undecodable ({error.error_string.rstrip('.')})")
 
 
-def _uncancelled(channels: NDArray[np.float32]) -> int | None:
+def _loudest_if_cancelled(channels: NDArray[np.float32]) -> int | None:
     """Choose the loudest channel if the average of all would cancel out; else None."""
-    powers = np.square(channels, dtype=np.float64).mean(axis=0)
-    average = np.square(channels.mean(axis=1), dtype=np.float64).mean()
+    if len(channels) == 1:
+        return None
+    powers = np.square(channels, dtype=np.float64).sum(axis=1)
+    average = np.square(channels.mean(axis=0), dtype=np.float64).sum()
     unrelated = powers.sum() / len(powers) ** 2
     return int(powers.argmax()) if average < _CANCELLED * unrelated else None
 
@@ -331,13 +330,16 @@ def _uncancelled(channels: NDArray[np.float32]) -> int | None:
 def _clipped_frames(
     channels: NDArray[np.float32], lowest: NDArray[np.float32], highest: NDArray[np.float32]
 ) -> NDArray[np.int64]:
-    """Find the frames at which any channel stays at its maximum so far, or its minimum."""
-    clipped = np.zeros(len(channels), dtype=bool)
-    for extreme in (lowest, highest):
-        runs = (channels == extreme) & (np.abs(extreme) >= _LOUD)
-        if runs.any():
-            for _ in range(_RUN - 1):
-                runs[1:] &= runs[:-1].copy()
-                runs[0] = False
-            clipped |= runs.any(axis=1)
+    """Find the frames at which any channel stays at its maximum so far, or its minimum.
+
+    For three frames or more, because one or two may be a peak.
+    """
+    clipped = np.zeros(channels.shape[1], dtype=bool)
+    for extremes in (lowest, highest):
+        for channel, extreme in zip(channels, extremes, strict=True):
+            if abs(extreme) >= _LOUD:
+                at_it = channel == extreme
+                run = at_it[:-2] & at_it[1:-1] & at_it[2:]
+                for first in range(3):
+                    clipped[first : first + len(run)] |= run
     return np.flatnonzero(clipped)

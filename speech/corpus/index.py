@@ -37,7 +37,8 @@ NO_GENDER = "no gender on record"
 TOO_SHORT_FOR_SPEAKER = "shorter than one chunk"
 
 _LONGEST_SPEAKER = 100
-"""Bytes of a speaker id: it becomes a file name, for which file systems have 255."""
+"""Bytes of a speaker id: it becomes a file name, for which file systems have 255, and in which
+some characters take three."""
 
 _DECODER = "decoder"
 
@@ -214,11 +215,16 @@ def _check_ids(recordings: Iterable[Recording]) -> None:
     for item in recordings:
         speaker = item.speaker_id
         for key, name in (("speaker_id", speaker), ("utterance_id", item.utterance_id)):
-            if not name or "/" in name or any(category(sign) == "Cc" for sign in name):
+            if not name or any(category(sign) == "Cc" for sign in name):
                 raise UserError(
                     f"corpus: {item.path} has the {key} {name!r}, but it must not be empty nor "
-                    "hold a slash or a control character; change it."
+                    "hold a control character; change it."
                 )
+        if "/" in item.utterance_id:
+            raise UserError(
+                f"corpus: {item.path} has the utterance_id {item.utterance_id!r}, but it must not "
+                "hold a slash; change it."
+            )
         if speaker.startswith(".") or len(speaker.encode()) > _LONGEST_SPEAKER:
             raise UserError(
                 f"corpus: {item.path} has the speaker_id {speaker!r}, but it must not begin with a "

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 import speech.audio
-from speech.audio.decode import AudioError, decode_audio, digest_of
+from speech.audio.decode import AudioError, file_digest, load_audio
 from speech.errors import UserError
 from speech.features.store import (
     Fingerprint,
@@ -194,10 +194,9 @@ def extract_speaker(job: SpeakerJob, compute: Compute) -> Extracted:
 
 def _load(path: Path, digest: str) -> NDArray[np.float32]:
     try:
-        content = path.read_bytes()
-        if digest_of(content) != digest:
+        if file_digest(path) != digest:
             raise AudioError("its content changed")
-        return decode_audio(content)
+        return load_audio(path)
     except (OSError, AudioError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UserError(

@@ -39,8 +39,8 @@ class Fingerprint:
 
 
 def speaker_file(folder: Path, speaker_id: str) -> Path:
-    """Return where a speaker's features lie."""
-    return folder / f"{speaker_id}.safetensors"
+    """Return where a speaker's features lie; a slash, as in N/A, cannot stand in a file's name."""
+    return folder / f"{speaker_id.replace('%', '%25').replace('/', '%2F')}.safetensors"
 
 
 def read_speaker(path: Path) -> Tensors:

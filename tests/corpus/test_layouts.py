@@ -152,13 +152,6 @@ def test_speakers_tables_are_read_as_editors_and_people_write_them(genders_of, e
     assert genders == {"14": "F", "16": "M", "60": "M", "7": None}
 
 
-def test_a_speakers_table_that_is_not_sound_is_refused_by_line(genders_of):
-    with pytest.raises(UserError, match=r"SPEAKERS\.TXT: line 2 has no"):
-        genders_of("7 | F | dev | 1.0 | A\n8 M dev\n")
-    with pytest.raises(UserError, match="line 2 gives speaker 7 another gender"):
-        genders_of("7 | F | a\n7 | M | b\n")
-
-
 def test_genders_are_known_as_people_write_them():
     for gender, spellings in {
         "F": ["F", "f", "female", " Woman ", "W", "FEMALE"],
@@ -181,7 +174,7 @@ def test_recordings_of_every_format_are_placed_and_other_and_hidden_files_passed
     for folder in ("", "dev-clean/"):
         names = [
             f"{folder}84/121123/84-121123-{number:04d}.{suffix}"
-            for number, suffix in enumerate(("flac", "wav", "mp3", "ogg", "FLAC", "Wav", "MP3"))
+            for number, suffix in enumerate(("flac", "wav", "m4a", "ogg", "FLAC", "Wav", "MP3"))
         ]
         touch(
             tmp_path / folder,
@@ -195,6 +188,8 @@ def test_recordings_of_every_format_are_placed_and_other_and_hidden_files_passed
         found = [item for item in find(tmp_path) if item.path in names]
         assert found == [Recording(name, Path(name).stem, "84", "121123", "F") for name in names]
     assert len(find(tmp_path)) == 2 * len(names)
+    passed_over = list_recordings(Location(tmp_path, tmp_path / "SPEAKERS.TXT")).passed_over
+    assert passed_over == {".txt": 2, ".part": 2}, "all but hidden files and the labels"
 
 
 WRONG_NAME = "wrong name: not <speaker>-<chapter>-<utterance>"
@@ -208,17 +203,6 @@ def test_a_wrong_name_or_place_is_reported(tmp_path):
     wrong |= {f"{folder}84-1-0000.flac": WRONG_PLACE for folder in folders}
     touch(tmp_path, *wrong)
     assert find(tmp_path) == [Recording(path, problem=wrong[path]) for path in sorted(wrong)]
-
-
-def test_a_name_that_is_not_utf8_is_reported_in_letters_that_can_be_written_down(tmp_path):
-    folder = tmp_path / "84" / "121123"
-    folder.mkdir(parents=True)
-    try:
-        (folder / os.fsdecode(b"84-121123-\xff.flac")).touch()
-    except OSError:
-        pytest.skip("this file system takes only names in UTF-8")
-    path = "84/121123/84-121123-\N{REPLACEMENT CHARACTER}.flac"
-    assert find(tmp_path) == [Recording(path, problem="wrong name: not UTF-8")]
 
 
 def test_the_order_does_not_depend_on_the_file_system_and_linked_folders_are_followed(
@@ -246,14 +230,6 @@ def test_librispeech_itself_has_the_layout_throughout(dev_clean_20):
     assert len({(item.speaker_id, item.chapter_id) for item in found}) == 48
     genders = [gender for _, gender in {(item.speaker_id, item.gender) for item in found}]
     assert (genders.count("M"), genders.count("F")) == (11, 9)
-
-
-def test_speakers_that_are_not_in_the_table_are_named(tmp_path):
-    touch(tmp_path, *(f"{name}/7/{name}-7-0000.flac" for name in (1, 2, 3)))
-    location = Location(tmp_path, write(tmp_path / "SPEAKERS.TXT", "2 | M\n"))
-    message = r"^SPEAKERS\.TXT: no line for 2 speaker\(s\) that have audio \(1, 3\);"
-    with pytest.raises(UserError, match=message):
-        listed(location)
 
 
 # --- a folder per speaker, and a table --------------------------------------------------------
@@ -294,8 +270,6 @@ def test_folders_in_a_speakers_folder_are_sessions_and_files_are_a_session_each(
         Recording("ann/monday/tape 2/1.mp3", "ann:monday:tape 2:1", "ann", "monday", "F"),
         Recording("lost.wav", problem="wrong place: not in a speaker's folder"),
     ]
-    with pytest.raises(UserError, match=r"speakers\.csv: line 4 gives speaker ann another gender"):
-        in_folders(speakers="ann,F\nbob,M\nann,M\n")
 
 
 def test_a_folder_and_a_table_may_write_accents_in_different_ways(in_folders, tmp_path):

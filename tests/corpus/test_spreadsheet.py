@@ -56,8 +56,6 @@ def test_what_spreadsheets_write_is_read(rows_of, delimiter, mark, end):
         ("path,speaker_id\na.wav,ann\nb.wav,bob,x\n", "line 3 has 3 fields, but the header 2;"),
         ("path,speaker_id\na.wav\n", "line 2 has 1 fields, but the header 2;"),
         ("path,speaker_id\nKäse,bob\n".encode("latin-1"), "is not UTF-8; save it as CSV UTF-8."),
-        ("path,speaker_id\n".encode("utf-16"), "is not UTF-8; save it as CSV UTF-8."),
-        (f"path,speaker_id\na,{'x' * 200_000}\n", "line 2 is no CSV"),
         ("path,speaker_id,sesion_id\na,ann,1\n", "has a column sesion_id, which nothing reads;"),
         ("path,speaker_id,Session-ID\na,ann,1\n", "has a column session-id, which nothing reads;"),
     ],

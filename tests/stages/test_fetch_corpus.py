@@ -30,7 +30,7 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def pack(folder, subset="dev-clean", utterance=0):
+def pack(folder, subset, utterance):
     """Pack a subset of four voices with two chapters each as the official archives are packed."""
     (folder / "LibriSpeech" / "SPEAKERS.TXT").write_text(
         "".join(f"{speaker} | {'FM'[speaker % 2]} | {subset} | 1 | X\n" for speaker in range(1, 5))
@@ -47,13 +47,17 @@ def pack(folder, subset="dev-clean", utterance=0):
 
 @pytest.fixture(scope="module")
 def archives(tmp_path_factory, voice, write_audio):
-    """Pack two subsets that differ in nothing but the utterances' numbers."""
-    root = tmp_path_factory.mktemp("source")
-    for speaker in range(1, 5):
-        for chapter in range(2):
-            path = f"LibriSpeech/{speaker}/{chapter}/{speaker}-{chapter}.flac"
-            write_audio(root / path, voice(2.5, seed=10 * speaker + chapter))
-    return {"dev-clean": pack(root), "dev-other": pack(root, "dev-other", 1)}
+    """Pack two subsets of the same speakers."""
+    packed = {}
+    for utterance, subset in enumerate(("dev-clean", "dev-other")):
+        root = tmp_path_factory.mktemp("source")
+        for speaker in range(1, 5):
+            for chapter in range(2):
+                path = f"LibriSpeech/{speaker}/{chapter}/{speaker}-{chapter}.flac"
+                seed = 100 * utterance + 10 * speaker + chapter
+                write_audio(root / path, voice(2.5, seed=seed))
+        packed[subset] = pack(root, subset, utterance)
+    return packed
 
 
 @pytest.fixture

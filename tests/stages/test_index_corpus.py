@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -63,6 +64,51 @@ def test_a_table_becomes_the_index_and_sessions_that_nobody_named_are_reported(i
     line, metrics, _ = indexed()
     assert metrics["sessions"] == "one per file where none is named (8 of 8 files)"
     assert f"sessions: {metrics['sessions']}" in line
+
+
+def test_nothing_is_passed_over_without_a_word(make_params, tmp_path, write_audio, voice):
+    for number, speaker in enumerate(("ann", "bob", "eve", "sam")):
+        write_audio(tmp_path / f"mine/{speaker}/1.wav", voice(2.5, seed=number))
+    opposite = voice(2.5, seed=9)
+    write_audio(tmp_path / "mine/ann/2.wav", np.stack([opposite, -opposite], axis=1))
+    (tmp_path / "mine/sam/1.wav").rename(tmp_path / "mine/sam/1.opus")
+    (tmp_path / "mine/lee").mkdir()
+    (tmp_path / "mine/lee/1.m4a").write_bytes(b"no sound")
+    for name in ("ann/notes.txt", "ann/README", ".DS_Store"):
+        (tmp_path / "mine" / name).touch()
+    (tmp_path / "mine/speakers.csv").write_text(
+        "speaker_id,gender\nann,female_feminine\nbob,M\neve,F\nsam,\nlee,F\nzoe,F\n"
+    )
+    params = make_params(**{"corpus": str(tmp_path / "mine"), "parallel.jobs": 1})
+    fetch_corpus(params)
+    line = build_index(params)
+    metrics = json.loads(Path("metrics/corpus.json").read_text("utf-8"))
+    assert metrics["genders_not_understood"] == {"female_feminine": 1}
+    assert metrics["speakers_without_recordings"] == ["lee", "zoe"]
+    assert metrics["passed_over"] == {".txt": 1, "without a suffix": 1}
+    assert metrics["channels_cancel"] == 1
+    for words in (
+        "5 utterances of 4 speakers",
+        "1 files rejected",
+        "channels cancel in 1 files, of which the loudest one is used",
+        "genders not understood ('female_feminine': 1)",
+        "passed over, no recordings by their names ('without a suffix': 1, '.txt': 1)",
+        "speakers on record without a usable recording: 2 (lee, zoe)",
+    ):
+        assert words in line
+    reasons = pd.read_csv("data/rejected.csv").set_index("path")["reason"]
+    assert reasons["ann/1.wav"] == "no gender on record (female_feminine)"
+    assert reasons["sam/1.opus"] == "no gender on record"
+    assert reasons["lee/1.m4a"].startswith("undecodable")
+
+
+def test_names_stay_text_whatever_they_look_like(indexed, table):
+    rows = pd.read_csv(table, dtype=str)
+    names = ["NA", "nan", "null", "None", "N/A", "007", "7", "1e5"]
+    rows.assign(speaker_id=names, session_id=names, gender="F").to_csv(table, index=False)
+    _, _, utterances = indexed()
+    assert sorted(utterances["speaker_id"]) == sorted(names)
+    assert sorted(utterances["chapter_id"]) == sorted(names)
 
 
 def test_the_subset_is_stated_or_refused(indexed):
