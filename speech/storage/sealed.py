@@ -106,9 +106,7 @@ def digests_of(folder: Path, remedy: str) -> dict[str, str]:
                 raise UserError(f"{file}: is no file; {remedy}.")
         return {file.name: sha256_of(file) for file in files}
     except OSError as error:
-        raise UserError(
-            f"{error.filename}: cannot be read ({error.strerror}); {remedy}."
-        ) from None
+        raise UserError(f"{error.filename}: cannot be read ({error.strerror}); {remedy}.") from None
 
 
 def load_arrays(file: Path) -> dict[str, NDArray[Any]]:
