@@ -85,8 +85,9 @@ def settings_digest(
     content = json.dumps([settings, versions], sort_keys=True)
     digest = hashlib.blake2b(content.encode(), digest_size=16)
     decoding = sorted(Path(speech.audio.__file__).parent.glob("*.py"))
-    for file in [*decoding, __file__, *(str(module.__file__) for module in modules)]:
-        digest.update(Path(file).read_bytes())
+    computing = (Path(str(module.__file__)) for module in modules)
+    for file in (*decoding, Path(__file__), *computing):
+        digest.update(file.read_bytes())
     return digest.hexdigest()
 
 
