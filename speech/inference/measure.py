@@ -16,10 +16,8 @@ from speech.features.mfcc import mfcc
 from speech.features.normalise import normalise
 from speech.features.pitch import PART as PITCH_PART
 from speech.features.pitch import pitch
-from speech.inference.embedder import Embedder
-from speech.inference.models import ChosenModel
 from speech.inference.passages import Passage
-from speech.params import Mfcc, Task
+from speech.params import Mfcc
 from speech.rejection.speech_detector import is_speech
 
 _SILENT_DB = -70.0
@@ -32,7 +30,7 @@ as half of that."""
 _CLIPPED_SHARE = 1e-3
 """Of a chunk's samples; fewer are inaudible."""
 
-_PASSAGE = "passage"
+PASSAGE = "passage"
 
 
 def find_silence(signal: NDArray[np.float32], bounds: Bounds) -> NDArray[np.bool_]:
@@ -44,13 +42,12 @@ def find_silence(signal: NDArray[np.float32], bounds: Bounds) -> NDArray[np.bool
 
 
 def find_clipped(passage: Passage, bounds: Bounds) -> list[bool]:
-    """Tell of each chunk whether an audible part of it was cut off at full scale."""
+    """Find the chunks of which an audible part was cut off at full scale, shape (chunks,)."""
+    # Positions are in order.
+    places = [np.searchsorted(passage.clipped, bound) for bound in bounds]
     return [
-        bool(
-            ((passage.clipped >= start) & (passage.clipped < stop)).sum()
-            > _CLIPPED_SHARE * (stop - start)
-        )
-        for start, stop in bounds
+        bool(last - first > _CLIPPED_SHARE * (stop - start))
+        for (first, last), (start, stop) in zip(places, bounds, strict=True)
     ]
 
 
@@ -65,17 +62,13 @@ def find_speech(
     return speech
 
 
-def measure_inputs(
+def measure_passage(
     signal: NDArray[np.float32],
     bounds: Bounds,
     silent: NDArray[np.bool_],
-    speech: NDArray[np.bool_],
-    *,
-    models: Sequence[ChosenModel],
-    enrolled: FeatureSpec | None,
-    embedder: Embedder | None,
-) -> tuple[dict[Task, NDArray[np.float32]], NDArray[np.float32]]:
-    """Measure a passage as training did its utterances, each feature once for all models.
+    specs: Sequence[FeatureSpec],
+) -> tuple[dict[str, NDArray[Any]], NDArray[np.bool_] | None]:
+    """Measure MFCC and pitch of a passage, each once for all models.
 
     Parameters
     ----------
@@ -83,49 +76,35 @@ def measure_inputs(
         Of the passage.
     bounds
         Start and stop of each chunk, in samples.
-    silent, speech
-        Of each chunk; at least one is speech.
-    models
-        At least one; they share chunks, MFCC and pitch.
-    enrolled
-        How the features of the enrolled speakers are made, if there are any.
-    embedder
-        If a model is on wav2vec 2.0.
+    silent
+        Of each chunk.
+    specs
+        Of the models; they share MFCC and pitch.
 
     Returns
     -------
-    inputs : dict
-        Of each task's model, one row per chunk with speech.
-    vectors : ndarray of shape (chunks with speech, dimensions)
-        Pooled features, to be compared with the enrolled speakers; no dimensions if there are none.
+    tensors : dict
+        Named as features on the disk are, for the utterance `PASSAGE`.
+    counted : ndarray or None
+        Which frames are in no pause; None if all of them.
     """
-    spoken = list(compress(bounds, speech))
     tensors: dict[str, NDArray[Any]] = {}
     counted = None
-    for spec in [model.spec for model in models]:
-        if spec.mfcc and _PASSAGE not in tensors:
-            tensors[_PASSAGE] = mfcc(signal, **spec.mfcc.model_dump())
-            counted = _outside_pauses(tensors[_PASSAGE], bounds, silent, spec.mfcc)
+    for spec in specs:
+        if spec.mfcc and PASSAGE not in tensors:
+            tensors[PASSAGE] = mfcc(signal, **spec.mfcc.model_dump())
+            counted = _outside_pauses(tensors[PASSAGE], bounds, silent, spec.mfcc)
         if spec.pitch and spec.mfcc:
-            tensors[f"{_PASSAGE}/{PITCH_PART}"] = pitch(
+            tensors[f"{PASSAGE}/{PITCH_PART}"] = pitch(
                 signal,
                 **spec.pitch.model_dump(),
                 window_seconds=spec.mfcc.window_seconds,
                 hop_seconds=spec.mfcc.hop_seconds,
             )
-    if embedder:
-        states = embedder(signal, spoken)
-        tensors |= {f"{_PASSAGE}/{part}": array for part, array in states.items()}
-    inputs = {
-        model.task: _read(tensors, model.spec, spoken, counted, model.classifier)
-        for model in models
-    }
-    if enrolled is None:
-        return inputs, np.empty((len(spoken), 0), np.float32)
-    return inputs, _read(tensors, enrolled, spoken, counted)
+    return tensors, counted
 
 
-def _read(
+def read_inputs(
     tensors: dict[str, NDArray[Any]],
     spec: FeatureSpec,
     spoken: Bounds,
@@ -136,17 +115,17 @@ def _read(
     cut = spec.chunk_inputs()
     if isinstance(cut, MfccInputs):
         # Here, because the pipeline knows of no pauses.
-        frames = normalise(tensors[_PASSAGE], cut.normalisation, counted)
-        tensors = {**tensors, _PASSAGE: frames}
+        frames = normalise(tensors[PASSAGE], cut.normalisation, counted)
+        tensors = {**tensors, PASSAGE: frames}
         cut = replace(cut, normalisation="none")
     else:
         # The embedder pools nothing but the layer in use.
         cut = Wav2vec2Inputs(position=0)
     if classifier and classifier.form == "frames":
-        arrays = cut.frames(tensors, _PASSAGE, spoken)
+        arrays = cut.frames(tensors, PASSAGE, spoken)
         arrays = [to_length(array, classifier.frames) for array in arrays]
     else:
-        arrays = cut.pooled(tensors, _PASSAGE, spoken)
+        arrays = cut.pooled(tensors, PASSAGE, spoken)
     return np.stack(arrays).astype(np.float32, copy=False)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from speech.audio import SAMPLE_RATE
 from speech.audio.chunks import chunk_bounds, seconds_to_samples
 from speech.audio.stream import AudioError, Stream
+from speech.features.examples import Bounds
 from speech.inference.answers import (
     CHANNELS_CANCEL,
     CLIPPED,
@@ -24,7 +26,14 @@ from speech.inference.answers import (
     Segment,
 )
 from speech.inference.embedder import Embedder
-from speech.inference.measure import find_clipped, find_silence, find_speech, measure_inputs
+from speech.inference.measure import (
+    PASSAGE,
+    find_clipped,
+    find_silence,
+    find_speech,
+    measure_passage,
+    read_inputs,
+)
 from speech.inference.models import ChosenModel
 from speech.inference.passages import Passage
 from speech.params import Task
@@ -96,19 +105,9 @@ class Predictor:
         silent = find_silence(signal, bounds)
         speech = find_speech(signal, bounds, silent)
         probabilities: Probabilities = {}
-        vectors = np.zeros((0, 1), np.float32)
+        vectors = np.empty((0, 0), np.float32)
         if speech.any():
-            inputs, vectors = measure_inputs(
-                signal,
-                bounds,
-                silent,
-                speech,
-                models=self.models,
-                enrolled=self.open_set.spec if self.open_set else None,
-                embedder=self.embedder,
-            )
-            if not all(np.isfinite(rows).all() for rows in inputs.values()):
-                raise AudioError("holds values that are too large for samples")
+            inputs, vectors = self._measure(signal, bounds, silent, speech)
             for model in self.models:
                 probabilities[model.task] = model.classifier.predict_proba(inputs[model.task])
         scores = iter(self._open_set_scores(vectors, "chunk_threshold"))
@@ -173,6 +172,30 @@ class Predictor:
         (score,) = self._open_set_scores(np.atleast_2d(vector), "utterance_threshold")
         summary = self._segment(0.0, end, _speech_seconds(segments), averaged, score, flags)
         return Answer(name, summary, segments)
+
+    def _measure(
+        self,
+        signal: NDArray[np.float32],
+        bounds: Bounds,
+        silent: NDArray[np.bool_],
+        speech: NDArray[np.bool_],
+    ) -> tuple[dict[Task, NDArray[np.float32]], NDArray[np.float32]]:
+        """Make the inputs of each model, and what is compared with the enrolled speakers."""
+        spoken = list(compress(bounds, speech))
+        specs = [model.spec for model in self.models]
+        tensors, counted = measure_passage(signal, bounds, silent, specs)
+        if self.embedder:
+            states = self.embedder(signal, spoken)
+            tensors |= {f"{PASSAGE}/{part}": array for part, array in states.items()}
+        inputs = {
+            model.task: read_inputs(tensors, model.spec, spoken, counted, model.classifier)
+            for model in self.models
+        }
+        if not all(np.isfinite(rows).all() for rows in inputs.values()):
+            raise AudioError("holds values that are too large for samples")
+        if self.open_set is None:
+            return inputs, np.empty((len(spoken), 0), np.float32)
+        return inputs, read_inputs(tensors, self.open_set.spec, spoken, counted)
 
     @property
     def _chunk_samples(self) -> int:

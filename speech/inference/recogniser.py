@@ -81,9 +81,16 @@ class Recogniser:
         encoder: str | Path | None = None,
         jobs: int = -1,
     ) -> None:
+        named = Path(encoder) if encoder is not None else None
         try:
             self._load(Path(models), tasks, {"gender": gender_model, "speaker": speaker_model})
-            self._embedder = self._load_embedder(Path(models), encoder)
+            on_wav2vec2 = [model for model in self.models if model.features == "wav2vec2"]
+            # Both have the same.
+            self._embedder = (
+                Embedder(find_encoder(Path(models), on_wav2vec2[0], named), on_wav2vec2[0].spec)
+                if on_wav2vec2
+                else None
+            )
         except OSError as error:
             raise UserError(
                 f"{error.filename}: cannot be read ({error.strerror}); correct its access rights, "
@@ -179,16 +186,6 @@ class Recogniser:
                 "to make it."
             )
         require_same_features(named)
-
-    def _load_embedder(self, folder: Path, encoder: str | Path | None) -> Embedder | None:
-        named = Path(encoder) if encoder is not None else None
-        # One by one: the encoder of each model is checked.
-        embedders = [
-            Embedder(find_encoder(folder, model, named), model.spec)
-            for model in self.models
-            if model.features == "wav2vec2"
-        ]
-        return embedders[0] if embedders else None
 
     def _predicted(self, predictor: Predictor, passages: Iterable[Passage]) -> Iterator[Predicted]:
         """Predict some passages at once, in order, and never keep many waiting."""
