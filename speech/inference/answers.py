@@ -18,7 +18,7 @@ FLAGS = {
     SILENT: "silence, or a pause next to speech within the same 40 seconds; no answer",
     NOT_SPEECH: "sound without speech; no answer",
     MOSTLY_NOT_SPEECH: "most of the sound is not speech; the answer is about the rest",
-    CLIPPED: "too loud: cut off at full scale",
+    CLIPPED: "too loud: cut off, a run of equal samples at the maximum",
     RESAMPLED: "recorded at another rate than 16 kHz",
     CHANNELS_CANCEL: "the average of its channels is silent; the loudest one was heard instead",
     LOW_CONFIDENCE: "the gender, or the speaker if one is named, is not probable enough",

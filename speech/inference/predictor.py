@@ -36,14 +36,14 @@ from speech.inference.measure import (
 )
 from speech.inference.models import ChosenModel
 from speech.inference.passages import Passage
-from speech.params import Task
 from speech.predictions import from_logarithms, logarithms_of
 from speech.rejection.model_file import OpenSet
 
 _NEAREST = 3
 """How many of the enrolled speakers are named."""
 
-Probabilities = dict[Task, NDArray[np.floating]]
+Probabilities = Sequence[NDArray[np.floating]]
+"""Of each model: of each chunk with speech and each class, or of one chunk."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Predicted:
     spoken
         How many chunks are speech. Of those are:
     log_sums
-        Sums of the logarithms of the probabilities, by task.
+        Sums of the logarithms of the probabilities, of each model.
     vector_sum
         Sum of the features that are compared with those of the enrolled speakers.
     """
@@ -104,14 +104,12 @@ class Predictor:
         bounds = chunk_bounds(len(signal), **settings.model_dump())
         silent = find_silence(signal, bounds)
         speech = find_speech(signal, bounds, silent)
-        probabilities: Probabilities = {}
+        probabilities: Probabilities = []
         vectors = np.empty((0, 0), np.float32)
         if speech.any():
-            inputs, vectors = self._measure(signal, bounds, silent, speech)
-            for model in self.models:
-                probabilities[model.task] = model.classifier.predict_proba(inputs[model.task])
+            probabilities, vectors = self._predict_chunks(signal, bounds, silent, speech)
+        rows = zip(*probabilities, strict=True)
         scores = iter(self._open_set_scores(vectors, "chunk_threshold"))
-        rows = zip(*probabilities.values(), strict=True)
         segments = []
         clipped = find_clipped(passage, bounds)
         for chunk, bound in enumerate(bounds):
@@ -119,21 +117,16 @@ class Predictor:
             flags = [SHORT] if bound[1] - bound[0] < self._chunk_samples else []
             flags += [CLIPPED] if clipped[chunk] else []
             if speech[chunk]:
-                own = dict(zip(probabilities, next(rows), strict=True))
-                segment = self._segment(start, end, end - start, own, next(scores), flags)
+                segment = self._segment(start, end, end - start, next(rows), next(scores), flags)
             else:
                 flags += [SILENT if silent[chunk] else NOT_SPEECH]
                 segment = Segment(start, end, flags=flags)
             segments.append(segment)
-        log_sums = {
-            task: logarithms_of(rows.astype(np.float64)).sum(axis=0)
-            for task, rows in probabilities.items()
-        }
         return Predicted(
             passage.start + len(signal),
             segments,
             int(speech.sum()),
-            log_sums,
+            [logarithms_of(own.astype(np.float64)).sum(axis=0) for own in probabilities],
             vectors.sum(axis=0, dtype=np.float64),
         )
 
@@ -163,39 +156,37 @@ class Predictor:
         # In hours of music some chunks are detected as speech.
         others = sum(NOT_SPEECH in segment.flags for segment in segments)
         flags += [MOSTLY_NOT_SPEECH] if others > spoken else []
-        log_sums = [passage.log_sums for passage in passages if passage.spoken]
-        averaged = {
-            model.task: from_logarithms(np.sum([own[model.task] for own in log_sums], 0) / spoken)
-            for model in self.models
-        }
-        vector = np.sum([passage.vector_sum for passage in passages if passage.spoken], 0) / spoken
+        with_speech = [passage for passage in passages if passage.spoken]
+        log_sums = zip(*(passage.log_sums for passage in with_speech), strict=True)
+        averaged = [from_logarithms(np.sum(own, axis=0) / spoken) for own in log_sums]
+        vector = np.sum([passage.vector_sum for passage in with_speech], axis=0) / spoken
         (score,) = self._open_set_scores(np.atleast_2d(vector), "utterance_threshold")
         summary = self._segment(0.0, end, _speech_seconds(segments), averaged, score, flags)
         return Answer(name, summary, segments)
 
-    def _measure(
+    def _predict_chunks(
         self,
         signal: NDArray[np.float32],
         bounds: Bounds,
         silent: NDArray[np.bool_],
         speech: NDArray[np.bool_],
-    ) -> tuple[dict[Task, NDArray[np.float32]], NDArray[np.float32]]:
-        """Make the inputs of each model, and what is compared with the enrolled speakers."""
+    ) -> tuple[Probabilities, NDArray[np.float32]]:
+        """Predict the chunks with speech, and give what is compared with the enrolled speakers."""
         spoken = list(compress(bounds, speech))
         specs = [model.spec for model in self.models]
         tensors, counted = measure_passage(signal, bounds, silent, specs)
         if self.embedder:
             states = self.embedder(signal, spoken)
             tensors |= {f"{PASSAGE}/{part}": array for part, array in states.items()}
-        inputs = {
-            model.task: read_inputs(tensors, model.spec, spoken, counted, model.classifier)
-            for model in self.models
-        }
-        if not all(np.isfinite(rows).all() for rows in inputs.values()):
-            raise AudioError("holds values that are too large for samples")
+        probabilities = []
+        for model in self.models:
+            inputs = read_inputs(tensors, model.spec, spoken, counted, model.classifier)
+            if not np.isfinite(inputs).all():
+                raise AudioError("holds values that are too large for samples")
+            probabilities.append(model.classifier.predict_proba(inputs))
         if self.open_set is None:
-            return inputs, np.empty((len(spoken), 0), np.float32)
-        return inputs, read_inputs(tensors, self.open_set.spec, spoken, counted)
+            return probabilities, np.empty((len(spoken), 0), np.float32)
+        return probabilities, read_inputs(tensors, self.open_set.spec, spoken, counted)
 
     @property
     def _chunk_samples(self) -> int:
@@ -218,8 +209,8 @@ class Predictor:
     ) -> Segment:
         predicted: dict[str, Any] = {}
         confidences = []
-        for model in self.models:
-            own, classes = probabilities[model.task], model.classifier.classes
+        for model, own in zip(self.models, probabilities, strict=True):
+            classes = model.classifier.classes
             order = np.argsort(-own, kind="stable")
             best, probability = classes[order[0]], float(own[order[0]])
             if model.task == "gender":
