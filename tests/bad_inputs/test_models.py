@@ -15,6 +15,8 @@ from safetensors.numpy import load_file, save_file
 
 from speech import Recogniser
 from speech.errors import UserError
+from speech.features.feature_spec import FeatureSpec, KeptStates, SpecInputs
+from speech.inference.models import require_same_features
 from speech.params import Params
 from speech.storage.sealed import write_sealed
 
@@ -242,3 +244,25 @@ def test_what_may_not_be_read_is_named(open_models, name):
 def test_a_name_that_no_folder_can_have_is_refused():
     with pytest.raises(UserError, match=r"^m{5000}: cannot be read \(File name too long\)"):
         Recogniser("m" * 5000)
+
+
+@pytest.mark.parametrize("layer", [4, 5])
+def test_models_that_are_given_another_layer_of_the_encoder_are_refused_together(params, layer):
+    """It is computed once: the second would be given the layer of the first."""
+    asked = params.inputs.wav2vec2
+    kept = KeptStates(layers=[4, 5], sequence_layer=4, sequence_stride=4)
+    specs = [
+        FeatureSpec(
+            chunks=params.chunks,
+            inputs=SpecInputs(wav2vec2=asked.model_copy(update={"layer": own})),
+            wav2vec2=kept,
+            encoder={"config.json": "0"},
+        )
+        for own in (4, layer)
+    ]
+    named = list(zip(("gender", "speaker"), specs, strict=True))
+    if layer == 4:
+        require_same_features(named)
+    else:
+        with pytest.raises(UserError, match=r"speaker: was trained with other inputs\.wav2vec2"):
+            require_same_features(named)
