@@ -109,7 +109,7 @@ def try_out(numbers: range, folder: Path) -> Counter[str]:
         except AudioError as error:
             outcome = str(error)
             assert reasons[name] == outcome
-        outcomes[outcome.split(" (")[0]] += 1
+        outcomes[outcome.split(" (")[0].split(" of ")[0]] += 1
     return outcomes
 
 

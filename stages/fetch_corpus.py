@@ -37,8 +37,9 @@ def fetch_corpus(params: Params) -> str:
     """
     given = params.gender_overrides
     if isinstance(given, str) and not Path(given).is_file():  # shows before any download
+        place = "" if Path(given).is_absolute() else f" in {Path.cwd()}"
         raise UserError(
-            f"gender_overrides: {given} is no file; set it to a CSV with the columns "
+            f"gender_overrides: {given} is no file{place}; set it to a CSV with the columns "
             f"{', '.join(COLUMNS)}, or to null."
         )
     location = locate(_fetch(params))

@@ -14,17 +14,6 @@ from numpy.typing import NDArray
 from speech.audio import stream
 from speech.audio.stream import AudioError, open_stream
 
-__all__ = [
-    "AudioError",
-    "AudioFacts",
-    "decode_audio",
-    "decoder_digest",
-    "digest_of",
-    "file_digest",
-    "inspect_audio",
-    "load_audio",
-]
-
 
 @dataclass(frozen=True)
 class AudioFacts:

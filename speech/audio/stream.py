@@ -237,16 +237,16 @@ class _Content:
 
     def __init__(self, file: BinaryIO, start: int) -> None:
         self._file, self._start = file, start
-        self._end = file.seek(0, 2) - start
+        self._at, self._end = 0, file.seek(0, 2) - start
         self._corrected: dict[int, int] = {}
         self._more = 0
         """Bytes that the file seems to have after its end."""
-        self._at = 0
         head = self._peek(0, 12)
         if head[:4] == b"RIFF" and head[8:] == b"WAVE":
             self._correct_size(self._find_data())
         elif head[:4] == b".snd":
             self._correct_size(8)
+        self.seek(0)
 
     def correct(self, container: str) -> bool:
         """Hide the length that a header claims where it may be wrong; return whether it is hidden.
@@ -264,6 +264,8 @@ class _Content:
         """Go to a place, as in `io.RawIOBase`."""
         if whence:
             offset += self._at if whence == 1 else self._end + self._more
+        offset = max(0, offset)  # damaged headers lead before the beginning
+        self._file.seek(self._start + min(offset, self._end))
         self._at = offset
         return offset
 
@@ -274,15 +276,15 @@ class _Content:
     def readinto(self, buffer: Any) -> int:
         """Read on into a buffer; return how many bytes."""
         if self._more and self._at >= self._end + self._more - 128:  # where a tag would be
-            found = bytes(min(len(buffer), self._end + self._more - self._at))
+            found = min(len(buffer), self._end + self._more - self._at)
+            buffer[:found] = bytes(found)
         else:
-            found = self._peek(self._at, len(buffer))
-        buffer[: len(found)] = found
-        for place, byte in self._corrected.items():
-            if 0 <= place - self._at < len(found):
-                buffer[place - self._at : place - self._at + 1] = bytes([byte])
-        self._at += len(found)
-        return len(found)
+            found = self._file.readinto(buffer)  # type: ignore[attr-defined]  # the type lacks it
+            for place, byte in self._corrected.items():
+                if 0 <= place - self._at < found:
+                    buffer[place - self._at : place - self._at + 1] = bytes([byte])
+        self._at += found
+        return found
 
     def _peek(self, place: int, length: int) -> bytes:
         self._file.seek(self._start + min(place, self._end))

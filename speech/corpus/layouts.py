@@ -199,7 +199,7 @@ def with_genders(listing: Listing) -> list[Recording]:
         named = ", ".join(absent[:5]) + (" …" if len(absent) > 5 else "")
         raise UserError(
             f"{listing.labels.name}: no line for {len(absent)} speaker(s) that have audio "
-            f"({named}); add one for each, or remove their folders."
+            f"({named}); add one for each, there or in gender_overrides, or remove their folders."
         )
     genders = {name: gender_of(written) for name, written in listing.genders.items()}
     return [replace(item, gender=genders.get(item.speaker_id)) for item in listing.recordings]
@@ -236,12 +236,8 @@ def _read_speakers_txt(path: Path) -> list[Row]:
     for number, line in enumerate(lines, start=1):
         if not line.strip() or line.lstrip().startswith(";"):
             continue
-        # Split no further: one official name holds the delimiter.
-        cells = dict(
-            zip(
-                ("speaker_id", "gender", "subset"), map(str.strip, line.split("|", 3)), strict=False
-            )
-        )
+        fields = map(str.strip, line.split("|", 3))
+        cells = dict(zip(("speaker_id", "gender", "subset"), fields, strict=False))
         if "gender" not in cells:
             raise UserError(
                 f"{path}: line {number} has no ` | ` between fields; write it as "
@@ -302,15 +298,18 @@ def _find_files(
             path = os.path.join(parent, name)  # noqa: PTH118  # Path would cost seconds here
             real = os.path.realpath(path)
             above[path] = above[parent] | {real}
-            if real in above[parent]:
-                problems[os.path.relpath(path, folder)] = _LOOP
-            if name.startswith(".") or real in above[parent]:
+            if name.startswith("."):
                 folders.remove(name)
+            elif real in above[parent]:
+                folders.remove(name)
+                problems[os.path.relpath(path, folder)] = _LOOP
         for name in names:
             suffix = PurePosixPath(name).suffix.lower()
-            if suffix in SUFFIXES and not name.startswith("."):
+            if name.startswith("."):
+                continue
+            if suffix in SUFFIXES:
                 problems[os.path.relpath(os.path.join(parent, name), folder)] = ""  # noqa: PTH118
-            elif not name.startswith("."):
+            else:
                 others[suffix] += 1
     return [_placed(path, place, problems[path]) for path in sorted(problems)], others
 

@@ -21,6 +21,7 @@ import soxr
 from numpy.typing import NDArray
 
 from speech.audio import SAMPLE_RATE
+from speech.audio.conditions import coloured_noise
 from speech.corpus import espeak
 from speech.corpus.espeak import Voice
 from speech.errors import UserError
@@ -29,7 +30,7 @@ from speech.parallel import Progress, silent, spread
 from speech.storage.files import replacing_folder
 
 SUBSET = "sample"
-"""Where LibriSpeech has dev-clean: the folder's name and the subset in both tables."""
+"""Where LibriSpeech has dev-clean: the folder's name and the subset in the table."""
 
 # Median pitch runs from 88 to 160 Hz in the male voices and from 150 to 240 Hz in the female ones.
 # The two of a line share accent, range and tempo, so that none of these tells the gender. A variant
@@ -66,8 +67,6 @@ FEMALE_VOICES, MALE_VOICES = (
 )
 
 FIRST_SPEAKER = 1001
-PROJECT, BOOK = 0, 11
-"""No LibriVox project; Alice has the number 11 at Project Gutenberg."""
 
 SHORTEST_UTTERANCE = 3.0
 """Seconds aimed at; a last utterance may come out half a second shorter."""
@@ -92,12 +91,10 @@ HIGH_CUTS_HZ = (5000.0, 7800.0)
 CUT_DB_PER_OCTAVE = 18.0
 SNRS_DB = (25.0, 45.0)
 TEMPOS = (0.93, 1.07)
-NOISE_COLOURS = {"white": 0.0, "pink": 0.5, "brown": 1.0}
-"""How the amplitude falls with frequency f: as f to the minus this."""
+NOISE_COLOURS = {"white": 0.0, "pink": 1.0, "brown": 2.0}
+"""Exponents of `coloured_noise`."""
 RESPONSE_TAPS = 513
 """Of the filter for tilt and cuts; resolves 30 Hz, enough for the lowest cut."""
-LOWEST_NOISE_HZ = 20.0
-"""Below hearing; falling noise stops rising here, or it would be all drift."""
 
 FULL_SCALE = 2**15
 
@@ -148,7 +145,7 @@ def synthesise_corpus(
     Parameters
     ----------
     target
-        The folder to make; holds ``SPEAKERS.TXT``, ``CHAPTERS.TXT`` and ``sample/``.
+        The folder to make; holds ``SPEAKERS.TXT`` and ``sample/``.
     speakers_per_gender
         At most 20.
     chapters
@@ -176,8 +173,8 @@ def synthesise_corpus(
         # the interpreter's lock.
         record = partial(_record, root=unfinished)
         seconds = spread(record, plan, jobs, progress, prefer="threads")
-        for name, lines in _tables(plan, seconds).items():
-            (unfinished / name).write_text("".join(lines), "utf-8")
+        table = "".join(_speakers_table(plan, seconds))
+        (unfinished / "SPEAKERS.TXT").write_text(table, "utf-8")
 
 
 def _plan(speakers_per_gender: int, chapters: int, minutes: float, seed: int) -> Iterator[Chapter]:
@@ -252,24 +249,20 @@ def _evenly_apart(bounds: tuple[float, float], count: int, rng: np.random.Genera
 
 
 def _record(chapter: Chapter, root: Path) -> float:
-    """Write a chapter's recordings and transcript; return how many seconds it lasts."""
+    """Write a chapter's recordings; return how many seconds it lasts."""
     folder = chapter.folder(root)
     rng = np.random.default_rng(chapter.seed)
     voice = chapter.voice._replace(
         words_per_minute=round(chapter.voice.words_per_minute * chapter.session.tempo)
     )
     samples = 0
-    transcript = []
     with espeak.reading(voice, chapter.seed) as read:
         utterances = _read_utterances(read, cycle(chapter.clauses), chapter.seconds, rng)
         recordings = _through_session(utterances, chapter.session, rng)
-        for number, (text, recording) in enumerate(recordings):
+        for number, recording in enumerate(recordings):
             utterance_id = f"{chapter.speaker_id}-{chapter.chapter_id}-{number:04d}"
             soundfile.write(folder / f"{utterance_id}.flac", recording, SAMPLE_RATE, "PCM_16")
-            transcript.append(f"{utterance_id} {_transcribe(text)}\n")
             samples += len(recording)
-    name = f"{chapter.speaker_id}-{chapter.chapter_id}.trans.txt"
-    (folder / name).write_text("".join(transcript), "utf-8")
     return samples / SAMPLE_RATE
 
 
@@ -278,15 +271,14 @@ def _read_utterances(
     clauses: Iterator[str],
     seconds: float,
     rng: np.random.Generator,
-) -> Iterator[tuple[str, NDArray[np.float64]]]:
-    """Yield texts and speech, [samples] at 16 kHz, that together last as long as asked.
+) -> Iterator[NDArray[np.float64]]:
+    """Yield speech, [samples] at 16 kHz, that together last as long as asked.
 
     Utterances end where a clause ends; only the last ends at a word, to keep to the time.
     """
     remaining = seconds
     while remaining >= SHORTEST_UTTERANCE:
         aim = rng.uniform(SHORTEST_UTTERANCE, LONGEST_AIM)
-        texts: list[str] = []
         speech = b""
         lasts = 2 * MARGIN
         # Never leave a rest that is too short for an utterance of its own.
@@ -298,12 +290,11 @@ def _read_utterances(
                 words = text.split()
                 text = " ".join(words[: round(len(words) * fits)])
                 clause = read(text) if text else b""
-            texts.append(text)
             speech += clause
             lasts += _duration(clause)
             if fits < 1:
                 break
-        yield " ".join(texts), _to_array(speech)
+        yield _to_array(speech)
         remaining -= lasts
 
 
@@ -318,22 +309,23 @@ def _to_array(speech: bytes) -> NDArray[np.float64]:
 
 
 def _through_session(
-    utterances: Iterable[tuple[str, NDArray[np.float64]]],
+    utterances: Iterable[NDArray[np.float64]],
     session: Session,
     rng: np.random.Generator,
-) -> Iterator[tuple[str, NDArray[np.int16]]]:
+) -> Iterator[NDArray[np.int16]]:
     """Pass speech, [samples], through the session's room, microphone and recorder."""
     from scipy.signal import oaconvolve  # takes a second to import
 
     response = _response(session)
     gain = None
-    for text, clean in utterances:
+    for clean in utterances:
         speech = oaconvolve(clean, response, mode="same")
         if gain is None:  # the recorder's knob is set once, at the beginning
             gain = _amplitude(session.level_db) / _rms(speech)
-        noise = _noise(NOISE_COLOURS[session.noise], len(speech), rng)
+        exponent = NOISE_COLOURS[session.noise]
+        noise = coloured_noise(len(speech), exponent=exponent, random=rng)
         noise *= _amplitude(session.level_db - session.snr_db)
-        yield text, _to_pcm(gain * speech + noise)
+        yield _to_pcm(gain * speech + noise)
 
 
 def _response(session: Session) -> NDArray[np.float64]:
@@ -346,14 +338,6 @@ def _response(session: Session) -> NDArray[np.float64]:
     above = np.maximum(np.log2(np.maximum(hz, 1.0) / session.high_cut_hz), 0)
     decibels = session.tilt_db * octaves - CUT_DB_PER_OCTAVE * (below + above)
     return firwin2(RESPONSE_TAPS, hz, _amplitude(decibels), fs=SAMPLE_RATE)
-
-
-def _noise(colour: float, samples: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Noise of RMS 1, [samples], whose amplitude falls with frequency to the minus colour."""
-    spectrum = np.fft.rfft(rng.standard_normal(samples))
-    audible = np.maximum(np.fft.rfftfreq(samples, 1 / SAMPLE_RATE), LOWEST_NOISE_HZ)
-    noise = np.fft.irfft(spectrum * audible**-colour, samples)
-    return noise / _rms(noise)
 
 
 def _to_pcm(signal: NDArray[np.float64]) -> NDArray[np.int16]:
@@ -369,29 +353,15 @@ def _rms(signal: NDArray[np.float64]) -> float:
     return float(np.sqrt(np.mean(signal**2)))
 
 
-def _transcribe(text: str) -> str:
-    """Write text as LibriSpeech does: upper case, no punctuation but the apostrophe in words."""
-    return " ".join(re.findall(r"[A-Z]+(?:'[A-Z]+)*", text.upper()))
-
-
-def _tables(chapters: list[Chapter], seconds: list[float]) -> dict[str, list[str]]:
-    """Give the lines of SPEAKERS.TXT and CHAPTERS.TXT, with the minutes that were recorded."""
-    speakers = [";ID  |SEX| SUBSET           |MINUTES| NAME\n"]
-    lines = [
-        ";ID    |READER|MINUTES| SUBSET           | PROJ.|BOOK ID| CH. TITLE | PROJECT TITLE\n"
-    ]
-    total = dict.fromkeys((one.speaker_id for one in chapters), 0.0)
+def _speakers_table(chapters: list[Chapter], seconds: list[float]) -> Iterator[str]:
+    """Give the lines of SPEAKERS.TXT, with the minutes that were recorded."""
+    yield ";ID  |SEX| SUBSET           |MINUTES| NAME\n"
+    total: dict[str, float] = {}
     for chapter, lasts in zip(chapters, seconds, strict=True):
-        total[chapter.speaker_id] += lasts
-        lines.append(
-            f"{chapter.chapter_id:<7}| {chapter.speaker_id:<5}| {f'{lasts / 60:.2f}':<6}| "
-            f"{SUBSET:<17}| {PROJECT:<5}| {BOOK:<6}| Down the Rabbit-Hole, in part | "
-            "Alice's Adventures in Wonderland\n"
-        )
+        total[chapter.speaker_id] = total.get(chapter.speaker_id, 0) + lasts
     for speaker_id, voice in {one.speaker_id: one.voice for one in chapters}.items():
-        speakers.append(
+        yield (
             f"{speaker_id:<5}| {FEMALE if voice in FEMALE_VOICES else MALE} | {SUBSET:<17}| "
             f"{f'{total[speaker_id] / 60:.2f}':<6}| "
             f"Synthetic voice {voice.variant} ({voice.accent})\n"
         )
-    return {"SPEAKERS.TXT": speakers, "CHAPTERS.TXT": lines}

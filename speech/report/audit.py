@@ -10,7 +10,8 @@ import soundfile
 from markupsafe import Markup
 from plotly import graph_objects as go
 
-from speech.audio.decode import SAMPLE_RATE, decode_audio
+from speech.audio import SAMPLE_RATE
+from speech.audio.decode import decode_audio
 from speech.report import charts, wording
 from speech.report.charts import Columns, Figure, Table
 from speech.report.run import Run, read

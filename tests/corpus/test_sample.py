@@ -115,44 +115,29 @@ def test_a_reader_repeats_itself_even_where_the_voice_has_random_breath():
     assert read_twice() == read_twice()
 
 
-def test_recordings_transcripts_and_tables_are_as_in_librispeech(tiny):
-    """Their names and format; a line for each utterance, speaker and chapter; true minutes."""
-    assert {path.name for path in tiny.iterdir()} == {"SPEAKERS.TXT", "CHAPTERS.TXT", "sample"}
+def test_recordings_and_table_are_as_in_librispeech(tiny):
+    """Their names and format; a line for each speaker, with true minutes."""
+    assert {path.name for path in tiny.iterdir()} == {"SPEAKERS.TXT", "sample"}
     for path in tiny.rglob("*.flac"):
         speaker, chapter = path.parts[-3:-1]
         assert re.fullmatch(rf"{int(speaker)}-{int(chapter)}-\d{{4}}", path.stem)
         info = soundfile.info(path)
         facts = (info.format, info.subtype, info.channels, info.samplerate)
         assert facts == ("FLAC", "PCM_16", 1, 16_000)
-    for transcript in tiny.rglob("*.trans.txt"):
-        assert transcript.name == "{}-{}.trans.txt".format(*transcript.parts[-3:-1])
-        texts = dict(line.split(" ", 1) for line in transcript.read_text("utf-8").splitlines())
-        assert [*texts] == sorted(path.stem for path in transcript.parent.glob("*.flac"))
-        for text in texts.values():
-            assert set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZ' ")
-            assert len(text.split()) >= 3
-    speakers, chapters = table(tiny / "SPEAKERS.TXT"), table(tiny / "CHAPTERS.TXT")
+    speakers = table(tiny / "SPEAKERS.TXT")
     assert sorted(row[1] for row in speakers) == ["F", "F", "M", "M"]
     assert all(row[4].startswith("Synthetic voice ") for row in speakers)
-    assert len({row[0] for row in chapters}) == len(chapters) == 4 * 2
-    rows = [(name, minutes, subset) for name, _, subset, minutes, _ in speakers]
-    rows += [(f"{who}/{name}", minutes, subset) for name, who, minutes, subset, _ in chapters]
-    for folder, minutes, subset in rows:
-        true = sum(len(recording) for recording in recordings(tiny / "sample" / folder))
+    for name, _, subset, minutes, _ in speakers:
+        true = sum(len(recording) for recording in recordings(tiny / "sample" / name))
         assert float(minutes) == pytest.approx(true / 16_000 / 60, abs=0.0051)
         assert subset == "sample"
 
 
-def test_chapters_of_one_speaker_differ_in_level_spectrum_and_text(tiny):
+def test_chapters_of_one_speaker_differ_in_level_and_spectrum(tiny):
     for speaker in (tiny / "sample").iterdir():
         first, second = (np.concatenate(recordings(c)) for c in sorted(speaker.iterdir()))
         assert abs(level_db(first) - level_db(second)) > 3
         assert np.ptp(spectrum_db(first) - spectrum_db(second)) > 3
-        texts = [
-            {line.split(" ", 1)[1] for line in path.read_text("utf-8").splitlines()}
-            for path in speaker.rglob("*.trans.txt")
-        ]
-        assert not texts[0] & texts[1]
 
 
 def test_recordings_are_neither_clipped_nor_silent_and_as_long_as_librispeechs(tiny, everyone):

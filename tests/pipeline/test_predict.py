@@ -258,6 +258,18 @@ def test_clipping_is_flagged_where_it_is(quick, talks):
     assert "clipped" in answer.summary.flags
 
 
+def test_channels_that_cancel_out_are_flagged_and_a_constant_changes_nothing(quick, talks):
+    signal = load_audio(talks[0])
+    plain = quick.predict_signal(signal, RATE).summary
+    opposite = quick.predict_signal(np.stack([signal, -signal], axis=1), RATE).summary
+    assert opposite.flags == [*plain.flags, "channels cancel"]
+    shifted = quick.predict_signal(signal + 0.2, RATE).summary
+    assert shifted.flags == plain.flags
+    for other in (opposite, shifted):
+        assert other.gender == plain.gender
+        assert other.gender_probability == pytest.approx(plain.gender_probability, abs=1e-4)
+
+
 @pytest.mark.parametrize(("bound", "flagged"), [(1.1, True), (0.0, False)])
 def test_an_improbable_gender_is_flagged(models, talks, bound, flagged):
     recogniser = Recogniser(models, tasks=["gender"], gender_model="mfcc-svm")
