@@ -1,14 +1,31 @@
 """The trained models on your own recordings: `python predict.py talk.mp3 interviews/ '*.wav'`."""
 
-import argparse
+# ruff: noqa: E402
 import os
+import signal
 import sys
+
+
+def _stop(number: int, _: object) -> None:
+    """End at once, even while something is imported or all threads are busy."""
+    os.write(2, b"predict: interrupted\n" if number == signal.SIGINT else b"predict: terminated\n")
+    os._exit(128 + number)
+
+
+if __name__ == "__main__":
+    # Before all other imports, which take a second: one that is interrupted ends in a traceback.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # In the background of a shell, Ctrl-C is for others.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
+
+import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from speech.errors import UserError
 from speech.inference.recordings import Found, find_recordings
@@ -18,7 +35,7 @@ if TYPE_CHECKING:
     from speech.inference.recogniser import Recogniser
     from speech.storage.progress import ByteProgress
 
-DONE, SOME_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+DONE, SOME_FAILED, USAGE = 0, 1, 2
 _BAR_AFTER = 2
 """Seconds that a recording takes before its progress is shown."""
 
@@ -31,6 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0 if all were predicted, 1 if some could not be read, 2 if nothing could be started.
     """
+    if sys.stdout is None:
+        print("predict: standard output is closed; open it, as by > answers.txt", file=sys.stderr)
+        return USAGE
     # A file's name may hold what the terminal cannot show.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     options = _options(arguments)
@@ -41,9 +61,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"predict: {error}", file=sys.stderr)
         return USAGE
-    except KeyboardInterrupt:
-        print("predict: interrupted", file=sys.stderr)
-        return INTERRUPTED
     except OSError as error:
         # What is left to be written must not fail once more when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -134,20 +151,23 @@ def _predict_all(
     if options.plot:
         # Now, so that a page that cannot be written is reported before hours of work.
         _draw(options.plot, [])
-    writer = FORMATS[options.format](sys.stdout.write, [one.name for one in found])
     kept: list[Answer] = []
     status = DONE
-    shown = tqdm(found, unit=" recordings", leave=False, disable=None if len(found) > 1 else True)
-    for one in shown:
-        answer = _predict(recogniser, one)
-        status = SOME_FAILED if answer.error else status
-        with shown.external_write_mode(file=sys.stdout):
-            for row in rows_of(answer, by_segment=options.segments):
-                writer.put(row)
+
+    def rows() -> Iterator[dict[str, Any]]:
+        nonlocal status
+        several = None if len(found) > 1 else True
+        for one in tqdm(found, unit=" recordings", leave=False, disable=several):
+            answer = _predict(recogniser, one)
+            status = SOME_FAILED if answer.error else status
+            if options.plot:
+                kept.append(answer)
+            yield from rows_of(answer, by_segment=options.segments)
+
+    for text in FORMATS[options.format](rows(), [one.name for one in found]):
+        with tqdm.external_write_mode(file=sys.stdout):
+            sys.stdout.write(text)
             sys.stdout.flush()
-        if options.plot:
-            kept.append(answer)
-    writer.end()
     if options.plot:
         _draw(options.plot, kept)
     return status

@@ -115,6 +115,8 @@ class Calibrated:
         """
         try:
             temperature = float(json.loads((folder / _FILE).read_text("utf-8"))["temperature"])
+            if not 0 < temperature < np.inf:
+                raise ValueError
         except (OSError, KeyError, TypeError, ValueError):
             raise UserError(
                 f"{folder}: its temperature is missing or damaged; run `dvc repro` to fit it."

@@ -12,12 +12,13 @@ import numpy as np
 import sklearn
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
 from speech.errors import UserError
 from speech.storage.files import write_json
+from speech.storage.sealed import load_arrays
 
 _TREE, _ARRAYS = "estimator.json", "estimator.safetensors"
 
@@ -66,7 +67,7 @@ def read_estimator(folder: Path, template: BaseEstimator) -> BaseEstimator:
         made_with = tree["scikit-learn"]
         if made_with == sklearn.__version__:
             return _put_together(
-                tree["estimator"], load_file(folder / _ARRAYS), _types_of(template)
+                tree["estimator"], load_arrays(folder / _ARRAYS), _types_of(template)
             )
     except (AttributeError, KeyError, OSError, SafetensorError, TypeError, ValueError):
         raise UserError(

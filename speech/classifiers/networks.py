@@ -20,11 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from speech.classifiers.protocol import Form, Labelled
 from speech.errors import UserError
 from speech.storage.files import write_json
+from speech.storage.sealed import load_arrays
 
 if TYPE_CHECKING:
     import keras
@@ -176,7 +177,7 @@ class Network(ABC):
         """
         try:
             description = json.loads((folder / _DESCRIPTION).read_text("utf-8"))
-            weights = load_file(folder / _WEIGHTS)
+            weights = load_arrays(folder / _WEIGHTS)
             network = cls(**description["architecture"])
             network.classes = description["classes"]
             network._shape = tuple(description["shape"])

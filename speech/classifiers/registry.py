@@ -4,7 +4,6 @@ A new classifier is a class with keyword arguments, a line here, and a block of 
 params.yaml.
 """
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from speech.classifiers.networks import CnnModel, MlpModel
 from speech.classifiers.protocol import Classifier
 from speech.errors import UserError
 from speech.storage.files import replacing_folder
-from speech.storage.sealed import read_sealed, write_sealed
+from speech.storage.sealed import digests_of, read_sealed, write_sealed
 
 CLASSIFIERS: dict[str, type[Any]] = {
     "dummy": DummyBaseline,
@@ -104,13 +103,15 @@ def load_classifier(folder: Path) -> tuple[Calibrated, dict[str, Any]]:
         As `read_card`, or if the files do not fit together.
     """
     card = read_card(folder)
-    return Calibrated.load(folder, CLASSIFIERS[card["model"]]), card
+    try:
+        return Calibrated.load(folder, CLASSIFIERS[card["model"]]), card
+    except (MemoryError, RecursionError):
+        # Its JSON is nested too deep, or it describes what no machine can hold.
+        raise UserError(f"{folder}: is no model that can be; {_REMEDY}.") from None
 
 
 def _digests(folder: Path) -> dict[str, str]:
     """Digest every file but the card: damage is noticed before anything is built from it."""
-    return {
-        file.name: hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in sorted(folder.iterdir())
-        if file.name != _CARD
-    }
+    digests = digests_of(folder, _REMEDY)
+    digests.pop(_CARD, None)
+    return digests

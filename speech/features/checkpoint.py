@@ -12,6 +12,9 @@ from speech.storage.files import sha256_of
 
 _ARCHITECTURE = "wav2vec2"
 _BASE_LAYERS = 12
+"""What the architecture has where its configuration does not say."""
+_MOST_LAYERS = 1000
+"""Forty times those of the large model; building more would take hours to no end."""
 CONFIG = "config.json"
 PREPROCESSOR = "preprocessor_config.json"
 SHARDS = "model.safetensors.index.json"
@@ -71,12 +74,24 @@ def checkpoint_digests(folder: Path) -> dict[str, str]:
     -------
     dict
         SHA-256 of each file by its name, sorted.
+
+    Raises
+    ------
+    UserError
+        As `check_encoder_folder`, or if a file cannot be read.
     """
-    return {name: sha256_of(folder / name) for name in check_encoder_folder(folder)}
+    names = check_encoder_folder(folder)
+    try:
+        return {name: sha256_of(folder / name) for name in names}
+    except OSError as error:
+        raise UserError(
+            f"encoder: {error.filename} cannot be read ({error.strerror}); correct its access "
+            "rights."
+        ) from None
 
 
 def check_architecture(config: Path, checkpoint: Path | str) -> None:
-    """Check by its config.json that a checkpoint is a wav2vec 2.0.
+    """Check by its config.json that a checkpoint is a wav2vec 2.0, and of a size that can be.
 
     Parameters
     ----------
@@ -88,13 +103,20 @@ def check_architecture(config: Path, checkpoint: Path | str) -> None:
     Raises
     ------
     UserError
-        If it cannot be read or names another architecture.
+        If it cannot be read, names another architecture or has no such number of layers.
     """
-    architecture = _read_json(config, checkpoint).get("model_type")
+    content = _read_json(config, checkpoint)
+    architecture = content.get("model_type")
+    layers = content.get("num_hidden_layers", _BASE_LAYERS)
     if architecture != _ARCHITECTURE:
         raise UserError(
             f"encoder: {checkpoint} is a {architecture!r} model, not {_ARCHITECTURE!r}; "
             "choose a wav2vec 2.0 checkpoint."
+        )
+    if type(layers) is not int or not 1 <= layers <= _MOST_LAYERS:
+        raise UserError(
+            f"encoder: {config.name} of {checkpoint} says num_hidden_layers: {layers!r:.40}, but "
+            f"that is a number from 1 to {_MOST_LAYERS}; download the checkpoint again."
         )
 
 
@@ -105,14 +127,8 @@ def hidden_states(folder: Path) -> int:
     ----------
     folder
         As `check_encoder_folder` accepts it.
-
-    Raises
-    ------
-    UserError
-        If its configuration cannot be read.
     """
-    # What the architecture has where its configuration does not say.
-    return int(_read_json(folder / CONFIG, folder).get("num_hidden_layers", _BASE_LAYERS)) + 1
+    return _read_json(folder / CONFIG, folder).get("num_hidden_layers", _BASE_LAYERS) + 1
 
 
 def _shards_of(index: Path, checkpoint: Path) -> list[str]:
@@ -135,7 +151,8 @@ def _read_json(file: Path, checkpoint: Path | str) -> dict[str, Any]:
         content = json.loads(file.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             raise ValueError
-    except (ValueError, OSError):
+    # Nested too deep, JSON is a RecursionError.
+    except (ValueError, OSError, RecursionError):
         raise UserError(
             f"encoder: {file.name} of {checkpoint} cannot be read as JSON; "
             "download the checkpoint again."

@@ -1,6 +1,7 @@
 """One pass over one speaker's recordings: compute what is missing, keep what is current."""
 
 import hashlib
+import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +20,6 @@ from speech.audio.decode import AudioError, file_digest, load_audio
 from speech.errors import UserError
 from speech.features.store import (
     Fingerprint,
-    Tensors,
-    is_current,
     read_current,
     speaker_file,
     write_speaker,
@@ -71,7 +70,8 @@ def settings_digest(
     settings
         Parameters, JSON-serialisable.
     modules
-        Whose source computes the features. That of `speech.audio` counts always.
+        Whose source computes the features. That of `speech.audio`, and of this module, counts
+        always.
     libraries
         Distributions that compute the features; those that decode and resample count always.
 
@@ -85,9 +85,17 @@ def settings_digest(
     content = json.dumps([settings, versions], sort_keys=True, allow_nan=False)
     digest = hashlib.blake2b(content.encode(), digest_size=16)
     decoding = sorted(Path(speech.audio.__file__).parent.glob("*.py"))
-    for file in [*decoding, *(Path(str(module.__file__)) for module in modules)]:
+    computing = (Path(str(module.__file__)) for module in modules)
+    for file in (*decoding, Path(__file__), *computing):
         digest.update(file.read_bytes())
     return digest.hexdigest()
+
+
+def _code_of(compute: Compute) -> str:
+    """Digest the source that computes, which may be that of a stage."""
+    called: Any = getattr(compute, "func", compute)  # of a partial
+    source = inspect.getsourcefile(called if inspect.isroutine(called) else type(called))
+    return hashlib.blake2b(Path(str(source)).read_bytes(), digest_size=16).hexdigest()
 
 
 def speaker_jobs(
@@ -144,7 +152,8 @@ def extract_features(
     settings
         As `settings_digest` returns it.
     compute
-        Computes the features of one signal; must be picklable by cloudpickle.
+        Computes the features of one signal; must be picklable by cloudpickle. Its source counts
+        beside the settings.
     jobs
         Worker processes; -1 for one per core.
     progress
@@ -155,7 +164,7 @@ def extract_features(
     UserError
         If a recording changed since it was indexed, or cannot be read any more.
     """
-    planned = speaker_jobs(utterances, audio, folder, settings)
+    planned = speaker_jobs(utterances, audio, folder, settings + _code_of(compute))
     return spread(partial(extract_speaker, compute=compute), planned, jobs, progress)
 
 
@@ -179,9 +188,9 @@ def extract_speaker(job: SpeakerJob, compute: Compute) -> Extracted:
     UserError
         If a recording changed since it was indexed, or cannot be read any more.
     """
-    if is_current(job.file, job.fingerprint):
+    tensors, complete = read_current(job.file, job.fingerprint)
+    if complete:
         return Extracted(0, len(job.sources))
-    tensors: Tensors = read_current(job.file, job.fingerprint)
     kept = {name.split("/")[0] for name in tensors}
     for utterance, path in job.sources.items():
         if utterance not in kept:

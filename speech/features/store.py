@@ -53,7 +53,7 @@ def read_speaker(path: Path) -> Tensors:
     """
     try:
         return load_file(path)
-    except (FileNotFoundError, SafetensorError):
+    except (OSError, SafetensorError):
         raise UserError(
             f"{path}: missing or damaged; run `dvc repro` to extract the features again."
         ) from None
@@ -81,51 +81,48 @@ def write_speaker(path: Path, tensors: Tensors, fingerprint: Fingerprint) -> Non
         save_file(ordered, unfinished, metadata={_STAMP: json.dumps(stamp, allow_nan=False)})
 
 
-def is_current(path: Path, fingerprint: Fingerprint) -> bool:
-    """Return whether a speaker's file is whole and made from exactly this fingerprint."""
-    stamp, _ = _read_intact(path)
-    return stamp["settings"] == fingerprint.settings and stamp["sources"] == dict(
-        fingerprint.sources
-    )
-
-
-def read_current(path: Path, fingerprint: Fingerprint) -> Tensors:
+def read_current(path: Path, fingerprint: Fingerprint) -> tuple[Tensors, bool]:
     """Read what an earlier run left of a speaker, as far as it is still current.
 
     Parameters
     ----------
     path
-        The speaker's file; it may be missing, torn or stale.
+        The speaker's file; it may be missing, torn, stale or somebody else's.
     fingerprint
         What the file should be made from now.
 
     Returns
     -------
-    dict
-        The tensors of every utterance whose recording, settings and content are unchanged.
+    tensors : dict
+        Of every utterance whose recording, settings and content are unchanged.
+    complete : bool
+        Whether the file is made from exactly this fingerprint.
     """
     stamp, tensors = _read_intact(path)
     if stamp["settings"] != fingerprint.settings:
-        return {}
+        return {}, False
     current = {
         utterance
         for utterance, digest in stamp["sources"].items()
         if fingerprint.sources.get(utterance) == digest
     }
-    return {name: array for name, array in tensors.items() if name.split("/")[0] in current}
+    kept = {name: array for name, array in tensors.items() if name.split("/")[0] in current}
+    return kept, stamp["sources"] == dict(fingerprint.sources)
 
 
 def _read_intact(path: Path) -> tuple[dict[str, Any], Tensors]:
     """Return the stamp and tensors of a file; empty ones if it is missing, torn or altered."""
     nothing: dict[str, Any] = {"settings": None, "sources": {}}
     try:
+        if not path.is_file():
+            return nothing, {}
         with safe_open(path, framework="numpy") as file:
             stamp = json.loads((file.metadata() or {})[_STAMP])
         tensors = load_file(path)
         intact = _content_digest(tensors) == stamp["content"]
         sound = {"settings": stamp["settings"], "sources": dict(stamp["sources"])}
     # A stamp that was altered may be any JSON, of any shape.
-    except (FileNotFoundError, SafetensorError, KeyError, TypeError, ValueError):
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError):
         return nothing, {}
     return (sound, tensors) if intact else (nothing, {})
 

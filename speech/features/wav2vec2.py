@@ -23,6 +23,15 @@ from speech.features.checkpoint import PREPROCESSOR, WEIGHTS, check_encoder_fold
 
 _POOLED, _SEQUENCE = "pooled", "sequence"
 
+_PREFIX = "wav2vec2."
+"""Of the encoder's weights, in a checkpoint that has a head."""
+
+_NEEDED = ("feature_extractor.conv_layers.", "feature_projection.", "encoder.")
+"""What the hidden states are computed with, and nothing else is."""
+
+_UNUSED = ("masked_spec_embed", "adapter.")
+"""Weights of training alone, and of what is above the hidden states."""
+
 
 @dataclass(frozen=True)
 class Encoder:
@@ -57,12 +66,13 @@ def load_encoder(folder: Path) -> Encoder:
     Returns
     -------
     Encoder
-        The model without its pre-training heads.
+        The model without the heads of its pre-training or fine-tuning.
 
     Raises
     ------
     UserError
-        If it is no wav2vec 2.0, or weights are missing, of the wrong shape or left over.
+        If it is no wav2vec 2.0, or weights that the hidden states need are missing, of the wrong
+        shape, left over or no numbers.
     """
     check_encoder_folder(folder)
     transformers_logging.set_verbosity_error()
@@ -84,7 +94,7 @@ def load_encoder(folder: Path) -> Encoder:
         raise UserError(
             f"encoder: {folder} cannot be loaded ({reason}); download the checkpoint again."
         ) from None
-    _check_weights(folder, report)
+    _check_weights(folder, model, report)
     _check_rate(folder, extractor)
     model.feature_extractor = _OneByOne(model.feature_extractor)
     return Encoder(model.eval(), extractor)
@@ -254,26 +264,27 @@ def _load_once(folder: Path, highest: int) -> Encoder:
     return encoder
 
 
-def _check_weights(folder: Path, report: dict[str, Any]) -> None:
-    missing = sorted(report["missing_keys"])
-    mismatched = sorted(key for key, *_ in report["mismatched_keys"])
-    heads = ("quantizer.", "project_hid.", "project_q.", "lm_head.", "classifier.", "projector.")
-    left_over = sorted(
-        key
-        for key in report["unexpected_keys"]
-        if not key.removeprefix("wav2vec2.").startswith(heads)
-    )
-    for problem, keys in (
-        ("are missing", missing),
-        ("are of another shape", mismatched),
-        ("do not belong", left_over),
+def _check_weights(folder: Path, model: Wav2Vec2Model, report: dict[str, Any]) -> None:
+    damaged = [name for name, own in model.named_parameters() if not own.isfinite().all()]
+    for problem, names in (
+        ("are missing", report["missing_keys"]),
+        ("are of another shape", [name for name, *_ in report["mismatched_keys"]]),
+        ("do not belong", report["unexpected_keys"]),
+        ("hold values that are no numbers", damaged),
     ):
-        if keys:
+        found = sorted(filter(_is_of_encoder, names))
+        if found:
             raise UserError(
                 f"encoder: {folder} has weights that are not those of its config.json "
-                f"({len(keys)} {problem}, such as {keys[0]}); download the checkpoint again, or "
+                f"({len(found)} {problem}, such as {found[0]}); download the checkpoint again, or "
                 "choose another."
             )
+
+
+def _is_of_encoder(name: str) -> bool:
+    """Tell what hidden states need, or what is unknown beside it, from what a head brings."""
+    own = name.removeprefix(_PREFIX)
+    return not own.startswith(_UNUSED) and (own != name or own.startswith(_NEEDED))
 
 
 def _load_extractor(folder: Path, config: Wav2Vec2Config) -> Wav2Vec2FeatureExtractor:

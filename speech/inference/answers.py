@@ -18,7 +18,7 @@ FLAGS = {
     SILENT: "silence, or a pause next to speech within the same 40 seconds; no answer",
     NOT_SPEECH: "sound without speech; no answer",
     MOSTLY_NOT_SPEECH: "most of the sound is not speech; the answer is about the rest",
-    CLIPPED: "too loud: cut off at full scale",
+    CLIPPED: "too loud: cut off, a run of equal samples at the maximum",
     RESAMPLED: "recorded at another rate than 16 kHz",
     CHANNELS_CANCEL: "the average of its channels is silent; the loudest one was heard instead",
     LOW_CONFIDENCE: "the gender, or the speaker if one is named, is not probable enough",
@@ -46,8 +46,9 @@ class Segment:
     nearest
         The most probable enrolled speakers and their probabilities, as if the speaker were one of
         them.
-    voice_score
-        Score of the open set minus its threshold: 0 and above for an enrolled speaker.
+    open_set_score
+        Cosine with the nearest enrolled speaker minus the threshold: 0 and above for an enrolled
+        one.
     flags
         Some of `FLAGS`.
     """
@@ -59,7 +60,7 @@ class Segment:
     gender_probability: float | None = None
     speaker: str | None = None
     nearest: Sequence[tuple[str, float]] = ()
-    voice_score: float | None = None
+    open_set_score: float | None = None
     flags: Sequence[str] = ()
 
 

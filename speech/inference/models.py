@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,8 @@ def find_encoder(models: Path, chosen: ChosenModel, named: Path | None) -> Path:
 def require_same_features(specs: Sequence[tuple[str, FeatureSpec]]) -> None:
     """Check that all models share chunks, MFCC, pitch and hidden states: each is computed once.
 
+    Those on wav2vec 2.0 then have the same encoder and the same layer of it.
+
     Parameters
     ----------
     specs
@@ -141,8 +144,9 @@ def require_same_features(specs: Sequence[tuple[str, FeatureSpec]]) -> None:
     UserError
         If two of them differ.
     """
-    for block in ("chunks", "mfcc", "pitch", "wav2vec2", "encoder"):
-        used = [(name, getattr(spec, block)) for name, spec in specs if getattr(spec, block)]
+    for block in ("chunks", "mfcc", "pitch", "wav2vec2", "inputs.wav2vec2", "encoder"):
+        settings_of = attrgetter(block)
+        used = [(name, settings_of(spec)) for name, spec in specs if settings_of(spec)]
         for name, settings in used[1:]:
             if settings != used[0][1]:
                 raise UserError(

@@ -1,7 +1,7 @@
 """The trained models applied to recordings: one in, predictions out."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from io import BytesIO
 from os import cpu_count
@@ -17,10 +17,8 @@ from speech.audio import SAMPLE_RATE
 from speech.audio.decode import AudioError
 from speech.audio.stream import open_stream
 from speech.errors import UserError
-from speech.evaluation.headline import trained_tasks
 from speech.inference.answers import Answer
 from speech.inference.embedder import Embedder
-from speech.inference.measured import Measured, Measurer
 from speech.inference.models import (
     HEADLINE,
     ChosenModel,
@@ -29,7 +27,7 @@ from speech.inference.models import (
     require_same_features,
 )
 from speech.inference.passages import Passage, cut_passages
-from speech.inference.summary import Predictor
+from speech.inference.predictor import Predicted, Predictor
 from speech.params import Task
 from speech.rejection.model_file import OpenSet, read_rejection
 from speech.storage.progress import ByteProgress, unseen
@@ -83,26 +81,21 @@ class Recogniser:
         encoder: str | Path | None = None,
         jobs: int = -1,
     ) -> None:
-        folder = Path(models)
-        choices: dict[Task, str] = {"gender": gender_model, "speaker": speaker_model}
-        if tasks is None:
-            # Who names a model of a task that has none is told so.
-            trained = trained_tasks(folder)
-            tasks = [task for task in choices if task in trained or choices[task] != HEADLINE]
-        self.models: list[ChosenModel] = [load_model(folder, t, choices[t]) for t in tasks]
-        """One per task."""
-        self.rejection = read_rejection(folder / "rejection")
-        """Decides which recordings get no answer, or an unsure one."""
-        named = [(str(model), model.spec) for model in self.models]
-        if self.open_set:
-            named.append((str(folder / "rejection"), self.open_set.spec))
-        elif "speaker" in tasks:
-            raise UserError(
-                f"{folder / 'rejection'}: has no speakers enrolled for this model; run `dvc repro` "
-                "to make it."
+        named = Path(encoder) if encoder is not None else None
+        try:
+            self._load(Path(models), tasks, {"gender": gender_model, "speaker": speaker_model})
+            on_wav2vec2 = [model for model in self.models if model.features == "wav2vec2"]
+            # Both have the same.
+            self._embedder = (
+                Embedder(find_encoder(Path(models), on_wav2vec2[0], named), on_wav2vec2[0].spec)
+                if on_wav2vec2
+                else None
             )
-        require_same_features(named)
-        self._embedder = self._load_embedder(folder, encoder)
+        except OSError as error:
+            raise UserError(
+                f"{error.filename}: cannot be read ({error.strerror}); correct its access rights, "
+                "or name another folder of models or encoder."
+            ) from None
         self._jobs = jobs if jobs > 0 else min(cpu_count() or 1, _MOST_JOBS)
 
     @property
@@ -136,13 +129,16 @@ class Recogniser:
         """
         name = str(recording) if isinstance(recording, str | Path) else "-"
         source = Path(recording) if isinstance(recording, str | Path) else recording
-        predictor = Predictor(self.models, self.open_set, self.rejection.low_confidence)
+        predictor = Predictor(
+            self.models, self.open_set, self.rejection.low_confidence, self._embedder
+        )
+        predicted: list[Predicted] = []
         with open_stream(source) as stream, threadpool_limits(1):
             passages = cut_passages(stream, chunk_seconds=self.models[0].spec.chunks.seconds)
-            for measured in self._measured(_long_enough(passages)):
-                predictor.add(measured)
-                progress(measured.stop // SAMPLE_RATE, stream.seconds)
-            return predictor.answer(name, stream.sample_rate, channels_cancel=stream.cancelled)
+            for one in self._predicted(predictor, _long_enough(passages)):
+                predicted.append(one)
+                progress(one.stop // SAMPLE_RATE, stream.seconds)
+            return predictor.predict_whole(name, predicted, stream)
 
     def predict_signal(self, signal: NDArray[np.floating], rate: int) -> Answer:
         """Predict samples in memory.
@@ -176,23 +172,33 @@ class Recogniser:
         content.seek(0)
         return self.predict(content)
 
-    def _load_embedder(self, folder: Path, encoder: str | Path | None) -> Embedder | None:
-        named = Path(encoder) if encoder is not None else None
-        on_wav2vec2 = [model for model in self.models if model.features == "wav2vec2"]
-        # One by one: the encoder of each model is checked.
-        embedders = [
-            Embedder.of_spec(find_encoder(folder, model, named), model.spec)
-            for model in on_wav2vec2
-        ]
-        return embedders[0] if embedders else None
+    def _load(
+        self, folder: Path, tasks: Sequence[Task] | None, choices: Mapping[Task, str]
+    ) -> None:
+        if tasks is None:
+            # Who names a model of a task that has none is told so.
+            trained = trained_tasks(folder)
+            tasks = [task for task in choices if task in trained or choices[task] != HEADLINE]
+        self.models: list[ChosenModel] = [load_model(folder, t, choices[t]) for t in tasks]
+        """One per task."""
+        self.rejection = read_rejection(folder / "rejection")
+        """Decides which recordings get no answer, or an unsure one."""
+        named = [(str(model), model.spec) for model in self.models]
+        if self.open_set:
+            named.append((str(folder / "rejection"), self.open_set.spec))
+        elif "speaker" in tasks:
+            raise UserError(
+                f"{folder / 'rejection'}: has no speakers enrolled for this model; run `dvc repro` "
+                "to make it."
+            )
+        require_same_features(named)
 
-    def _measured(self, passages: Iterable[Passage]) -> Iterator[Measured]:
-        """Measure some passages at once, in order, and never keep many waiting."""
-        measure = Measurer(self.models, self.open_set, self._embedder)
-        waiting: deque[Future[Measured]] = deque()
+    def _predicted(self, predictor: Predictor, passages: Iterable[Passage]) -> Iterator[Predicted]:
+        """Predict some passages at once, in order, and never keep many waiting."""
+        waiting: deque[Future[Predicted]] = deque()
         with ThreadPoolExecutor(self._jobs) as pool:
             for passage in passages:
-                waiting.append(pool.submit(measure, passage))
+                waiting.append(pool.submit(predictor.predict_passage, passage))
                 if len(waiting) > self._jobs:
                     yield waiting.popleft().result()
             while waiting:

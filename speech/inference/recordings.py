@@ -1,6 +1,7 @@
 """Which recordings a user means by files, folders, patterns and standard input."""
 
 import glob
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -36,14 +37,14 @@ def find_recordings(arguments: Sequence[str]) -> list[Found]:
     arguments
         Files, folders (searched with all their folders), patterns such as ``tapes/*.wav`` or
         ``**/*.flac`` (for shells that do not expand them), or ``-`` for standard input. A path
-        that exists is never taken for a pattern. Hidden files in folders are left out.
+        that exists is never taken for a pattern. What is hidden in folders is left out.
 
     Returns
     -------
     list of Found
         At least one for each argument: one that leads to nothing has a problem.
     """
-    found: dict[Path | str, Found] = {}
+    found: dict[str | tuple[str], Found] = {}
     for argument in arguments:
         try:
             recordings = list(_find(argument))
@@ -51,37 +52,53 @@ def find_recordings(arguments: Sequence[str]) -> list[Found]:
             # A folder above it may be closed to us, or its name too long for any file.
             recordings = [Found(argument, None, f"unreadable ({error.strerror})")]
         for one in recordings:
-            found.setdefault(one.path.resolve() if one.path else one.name, one)
+            # No `resolve`, which raises where links go in a circle.
+            found.setdefault(os.path.realpath(one.path) if one.path else (one.name,), one)
     return list(found.values())
 
 
 def _find(argument: str) -> Iterator[Found]:
-    path = Path(argument)
     if argument == STDIN:
         yield Found(STDIN, None)
-    elif path.is_dir():
-        yield from _inside(path)
-    elif path.exists():
-        yield Found(argument, path)
-    elif not glob.has_magic(argument):
-        yield Found(argument, None, "no such file")
+    elif Path(argument).exists() or not glob.has_magic(argument):
+        yield from _named(argument)
     else:
-        matches = [Path(match) for match in sorted(glob.glob(argument, recursive=True))]  # noqa: PTH207
+        matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207
         if not matches:
             yield Found(argument, None, "no file matches")
-        elif len(matches) == 1 and matches[0].is_dir():
-            yield from _inside(matches[0])
-        yield from (Found(str(match), match) for match in matches if match.is_file())
+        # As if the shell had expanded it.
+        for match in matches:
+            yield from _named(match)
+
+
+def _named(name: str) -> Iterator[Found]:
+    path = Path(name)
+    if path.is_dir():
+        yield from _inside(path)
+    elif path.exists():
+        yield Found(name, path)
+    else:
+        yield Found(name, None, "no such file")
 
 
 def _inside(folder: Path) -> Iterator[Found]:
-    files = [
-        file
-        for file in sorted(folder.rglob("*"))
-        if file.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-        and file.is_file()
+    closed: list[OSError] = []
+    files: list[Path] = []
+    for parent, folders, names in os.walk(folder, onerror=closed.append):
+        folders[:] = (name for name in folders if not name.startswith("."))
+        files += (Path(parent, name) for name in names if not name.startswith("."))
+    found = [Found(str(file), file) for file in sorted(files) if _is_recording(file)]
+    # What cannot be looked into may hold recordings.
+    found += [
+        Found(str(error.filename), None, f"unreadable ({error.strerror})") for error in closed
     ]
-    if not files:
-        yield Found(str(folder), None, "a folder without recordings")
-    yield from (Found(str(file), file) for file in files)
+    yield from found or [Found(str(folder), None, "a folder without recordings")]
+
+
+def _is_recording(file: Path) -> bool:
+    """Tell by its name; devices and pipes, which may have no end, are none."""
+    try:
+        return file.suffix.lower() in SUFFIXES and (file.is_file() or not file.exists())
+    except OSError:
+        # Opening it will say why.
+        return True

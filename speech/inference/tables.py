@@ -2,7 +2,8 @@
 
 import csv
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields
 from io import StringIO
 from typing import Any
 from unicodedata import combining, east_asian_width
@@ -10,22 +11,10 @@ from unicodedata import combining, east_asian_width
 from speech.inference.answers import Answer, Segment
 
 Row = dict[str, Any]
-Write = Callable[[str], Any]
 
-COLUMNS = (
-    "file",
-    "start",
-    "end",
-    "speech_seconds",
-    "gender",
-    "gender_probability",
-    "speaker",
-    "nearest",
-    "voice_score",
-    "flags",
-    "error",
-)
+COLUMNS = ("file", *(field.name for field in fields(Segment)), "error")
 
+_DIGITS = 4
 _WIDEST_FILE = 40
 _SUREST = 0.99
 _NOTHING = "–"  # noqa: RUF001
@@ -49,99 +38,85 @@ def rows_of(answer: Answer, *, by_segment: bool) -> list[Row]:
     if answer.summary is None:
         return [dict.fromkeys(COLUMNS) | {"file": answer.file, "flags": [], "error": answer.error}]
     segments = answer.segments if by_segment else [answer.summary]
-    return [_row(answer.file, segment) for segment in segments]
+    return [
+        {"file": answer.file, **{key: _plain(value) for key, value in vars(segment).items()}}
+        | {"nearest": [_plain_speaker(*speaker) for speaker in segment.nearest], "error": None}
+        for segment in segments
+    ]
 
 
-class Writer:
-    """Writes rows as they come; by itself one JSON object per line.
-
-    Parameters
-    ----------
-    write
-        Where text goes.
-    files
-        Names of all recordings.
-    """
-
-    def __init__(self, write: Write, files: Sequence[str]) -> None:  # noqa: ARG002
-        self._write = write
-
-    def put(self, row: Row) -> None:
-        """Write a row."""
-        self._write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
-
-    def end(self) -> None:
-        """Write what comes after the last row."""
+def _plain(value: Any) -> Any:
+    return round(value, _DIGITS) if isinstance(value, float) else value
 
 
-class Json(Writer):
-    """One JSON array of all rows."""
-
-    def __init__(self, write: Write, files: Sequence[str]) -> None:
-        super().__init__(write, files)
-        self._before = "["
-
-    def put(self, row: Row) -> None:
-        """Write a row."""
-        self._write(f"{self._before}\n{json.dumps(row, ensure_ascii=False, allow_nan=False)}")
-        self._before = ","
-
-    def end(self) -> None:
-        """Close the array."""
-        self._write("[]\n" if self._before == "[" else "\n]\n")
+def _plain_speaker(name: str, probability: float) -> Row:
+    return {"speaker": name, "probability": _plain(probability)}
 
 
-class Csv(Writer):
-    """Comma-separated values with a header; lists are joined by semicolons."""
+def _json(row: Row) -> str:
+    # A NaN would be no JSON.
+    return json.dumps(row, ensure_ascii=False, allow_nan=False)
 
-    def __init__(self, write: Write, files: Sequence[str]) -> None:
-        super().__init__(write, files)
-        self._line(COLUMNS)
 
-    def put(self, row: Row) -> None:
-        """Write a row."""
+def _write_json_lines(rows: Iterable[Row], files: Sequence[str]) -> Iterator[str]:  # noqa: ARG001
+    """Write one JSON object per line."""
+    for row in rows:
+        yield _json(row) + "\n"
+
+
+def _write_json(rows: Iterable[Row], files: Sequence[str]) -> Iterator[str]:  # noqa: ARG001
+    """Write one JSON array of all rows."""
+    before = "["
+    for row in rows:
+        yield f"{before}\n{_json(row)}"
+        before = ","
+    yield "[]\n" if before == "[" else "\n]\n"
+
+
+def _write_csv(rows: Iterable[Row], files: Sequence[str]) -> Iterator[str]:  # noqa: ARG001
+    """Write comma-separated values with a header; lists are joined by semicolons."""
+    yield ",".join(COLUMNS) + "\n"
+    for row in rows:
         nearest = [f"{one['speaker']} {one['probability']}" for one in row["nearest"] or []]
         flat = row | {"nearest": "; ".join(nearest), "flags": "; ".join(row["flags"])}
-        self._line([flat[name] for name in COLUMNS])
-
-    def _line(self, cells: Sequence[Any]) -> None:
-        text = StringIO()
-        csv.writer(text, lineterminator="\n").writerow(cells)
-        self._write(text.getvalue())
+        line = StringIO()
+        csv.DictWriter(line, COLUMNS, lineterminator="\n").writerow(flat)
+        yield line.getvalue()
 
 
-class Table(Writer):
-    """Aligned columns for people; their widths are fixed before the first row."""
-
-    def __init__(self, write: Write, files: Sequence[str]) -> None:
-        super().__init__(write, files)
-        names = map(printable, files)
-        self._widths = [min(_WIDEST_FILE, max([4, *map(_width, names)])), 17, 9, 16, 30]
-        self._line("file", "time", "gender", "speaker", "flags")
-
-    def put(self, row: Row) -> None:
-        """Write a row."""
+def _write_table(rows: Iterable[Row], files: Sequence[str]) -> Iterator[str]:
+    """Write aligned columns for people; their widths are fixed before the first row."""
+    widest = max([len("file"), *(_width(printable(file)) for file in files)])
+    widths = [min(_WIDEST_FILE, widest), 17, 9, 16, 0]
+    yield _line(widths, "file", "time", "gender", "speaker", "flags")
+    for row in rows:
         if row["error"]:
-            self._line(row["file"], _NOTHING, _NOTHING, _NOTHING, row["error"])
-            return
+            yield _line(widths, row["file"], _NOTHING, _NOTHING, _NOTHING, row["error"])
+            continue
         times = f"{clock(row['start'])} {_NOTHING} {clock(row['end'])}"
         gender = with_percent(row["gender"], row["gender_probability"])
         nearest = row["nearest"][0]["probability"] if row["nearest"] else None
         named = with_percent(row["speaker"], nearest)
         speaker = "unknown" if row["nearest"] and not row["speaker"] else named
-        self._line(row["file"], times, gender, speaker, ", ".join(row["flags"]))
-
-    def _line(self, *cells: str) -> None:
-        file, *others = map(printable, cells)
-        cells = (_end_of(file, self._widths[0]), *others)
-        padded = [
-            cell + " " * (width - _width(cell))
-            for cell, width in zip(cells, self._widths, strict=True)
-        ]
-        self._write("  ".join(padded).rstrip() + "\n")
+        yield _line(widths, row["file"], times, gender, speaker, ", ".join(row["flags"]))
 
 
-FORMATS: dict[str, type[Writer]] = {"table": Table, "csv": Csv, "json": Json, "jsonl": Writer}
+def _line(widths: Sequence[int], *cells: str) -> str:
+    file, *others = map(printable, cells)
+    padded = [
+        cell + " " * (width - _width(cell))
+        for cell, width in zip((_end_of(file, widths[0]), *others), widths, strict=True)
+    ]
+    return "  ".join(padded).rstrip() + "\n"
+
+
+FORMATS: dict[str, Callable[[Iterable[Row], Sequence[str]], Iterator[str]]] = {
+    "table": _write_table,
+    "csv": _write_csv,
+    "json": _write_json,
+    "jsonl": _write_json_lines,
+}
+"""Given rows as they come, and the names of all recordings, they give text as it is to appear."""
 
 
 def clock(seconds: float) -> str:
@@ -180,25 +155,3 @@ def _end_of(path: str, widest: int) -> str:
     while _width(path) >= widest:
         path = path[1:]
     return "…" + path
-
-
-def _row(file: str, segment: Segment) -> Row:
-    return {
-        "file": file,
-        "start": round(segment.start, 3),
-        "end": round(segment.end, 3),
-        "speech_seconds": round(segment.speech_seconds, 3),
-        "gender": segment.gender,
-        "gender_probability": _rounded(segment.gender_probability),
-        "speaker": segment.speaker,
-        "nearest": [
-            {"speaker": name, "probability": _rounded(value)} for name, value in segment.nearest
-        ],
-        "voice_score": _rounded(segment.voice_score),
-        "flags": list(segment.flags),
-        "error": None,
-    }
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)

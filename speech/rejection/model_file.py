@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from speech.errors import UserError
 from speech.features.feature_spec import FeatureSpec, read_spec
 from speech.rejection.enrolled_speakers import EnrolledSpeakers
 from speech.storage.files import replacing_folder
-from speech.storage.sealed import read_sealed, write_sealed
+from speech.storage.sealed import load_arrays, read_sealed, write_sealed
 
 _FORMAT = 3
 _CARD, _ARRAYS = "rejection.json", "rejection.safetensors"
@@ -106,23 +106,20 @@ def read_rejection(folder: Path) -> Rejection:
     if not path.is_file() or card.get("sha256") != _digest(path):
         raise UserError(f"{path}: is not the file that belongs to {_CARD}; {_REMEDY}.")
     try:
-        with safe_open(path, framework="numpy") as file:
-            speakers = {
-                features: OpenSet(
-                    EnrolledSpeakers(
-                        *(
-                            file.get_tensor(f"{features}/{field.name}")
-                            for field in fields(EnrolledSpeakers)
-                        )
-                    ),
-                    own["chunk_threshold"],
-                    own["utterance_threshold"],
-                    read_spec(own["spec"], folder / _CARD),
-                )
-                for features, own in card["speakers"].items()
-            }
+        arrays = load_arrays(path)
+        speakers = {
+            features: OpenSet(
+                EnrolledSpeakers(
+                    *(arrays[f"{features}/{field.name}"] for field in fields(EnrolledSpeakers))
+                ),
+                own["chunk_threshold"],
+                own["utterance_threshold"],
+                read_spec(own["spec"], folder / _CARD),
+            )
+            for features, own in card["speakers"].items()
+        }
         return Rejection(speakers, card["low_confidence"], card["rates"])
-    except (KeyError, TypeError, SafetensorError):
+    except (KeyError, TypeError, ValueError, SafetensorError):
         raise UserError(f"{folder}: is damaged; {_REMEDY}.") from None
 
 

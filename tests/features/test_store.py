@@ -4,14 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 import speech.features.store
-from speech.errors import UserError
 from speech.features.store import (
     Fingerprint,
-    is_current,
     read_current,
     read_speaker,
     speaker_file,
@@ -48,16 +45,18 @@ def assert_same(found, expected):
 def assert_stale(file, fingerprint=FINGERPRINT, kept=()):
     """Check that a file is not current, and that only some of its tensors are reused."""
     tensors = some_tensors()
-    assert not is_current(file, fingerprint)
-    assert_same(read_current(file, fingerprint), {name: tensors[name] for name in kept})
+    current, complete = read_current(file, fingerprint)
+    assert not complete
+    assert_same(current, {name: tensors[name] for name in kept})
 
 
 def test_what_is_written_is_read(file):
     assert file.name == "7.safetensors"
     assert list(file.parent.iterdir()) == [file]
     assert_same(read_speaker(file), some_tensors())
-    assert_same(read_current(file, FINGERPRINT), some_tensors())
-    assert is_current(file, FINGERPRINT)
+    current, complete = read_current(file, FINGERPRINT)
+    assert_same(current, some_tensors())
+    assert complete
 
 
 arrays = st.builds(
@@ -74,7 +73,7 @@ def test_arrays_of_any_shape_and_type_survive(tmp_path_factory, tensors):
     path = tmp_path_factory.mktemp("store") / "1.safetensors"
     fingerprint = Fingerprint("settings", dict.fromkeys(tensors, "digest"))
     write_speaker(path, tensors, fingerprint)
-    assert_same(read_current(path, fingerprint), tensors)
+    assert_same(read_current(path, fingerprint)[0], tensors)
 
 
 def test_the_order_of_utterances_does_not_show_in_the_bytes(file, tmp_path):
@@ -100,8 +99,8 @@ def test_one_flipped_bit_anywhere_never_gives_another_value(file):
         flipped = bytearray(content)
         flipped[place] ^= 1 << (place % 8)
         file.write_bytes(flipped)
-        current = read_current(file, FINGERPRINT)
-        if is_current(file, FINGERPRINT):
+        current, complete = read_current(file, FINGERPRINT)
+        if complete:
             assert_same(current, tensors)
         else:
             assert_same(current, {name: tensors[name] for name in current})
@@ -123,16 +122,6 @@ def test_one_flipped_bit_anywhere_never_gives_another_value(file):
 )
 def test_a_file_without_a_stamp_that_makes_sense_is_never_trusted(file, stamp):
     save_file(load_file(file), file, metadata=None if stamp is None else {"stamp": stamp})
-    assert_stale(file)
-
-
-@pytest.mark.parametrize("change", [lambda array: array + 1, lambda array: array.reshape(1, 3, 2)])
-def test_other_numbers_or_another_shape_under_the_old_stamp_are_never_trusted(file, change):
-    with safe_open(file, framework="numpy") as opened:
-        metadata = opened.metadata()
-    tensors = load_file(file)
-    tensors["7-1-1/pooled"] = change(tensors["7-1-1/pooled"])
-    save_file(tensors, file, metadata=metadata)
     assert_stale(file)
 
 
@@ -169,12 +158,3 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(file, monkeyp
         write_speaker(file, {}, Fingerprint("other settings", {}))
     assert file.read_bytes() == content
     assert list(file.parent.iterdir()) == [file]
-
-
-@pytest.mark.parametrize("content", [None, b"", b"torn"])
-def test_reading_a_missing_or_torn_file_says_how_to_make_it_again(tmp_path, content):
-    path = tmp_path / "7.safetensors"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(UserError, match=r"7\.safetensors: missing or damaged; run `dvc repro`"):
-        read_speaker(path)

@@ -1,6 +1,8 @@
 """Which recordings are found by files, folders, patterns and standard input."""
 
+import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -82,3 +84,49 @@ def test_an_argument_that_leads_to_nothing_has_a_problem(folder):
 def test_a_name_that_no_file_can_have_is_a_problem(folder):
     long = "a" * 300
     assert problems(long, "two words.wav") == {long: "unreadable (File name too long)"}
+
+
+def test_a_pattern_means_what_it_means_to_a_shell(folder):
+    """Folders that it matches are searched, however many, and nothing is found twice."""
+    (folder / "ab").mkdir()
+    (folder / "ab" / "talk.wav").write_bytes(b"")
+    assert names("a*") == ["a/b/deep.WAV", "a/film.m4a", 'a "b".ogg', "ab/talk.wav"]
+    assert problems("e*") == {"empty": "a folder without recordings"}
+
+
+def test_a_folder_that_may_not_be_read_is_a_problem_and_what_lies_beside_it_is_found():
+    with TemporaryDirectory() as name:  # pytest's own folders are closed to others
+        outer, inner = Path(name), Path(name, "in")
+        outer.chmod(0o755)
+        inner.mkdir()
+        for file in (outer / "beside.wav", inner / "lost.wav"):
+            file.write_bytes(b"")
+        inner.chmod(0)
+        if root := os.geteuid() == 0:  # who may read everything
+            os.seteuid(65_534)
+        try:
+            found = find_recordings([name, str(inner), str(inner / "*.wav")])
+        finally:
+            if root:
+                os.seteuid(0)
+            inner.chmod(0o755)
+    assert [(one.name, one.problem) for one in found] == [
+        (str(outer / "beside.wav"), ""),
+        (str(inner), "unreadable (Permission denied)"),
+        (str(inner / "*.wav"), "unreadable (Permission denied)"),
+    ]
+
+
+def test_links_that_lead_nowhere_or_in_a_circle_are_not_lost_and_a_pipe_is_no_recording(folder):
+    inside = folder / "links"
+    inside.mkdir()
+    (inside / "gone.wav").symlink_to("nothing.wav")
+    (inside / "loop.wav").symlink_to("loop.wav")
+    (inside / "again").symlink_to(inside)
+    os.mkfifo(inside / "pipe.wav")
+    (inside / "endless.wav").symlink_to("/dev/zero")
+    assert names("links") == ["links/gone.wav", "links/loop.wav"]
+    assert problems("links/gone.wav", "links/loop.wav") == {
+        "links/gone.wav": "no such file",
+        "links/loop.wav": "no such file",
+    }

@@ -17,13 +17,15 @@ BROKEN = Answer("torn.mp3", error="undecodable (no frames; none)")
 
 
 def written(form, *answers, by_segment=True):
-    parts = []
-    table = FORMATS[form](parts.append, [answer.file for answer in answers])
-    for answer in answers:
-        for row in rows_of(answer, by_segment=by_segment):
-            table.put(row)
-    table.end()
-    return "".join(parts)
+    rows = (row for answer in answers for row in rows_of(answer, by_segment=by_segment))
+    return "".join(FORMATS[form](rows, [answer.file for answer in answers]))
+
+
+def test_a_number_that_is_none_is_never_written():
+    nothing = Answer("a.wav", Segment(0.0, 2.0, 2.0, "F", float("nan")))
+    for form in ("json", "jsonl"):
+        with pytest.raises(ValueError, match="JSON"):
+            written(form, nothing, by_segment=False)
 
 
 def test_a_row_is_of_all_or_of_each_chunk():

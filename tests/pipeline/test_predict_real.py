@@ -68,7 +68,7 @@ def test_the_gender_of_speakers_not_in_training_is_mostly_right(predicted):
 def test_enrolled_speakers_in_new_sessions_score_above_unknown_speakers(predicted):
     _, *kinds = predicted
     unknown, enrolled = (
-        np.array([one.voice_score for _, one in kind if one.nearest]) for kind in kinds
+        np.array([one.open_set_score for _, one in kind if one.nearest]) for kind in kinds
     )
     # The area under the ROC curve.
     assert np.mean(enrolled[:, None] > unknown) > 0.75

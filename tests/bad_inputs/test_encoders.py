@@ -1,0 +1,321 @@
+"""wav2vec 2.0 checkpoints of all kinds: what the hidden states need is there, or one sentence.
+
+Small ones stand for all: the loading code and the architecture are the same. Fine-tuned ones, which
+are what people have, lack what only training uses, and bring a head.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import (
+    Wav2Vec2Config,
+    Wav2Vec2ForAudioFrameClassification,
+    Wav2Vec2ForCTC,
+    Wav2Vec2ForPreTraining,
+    Wav2Vec2ForSequenceClassification,
+    Wav2Vec2ForXVector,
+    Wav2Vec2Model,
+)
+
+from speech.errors import UserError
+from speech.features.wav2vec2 import load_encoder, make_sample_encoder
+
+CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
+SAFE, INDEX, BIN = "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"
+WEIGHT = "encoder.layers.0.attention.k_proj.weight"
+HIDDEN = 16
+SMALL = {
+    "hidden_size": HIDDEN,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+    "conv_dim": (HIDDEN,) * 7,
+    "num_conv_pos_embedding_groups": 16,
+    "codevector_dim": 16,
+    "proj_codevector_dim": 16,
+    "num_codevectors_per_group": 8,
+}
+LARGE = {"do_stable_layer_norm": True, "feat_extract_norm": "layer", "conv_bias": True}
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("encoder") / "sample"
+    make_sample_encoder(folder, hidden=HIDDEN, layers=2, seed=17)
+    return folder
+
+
+@pytest.fixture
+def spoilt(checkpoint, tmp_path):
+    """Copy the checkpoint, to be spoilt."""
+    return shutil.copytree(checkpoint, tmp_path / "spoilt")
+
+
+def config(**changes):
+    """Change values of the config of a folder."""
+
+    def edit(folder):
+        content = json.loads((folder / CONFIG).read_text())
+        (folder / CONFIG).write_text(json.dumps(content | changes))
+
+    return edit
+
+
+def weights(**changes):
+    """Replace tensors of a folder's weights, or remove them if None is given."""
+
+    def edit(folder):
+        tensors = load_file(folder / SAFE) | changes
+        tensors = {name: tensor for name, tensor in tensors.items() if tensor is not None}
+        save_file(tensors, folder / SAFE, metadata={"format": "pt"})
+
+    return edit
+
+
+def write(name, content):
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+def remove(name):
+    return lambda folder: (folder / name).unlink()
+
+
+def link(name, target):
+    def edit(folder):
+        (folder / name).unlink()
+        (folder / name).symlink_to(target)
+
+    return edit
+
+
+def both(*edits):
+    return lambda folder: [edit(folder) for edit in edits]
+
+
+def to_bin(folder):
+    torch.save(load_file(folder / SAFE), folder / BIN)
+    (folder / SAFE).unlink()
+
+
+def torn(name, share):
+    def edit(folder):
+        if name == BIN:
+            to_bin(folder)
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[: int(share * len(content))])
+
+    return edit
+
+
+def spread(folder):
+    """Spread the weights over several files."""
+    model = Wav2Vec2Model.from_pretrained(folder)
+    (folder / SAFE).unlink()
+    model.save_pretrained(folder, max_shard_size="20KB")
+
+
+def without_a_shard(folder):
+    spread(folder)
+    sorted(folder.glob("*.safetensors"))[1].unlink()
+
+
+def index(content):
+    return both(spread, write(INDEX, content))
+
+
+def spoilt_value(value):
+    tensor = torch.ones(HIDDEN, HIDDEN)
+    tensor[3, 5] = value
+    return tensor
+
+
+# --- what is taken ------------------------------------------------------------------------------
+
+MASK = "wav2vec2.masked_spec_embed"
+FINE_TUNED = {
+    "for speech recognition": (Wav2Vec2ForCTC, {}, {MASK: None}),
+    "that one, with the mask of training": (Wav2Vec2ForCTC, {}, {}),
+    "large, for speech recognition": (Wav2Vec2ForCTC, LARGE, {MASK: None}),
+    "for a class of each utterance": (
+        Wav2Vec2ForSequenceClassification,
+        {"use_weighted_layer_sum": True},
+        {MASK: None},
+    ),
+    "for a class of each frame": (Wav2Vec2ForAudioFrameClassification, {}, {}),
+    "for speakers": (Wav2Vec2ForXVector, {}, {}),
+    "pre-trained": (Wav2Vec2ForPreTraining, {}, {}),
+    "with an adapter above": (
+        Wav2Vec2ForCTC,
+        {"add_adapter": True, "output_hidden_size": HIDDEN},
+        {"wav2vec2.adapter.layers.0.conv.weight": None},
+    ),
+    "masked, though nothing is to be": (
+        Wav2Vec2ForCTC,
+        {"mask_time_prob": 0.0, "mask_feature_prob": 0.0},
+        {MASK: torch.zeros(HIDDEN)},
+    ),
+    "with a head of somebody's own": (
+        Wav2Vec2ForCTC,
+        {},
+        {MASK: None, "head.dense.weight": torch.zeros(3, 3), "scale": torch.ones(1)},
+    ),
+    "of another shape where only training looks": (
+        Wav2Vec2ForCTC,
+        {},
+        {MASK: torch.zeros(HIDDEN + 1)},
+    ),
+}
+
+
+@pytest.mark.parametrize("form", [SAFE, BIN])
+@pytest.mark.parametrize(("kind", "settings", "changes"), FINE_TUNED.values(), ids=FINE_TUNED)
+def test_whatever_a_head_brings_and_training_alone_uses_the_encoder_is_loaded(
+    tmp_path, kind, settings, changes, form
+):
+    torch.manual_seed(17)
+    trained = kind(Wav2Vec2Config(**SMALL | settings)).eval()
+    trained.save_pretrained(tmp_path)
+    weights(**changes)(tmp_path)
+    if form == BIN:
+        to_bin(tmp_path)
+    loaded = load_encoder(tmp_path).model.encoder.state_dict()
+    expected = trained.wav2vec2.encoder.state_dict()
+    assert loaded.keys() == expected.keys()
+    assert all(torch.equal(loaded[name], expected[name]) for name in expected)
+
+
+def test_a_pre_trained_checkpoint_with_the_names_of_2020_is_loaded(tmp_path):
+    trained = Wav2Vec2ForPreTraining(Wav2Vec2Config(**SMALL)).eval()
+    trained.save_pretrained(tmp_path)
+    renamed = {
+        name.replace("parametrizations.weight.original0", "weight_g").replace(
+            "parametrizations.weight.original1", "weight_v"
+        ): weight
+        for name, weight in trained.state_dict().items()
+    }
+    assert set(renamed) != set(trained.state_dict())
+    torch.save(renamed, tmp_path / BIN)
+    (tmp_path / SAFE).unlink()
+    loaded = {
+        name.replace(".convolutions.", "."): weight
+        for name, weight in load_encoder(tmp_path).model.state_dict().items()
+    }
+    expected = trained.wav2vec2.state_dict()
+    assert loaded.keys() == expected.keys()
+    assert all(torch.equal(loaded[name], expected[name]) for name in expected)
+
+
+# --- what is refused ----------------------------------------------------------------------------
+
+NOT_THOSE = "has weights that are not those of its config.json"
+DEEP = 100_000 * b"["
+REFUSED = {
+    "no config": (remove(CONFIG), "has no config.json; set encoder in params.yaml to `sample`"),
+    "an empty config": (write(CONFIG, b""), f"{CONFIG} of {{folder}} cannot be read as JSON"),
+    "half a config": (write(CONFIG, b'{"model_type": "wav'), "cannot be read as JSON"),
+    "a config that is a list": (write(CONFIG, b"[]"), "cannot be read as JSON"),
+    "a config that is no text": (write(CONFIG, b"\xff\xfe\x00"), "cannot be read as JSON"),
+    "a config of brackets": (write(CONFIG, DEEP), "cannot be read as JSON"),
+    "an endless config": (link(CONFIG, "/dev/zero"), "has no config.json"),
+    "HuBERT": (config(model_type="hubert"), "is a 'hubert' model, not 'wav2vec2'"),
+    "wav2vec2-bert": (config(model_type="wav2vec2-bert"), "is a 'wav2vec2-bert' model"),
+    "no architecture": (config(model_type=None), "is a None model, not 'wav2vec2'"),
+    "layers in words": (config(num_hidden_layers="many"), "says num_hidden_layers: 'many', but"),
+    "no layers": (config(num_hidden_layers=0), "says num_hidden_layers: 0, but"),
+    "a thousand million layers": (config(num_hidden_layers=10**9), "a number from 1 to 1000;"),
+    "no weights": (remove(SAFE), f"has none of {SAFE}, {INDEX}, {BIN}"),
+    "endless weights": (link(SAFE, "/dev/zero"), f"has none of {SAFE}, {INDEX}, {BIN}"),
+    # A tensor is never made up, nor ignored.
+    "a weight is missing": (weights(**{WEIGHT: None}), f"(1 are missing, such as {WEIGHT})"),
+    "a weight of another shape": (
+        weights(**{WEIGHT: torch.zeros(8, 16)}),
+        f"(1 are of another shape, such as {WEIGHT})",
+    ),
+    "a weight too many": (
+        weights(**{"encoder.scale": torch.zeros(2)}),
+        f"{NOT_THOSE} (1 do not belong, such as encoder.scale); download the checkpoint again",
+    ),
+    "a weight too many below a head": (
+        weights(**{"wav2vec2.extra.scale": torch.zeros(2), "lm_head.bias": torch.zeros(2)}),
+        "(1 do not belong, such as wav2vec2.extra.scale)",
+    ),
+    "a weight that is NaN": (
+        weights(**{WEIGHT: spoilt_value(torch.nan)}),
+        f"(1 hold values that are no numbers, such as {WEIGHT})",
+    ),
+    "a weight that is infinite": (
+        weights(**{WEIGHT: spoilt_value(-torch.inf)}),
+        f"(1 hold values that are no numbers, such as {WEIGHT})",
+    ),
+    "one layer too few": (config(num_hidden_layers=3), "(16 are missing, "),
+    "one layer too many": (config(num_hidden_layers=1), "(16 do not belong, "),
+    "layers of another width": (config(intermediate_size=32), "(6 are of another shape, "),
+    "a width in words": (config(hidden_size="wide"), "cannot be loaded ("),
+    "convolutions that do not fit": (config(conv_dim=[1, 2]), "cannot be loaded ("),
+    "half a preprocessor": (write(PREPROCESSOR, b"{"), "cannot be loaded ("),
+    "a preprocessor that is a list": (write(PREPROCESSOR, b"[]"), "cannot be loaded ("),
+    "a preprocessor of brackets": (write(PREPROCESSOR, DEEP), "cannot be loaded ("),
+    "telephone speech": (
+        write(PREPROCESSOR, b'{"sampling_rate": 8000}'),
+        "8000 Hz, the pipeline works at 16000 Hz",
+    ),
+    **{
+        f"{name} cut to {share:.1%}": (torn(name, share), "cannot be loaded (")
+        for name in (SAFE, BIN)
+        for share in (0.0, 0.001, 0.5, 0.99)
+    },
+    "one of several files is missing": (without_a_shard, f".safetensors, which its {INDEX} lists"),
+    "half an index": (index(b"{"), f"{INDEX} of {{folder}} cannot be read as JSON"),
+    "an index that is a list": (index(b"[]"), f"{INDEX} of {{folder}} cannot be read as JSON"),
+    "an index of brackets": (index(DEEP), f"{INDEX} of {{folder}} cannot be read as JSON"),
+    "an empty index": (index(b"{}"), f"the {INDEX} of {{folder}} does not list"),
+    "an index of numbers": (index(b'{"weight_map": {"w": 1}}'), "does not list safetensors files"),
+    "an index that leads elsewhere": (
+        index(b'{"weight_map": {"w": "../x.safetensors"}}'),
+        "does not list safetensors files beside it",
+    ),
+}
+
+
+@pytest.mark.parametrize(("damage", "problem"), REFUSED.values(), ids=REFUSED)
+def test_a_damaged_or_unsuitable_checkpoint_is_refused_with_what_is_wrong(spoilt, damage, problem):
+    damage(spoilt)
+    with pytest.raises(UserError) as caught:
+        load_encoder(spoilt)
+    message = str(caught.value)
+    assert problem.format(folder=spoilt) in message
+    assert message.startswith("encoder: ")
+    assert str(spoilt) in message
+    assert message.endswith(".")
+    assert "\n" not in message
+    assert ". " not in message, "more than one sentence"
+
+
+def test_not_one_weight_that_the_hidden_states_need_may_be_missing(spoilt):
+    names = set(load_file(spoilt / SAFE)) - {"masked_spec_embed"}
+    weights(**dict.fromkeys(names))(spoilt)
+    with pytest.raises(UserError, match=rf"\({len(names)} are missing, such as "):
+        load_encoder(spoilt)
+
+
+class Intruder:
+    """What a pickle may do to whoever reads it."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple:
+        return os.mkdir, (str(self.mark),)
+
+
+def test_code_in_a_checkpoint_is_not_run(spoilt, tmp_path):
+    (spoilt / SAFE).unlink()
+    torch.save({WEIGHT: Intruder(tmp_path / "harm done")}, spoilt / BIN)
+    with pytest.raises(UserError, match="cannot be loaded"):
+        load_encoder(spoilt)
+    assert not (tmp_path / "harm done").exists()

@@ -1,0 +1,135 @@
+"""predict.py as people start, stop and mistreat it, with models that are made in a moment."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from made_models import make_models
+
+import predict
+from speech.params import Params
+
+ROOT = Path(predict.__file__).parent
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory, shipped_params):
+    folder = tmp_path_factory.mktemp("made") / "models"
+    return make_models(folder, Params.model_validate(shipped_params, strict=True))
+
+
+@pytest.fixture(scope="module")
+def talk(tiny_corpus):
+    return max(tiny_corpus.rglob("*.flac"), key=lambda file: file.stat().st_size)
+
+
+@pytest.fixture
+def predicted(models, capsys):
+    """Run predict.py in this process; give its status, its rows as JSON, and its complaints."""
+
+    def run(*arguments):
+        options = ["--models", str(models), "--format", "json", *map(str, arguments)]
+        status = predict.main(options)
+        out, err = capsys.readouterr()
+        return status, json.loads(out, parse_constant=pytest.fail) if out else None, err
+
+    return run
+
+
+def started(*arguments, **options):
+    """Run predict.py in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "predict.py", *map(str, arguments)],
+        cwd=ROOT,
+        text=True,
+        stderr=subprocess.PIPE,
+        **options,
+    )
+
+
+# --- recordings ---------------------------------------------------------------------------------
+
+
+def test_a_recording_beyond_all_numbers_is_a_row_and_json_stays_json(predicted, talk, tmp_path):
+    samples, _ = soundfile.read(talk)
+    for scale in (1e38, 1e20, np.nan, np.inf):
+        soundfile.write(tmp_path / f"{scale}.wav", scale * (samples + 1e-9), RATE, "FLOAT")
+    for rate in (44_100, 8_000):
+        soundfile.write(tmp_path / f"{rate}.wav", 1e38 * samples, rate, "FLOAT")
+    shutil.copy(talk, tmp_path / "talk.flac")
+    status, rows, err = predicted("--segments", tmp_path)
+    assert (status, err) == (1, "")
+    answered = {Path(row["file"]).name for row in rows if row["gender"]}
+    refused = {Path(row["file"]).name for row in rows if row["error"]}
+    assert answered == {"talk.flac"}
+    assert refused == {path.name for path in tmp_path.glob("*.wav")}
+
+
+@pytest.mark.parametrize("offset", [0.3, -0.01])
+def test_a_constant_offset_cannot_be_heard_and_changes_no_answer(predicted, talk, tmp_path, offset):
+    samples, _ = soundfile.read(talk)
+    quiet = np.concatenate([0.5 * samples, np.zeros(6 * RATE)])
+    for name, shift in (("plain", 0.0), ("shifted", offset)):
+        soundfile.write(tmp_path / f"{name}.wav", quiet + shift, RATE, "FLOAT")
+    _, rows, _ = predicted("--segments", tmp_path)
+    plain, shifted = (
+        [
+            (row["gender"], row["speaker"], row["flags"], row["start"])
+            for row in rows
+            if name in row["file"]
+        ]
+        for name in ("plain", "shifted")
+    )
+    assert plain == shifted
+    assert plain[-1][2] == ["silent"]
+
+
+# --- what cannot start --------------------------------------------------------------------------
+
+
+def test_a_name_that_no_folder_can_have_is_one_sentence_and_status_2(predicted, talk):
+    status, rows, err = predicted("--models", "m" * 5000, talk)
+    assert (status, rows) == (2, None)
+    assert err.startswith(f"predict: {5000 * 'm'}: cannot be read (File name too long)")
+    assert err.count("\n") == 1
+
+
+def test_a_closed_standard_output_is_one_sentence_and_status_2(models, talk):
+    process = started("--models", models, talk, preexec_fn=lambda: os.close(1))
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert err == "predict: standard output is closed; open it, as by > answers.txt\n"
+
+
+# --- what is stopped ----------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells which signals are caught")
+@pytest.mark.parametrize(
+    ("number", "said"), [(signal.SIGTERM, "terminated"), (signal.SIGINT, "interrupted")]
+)
+@pytest.mark.parametrize("after", [0.0, 0.1, 0.5, 2.0])
+def test_a_signal_ends_it_at_any_moment_with_a_sentence(models, talk, number, said, after):
+    """While it imports, loads, predicts, or waits for standard input."""
+    process = started(
+        "--models", models, talk, "-", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    caught = Path(f"/proc/{process.pid}/status")
+    # Python itself is prepared for Ctrl-C, but for nothing else.
+    bit = 1 << (signal.SIGTERM - 1)
+    while not int(caught.read_text().split("SigCgt:")[1].split()[0], 16) & bit:
+        time.sleep(0.001)
+    time.sleep(after)
+    process.send_signal(number)
+    assert process.stderr.read() == f"predict: {said}\n"
+    assert process.wait(60) == 128 + number
+    process.stdin.close()
