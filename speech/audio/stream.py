@@ -161,9 +161,10 @@ class Stream:
             decoder, _ = _open_decoder(self._file, start)
         except AudioError:
             return False
-        same = (decoder.samplerate, decoder.channels) == (self.sample_rate, self._decoder.channels)
+        if (decoder.samplerate, decoder.channels) != (self.sample_rate, self._decoder.channels):
+            raise AudioError("changes its rate or its number of channels on the way")
         self._decoder = decoder
-        return same
+        return True
 
 
 @contextmanager

@@ -118,6 +118,10 @@ RECORDINGS = {
     "16 Hz": (wav(rate=16), f"its header claims a rate of 16 Hz, {RANGE}"),
     "10 MHz": (wav(rate=10**7), f"its header claims a rate of 10,000,000 Hz, {RANGE}"),
     "2 GHz": (wav(rate=2**31 - 1), f"its header claims a rate of 2,147,483,647 Hz, {RANGE}"),
+    "two MP3s of different rates in one file": (
+        MP3 + encoded(container="MP3", rate=8_000),
+        "changes its rate or its number of channels on the way",
+    ),
     "no channels": (wav(channels=0), "undecodable ("),
     "65,535 channels": (wav(channels=65_535), "undecodable ("),
     "10 ms": (encoded(NOISE[:160]), "shorter than index.min_seconds (0.5 s)"),
