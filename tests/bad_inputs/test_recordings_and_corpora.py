@@ -86,6 +86,10 @@ RECORDINGS = {
     "VBR MP3, half the frames claimed": (vbr(frames=70), 2 + SECONDS),
     "VBR MP3, ten hours claimed": (vbr(frames=10**6), pytest.approx(2 + SECONDS, abs=0.15)),
     "two MP3s in one file": (MP3 + MP3, 2 * SECONDS),
+    "two Oggs in one file": (
+        encoded(container="OGG") + encoded(NOISE[::-1], "OGG"),
+        pytest.approx(2 * SECONDS),
+    ),
     "Opus": (encoded(container="OGG", subtype="OPUS"), SECONDS),
     "AIFF": (encoded(container="AIFF"), SECONDS),
     "WAV, truncated": (encoded()[: 44 + RATE * 2], 1.0),
