@@ -27,6 +27,7 @@ WITHOUT_EFFECT = {
     "speech/errors.py",
     "speech/parallel.py",
     "speech/__init__.py",
+    "stages/__init__.py",
     "stages/console.py",
     "stages/paths.py",
 }
