@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, Protocol, TypeVar
 
 from joblib import Parallel, delayed, parallel_config
+from joblib._multiprocessing_helpers import mp
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 from threadpoolctl import threadpool_limits
@@ -61,9 +62,10 @@ def spread(
     UserError
         If the system ended a worker process.
     """
+    # Without semaphores, as in a container without /dev/shm, joblib has no processes.
     backend = (
         {"backend": "loky", "inner_max_num_threads": 1}
-        if prefer == "processes"
+        if prefer == "processes" and mp is not None
         else {"backend": "threading"}
     )
     with threadpool_limits(1), parallel_config(**backend):

@@ -2,14 +2,18 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from speech.errors import UserError
 from speech.parallel import spread
 
+ROOT = Path(__file__).parents[1]
 PREFERENCES = ["threads", "processes"]
 
 
@@ -91,3 +95,17 @@ def test_a_worker_that_the_system_ends_is_one_sentence():
     with pytest.raises(UserError, match=r"^parallel\.jobs: the system ended a worker process, "):
         spread(end, range(4), 2)
     assert spread(abs, [-1, -2], 2) == [1, 2]
+
+
+WITHOUT_SEMAPHORES = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+from speech.parallel import spread
+print(spread(abs, [-1, -2], 2))
+"""
+
+
+def test_where_no_process_can_be_had_threads_do():
+    command = [sys.executable, "-W", "ignore", "-c", WITHOUT_SEMAPHORES]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.stdout, done.stderr) == ("[1, 2]\n", "")

@@ -37,6 +37,9 @@ they are each other's negative."""
 _LOUD = 0.1
 """A maximum below it is that of a quiet recording in coarse steps."""
 
+_OGG_PAGE = 1 << 16
+"""Bytes; the most that a page has."""
+
 _MOST_CHUNKS = 1000
 """Of a WAV file before its samples; others have been damaged."""
 
@@ -149,21 +152,34 @@ class Stream:
                 return
 
     def _goes_on(self) -> bool:
-        """Open what follows the end that the header of an MP3 file claims, if it is MP3 too."""
-        if self._decoder.format != "MP3":
-            return False
-        start = self._file.tell()
-        sync = self._file.read(2)
-        if start <= self._opened_at or len(sync) < 2 or sync[0] != 0xFF or sync[1] < 0xE0:
+        """Open what follows the end that the decoder knows of, if it is of the same format."""
+        start = self._next_part()
+        if start is None or start <= self._opened_at:
             return False
         self._opened_at = start
         try:
             decoder, _ = _open_decoder(self._file, start)
         except AudioError:
             return False
-        same = (decoder.samplerate, decoder.channels) == (self.sample_rate, self._decoder.channels)
+        if (decoder.samplerate, decoder.channels) != (self.sample_rate, self._decoder.channels):
+            raise AudioError("changes its rate or its number of channels on the way")
         self._decoder = decoder
-        return same
+        return True
+
+    def _next_part(self) -> int | None:
+        """Find frames after those that an MP3's header counts, or another stream of an Ogg file.
+
+        Whoever records radio, or joins files, writes such.
+        """
+        here = self._file.tell()
+        if self._decoder.format == "MP3":
+            sync = self._file.read(2)
+            return here if len(sync) == 2 and sync[0] == 0xFF and sync[1] >= 0xE0 else None
+        if self._decoder.format == "OGG":  # whose decoder has read a little into it
+            first = self._file.seek(max(self._opened_at + 1, here - _OGG_PAGE))
+            place = self._file.read(2 * _OGG_PAGE).find(b"OggS\0\2")
+            return first + place if place >= 0 else None
+        return None
 
 
 @contextmanager

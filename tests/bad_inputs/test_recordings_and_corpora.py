@@ -86,6 +86,10 @@ RECORDINGS = {
     "VBR MP3, half the frames claimed": (vbr(frames=70), 2 + SECONDS),
     "VBR MP3, ten hours claimed": (vbr(frames=10**6), pytest.approx(2 + SECONDS, abs=0.15)),
     "two MP3s in one file": (MP3 + MP3, 2 * SECONDS),
+    "two Oggs in one file": (
+        encoded(container="OGG") + encoded(NOISE[::-1], "OGG"),
+        pytest.approx(2 * SECONDS),
+    ),
     "Opus": (encoded(container="OGG", subtype="OPUS"), SECONDS),
     "AIFF": (encoded(container="AIFF"), SECONDS),
     "WAV, truncated": (encoded()[: 44 + RATE * 2], 1.0),
@@ -118,6 +122,10 @@ RECORDINGS = {
     "16 Hz": (wav(rate=16), f"its header claims a rate of 16 Hz, {RANGE}"),
     "10 MHz": (wav(rate=10**7), f"its header claims a rate of 10,000,000 Hz, {RANGE}"),
     "2 GHz": (wav(rate=2**31 - 1), f"its header claims a rate of 2,147,483,647 Hz, {RANGE}"),
+    "two MP3s of different rates in one file": (
+        MP3 + encoded(container="MP3", rate=8_000),
+        "changes its rate or its number of channels on the way",
+    ),
     "no channels": (wav(channels=0), "undecodable ("),
     "65,535 channels": (wav(channels=65_535), "undecodable ("),
     "10 ms": (encoded(NOISE[:160]), "shorter than index.min_seconds (0.5 s)"),
