@@ -17,6 +17,7 @@ from speech.audio import SAMPLE_RATE
 from speech.audio.decode import AudioError
 from speech.audio.stream import open_stream
 from speech.errors import UserError
+from speech.evaluation.headline import trained_tasks
 from speech.inference.answers import Answer
 from speech.inference.embedder import Embedder
 from speech.inference.models import (
