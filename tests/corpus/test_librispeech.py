@@ -299,6 +299,8 @@ def link(kind, target):
         (packed(*(member(f"{n}", bytes(50_000)) for n in range(400))), BOMB),
         (gzip.compress(member("b", size=10**15)[0].tobuf(tarfile.GNU_FORMAT) + NOISE), BOMB),
     ],
+    # Bytes would be a name, and of an archive hold the time.
+    ids=lambda value: value if isinstance(value, str) else "archive",
 )
 def test_a_damaged_or_hostile_archive_is_refused_and_nothing_gets_out(tmp_path, content, reason):
     archive, folder = tmp_path / "dev-clean.tar.gz", tmp_path / "inside"
