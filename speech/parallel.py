@@ -1,11 +1,14 @@
 """Spread independent work over cores without changing its result."""
 
+import signal
 from collections.abc import Callable, Iterable, Sequence
+from multiprocessing import resource_tracker
 from typing import Literal, Protocol, TypeVar
 
 from joblib import Parallel, delayed, parallel_config
 from joblib._multiprocessing_helpers import mp
 from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.backend import resource_tracker as loky_tracker
 from joblib.externals.loky.process_executor import BrokenProcessPool
 from threadpoolctl import threadpool_limits
 
@@ -69,9 +72,18 @@ def spread(
         else {"backend": "threading"}
     )
     with threadpool_limits(1), parallel_config(**backend):
-        results = Parallel(n_jobs=jobs, return_as="generator")(
-            delayed(function)(item) for item in items
-        )
+        # Workers start with Ctrl-C blocked, and inherit that: who ends them is this process, and
+        # theirs would be tracebacks beside its one line.
+        if backend["backend"] == "loky" and jobs != 1:
+            for tracker in (loky_tracker, resource_tracker):
+                tracker.ensure_running()  # its start would unblock Ctrl-C
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            results = Parallel(n_jobs=jobs, return_as="generator")(
+                delayed(function)(item) for item in items
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         try:
             return list(progress(results, len(items)))
         except BrokenProcessPool:

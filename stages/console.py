@@ -1,11 +1,14 @@
 """What every stage shares with the terminal: params in, one closing line or one error out."""
 
 import errno
+import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from multiprocessing.dummy import DummyProcess
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -46,7 +49,10 @@ def run_stage(stage: Callable[[Params], str]) -> None:
         print(f"{name}: {made} ({time.monotonic() - started:.1f} s)", flush=True)
     except _Interrupted as interrupted:
         end_workers()
-        print(last_words(interrupted.number), file=sys.stderr)
+        print(last_words(interrupted.number), file=sys.stderr, flush=True)
+        if any(isinstance(one, DummyProcess) for one in threading.enumerate()):
+            # At once: threads that compute would abort while the interpreter is taken down.
+            os._exit(128 + interrupted.number)
         sys.exit(128 + interrupted.number)
     except Exception as error:
         sentence = _sentence(error)

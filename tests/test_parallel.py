@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from speech.errors import UserError
-from speech.parallel import spread
+from speech.parallel import end_workers, spread
 
 ROOT = Path(__file__).parents[1]
 PREFERENCES = ["threads", "processes"]
@@ -95,6 +95,17 @@ def test_a_worker_that_the_system_ends_is_one_sentence():
     with pytest.raises(UserError, match=r"^parallel\.jobs: the system ended a worker process, "):
         spread(end, range(4), 2)
     assert spread(abs, [-1, -2], 2) == [1, 2]
+
+
+def test_ctrl_c_reaches_this_process_and_no_worker():
+    """The terminal sends it to all of them; this one ends the others."""
+
+    def blocked(_):
+        return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+    end_workers()
+    assert spread(blocked, range(4), 2) == [True] * 4
+    assert not blocked(None)
 
 
 WITHOUT_SEMAPHORES = """

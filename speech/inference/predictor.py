@@ -194,7 +194,7 @@ class Predictor:
 
     def _open_set_scores(self, vectors: NDArray[np.floating], threshold: str) -> list[float | None]:
         """Score vectors against the enrolled speakers; None without a speaker model."""
-        if self.open_set is None:
+        if self.open_set is None or not len(vectors):
             return [None] * len(vectors)
         return (self.open_set.enrolled.scores(vectors) - getattr(self.open_set, threshold)).tolist()
 

@@ -93,6 +93,25 @@ def test_a_constant_offset_cannot_be_heard_and_changes_no_answer(predicted, talk
     assert plain[-1][2] == ["silent"]
 
 
+@pytest.mark.parametrize("task", ["gender", "speaker", "both"])
+def test_a_recording_without_speech_has_no_answer_whatever_is_asked(
+    predicted, talk, tmp_path, task
+):
+    """Be it silent, noise, or silent for longer than a passage before somebody speaks."""
+    samples, _ = soundfile.read(talk)
+    noise = 0.1 * np.random.default_rng(0).standard_normal(5 * RATE)
+    for name, recorded in (("a", np.zeros(5 * RATE)), ("b", noise), ("c", np.zeros(60 * RATE))):
+        recorded = np.append(recorded, samples) if name == "c" else recorded
+        soundfile.write(tmp_path / f"{name}.wav", recorded, RATE)
+    status, rows, _ = predicted("--task", task, tmp_path)
+    assert status == 0
+    silent, other, late = rows
+    assert (silent["flags"], other["flags"]) == (["silent"], ["not speech"])
+    assert silent["gender"] is other["gender"] is silent["open_set_score"] is None
+    assert bool(late["gender"]) is (task != "speaker")
+    assert bool(late["nearest"]) is (task != "gender")
+
+
 # --- what cannot start --------------------------------------------------------------------------
 
 

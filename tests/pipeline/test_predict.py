@@ -120,7 +120,7 @@ def test_models_on_wav2vec2_share_one_pass_and_predict_as_each_alone(models, tal
     gender = Recogniser(models, tasks=["gender"], **chosen).predict(talks[0]).summary
     speaker = Recogniser(models, tasks=["speaker"], **chosen).predict(talks[0]).summary
     assert together.gender_probability == gender.gender_probability
-    assert (together.nearest, together.open_set_score) == (speaker.nearest, speaker.voice_score)
+    assert (together.nearest, together.open_set_score) == (speaker.nearest, speaker.open_set_score)
 
 
 # --- the same prediction, however it is asked for ---------------------------------------------
