@@ -180,7 +180,7 @@ def _separate(
 
 
 def describe_corpus(index: CorpusIndex) -> dict[str, Any]:
-    """Count what a corpus holds, for metrics/corpus.json."""
+    """Count what a corpus holds, for data/results/corpus.json."""
     utterances = index.utterances
     by_gender = {
         name: _counts(utterances[utterances["gender"] == code]) for code, name in GENDERS.items()

@@ -51,7 +51,7 @@ class Rejection:
     low_confidence
         A prediction below this probability is unsure.
     rates
-        How often each decision is wrong: the content of metrics/rejection.json.
+        How often each decision is wrong: the content of data/results/rejection.json.
     """
 
     speakers: Mapping[str, OpenSet]
