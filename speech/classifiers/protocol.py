@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,8 +74,6 @@ class Classifier(Protocol):
     calibration_fits
         How many further fits, each without a third of the sessions, its temperature is learnt
         from; 0 if it needs none.
-    workers
-        What several fits at once must be spread over.
     classes
         The labels, sorted; the columns of `predict_proba`.
     curves
@@ -88,7 +86,6 @@ class Classifier(Protocol):
     form: Form
     trains_in_epochs: bool
     calibration_fits: int
-    workers: Literal["processes", "threads"]
     classes: list[str]
     curves: list[dict[str, float]]
     best_epochs: int

@@ -90,8 +90,11 @@ class MfccInputs:
         ]
 
     def frames(self, tensors: Tensors, name: str, bounds: Bounds) -> Arrays:
-        """Return the frames of each chunk at the reduced rate, then pitch as further columns."""
-        frames = normalise(tensors[name], self.normalisation)
+        """Return the frames of each chunk at the reduced rate, then pitch as further columns.
+
+        Of the MFCC, the static coefficients: a convolution over time has no need of deltas.
+        """
+        frames = normalise(tensors[name], self.normalisation)[:, : self.coefficients]
         stride = self.frame_stride
         cut = [averaged(self._cut(frames, bound), stride) for bound in bounds]
         if not self.pitch:

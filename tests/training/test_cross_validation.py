@@ -49,7 +49,7 @@ def validated(model, task, table, data, **changes):
 class Spy:
     """A classifier that learns nothing and remembers which rows it was given."""
 
-    form, workers, calibration_fits = "pooled", "threads", 0
+    form, calibration_fits = "pooled", 0
     curves, best_epochs = [], 0
 
     def __init__(self, *, patience=5, validation_fraction=0.2, seed=0):  # noqa: ARG002
