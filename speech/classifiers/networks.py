@@ -30,9 +30,9 @@ ValidationFraction = Annotated[float, Field(gt=0, le=0.5)]
 
 _DESCRIPTION, _WEIGHTS = "network.json", "weights.safetensors"
 _STD_FLOOR = 1e-6
-_AT_ONCE = 512
+_AT_ONCE = 128
 """How many examples are standardised and predicted at a time."""
-_BATCHES = 16
+_BATCHES = 8
 """How many batches are copied from the training data at a time."""
 _LEAST = 1e-7
 """Lower bound of probabilities in the loss, as in Keras."""
@@ -219,9 +219,10 @@ class Network(ABC):
             inputs = np.empty((len(chosen), *self._shape), np.float32)
             for number, array in enumerate(sources):
                 inputs[source == number] = array[example[source == number]]
+            inputs = self._standardise(inputs)
             *following, loss, right = graph.train(
                 *state,
-                self._standardise(inputs),
+                inputs,
                 targets[example],
                 importance[example],
                 np.append(np.arange(0, len(chosen), size), len(chosen)),
@@ -249,7 +250,9 @@ class Network(ABC):
         return np.concatenate([part.numpy() for part in parts])
 
     def _standardise(self, inputs: NDArray[np.floating]) -> NDArray[np.float32]:
-        return (inputs - self._mean) / self._std
+        standardised = inputs - self._mean
+        standardised /= self._std
+        return standardised
 
     def _targets(self, labels: NDArray[np.str_]) -> NDArray[np.int64]:
         return np.searchsorted(np.asarray(self.classes), labels)

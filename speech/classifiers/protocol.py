@@ -10,6 +10,28 @@ from numpy.typing import NDArray
 from speech.storage.examples import Form
 
 
+class Rows:
+    """Some rows of an array, read as an array is; copied only as far as they are read.
+
+    Folds would otherwise hold all frames several times over.
+    """
+
+    def __init__(self, array: NDArray[Any], chosen: NDArray[Any]) -> None:
+        self._array = array
+        self._positions = np.arange(len(array))[chosen]
+        self.shape = (len(self._positions), *array.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        return self._array[self._positions[key]]
+
+    def choose(self, chosen: NDArray[Any]) -> "Rows":
+        """Return some of the rows, again without copying them."""
+        return Rows(self._array, self._positions[chosen])
+
+
 @dataclass(frozen=True)
 class Labelled:
     """Examples to learn from.
@@ -36,13 +58,13 @@ class Labelled:
     copies: tuple[NDArray[np.floating], ...] = ()
 
     def __getitem__(self, chosen: NDArray[Any]) -> "Labelled":
-        """Return the chosen examples, by boolean mask or positions."""
+        """Return the chosen examples, by boolean mask or positions; frames are not copied."""
         return Labelled(
-            self.inputs[chosen],
+            _choose(self.inputs, chosen),
             self.labels[chosen],
             self.utterances[chosen],
             self.sessions[chosen],
-            tuple(copy[chosen] for copy in self.copies),
+            tuple(_choose(copy, chosen) for copy in self.copies),
         )
 
     def with_copies(self) -> "Labelled":
@@ -56,6 +78,12 @@ class Labelled:
             np.tile(self.utterances, times),
             np.tile(self.sessions, times),
         )
+
+
+def _choose(array: Any, chosen: NDArray[Any]) -> Any:
+    if isinstance(array, Rows):
+        return array.choose(chosen)
+    return Rows(array, chosen) if array.ndim > 2 else array[chosen]
 
 
 class Classifier(Protocol):

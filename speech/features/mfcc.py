@@ -1,6 +1,8 @@
 """Mel-frequency cepstral coefficients, as python_speech_features defines them."""
 
+from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -8,6 +10,8 @@ from numpy.typing import NDArray
 
 from speech.audio import SAMPLE_RATE
 from speech.audio.chunks import seconds_to_samples
+from speech.audio.conditions import augment
+from speech.storage.examples import copy_name
 
 _INT16_SCALE = 32768.0
 """python_speech_features expects 16-bit samples; log energy depends on their scale."""
@@ -21,7 +25,7 @@ and for c0, the scaled mean of the filters' log energies. The filters themselves
 change the other coefficients of band-limited speech, where the highest filters are next to empty.
 """
 
-_AT_ONCE = 256
+_AT_ONCE = 128
 """How many windows are transformed at a time: what is made of them fits into a core's cache."""
 
 
@@ -51,7 +55,7 @@ def mfcc(
 
     The values are those of python_speech_features, whose filterbank and lifter are used, several
     times faster: windows are views of the signal, the filterbank is made once and not for every
-    signal, and what is made of some windows fits into the cache. There are two differences. Only
+    signal, and a few windows at a time go through all steps. There are two differences. Only
     windows that lie whole inside the signal count: the zero-padded last frame that
     the library would add is not made. The first coefficient has a floor, at less than
     one step of a 16-bit converter.
@@ -98,20 +102,26 @@ def mfcc(
     window, hop = seconds_to_samples(window_seconds), seconds_to_samples(hop_seconds)
     if len(signal) < window:
         raise ValueError(f"{len(signal)} samples are fewer than a window's {window}")
-    emphasised = signal.astype(np.float64) * _INT16_SCALE
+    emphasised = np.multiply(signal, _INT16_SCALE, dtype=np.float64)
     emphasised[1:] -= preemphasis * emphasised[:-1]
     windows = sliding_window_view(emphasised, window)[::hop]
     filterbank, shape = _filterbank(filters, fft, low_hz, high_hz), np.hamming(window)
+    # Padded with zeros once: scipy's own padding takes longer than its transform.
+    padded = np.zeros((_AT_ONCE, fft))
 
     orders = [np.empty((len(windows), coefficients))]
     for start in range(0, len(windows), _AT_ONCE):
-        some = slice(start, start + _AT_ONCE)
-        power = np.square(np.abs(scipy.fft.rfft(windows[some] * shape, fft))) / fft
+        some = windows[start : start + _AT_ONCE]
+        static = orders[0][start : start + _AT_ONCE]
+        np.multiply(some, shape, out=padded[: len(some), :window])
+        power = np.abs(scipy.fft.rfft(padded[: len(some)]))
+        np.square(power, out=power)
+        power /= fft
         log_energies = _log(power @ filterbank)
         cepstra = scipy.fft.dct(log_energies, type=2, norm="ortho")[:, :coefficients]
-        orders[0][some] = python_speech_features.lifter(cepstra, lifter)
+        static[:] = python_speech_features.lifter(cepstra, lifter)
         if energy:
-            orders[0][some, 0] = _log(power.sum(axis=1))
+            static[:, 0] = _log(power.sum(axis=1))
     orders[0][:, 0] = np.maximum(orders[0][:, 0], _SILENCE)
     for _ in range(delta_orders):
         orders.append(delta(orders[-1], width=delta_width))
@@ -142,6 +152,45 @@ def delta(frames: NDArray[np.float64], *, width: int = 2) -> NDArray[np.float64]
         later, earlier = padded[centre + step :][:count], padded[centre - step :][:count]
         slope += step * (later - earlier)
     return slope / (2 * sum(step**2 for step in range(1, width + 1)))
+
+
+def mfcc_and_copies(
+    signal: NDArray[np.float32],
+    utterance: str,
+    *,
+    settings: Mapping[str, Any],
+    conditions: Mapping[str, Any],
+    copies: int = 1,
+    seed: int = 0,
+) -> dict[str, NDArray[np.float32]]:
+    """Compute the MFCC of a signal, and of copies of it under random acoustic conditions.
+
+    Parameters
+    ----------
+    signal
+        Shape (samples,), at 16 kHz, full scale ±1.
+    utterance
+        Its name. The conditions are drawn by it, so that they do not depend on what else is in a
+        corpus.
+    settings
+        Keyword arguments of `mfcc`.
+    conditions
+        Those of `speech.audio.conditions.augment`.
+    copies
+        How many; only training examples are made of them.
+    seed
+        Of the conditions.
+
+    Returns
+    -------
+    dict of str to ndarray
+        The MFCC under an empty name, those of the copies as ``copy0``, ``copy1``, ….
+    """
+    parts = {"": mfcc(signal, **settings)}
+    for number in range(copies):
+        random = np.random.default_rng([seed, number, *utterance.encode()])
+        parts[copy_name(number)] = mfcc(augment(signal, **conditions, random=random), **settings)
+    return parts
 
 
 @cache
