@@ -285,7 +285,9 @@ def test_without_patience_all_epochs_are_trained_and_the_last_weights_kept():
 
 def test_a_decaying_learning_rate_starts_as_given_and_all_but_ends_at_zero():
     steps = []
-    for network in (build("mlp"), build("mlp", patience=None, decay="cosine")):
+    # An epoch is one step.
+    whole = {"batch_size": 1000, "patience": None}
+    for network in (build("mlp", **whole), build("mlp", decay="cosine", **whole)):
         first, last_but_one, last = (
             network.fit(examples("mlp", noise=8), epochs=epochs).predict_proba(held_out("mlp"))
             for epochs in (1, 4, 5)
@@ -306,6 +308,20 @@ def test_networks_fitted_at_once_are_those_fitted_one_after_another(model):
     one_by_one = spread(fit, sets, jobs=1, prefer="threads")
     at_once = spread(fit, sets, jobs=4, prefer="threads")
     np.testing.assert_array_equal(at_once, one_by_one)
+
+
+def test_chosen_frames_are_not_copied_but_learnt_from_as_if_they_were():
+    data = replace(examples("cnn"), copies=(examples("cnn", seed=4).inputs,))
+    odd, late = np.arange(len(data.labels)) % 2 == 1, np.arange(8, 30)
+    chosen, kept = data[odd][late], np.flatnonzero(odd)[late]
+    for rows, array in ((chosen.inputs, data.inputs), (*chosen.copies, *data.copies)):
+        assert rows.shape == (len(rows), FRAMES, DIMENSIONS) == (22, FRAMES, DIMENSIONS)
+        np.testing.assert_array_equal(rows[:], array[kept])
+        array[kept[0]] += 1
+        np.testing.assert_array_equal(rows[np.array([3, 0])], array[kept[[3, 0]]])
+    copied = replace(chosen, inputs=data.inputs[kept], copies=(data.copies[0][kept],))
+    one, same = (build("cnn").fit(part).predict_proba(held_out("cnn")) for part in (chosen, copied))
+    np.testing.assert_array_equal(one, same)
 
 
 def test_adamw_is_that_of_keras():
