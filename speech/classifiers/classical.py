@@ -26,8 +26,6 @@ class ScikitClassifier:
     form: Form = "pooled"
     trains_in_epochs = False
     calibration_fits = 3
-    workers = "threads"
-    """scikit-learn's solvers release the GIL, and threads spare them the start of processes."""
 
     estimator: "BaseEstimator"
     """Set by each classifier's own ``__init__``."""

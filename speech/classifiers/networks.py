@@ -1,20 +1,15 @@
 """The neural networks of Keras: a multilayer perceptron and a convolutional network.
 
 Keras on TensorFlow is imported when a network is trained or used, not before: it takes seconds.
-
-The loop over epochs is our own: `keras.Model.fit` took a third more time on batches this small
-(2,460 examples a second by ``train_on_batch``, 1,860 by ``fit``, the CNN on one thread).
 """
 
 import json
-import os
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
+from threading import Lock
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +17,7 @@ from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
+from speech.classifiers.graph import Graph, State, Variables, graph_of, import_keras
 from speech.classifiers.protocol import Form, Labelled
 from speech.errors import UserError
 from speech.storage.files import write_json
@@ -40,45 +36,41 @@ Count = Annotated[int, Field(ge=1, le=100_000)]
 
 _DESCRIPTION, _WEIGHTS = "network.json", "weights.safetensors"
 _STD_FLOOR = 1e-6
-_AT_ONCE = 512
+_AT_ONCE = 128
 """How many examples are standardised and predicted at a time."""
+_BATCHES = 8
+"""How many batches are copied from the training data at a time."""
 _LEAST = 1e-7
 """Lower bound of probabilities in the loss, as in Keras."""
-_Batch = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]
-
-
-class _Compiled(NamedTuple):
-    """A compiled network, its variables (weights, moments, states of its seeds), their values."""
-
-    network: "keras.Model"
-    variables: list[Any]
-    values: list[NDArray[Any]]
+_BUILDING = Lock()
+"""Keras draws initial weights from random numbers that the threads of a process share."""
 
 
 class Network(ABC):
     """A Keras network under the protocol of `speech.classifiers.protocol.Classifier`.
-
-    A network is compiled once and set back at each fit, because TensorFlow takes longer to trace
-    a small network than to train it. Shallow copies share the compiled network: each keeps its own
-    weights, and puts them in before it predicts.
 
     Parameters
     ----------
     seed
         Of initialisation, shuffling and dropout.
     architecture
-        Keyword arguments of the subclass.
+        Keyword arguments of the subclass and of its `build`.
     learning_rate, decay, weight_decay, batch_size, epochs
-        Of the training by AdamW; the learning rate stays, or falls along half a cosine.
+        Of the training by AdamW; the learning rate stays, or falls along half a cosine [1]_.
     patience
         Epochs without a lower validation loss after which training stops; None for never.
+    validation_fraction
+        Of the training data, what cross-validation holds out for validation.
+
+    References
+    ----------
+    .. [1] Loshchilov, I. and Hutter, F., "SGDR: stochastic gradient descent with warm restarts",
+       ICLR 2017.
     """
 
     form: Form
     trains_in_epochs = True
     calibration_fits = 1
-    workers = "processes"
-    """TensorFlow's random state is one for the whole process."""
 
     def __init__(
         self,
@@ -91,6 +83,7 @@ class Network(ABC):
         batch_size: int,
         epochs: int,
         patience: int | None,
+        validation_fraction: float,
     ) -> None:
         self._seed = seed
         self._architecture = architecture
@@ -100,12 +93,17 @@ class Network(ABC):
         self._batch_size = batch_size
         self._epochs = epochs
         self.patience = patience
+        self.validation_fraction = validation_fraction
         self.classes: list[str] = []
         self.curves: list[dict[str, float]] = []
         self.best_epochs = 0
-        self._weights: list[NDArray[Any]] = []
         self._shape: tuple[int, ...] = ()
-        self._scratch: dict[tuple, _Compiled] = {}
+        self._weights: tuple[Variables, Variables] = ([], [])
+
+    @staticmethod
+    @abstractmethod
+    def build(*shape_and_classes: Any, **architecture: Any) -> "keras.Model":
+        """Build the untrained network, from inputs of a shape to the probabilities of classes."""
 
     def fit(
         self, training: Labelled, validation: Labelled | None = None, epochs: int | None = None
@@ -122,37 +120,35 @@ class Network(ABC):
             Examples.
         epochs
             Train exactly that long.
-
-        References
-        ----------
-        .. [1] Loshchilov, I. and Hutter, F., "SGDR: stochastic gradient descent with warm
-           restarts", ICLR 2017.
         """
         self.classes = sorted(set(training.labels.tolist()))
-        sources = [training.inputs, *training.copies]
-        self._mean, self._std = _moments(sources)
         self._shape = training.inputs.shape[1:]
-        network = self._untrained()
-        targets = self._targets(training.labels)
+        self._mean, self._std = _moments([training.inputs, *training.copies])
+        # A network that trains fewer epochs than it could goes the same way down, not all of it.
+        longest = max(self._epochs, epochs or 0)
         stops_early = epochs is None and validation is not None and self.patience is not None
-        self.curves, self.best_epochs, lowest = [], 0, np.inf
-        for epoch, batches in enumerate(self._batches(sources, targets, epochs), start=1):
-            network.optimizer.learning_rate = self._rate(epoch, epochs)
-            row = {"epoch": epoch, **_train(network, batches)}
+        random, state, lowest = np.random.default_rng(self._seed), self._graph().initial, np.inf
+        self.curves, self.best_epochs = [], 0
+        for epoch in range(1, 1 + (epochs or self._epochs)):
+            progress = (epoch - 1) / longest, epoch / longest
+            state, logs = self._train(state, training, progress, random)
+            row = {"epoch": epoch, **logs}
             if validation is not None:
-                row |= self._validate(network, validation)
+                row |= self._validate(state, validation)
             self.curves.append(row)
             # The first is kept in any case: a loss may be no number from the start.
             if epoch == 1 or not stops_early or row["validation_loss"] < lowest:
                 self.best_epochs, lowest = epoch, row.get("validation_loss", lowest)
-                self._weights = network.get_weights()
+                best = state
             elif epoch - self.best_epochs == self.patience:
                 break
+        weights, others = ([value.numpy() for value in part] for part in best[:2])
+        self._weights = weights, others
         return self
 
     def predict_proba(self, inputs: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return the probability of each class, shape (examples, classes)."""
-        return self._predict(self._trained(), inputs)
+        return self._predict(*self._weights, inputs)
 
     def save(self, folder: Path) -> None:
         """Write architecture as JSON and weights as safetensors: a .keras file holds its date."""
@@ -163,7 +159,8 @@ class Network(ABC):
             "architecture": self._architecture,
         }
         write_json(folder / _DESCRIPTION, description)
-        weights = {f"{number:03d}": w for number, w in enumerate(self._weights)}
+        values = [*self._weights[0], *self._weights[1]]
+        weights = {f"{number:03d}": value for number, value in enumerate(values)}
         save_file({"mean": self._mean, "std": self._std, **weights}, folder / _WEIGHTS)
 
     @classmethod
@@ -182,102 +179,68 @@ class Network(ABC):
             network.classes = description["classes"]
             network._shape = tuple(description["shape"])
             network._mean, network._std = weights.pop("mean"), weights.pop("std")
-            network._weights = [weights[name] for name in sorted(weights)]
-            network._trained()
+            values = [weights[name] for name in sorted(weights)]
+            untrained = network._graph().initial
+            expected = [*untrained.weights, *untrained.others]
+            if [value.shape for value in values] != [value.shape for value in expected]:
+                raise ValueError("weights of another architecture")
         except (OSError, KeyError, ValueError, TypeError, SafetensorError):
             raise UserError(
                 f"{folder}: no network of this project, or damaged; run `dvc repro` to fit it."
             ) from None
+        trained = len(untrained.weights)
+        network._weights = values[:trained], values[trained:]
         return network
-
-    def __copy__(self) -> Self:
-        """Share the compiled network, which `__getstate__` would leave behind."""
-        other = object.__new__(type(self))
-        vars(other).update(vars(self))
-        return other
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the compiled network behind: it belongs to its process."""
-        return vars(self) | {"_scratch": {}}
 
     @property
     def frames(self) -> int:
         """How many frames an example has, if it is one of frames."""
         return self._shape[0]
 
-    @abstractmethod
-    def _build(self) -> "keras.Model":
-        """Build the untrained network for inputs of `_shape` and the known classes."""
+    def _graph(self) -> Graph:
+        architecture = json.dumps(self._architecture)
+        with _BUILDING:
+            return _built(type(self), architecture, self._shape, len(self.classes), self._seed)
 
-    def _untrained(self) -> "keras.Model":
-        """Return the network as it was built, whatever it has been trained on since."""
-        compiled = self._compiled()
-        if compiled.network.train_function is None:
-            self._trace(compiled.network)
-        for variable, value in zip(compiled.variables, compiled.values, strict=True):
-            variable.assign(value)
-        _keras().utils.set_random_seed(self._seed)
-        return compiled.network
+    def _train(
+        self,
+        state: State,
+        training: Labelled,
+        progress: tuple[float, float],
+        random: np.random.Generator,
+    ) -> tuple[State, dict[str, float]]:
+        """Train one epoch, which goes from one share of all training to another."""
+        graph, size = self._graph(), self._batch_size
+        sources, targets = [training.inputs, *training.copies], self._targets(training.labels)
+        importance = _balanced_weights(targets)
+        order = random.permutation(len(sources) * len(targets))
+        batches = -(-len(order) // size)
+        rates = np.full(batches, self._learning_rate)
+        if self._decay == "cosine":
+            rates *= (1 + np.cos(np.pi * np.linspace(*progress, batches, endpoint=False))) / 2
+        losses = correct = 0.0
+        for first in range(0, batches, _BATCHES):
+            chosen = order[first * size : (first + _BATCHES) * size]
+            source, example = np.divmod(chosen, len(targets))
+            inputs = np.empty((len(chosen), *self._shape), np.float32)
+            for number, array in enumerate(sources):
+                inputs[source == number] = array[example[source == number]]
+            inputs = self._standardise(inputs)
+            *following, loss, right = graph.train(
+                *state,
+                inputs,
+                targets[example],
+                importance[example],
+                np.append(np.arange(0, len(chosen), size), len(chosen)),
+                rates[first : first + _BATCHES].astype(np.float32),
+                np.float32(self._weight_decay),
+            )
+            state = State(*following)
+            losses, correct = losses + float(loss), correct + float(right)
+        return state, {"loss": losses / len(order), "accuracy": correct / len(order)}
 
-    def _trace(self, network: "keras.Model") -> None:
-        """Train on one example, then on two: from the second size on, one trace serves all.
-
-        A trace for one size of batches rounds otherwise than one for any size, so that results
-        would depend on what the network was trained on before.
-        """
-        for size in (1, 2):
-            inputs = np.zeros((size, *self._shape), dtype=np.float32)
-            network.train_on_batch(inputs, np.zeros(size, np.int64), np.ones(size, np.float32))
-
-    def _trained(self) -> "keras.Model":
-        """Return the network with the weights that this classifier has learnt."""
-        network = self._compiled().network
-        network.set_weights(self._weights)
-        return network
-
-    def _compiled(self) -> _Compiled:
-        key = (*self._shape, len(self.classes))
-        if key not in self._scratch:
-            keras = _keras()
-            keras.utils.set_random_seed(self._seed)
-            network = self._build()
-            optimizer = keras.optimizers.AdamW(self._learning_rate, weight_decay=self._weight_decay)
-            optimizer.build(network.trainable_variables)
-            network.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
-            variables = [*network.variables, *optimizer.variables]
-            values = [variable.numpy() for variable in variables]
-            self._scratch[key] = _Compiled(network, variables, values)
-        return self._scratch[key]
-
-    def _batches(
-        self, sources: list[NDArray[np.floating]], targets: NDArray[np.int64], epochs: int | None
-    ) -> Iterator[Iterator[_Batch]]:
-        """Yield the batches of each epoch: inputs, targets and weights, shuffled anew.
-
-        Of the training data, only batches are copied.
-        """
-        random = np.random.default_rng(self._seed)
-        weights = _balanced_weights(targets)
-        count, size = len(targets), self._batch_size
-
-        def batch(chosen: NDArray[np.int64]) -> _Batch:
-            source, example = np.divmod(chosen, count)
-            inputs = np.stack([sources[s][e] for s, e in zip(source, example, strict=True)])
-            return self._standardise(inputs), targets[example], weights[example]
-
-        for _ in range(epochs or self._epochs):
-            order = random.permutation(len(sources) * count)
-            yield (batch(order[start : start + size]) for start in range(0, len(order), size))
-
-    def _rate(self, epoch: int, epochs: int | None) -> float:
-        if self._decay == "none":
-            return self._learning_rate
-        # A network that trains fewer epochs than it could goes the same way down, not all of it.
-        longest = max(self._epochs, epochs or 0)
-        return self._learning_rate * (1 + np.cos(np.pi * (epoch - 1) / longest)) / 2
-
-    def _validate(self, network: "keras.Model", validation: Labelled) -> dict[str, float]:
-        probabilities = self._predict(network, validation.inputs)
+    def _validate(self, state: State, validation: Labelled) -> dict[str, float]:
+        probabilities = self._predict(state.weights, state.others, validation.inputs)
         targets = self._targets(validation.labels)
         true = np.maximum(probabilities[np.arange(len(targets)), targets], _LEAST)
         return {
@@ -285,13 +248,17 @@ class Network(ABC):
             "validation_accuracy": float((probabilities.argmax(axis=1) == targets).mean()),
         }
 
-    def _predict(self, network: "keras.Model", inputs: NDArray[np.floating]) -> NDArray[np.float32]:
-        return np.concatenate(
-            [network(self._standardise(part), training=False).numpy() for part in _parts(inputs)]
-        )
+    def _predict(
+        self, weights: Variables, others: Variables, inputs: NDArray[np.floating]
+    ) -> NDArray[np.float32]:
+        predict = self._graph().predict
+        parts = [predict(weights, others, self._standardise(part)) for part in _parts(inputs)]
+        return np.concatenate([part.numpy() for part in parts])
 
     def _standardise(self, inputs: NDArray[np.floating]) -> NDArray[np.float32]:
-        return (inputs - self._mean) / self._std
+        standardised = inputs - self._mean
+        standardised /= self._std
+        return standardised
 
     def _targets(self, labels: NDArray[np.str_]) -> NDArray[np.int64]:
         return np.searchsorted(np.asarray(self.classes), labels)
@@ -316,7 +283,6 @@ class MlpModel(Network):
         validation_fraction: ValidationFraction = 0.2,
         seed: int = 0,
     ) -> None:
-        self.validation_fraction = validation_fraction
         super().__init__(
             seed=seed,
             architecture={"hidden": list(hidden), "dropout": dropout},
@@ -326,20 +292,25 @@ class MlpModel(Network):
             batch_size=batch_size,
             epochs=epochs,
             patience=patience,
+            validation_fraction=validation_fraction,
         )
 
-    def _build(self) -> "keras.Model":
-        layers = _keras().layers
-        stack: list[Any] = [layers.Input(self._shape)]
-        for units in self._architecture["hidden"]:
+    @staticmethod
+    def build(
+        shape: tuple[int, ...], classes: int, *, hidden: Sequence[int], dropout: float
+    ) -> "keras.Model":
+        """Build dense layers with batch normalisation."""
+        from keras import Sequential, layers
+
+        stack: list[Any] = [layers.Input(shape)]
+        for units in hidden:
             stack += [
                 layers.Dense(units, use_bias=False),
                 layers.BatchNormalization(),
                 layers.ReLU(),
-                layers.Dropout(self._architecture["dropout"]),
+                layers.Dropout(dropout),
             ]
-        stack.append(layers.Dense(len(self.classes), activation="softmax"))
-        return _keras().Sequential(stack)
+        return Sequential([*stack, layers.Dense(classes, activation="softmax")])
 
 
 class CnnModel(Network):
@@ -356,110 +327,94 @@ class CnnModel(Network):
             96,
         ),
         kernel: Annotated[int, Field(ge=1, le=31)] = 5,
+        stride: Annotated[int, Field(ge=1, le=8)] = 2,
         dropout: Dropout = 0.4,
         learning_rate: LearningRate = 0.003,
         decay: Decay = "cosine",
         weight_decay: WeightDecay = 0.0001,
-        batch_size: Count = 64,
-        epochs: Count = 12,
+        batch_size: Count = 32,
+        epochs: Count = 8,
         patience: Count | None = None,
         validation_fraction: ValidationFraction = 0.2,
         seed: int = 0,
     ) -> None:
-        self.validation_fraction = validation_fraction
         super().__init__(
             seed=seed,
-            architecture={"channels": list(channels), "kernel": kernel, "dropout": dropout},
+            architecture={
+                "channels": list(channels),
+                "kernel": kernel,
+                "stride": stride,
+                "dropout": dropout,
+            },
             learning_rate=learning_rate,
             decay=decay,
             weight_decay=weight_decay,
             batch_size=batch_size,
             epochs=epochs,
             patience=patience,
+            validation_fraction=validation_fraction,
         )
 
-    def _build(self) -> "keras.Model":
-        layers = _keras().layers
-        kernel = self._architecture["kernel"]
-        inputs = hidden = layers.Input(self._shape)
-        for number, channels in enumerate(self._architecture["channels"]):
+    @staticmethod
+    def build(
+        shape: tuple[int, ...],
+        classes: int,
+        *,
+        channels: Sequence[int],
+        kernel: int,
+        stride: int,
+        dropout: float,
+    ) -> "keras.Model":
+        """Build convolutions; the first skips frames, the others follow a pooling."""
+        from keras import Model, layers
+
+        inputs = hidden = layers.Input(shape)
+        for number, width in enumerate(channels):
             if number:
                 hidden = layers.MaxPooling1D(2, padding="same")(hidden)
-            hidden = layers.Conv1D(channels, kernel, padding="same", use_bias=False)(hidden)
+            strides = 1 if number else stride
+            hidden = layers.Conv1D(width, kernel, strides=strides, padding="same", use_bias=False)(
+                hidden
+            )
             hidden = layers.ReLU()(layers.BatchNormalization()(hidden))
         pooled = layers.Concatenate()(
             [layers.GlobalAveragePooling1D()(hidden), layers.GlobalMaxPooling1D()(hidden)]
         )
-        pooled = layers.Dropout(self._architecture["dropout"])(pooled)
-        outputs = layers.Dense(len(self.classes), activation="softmax")(pooled)
-        return _keras().Model(inputs, outputs)
+        outputs = layers.Dense(classes, activation="softmax")(layers.Dropout(dropout)(pooled))
+        return Model(inputs, outputs)
+
+
+@lru_cache(maxsize=32)
+def _built(
+    kind: type[Network], architecture: str, shape: tuple[int, ...], classes: int, seed: int
+) -> Graph:
+    import_keras().utils.set_random_seed(seed)
+    return graph_of(kind.build(shape, classes, **json.loads(architecture)))
 
 
 def _moments(
-    sources: list[NDArray[np.floating]],
+    sources: Sequence[NDArray[np.floating]],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the mean and standard deviation of each column, a part of the examples at a time."""
-    from sklearn.preprocessing import StandardScaler
+    # Deviations from a value nearby, whose squares lose no digits where the mean is large.
+    near = sources[0][:1].reshape(-1, sources[0].shape[-1]).mean(axis=0, dtype=np.float64)
+    rows, sums, squares = 0, np.zeros_like(near), np.zeros_like(near)
+    for part in (part for source in sources for part in _parts(source)):
+        deviations = part.reshape(-1, part.shape[-1]) - near
+        rows += len(deviations)
+        sums += deviations.sum(axis=0)
+        squares += np.square(deviations, out=deviations).sum(axis=0)
+    variance = squares / rows - np.square(sums / rows)
+    std = np.sqrt(np.maximum(variance, _STD_FLOOR**2))
+    return (near + sums / rows).astype(np.float32), std.astype(np.float32)
 
-    scaler = StandardScaler()
-    for source in sources:
-        for part in _parts(source):
-            scaler.partial_fit(part.reshape(-1, part.shape[-1]).astype(np.float64))
-    std = np.sqrt(scaler.var_).astype(np.float32)
-    return scaler.mean_.astype(np.float32), np.maximum(std, _STD_FLOOR)
 
-
-def _parts(examples: NDArray[np.floating]) -> list[NDArray[np.floating]]:
+def _parts(examples: NDArray[np.floating]) -> Iterator[NDArray[np.floating]]:
     """Cut examples into views of so few that another copy of them takes little memory."""
-    return np.array_split(examples, len(examples) // _AT_ONCE + 1)
+    for start in range(0, max(1, len(examples)), _AT_ONCE):
+        yield examples[start : start + _AT_ONCE]
 
 
 def _balanced_weights(targets: NDArray[np.int64]) -> NDArray[np.float32]:
     counts = np.bincount(targets)
     return (len(targets) / (len(counts) * counts))[targets].astype(np.float32)
-
-
-def _train(network: "keras.Model", batches: Iterator[_Batch]) -> dict[str, float]:
-    """Train one epoch; return the means over it."""
-    logs, sizes = [], []
-    for batch in batches:
-        logs.append(network.train_on_batch(*batch, return_dict=True))
-        sizes.append(len(batch[0]))
-    return {
-        name: float(np.average([log[name] for log in logs], weights=sizes))
-        for name in ("loss", "accuracy")
-    }
-
-
-@contextmanager
-def _muted_stderr() -> Iterator[None]:
-    """Drop what native code writes to stderr.
-
-    TensorFlow's C++ parts report at import which processor they found, whatever the log level.
-    """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-@cache
-def _keras() -> Any:
-    """Import Keras on TensorFlow: quiet, deterministic, on one thread per process."""
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-    with _muted_stderr():
-        import keras
-        import tensorflow
-
-    tensorflow.get_logger().setLevel("ERROR")
-    tensorflow.config.threading.set_intra_op_parallelism_threads(1)
-    tensorflow.config.threading.set_inter_op_parallelism_threads(1)
-    tensorflow.config.experimental.enable_op_determinism()
-    return keras

@@ -2,12 +2,34 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from speech.storage.examples import Form
+
+
+class Rows:
+    """Some rows of an array, read as an array is; copied only as far as they are read.
+
+    Folds would otherwise hold all frames several times over.
+    """
+
+    def __init__(self, array: NDArray[Any], chosen: NDArray[Any]) -> None:
+        self._array = array
+        self._positions = np.arange(len(array))[chosen]
+        self.shape = (len(self._positions), *array.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        return self._array[self._positions[key]]
+
+    def choose(self, chosen: NDArray[Any]) -> "Rows":
+        """Return some of the rows, again without copying them."""
+        return Rows(self._array, self._positions[chosen])
 
 
 @dataclass(frozen=True)
@@ -36,13 +58,13 @@ class Labelled:
     copies: tuple[NDArray[np.floating], ...] = ()
 
     def __getitem__(self, chosen: NDArray[Any]) -> "Labelled":
-        """Return the chosen examples, by boolean mask or positions."""
+        """Return the chosen examples, by boolean mask or positions; frames are not copied."""
         return Labelled(
-            self.inputs[chosen],
+            _choose(self.inputs, chosen),
             self.labels[chosen],
             self.utterances[chosen],
             self.sessions[chosen],
-            tuple(copy[chosen] for copy in self.copies),
+            tuple(_choose(copy, chosen) for copy in self.copies),
         )
 
     def with_copies(self) -> "Labelled":
@@ -56,6 +78,12 @@ class Labelled:
             np.tile(self.utterances, times),
             np.tile(self.sessions, times),
         )
+
+
+def _choose(array: Any, chosen: NDArray[Any]) -> Any:
+    if isinstance(array, Rows):
+        return array.choose(chosen)
+    return Rows(array, chosen) if array.ndim > 2 else array[chosen]
 
 
 class Classifier(Protocol):
@@ -74,8 +102,6 @@ class Classifier(Protocol):
     calibration_fits
         How many further fits, each without a third of the sessions, its temperature is learnt
         from; 0 if it needs none.
-    workers
-        What several fits at once must be spread over.
     classes
         The labels, sorted; the columns of `predict_proba`.
     curves
@@ -88,7 +114,6 @@ class Classifier(Protocol):
     form: Form
     trains_in_epochs: bool
     calibration_fits: int
-    workers: Literal["processes", "threads"]
     classes: list[str]
     curves: list[dict[str, float]]
     best_epochs: int

@@ -25,7 +25,7 @@ CLASSIFIERS: dict[str, type[Any]] = {
 }
 
 _CARD = "model.json"
-_FORMAT = 5
+_FORMAT = 6
 _REMEDY = "copy the model anew, or run `dvc repro` to fit it"
 
 

@@ -114,8 +114,9 @@ def trained_tasks(models: Path) -> list[Task]:
 
 
 def _is_left_out(path: Path) -> bool:
-    with suppress(OSError, UnicodeDecodeError):
-        return path.read_text("utf-8").strip() == "{}"
+    # The first bytes only: what is there may be anything, without an end.
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(8).strip() == b"{}"
     return False
 
 

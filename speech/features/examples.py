@@ -62,7 +62,7 @@ class MfccInputs:
 
     normalisation: Normalisation = "level"
     statistics: Sequence[Statistic] = STATISTICS
-    correlated: int = 13
+    correlated: int = 20
     frame_stride: int = 1
     coefficients: int = 30
     window_seconds: float = 0.025
@@ -90,8 +90,11 @@ class MfccInputs:
         ]
 
     def frames(self, tensors: Tensors, name: str, bounds: Bounds) -> Arrays:
-        """Return the frames of each chunk at the reduced rate, then pitch as further columns."""
-        frames = normalise(tensors[name], self.normalisation)
+        """Return the frames of each chunk at the reduced rate, then pitch as further columns.
+
+        Of the MFCC, the static coefficients: a convolution over time has no need of deltas.
+        """
+        frames = normalise(tensors[name], self.normalisation)[:, : self.coefficients]
         stride = self.frame_stride
         cut = [averaged(self._cut(frames, bound), stride) for bound in bounds]
         if not self.pitch:
@@ -193,7 +196,7 @@ def mfcc_statistics(
     *,
     coefficients: int = 30,
     statistics: Sequence[Statistic] = STATISTICS,
-    correlated: int = 13,
+    correlated: int = 20,
 ) -> NDArray[np.float32]:
     """Summarise the frames of one chunk.
 

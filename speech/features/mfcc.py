@@ -1,10 +1,17 @@
 """Mel-frequency cepstral coefficients, as python_speech_features defines them."""
 
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from typing import Any
+
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from speech.audio import SAMPLE_RATE
 from speech.audio.chunks import seconds_to_samples
+from speech.audio.conditions import augment
+from speech.storage.examples import copy_name
 
 _INT16_SCALE = 32768.0
 """python_speech_features expects 16-bit samples; log energy depends on their scale."""
@@ -17,6 +24,12 @@ float, and a few such frames would outweigh an utterance. The floor is the same 
 and for c0, the scaled mean of the filters' log energies. The filters themselves get none: it would
 change the other coefficients of band-limited speech, where the highest filters are next to empty.
 """
+
+PASSAGE_SECONDS = 40
+"""Longer recordings are computed in passages; no utterance of LibriSpeech is longer."""
+
+_AT_ONCE = 128
+"""How many windows are transformed at a time: what is made of them fits into a core's cache."""
 
 
 def frame_count(samples: int, *, window_seconds: float = 0.025, hop_seconds: float = 0.01) -> int:
@@ -38,14 +51,18 @@ def mfcc(
     preemphasis: float = 0.97,
     lifter: int = 22,
     energy: bool = True,
+    top_db: float | None = 55,
     delta_orders: int = 1,
     delta_width: int = 2,
 ) -> NDArray[np.float32]:
     """Compute the MFCC of a signal, and their deltas.
 
-    Only windows that lie whole inside the signal count: the zero-padded last frame that
-    python_speech_features would add is not made. The first coefficient has a floor, at less than
-    one step of a 16-bit converter. All else is as the library computes it.
+    The values are those of python_speech_features, whose filterbank and lifter are used, several
+    times faster: windows are views of the signal, the filterbank is made once and not for every
+    signal, and a few windows at a time go through all steps. There are three differences. Only
+    windows that lie whole inside the signal count: the zero-padded last frame that
+    the library would add is not made. The first coefficient has a floor, at less than
+    one step of a 16-bit converter. Filters have one relative to the signal, `top_db`.
 
     Parameters
     ----------
@@ -65,6 +82,10 @@ def mfcc(
         Of the cepstra; 0 for none.
     energy
         Whether the first coefficient is the frame's log energy.
+    top_db
+        What a filter has less of than the loudest filter of the signal, in decibels, is raised to
+        that, as by ``librosa.power_to_db``: coding (MP3) takes away what is faint, and rooms add to
+        it, so that the faint part tells recordings apart and not speakers. None for no floor.
     delta_orders, delta_width
         How many orders of deltas follow, and over how many frames on each side.
 
@@ -84,52 +105,160 @@ def mfcc(
     recognition in continuously spoken sentences".
     """
     import python_speech_features
+    import scipy.fft
 
     window, hop = seconds_to_samples(window_seconds), seconds_to_samples(hop_seconds)
     if len(signal) < window:
         raise ValueError(f"{len(signal)} samples are fewer than a window's {window}")
-    frames = frame_count(len(signal), window_seconds=window_seconds, hop_seconds=hop_seconds)
-    static = python_speech_features.mfcc(
-        signal[: window + (frames - 1) * hop].astype(np.float64) * _INT16_SCALE,
-        samplerate=SAMPLE_RATE,
-        winlen=window_seconds,
-        winstep=hop_seconds,
-        numcep=coefficients,
-        nfilt=filters,
-        nfft=fft,
-        lowfreq=low_hz,
-        highfreq=high_hz,
-        preemph=preemphasis,
-        ceplifter=lifter,
-        appendEnergy=energy,
-        winfunc=np.hamming,
-    )
-    static[:, 0] = np.maximum(static[:, 0], _SILENCE)
-    orders = [static]
+    emphasised = np.multiply(signal, _INT16_SCALE, dtype=np.float64)
+    emphasised[1:] -= preemphasis * emphasised[:-1]
+    windows = sliding_window_view(emphasised, window)[::hop]
+    filterbank, shape = _filterbank(filters, fft, low_hz, high_hz), np.hamming(window)
+    # Padded with zeros once: scipy's own padding takes longer than its transform.
+    padded = np.zeros((_AT_ONCE, fft))
+
+    log_energies, frame_energies = np.empty((len(windows), filters)), np.empty(len(windows))
+    for start in range(0, len(windows), _AT_ONCE):
+        some = slice(start, start + _AT_ONCE)
+        count = len(windows[some])
+        np.multiply(windows[some], shape, out=padded[:count, :window])
+        power = np.abs(scipy.fft.rfft(padded[:count]))
+        np.square(power, out=power)
+        power /= fft
+        log_energies[some] = _log(power @ filterbank)
+        frame_energies[some] = _log(power.sum(axis=1))
+    if top_db is not None:
+        floor = log_energies.max() - top_db * np.log(10) / 10
+        np.maximum(log_energies, floor, out=log_energies)
+    cepstra = scipy.fft.dct(log_energies, type=2, norm="ortho", overwrite_x=True)
+    orders = [python_speech_features.lifter(cepstra[:, :coefficients], lifter)]
+    first = frame_energies if energy else orders[0][:, 0]
+    orders[0][:, 0] = np.maximum(first, _SILENCE)
     for _ in range(delta_orders):
         orders.append(delta(orders[-1], width=delta_width))
-    return np.concatenate(orders, axis=1).astype(np.float32)
+    return np.concatenate(orders, axis=1, dtype=np.float32, casting="same_kind")
 
 
 def delta(frames: NDArray[np.float64], *, width: int = 2) -> NDArray[np.float64]:
     """Compute the regression slope of each coefficient over neighbouring frames.
 
-    The same formula as ``python_speech_features.delta``, whose loop in Python it replaces: the
-    regression slope over ``2 * width + 1`` frames, the edges repeated, is the first derivative of
-    a Savitzky-Golay filter of order 1.
+    The formula of ``python_speech_features.delta``, whose loop over frames it replaces.
 
     Parameters
     ----------
     frames
         Shape (frames, coefficients).
     width
-        Frames on each side.
+        Frames on each side; the first and the last frame are repeated.
 
     Returns
     -------
     ndarray of shape (frames, coefficients)
         Change per frame.
     """
-    from scipy.signal import savgol_filter
+    padded = np.pad(frames, ((width, width), (0, 0)), mode="edge")
+    count, centre = len(frames), width
+    slope = np.zeros_like(frames)
+    for step in range(1, width + 1):
+        later, earlier = padded[centre + step :][:count], padded[centre - step :][:count]
+        slope += step * (later - earlier)
+    return slope / (2 * sum(step**2 for step in range(1, width + 1)))
 
-    return savgol_filter(frames, 2 * width + 1, polyorder=1, deriv=1, axis=0, mode="nearest")
+
+def mfcc_in_passages(
+    signal: NDArray[np.float32],
+    change: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None,
+    *,
+    seconds: float = PASSAGE_SECONDS,
+    **settings: Any,
+) -> NDArray[np.float32]:
+    """Compute the MFCC of an hour in the memory of a passage.
+
+    Parameters
+    ----------
+    signal
+        Shape (samples,), at 16 kHz, full scale ±1.
+    change
+        What is done to each passage before; None for nothing.
+    seconds
+        Length of a passage. Each is computed with as many frames of its neighbours as its deltas
+        and its first sample depend on, so that without `change` and ``top_db`` the frames are those
+        of the whole signal.
+    settings
+        Keyword arguments of `mfcc`.
+
+    Returns
+    -------
+    ndarray of shape (frames, coefficients * (1 + delta_orders))
+        As of `mfcc`.
+    """
+    if change is None and len(signal) <= seconds * SAMPLE_RATE:
+        return mfcc(signal, **settings)
+    known = {**(mfcc.__kwdefaults__ or {}), **settings}
+    window, hop = (seconds_to_samples(known[f"{name}_seconds"]) for name in ("window", "hop"))
+    total = 1 + (len(signal) - window) // hop
+    length = int(seconds * SAMPLE_RATE // hop)
+    beside = 1 + known["delta_orders"] * known["delta_width"]
+    made = []
+    for first in range(0, total, length):
+        start, last = max(0, first - beside), first + length
+        stop = (last + beside - 1) * hop + window if last < total else len(signal)
+        passage = signal[start * hop : stop]
+        frames = mfcc(passage if change is None else change(passage), **settings)
+        made.append(frames[first - start :][:length])
+    return np.concatenate(made)
+
+
+def mfcc_and_copies(
+    signal: NDArray[np.float32],
+    utterance: str,
+    *,
+    settings: Mapping[str, Any],
+    conditions: Mapping[str, Any],
+    copies: int = 1,
+    seed: int = 0,
+) -> dict[str, NDArray[np.float32]]:
+    """Compute the MFCC of a signal, and of copies of it under random acoustic conditions.
+
+    Each passage of a long recording has conditions of its own.
+
+    Parameters
+    ----------
+    signal
+        Shape (samples,), at 16 kHz, full scale ±1.
+    utterance
+        Its name. The conditions are drawn by it, so that they do not depend on what else is in a
+        corpus.
+    settings
+        Keyword arguments of `mfcc`.
+    conditions
+        Those of `speech.audio.conditions.augment`.
+    copies
+        How many; only training examples are made of them.
+    seed
+        Of the conditions.
+
+    Returns
+    -------
+    dict of str to ndarray
+        The MFCC under an empty name, those of the copies as ``copy0``, ``copy1``, ….
+    """
+    parts = {"": mfcc_in_passages(signal, **settings)}
+    for number in range(copies):
+        random = np.random.default_rng([seed, number, *utterance.encode()])
+        change = partial(augment, **conditions, random=random)
+        parts[copy_name(number)] = mfcc_in_passages(signal, change, **settings)
+    return parts
+
+
+@cache
+def _filterbank(filters: int, fft: int, low_hz: float, high_hz: float) -> NDArray[np.float64]:
+    """Return mel filters in columns, shape (fft // 2 + 1, filters)."""
+    import python_speech_features
+
+    return python_speech_features.get_filterbanks(filters, fft, SAMPLE_RATE, low_hz, high_hz).T
+
+
+def _log(energies: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the logarithm, where there is no energy at all that of the smallest step of 1."""
+    return np.log(np.where(energies == 0, np.finfo(np.float64).eps, energies))

@@ -43,6 +43,7 @@ class Mfcc(Block):
     preemphasis: float = Field(ge=0, lt=1)
     lifter: int = Field(ge=0, le=1000)
     energy: bool
+    top_db: float | None = Field(ge=1, le=200)
     delta_orders: int = Field(ge=0, le=2)
     delta_width: int = Field(ge=1, le=10)
 

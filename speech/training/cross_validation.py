@@ -7,19 +7,17 @@ lose).
 """
 
 from collections.abc import Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
-from joblib import effective_n_jobs
 from numpy.typing import NDArray
 
 from speech.classifiers.calibrated import Calibrated, HeldOut
 from speech.classifiers.protocol import Classifier, Labelled
-from speech.classifiers.registry import build_classifier, classifier_class
+from speech.classifiers.registry import build_classifier
 from speech.folds import Task, check_folds, hold_out
 from speech.parallel import Progress, silent, spread
 from speech.predictions import with_probabilities
@@ -160,16 +158,12 @@ def cross_validate(
     # The longest fit comes first.
     tasks = [*([] if final is None else [_EVERYTHING]), *numbers]
     of_fold |= {} if final is None else {_EVERYTHING: final}
-    workers = classifier_class(model).workers
-    # Fits of one worker share a compiled network.
-    batches = min(effective_n_jobs(jobs) if workers == "processes" else len(tasks), len(tasks))
-    dealt = [tasks[start::batches] for start in range(batches)]
-    fit_some = partial(
-        _fit_folds, model=model, task=task, data=data, folds=folds, of_fold=of_fold, seed=seed
+    fit = partial(
+        _fit_fold, model=model, task=task, data=data, folds=folds, of_fold=of_fold, seed=seed
     )
-    results: dict[int, Any] = {}
-    for fitted in spread(fit_some, dealt, jobs, progress, workers):
-        results |= fitted
+    # scikit-learn's solvers and TensorFlow's graphs release the GIL.
+    fitted = spread(fit, tasks, jobs, progress, "threads")
+    results: dict[int, Any] = dict(zip(tasks, fitted, strict=True))
 
     classes = sorted(set(data.labels.tolist()))
     probabilities = np.zeros((len(data.labels), len(classes)), dtype=np.float32)
@@ -209,46 +203,24 @@ def fit_final(
     progress
         Shown over this one fit.
     """
-    fit = partial(
-        _fit_on_all, data=data, hyperparameters=hyperparameters or {}, epochs=epochs, seed=seed
-    )
-    # Through the same workers as the folds, where the heavy imports have been made already.
-    (fitted,) = spread(fit, [model], jobs, progress, classifier_class(model).workers)
+    classifier = build_classifier(model, **(hyperparameters or {}), seed=seed)
+    (fitted,) = spread(partial(classifier.fit, epochs=epochs), [data], jobs, progress, "threads")
     return fitted
 
 
-def _fit_folds(
-    numbers: Sequence[int],
+def _fit_fold(
+    number: int,
     model: str,
     task: Task,
     data: Labelled,
     folds: NDArray[np.int64],
     of_fold: Mapping[int, Hyperparameters],
     seed: int,
-) -> dict[int, Any]:
-    """Return a `_FoldResult` for each fold, and a classifier for `_EVERYTHING`."""
-    results: dict[int, Any] = {}
-    built: dict[str, Classifier] = {}
-    for number in numbers:
-        own = of_fold[number]
-        if repr(own) not in built:
-            built[repr(own)] = build_classifier(model, **own, seed=seed)
-        classifier = copy(built[repr(own)])
-        if number == _EVERYTHING:
-            results[number] = classifier.fit(data)
-        else:
-            results[number] = _fit_fold(number, classifier, task, data, folds, seed)
-    return results
-
-
-def _fit_fold(
-    number: int,
-    classifier: Any,
-    task: Task,
-    data: Labelled,
-    folds: NDArray[np.int64],
-    seed: int,
-) -> _FoldResult:
+) -> Any:
+    """Return a `_FoldResult`, and for `_EVERYTHING` a classifier."""
+    classifier: Any = build_classifier(model, **of_fold[number], seed=seed)
+    if number == _EVERYTHING:
+        return classifier.fit(data)
     train, held_out = np.flatnonzero(folds != number), np.zeros(0, dtype=np.int64)
     # Where no network stops early, whole sessions are still worth holding out for the temperature.
     if classifier.trains_in_epochs and (task == "gender" or classifier.patience is not None):
@@ -269,16 +241,6 @@ def _fit_fold(
         calibrated.temperature,
         calibrated.calibrated_on,
     )
-
-
-def _fit_on_all(
-    model: str,
-    data: Labelled,
-    hyperparameters: Hyperparameters,
-    epochs: int | None,
-    seed: int,
-) -> Classifier:
-    return build_classifier(model, **hyperparameters, seed=seed).fit(data, epochs=epochs)
 
 
 def _lesser(units: Sequence[HeldOut]) -> HeldOut:

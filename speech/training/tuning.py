@@ -31,7 +31,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from speech.classifiers.protocol import Labelled
-from speech.classifiers.registry import classifier_class
 from speech.errors import UserError
 from speech.folds import ALL_FOLDS, Task, inner_folds
 from speech.parallel import Progress, silent, spread
@@ -126,7 +125,7 @@ def tune(
     )
     parts = [*sorted(set(folds[folds >= 0].tolist())), ALL_FOLDS]
     pairs = list(product(range(len(candidates)), parts))
-    results = spread(score, pairs, jobs, progress, classifier_class(model).workers)
+    results = spread(score, pairs, jobs, progress, "threads")
 
     tried = pd.DataFrame(pairs, columns=["candidate", "fold"]).join(pd.DataFrame(results))
     best = {fold: best_of(tried[tried["fold"] == fold]) for fold in parts}

@@ -39,7 +39,7 @@ def recorded(sessions):
 class Spy:
     """Remembers what it learnt from and what it predicted; copies share the list of predictions."""
 
-    form, workers, trains_in_epochs = "pooled", "threads", False
+    form, trains_in_epochs = "pooled", False
     curves, best_epochs = [], 7
 
     def __init__(self, fits):

@@ -3,11 +3,9 @@
 import copy
 import gc
 import json
-import pickle
 import shutil
 import weakref
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ import safetensors.numpy
 from sklearn.metrics import log_loss
 
 from speech.classifiers.calibrated import Calibrated
+from speech.classifiers.graph import adamw, import_keras
 from speech.classifiers.networks import MlpModel
 from speech.classifiers.protocol import Labelled
 from speech.classifiers.registry import (
@@ -26,6 +25,7 @@ from speech.classifiers.registry import (
     save_classifier,
 )
 from speech.errors import UserError
+from speech.parallel import spread
 from speech.storage.sealed import read_sealed, write_sealed
 
 MODELS = list(CLASSIFIERS)
@@ -43,14 +43,9 @@ every_model = pytest.mark.parametrize("model", MODELS)
 every_model_but_cnn = pytest.mark.parametrize("model", [name for name in MODELS if name != "cnn"])
 
 
-@cache
-def _built(model, **changes):
-    return build_classifier(model, seed=SEED, **SMALL.get(model, {}) | changes)
-
-
 def build(model, **changes):
-    """Build a small classifier; those of equal hyperparameters share a compiled network."""
-    return copy.copy(_built(model, **changes))
+    """Build a small classifier."""
+    return build_classifier(model, seed=SEED, **SMALL.get(model, {}) | changes)
 
 
 def examples(model, *, seed=0, noise=1.0, offset=0.0, speakers=SPEAKERS):
@@ -160,7 +155,7 @@ def test_the_most_probable_class_of_the_svm_is_its_prediction(speakers):
 
 @every_model
 def test_a_fit_starts_anew_and_leaves_copies_of_the_classifier_alone(model, saved_all, tmp_path):
-    """Byte by byte, though networks share what is compiled."""
+    """Byte by byte, though networks share a graph."""
     first = build(model).fit(examples(model, seed=3, offset=5))
     expected = first.predict_proba(held_out(model))
     first.save(tmp_path / "before")
@@ -190,8 +185,8 @@ def test_a_saved_model_predicts_what_the_fitted_one_did_and_is_no_pickle(fitted,
 
 def change_card(folder, **changes):
     """Change what a card says, with a valid seal."""
-    card = read_sealed(folder / "model.json", 5, "")
-    write_sealed(folder / "model.json", changes.pop("format", 5), card | changes)
+    card = read_sealed(folder / "model.json", 6, "")
+    write_sealed(folder / "model.json", changes.pop("format", 6), card | changes)
 
 
 def edit(path):
@@ -290,7 +285,9 @@ def test_without_patience_all_epochs_are_trained_and_the_last_weights_kept():
 
 def test_a_decaying_learning_rate_starts_as_given_and_all_but_ends_at_zero():
     steps = []
-    for network in (build("mlp"), build("mlp", patience=None, decay="cosine")):
+    # An epoch is one step.
+    whole = {"batch_size": 1000, "patience": None}
+    for network in (build("mlp", **whole), build("mlp", decay="cosine", **whole)):
         first, last_but_one, last = (
             network.fit(examples("mlp", noise=8), epochs=epochs).predict_proba(held_out("mlp"))
             for epochs in (1, 4, 5)
@@ -301,6 +298,45 @@ def test_a_decaying_learning_rate_starts_as_given_and_all_but_ends_at_zero():
     assert decayed < constant / 2
 
 
+@pytest.mark.parametrize("model", SMALL)
+def test_networks_fitted_at_once_are_those_fitted_one_after_another(model):
+    sets = [examples(model, seed=seed, noise=4) for seed in range(4)]
+
+    def fit(data):
+        return build(model, dropout=0.4).fit(data).predict_proba(held_out(model))
+
+    one_by_one = spread(fit, sets, jobs=1, prefer="threads")
+    at_once = spread(fit, sets, jobs=4, prefer="threads")
+    np.testing.assert_array_equal(at_once, one_by_one)
+
+
+def test_chosen_frames_are_not_copied_but_learnt_from_as_if_they_were():
+    data = replace(examples("cnn"), copies=(examples("cnn", seed=4).inputs,))
+    odd, late = np.arange(len(data.labels)) % 2 == 1, np.arange(8, 30)
+    chosen, kept = data[odd][late], np.flatnonzero(odd)[late]
+    for rows, array in ((chosen.inputs, data.inputs), (*chosen.copies, *data.copies)):
+        assert rows.shape == (len(rows), FRAMES, DIMENSIONS) == (22, FRAMES, DIMENSIONS)
+        np.testing.assert_array_equal(rows[:], array[kept])
+        array[kept[0]] += 1
+        np.testing.assert_array_equal(rows[np.array([3, 0])], array[kept[[3, 0]]])
+    copied = replace(chosen, inputs=data.inputs[kept], copies=(data.copies[0][kept],))
+    one, same = (build("cnn").fit(part).predict_proba(held_out("cnn")) for part in (chosen, copied))
+    np.testing.assert_array_equal(one, same)
+
+
+def test_adamw_is_that_of_keras():
+    keras = import_keras()
+    random = np.random.default_rng(SEED)
+    start, *slopes = (random.normal(size=(4, 3)).astype(np.float32) for _ in range(6))
+    variable = keras.Variable(start)
+    optimizer = keras.optimizers.AdamW(0.03, weight_decay=0.2)
+    weights, moments = [start], [np.float32(0), np.zeros_like(start), np.zeros_like(start)]
+    for slope in slopes:
+        optimizer.apply([keras.ops.convert_to_tensor(slope)], [variable])
+        weights, moments = adamw(weights, moments, [slope], np.float32(0.03), np.float32(0.2))
+    np.testing.assert_allclose(weights[0], variable.numpy(), rtol=1e-5)
+
+
 def test_a_fitted_network_lets_its_training_data_go():
     training = examples("cnn")
     inputs = weakref.ref(training.inputs)
@@ -309,10 +345,3 @@ def test_a_fitted_network_lets_its_training_data_go():
     gc.collect()
     assert network.classes == SPEAKERS
     assert inputs() is None
-
-
-def test_a_network_reaches_another_process_without_what_is_compiled(fitted):
-    arrived = pickle.loads(pickle.dumps(fitted["mlp"]))
-    np.testing.assert_array_equal(
-        arrived.predict_proba(held_out("mlp")), fitted["mlp"].predict_proba(held_out("mlp"))
-    )

@@ -1,13 +1,16 @@
 """MFCC are those of python_speech_features, but for the padded last frame and digital silence."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import python_speech_features
+import scipy.fft
 from hypothesis import given
 from hypothesis import strategies as st
 
 from speech.audio import SAMPLE_RATE
-from speech.features.mfcc import delta, frame_count, mfcc
+from speech.features.mfcc import delta, frame_count, mfcc, mfcc_and_copies, mfcc_in_passages
 from speech.params import Mfcc
 
 SETTINGS = {
@@ -56,13 +59,14 @@ def reference(signal, settings):
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_features_are_those_of_the_library(make_params, voice, name):
-    settings = make_params(**SETTINGS[name]).mfcc
-    signal = voice(3.0)[: whole_frames(settings, 80)]
+    settings = make_params(**SETTINGS[name], **{"mfcc.top_db": None}).mfcc
+    signal = voice(12.0)[: whole_frames(settings, 300)]
     computed = mfcc(signal, **settings.model_dump())
     expected = reference(signal, settings)
     assert computed.dtype == np.float32
-    assert computed.shape == (80, settings.coefficients * (1 + settings.delta_orders))
-    np.testing.assert_allclose(computed, expected, rtol=1e-5, atol=1e-5)
+    assert computed.shape == (300, settings.coefficients * (1 + settings.delta_orders))
+    # Equal, but for the last digit of single precision.
+    np.testing.assert_allclose(computed, expected, rtol=1.2e-7, atol=1e-8)
 
 
 def test_the_defaults_are_those_of_params_yaml(params, voice):
@@ -90,12 +94,12 @@ def test_only_whole_windows_are_frames_and_counted_as_such(shipped_params, sampl
 def test_digital_silence_is_as_loud_as_less_than_one_16_bit_step(voice, energy):
     signal = voice(2.0)
     signal[8_000:24_000] = 0
-    first = mfcc(signal, energy=energy)[:, 0]
+    first = mfcc(signal, energy=energy, top_db=None)[:, 0]
     silent = slice(8_400 // 160, (24_000 - 400) // 160)
     assert (first[silent] == 0).all()
     assert first.min() == 0
     assert first[:40].min() > 5
-    assert np.isfinite(mfcc(np.zeros(16_000, np.float32), energy=energy)).all()
+    assert np.isfinite(mfcc(np.zeros(16_000, np.float32), energy=energy, top_db=None)).all()
 
 
 def test_silence_changes_no_frame_that_it_does_not_touch(voice):
@@ -103,7 +107,54 @@ def test_silence_changes_no_frame_that_it_does_not_touch(voice):
     muted = signal.copy()
     muted[16_000:] = 0
     static = slice(0, 13)
-    np.testing.assert_array_equal(mfcc(muted)[:95, static], mfcc(signal)[:95, static])
+    before, after = (mfcc(one, top_db=None)[:95, static] for one in (signal, muted))
+    np.testing.assert_array_equal(before, after)
+
+
+def test_what_is_far_below_the_loudest_filter_is_raised_to_that(voice):
+    """As librosa.power_to_db does, so that recordings whose faint part was coded away are alike."""
+    plain = {"filters": 40, "coefficients": 40, "lifter": 0, "energy": False, "delta_orders": 0}
+    signal = voice(2.0)
+    decibels = {}
+    for top_db in (None, 20.0):
+        cepstra = mfcc(signal, top_db=top_db, **plain)
+        # The cosine transform has as many coefficients as filters, so it can be undone.
+        decibels[top_db] = scipy.fft.idct(cepstra, norm="ortho") * 10 / np.log(10)
+    raised = np.maximum(decibels[None], decibels[None].max() - 20)
+    np.testing.assert_allclose(decibels[20.0], raised, atol=1e-3)
+    assert (raised > decibels[None] + 1).mean() > 0.1
+
+
+@pytest.mark.parametrize("orders", [0, 1, 2])
+@pytest.mark.parametrize("seconds", [0.03, 1.0, 2.003, 5.5])
+def test_passages_give_the_mfcc_of_the_whole(voice, orders, seconds):
+    signal = voice(seconds)
+    settings = {"delta_orders": orders, "top_db": None}
+    whole = mfcc(signal, **settings)
+    np.testing.assert_array_equal(mfcc_in_passages(signal, **settings), whole)
+    passages = mfcc_in_passages(signal, seconds=1.0, **settings)
+    np.testing.assert_allclose(passages, whole, atol=1e-4)
+
+
+def test_each_passage_is_changed_by_itself(voice):
+    lengths = []
+
+    def change(passage):
+        lengths.append(len(passage))
+        return -passage
+
+    made = mfcc_in_passages(voice(2.5), change, seconds=1.0)
+    assert len(lengths) == 3
+    assert made.shape == mfcc(voice(2.5)).shape
+
+
+def test_memory_grows_by_the_frames_alone(voice):
+    signal = np.tile(voice(10.0), 30)
+    tracemalloc.start()
+    mfcc_in_passages(signal)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 70e6, "five minutes; all at once would take twice as much"
 
 
 @given(frames=st.integers(1, 30), width=st.integers(1, 10), seed=st.integers(0, 1000))
@@ -112,3 +163,20 @@ def test_deltas_are_those_of_the_library_however_short_the_utterance(frames, wid
     np.testing.assert_allclose(
         delta(static, width=width), python_speech_features.delta(static, width), atol=1e-12
     )
+
+
+def test_copies_are_drawn_by_seed_and_name_and_by_nothing_else(params, voice):
+    signal, settings = voice(1.0), {"coefficients": 13}
+    conditions = params.augmentation.model_dump(exclude={"copies"}) | {"noise_probability": 1.0}
+
+    def computed(name="anna-1", **options):
+        given = {"settings": settings, "conditions": conditions, "seed": 1} | options
+        return mfcc_and_copies(signal, name, **given)
+
+    three = computed(copies=3)
+    assert list(three) == ["", "copy0", "copy1", "copy2"]
+    np.testing.assert_array_equal(three[""], mfcc(signal, **settings))
+    np.testing.assert_array_equal(three["copy0"], computed()["copy0"])
+    assert list(computed(copies=0)) == [""]
+    others = [three["copy1"], computed(seed=2)["copy0"], computed("anna-2")["copy0"], three[""]]
+    assert not any(np.array_equal(three["copy0"], other) for other in others)

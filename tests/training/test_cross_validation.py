@@ -49,7 +49,7 @@ def validated(model, task, table, data, **changes):
 class Spy:
     """A classifier that learns nothing and remembers which rows it was given."""
 
-    form, workers, calibration_fits = "pooled", "threads", 0
+    form, calibration_fits = "pooled", 0
     curves, best_epochs = [], 0
 
     def __init__(self, *, patience=5, validation_fraction=0.2, seed=0):  # noqa: ARG002
@@ -194,12 +194,19 @@ def test_the_number_of_workers_changes_no_bit_of_a_result(tmp_path):
     assert alone.epochs == int(np.median(alone.best_epochs))
 
 
-def test_all_folds_of_a_worker_share_one_compiled_network(monkeypatch):
+def test_all_folds_share_one_graph(monkeypatch):
     """TensorFlow takes longer to trace a small network than to train it."""
-    built, build = [], MlpModel._build
-    monkeypatch.setattr(MlpModel, "_build", lambda network: built.append(1) or build(network))
+    built, build = [], MlpModel.build
+
+    def counting(*arguments, **architecture):
+        built.append(architecture)
+        return build(*arguments, **architecture)
+
+    monkeypatch.setattr(MlpModel, "build", staticmethod(counting))
     table = chunk_table("speaker", 4, utterances=2, folds=3)
-    validated("mlp", "speaker", table, clustered(table), hyperparameters=QUICK | {"epochs": 1})
+    # No other test has a graph of this architecture.
+    unused = QUICK | {"epochs": 1, "dropout": 0.123}
+    validated("mlp", "speaker", table, clustered(table), hyperparameters=unused, jobs=2)
     assert len(built) == 1
 
 
