@@ -1,12 +1,16 @@
 """Every link in the Markdown pages leads somewhere, and every page is reached from the README."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 REPOSITORY = Path(__file__).parents[1]
 README = REPOSITORY / "README.md"
+SPEECH = REPOSITORY / "speech"
 PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")])
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
@@ -60,15 +64,21 @@ def test_the_readme_links_to_every_page_which_links_back(page):
     assert README in {target for target, _ in links(page)}
 
 
-@pytest.mark.parametrize("folder", ["stages", "speech", "docs"])
-def test_the_tree_in_the_readme_is_that_of_the_repository(folder):
-    tree = README.read_text(encoding="utf-8")
-    block = tree.split(f"├── {folder}/")[1].split("\n├── ")[0]
-    lines = re.findall(r"^│   [├└]── (.+?)  ", block, flags=re.M)
-    listed = [name for line in lines for name in line.split(", ")]
-    there = [
-        f"{path.name}/" if path.is_dir() else path.name
-        for path in (REPOSITORY / folder).iterdir()
-        if not path.name.startswith(("__", ".")) and path.suffix != ".png"
-    ]
-    assert sorted(listed) == sorted(there)
+def first_cells(page: Path, heading: str) -> list[str]:
+    """List what the first column of the table under a heading names."""
+    section = page.read_text("utf-8").split(f"## {heading}\n")[1].split("\n## ")[0]
+    cells = re.findall(r"^\| ([^|]+?) \|", section, flags=re.M)[1:]
+    return [name.strip("`") for cell in cells for name in cell.split(", ") if set(name) != {"-"}]
+
+
+def test_the_tables_of_stages_and_packages_are_those_of_the_repository():
+    stages = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text("utf-8"))["stages"]
+    assert sorted(first_cells(REPOSITORY / "docs/pipeline.md", "Stages")) == sorted(stages)
+    packages = {str(path.parent.relative_to(REPOSITORY)) for path in SPEECH.glob("*/__init__.py")}
+    assert set(first_cells(REPOSITORY / "CONTRIBUTING.md", "Where things are")) == packages
+
+
+def test_the_graph_of_the_pipeline_is_what_dvc_draws():
+    command = [sys.executable, "-m", "dvc", "dag", "--md", "--collapse-foreach-matrix"]
+    drawn = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert drawn.stdout.strip() in (REPOSITORY / "docs/pipeline.md").read_text("utf-8")

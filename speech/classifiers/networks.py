@@ -198,7 +198,7 @@ class Network(ABC):
         return self._shape[0]
 
     def _graph(self) -> Graph:
-        architecture = json.dumps(self._architecture)
+        architecture = json.dumps(self._architecture, allow_nan=False)
         with _BUILDING:
             return _built(type(self), architecture, self._shape, len(self.classes), self._seed)
 

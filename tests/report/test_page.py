@@ -347,7 +347,7 @@ def test_how_it_was_done_follows_the_settings(small):
     for text in (
         "30 mel-frequency cepstral coefficients",
         "windows of 25 ms every 10 ms, from 40 mel filters between 60 and 6,000 Hz, with their",
-        "correlations between the first 13 coefficients and the correlations between their deltas",
+        "correlations between the first 20 coefficients and the correlations between their deltas",
         "(246 numbers, and those of the pitch)",
         "naive baseline: the most frequent label",
         "128 and 64 hidden units",

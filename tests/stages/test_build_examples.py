@@ -16,10 +16,10 @@ from stages.paths import EXAMPLES, FOLDS, MFCC, PITCH, UTTERANCES, WAV2VEC2
 
 SAMPLES, CHUNKS, STATES = 48_000, 2, 7
 INPUTS = {
-    "gender-mfcc": (2, (30 + 60 + 78 + 78,), (198, 60)),
-    "gender-mfcc_pitch": (2, (30 + 60 + 78 + 78 + 5,), (198, 62)),
+    "gender-mfcc": (2, (30 + 60 + 190 + 190,), (198, 30)),
+    "gender-mfcc_pitch": (2, (30 + 60 + 190 + 190 + 5,), (198, 32)),
     "gender-wav2vec2": (0, (16,), (25, 8)),
-    "speaker-mfcc": (2, (30 + 60 + 78 + 78,), (198, 60)),
+    "speaker-mfcc": (2, (30 + 60 + 190 + 190,), (198, 30)),
     "speaker-wav2vec2": (0, (16,), (25, 8)),
 }
 """Copies, and the shapes of an example in both forms."""
