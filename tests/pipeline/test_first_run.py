@@ -141,7 +141,7 @@ def test_all_stages_in_one_process_at_another_place_make_the_same_bytes(
     commands = re.findall(r"^> python (stages/.+)$", result.out, re.MULTILINE)
     assert len(commands) == len(result.stages_run)
     other = new_project(tmp_path / "another" / "place")
-    other.environment |= {"PYTHONHASHSEED": "7", "TZ": "Asia/Kathmandu", "LC_ALL": "C"}
+    other.environment.update(PYTHONHASHSEED="7", TZ="Asia/Kathmandu", LC_ALL="C")
     other.must("python", "-c", STRAIGHT_ON, *commands)
     assert other.changed(project.made()) == []
 
