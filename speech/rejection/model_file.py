@@ -1,6 +1,5 @@
 """The models that reject, on disk: JSON and safetensors, no pickle."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -13,7 +12,7 @@ from safetensors.numpy import save_file
 from speech.errors import UserError
 from speech.features.feature_spec import FeatureSpec, read_spec
 from speech.rejection.enrolled_speakers import EnrolledSpeakers
-from speech.storage.files import replacing_folder
+from speech.storage.files import replacing_folder, sha256_of
 from speech.storage.sealed import load_arrays, read_sealed, write_sealed
 
 _FORMAT = 3
@@ -88,7 +87,7 @@ def write_rejection(folder: Path, rejection: Rejection) -> None:
             "speakers": speakers,
             "low_confidence": rejection.low_confidence,
             "rates": rejection.rates,
-            "sha256": _digest(unfinished / _ARRAYS),
+            "sha256": sha256_of(unfinished / _ARRAYS),
         }
         write_sealed(unfinished / _CARD, _FORMAT, content)
 
@@ -103,7 +102,7 @@ def read_rejection(folder: Path) -> Rejection:
     """
     card = read_sealed(folder / _CARD, _FORMAT, _REMEDY)
     path = folder / _ARRAYS
-    if not path.is_file() or card.get("sha256") != _digest(path):
+    if not path.is_file() or card.get("sha256") != sha256_of(path):
         raise UserError(f"{path}: is not the file that belongs to {_CARD}; {_REMEDY}.")
     try:
         arrays = load_arrays(path)
@@ -121,7 +120,3 @@ def read_rejection(folder: Path) -> Rejection:
         return Rejection(speakers, card["low_confidence"], card["rates"])
     except (KeyError, TypeError, ValueError, SafetensorError):
         raise UserError(f"{folder}: is damaged; {_REMEDY}.") from None
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
