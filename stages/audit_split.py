@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from speech.classifiers.registry import classifier_class
+from speech.classifiers.registry import CLASSIFIERS
 from speech.evaluation.scores import score_levels
 from speech.params import Params, Task
 from speech.predictions import utterance_level
@@ -33,8 +33,8 @@ def audit_split(params: Params) -> str:
 def _scores(params: Params, task: Task) -> pd.DataFrame:
     """Return the accuracies of a task under each of its splits."""
     model, features = params.audit_split.model, getattr(params.headline_features, task)
-    form = classifier_class(model).form
-    examples = read_examples(EXAMPLES / f"{task}-{features}", form, copies=True)
+    folder = EXAMPLES / f"{task}-{features}"
+    examples = read_examples(folder, CLASSIFIERS[model].form, copies=True)
     examples = taking_part(examples, task)
     whole, careful = labelled(examples), examples.table["fold"].to_numpy()
     resampling = {"resamples": params.evaluate.resamples, "seed": params.seed}

@@ -29,11 +29,6 @@ _FORMAT = 6
 _REMEDY = "copy the model anew, or run `dvc repro` to fit it"
 
 
-def classifier_class(name: str) -> type[Classifier]:
-    """Return the class behind a name, to ask for its form before building one."""
-    return CLASSIFIERS[name]
-
-
 def build_classifier(name: str, *, seed: int = 0, **hyperparameters: Any) -> Classifier:
     """Build an unfitted classifier.
 

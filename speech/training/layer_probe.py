@@ -59,9 +59,9 @@ class Probed:
         The same, each fold with the layer that its own training part chose.
     chosen
         fold, layer (chosen by validation inside the training part; of equal ones, the first),
-        validation_accuracy (of chunks), chunk_accuracy and utterance_accuracy (of the fold with
-        that layer). The row of `ALL_FOLDS` has the layer of highest mean validation accuracy, and
-        the accuracies of all folds, each with its own choice.
+        validation_accuracy (of chunks) and utterance_accuracy (of the fold with that layer). The
+        row of `ALL_FOLDS` has the layer of highest mean validation accuracy, and the accuracy of
+        all folds, each with its own choice.
     """
 
     layers: dict[int, pd.DataFrame]
@@ -254,14 +254,10 @@ def _validate(
 def _choice(
     fold: int | str, layer: int, validation: float, predictions: pd.DataFrame
 ) -> dict[str, Any]:
+    utterances = utterance_level(predictions)
     return {
         "fold": fold,
         "layer": layer,
         "validation_accuracy": validation,
-        "chunk_accuracy": _accuracy(predictions),
-        "utterance_accuracy": _accuracy(utterance_level(predictions)),
+        "utterance_accuracy": (predicted_classes(utterances) == utterances["label"]).mean(),
     }
-
-
-def _accuracy(predictions: pd.DataFrame) -> float:
-    return float((predicted_classes(predictions) == predictions["label"]).mean())

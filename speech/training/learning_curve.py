@@ -12,7 +12,6 @@ References
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -32,7 +31,6 @@ def predict_with_fewer_speakers(
     draws: int = 3,
     seed: int = 0,
     jobs: int = -1,
-    workers: Literal["processes", "threads"] = "threads",
     progress: Progress = silent,
 ) -> pd.DataFrame:
     """Predict every utterance by models that learnt from more and more speakers.
@@ -54,8 +52,6 @@ def predict_with_fewer_speakers(
         Of the draws.
     jobs
         Number of workers; -1 for one per core.
-    workers
-        What fits at once are spread over.
     progress
         Shown over folds.
 
@@ -74,7 +70,7 @@ def predict_with_fewer_speakers(
     sizes = [most >> halvings for halvings in range(int(most).bit_length())][::-1]
     drawn = [(size, draw) for size in sizes for draw in range(draws)]
     predict = partial(_predict_fold, build=build, chunks=chunks, data=data, drawn=drawn, seed=seed)
-    return pd.concat(spread(predict, numbers, jobs, progress, workers), ignore_index=True)
+    return pd.concat(spread(predict, numbers, jobs, progress, "threads"), ignore_index=True)
 
 
 def _predict_fold(

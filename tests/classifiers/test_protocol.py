@@ -20,7 +20,6 @@ from speech.classifiers.protocol import Labelled
 from speech.classifiers.registry import (
     CLASSIFIERS,
     build_classifier,
-    classifier_class,
     load_classifier,
     save_classifier,
 )
@@ -63,12 +62,12 @@ def examples(model, *, seed=0, noise=1.0, offset=0.0, speakers=SPEAKERS):
     noises = random.normal(size=(len(rows), FRAMES, DIMENSIONS))
     frames = (2 * directions[numbers, None] + noise * noises + offset).astype(np.float32)
     pooled = np.concatenate([frames.mean(axis=1), frames.std(axis=1)], axis=1)
-    inputs = pooled if classifier_class(model).form == "pooled" else frames
+    inputs = pooled if CLASSIFIERS[model].form == "pooled" else frames
     return Labelled(inputs, np.array(SPEAKERS)[numbers], utterances, sessions)
 
 
 def training_and_validation(model):
-    validation = examples(model, seed=1) if classifier_class(model).trains_in_epochs else None
+    validation = examples(model, seed=1) if CLASSIFIERS[model].trains_in_epochs else None
     return examples(model), validation
 
 

@@ -112,10 +112,9 @@ def test_the_layer_that_separates_the_labels_is_chosen_in_every_fold(stored, cor
     assert list(chosen.index) == [*folds, ALL_FOLDS]
     assert set(chosen["layer"]) == {right}
     assert chosen["validation_accuracy"].between(0.9, 1).all()
-    for level in ("chunk", "utterance"):
-        own = chosen[f"{level}_accuracy"]
-        assert own[ALL_FOLDS] == pytest.approx(accuracy(probed.nested, level))
-        assert own[folds].min() <= own[ALL_FOLDS] <= own[folds].max()
+    own = chosen["utterance_accuracy"]
+    assert own[ALL_FOLDS] == pytest.approx(accuracy(probed.nested, "utterance"))
+    assert own[folds].min() <= own[ALL_FOLDS] <= own[folds].max()
 
 
 def test_a_layer_that_separates_only_sessions_is_not_chosen_for_the_speaker(stored, corpus):
