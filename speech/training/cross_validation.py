@@ -236,8 +236,8 @@ def _fit_fold(
     calibrated.fit(data[train], data[held_out] if len(held_out) else None)
     return _FoldResult(
         calibrated.predict_proba(data.inputs[folds == number]),
-        calibrated.curves,
-        calibrated.best_epochs,
+        classifier.curves,
+        classifier.best_epochs,
         calibrated.temperature,
         calibrated.calibrated_on,
     )

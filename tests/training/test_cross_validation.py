@@ -254,7 +254,6 @@ class NaiveBayes(ScikitClassifier):
     """As little as a new classifier has to be."""
 
     def __init__(self, *, smoothing: PositiveFloat = 1e-9, seed: int = 0):  # noqa: ARG002
-        super().__init__()
         self.estimator = GaussianNB(var_smoothing=smoothing)
 
 

@@ -160,15 +160,6 @@ def test_of_equal_layers_the_first_is_chosen(tmp_path, corpus, states):
     assert set(probe(folder, corpus, "speaker", [2, 4]).chosen["layer"]) == {2}
 
 
-def test_the_same_seed_gives_the_same_to_the_last_bit_with_any_number_of_workers(stored, corpus):
-    alone, together = (
-        {"nested": probed.nested, "chosen": probed.chosen, **probed.layers}
-        for probed in (probe(stored, corpus, "gender", range(2), jobs) for jobs in (1, 2))
-    )
-    for name, one in alone.items():
-        pd.testing.assert_frame_equal(one, together[name], check_exact=True)
-
-
 def test_where_nothing_can_be_validated_the_validation_is_no_number():
     """Each speaker has two utterances, one in either fold."""
     table = pd.DataFrame({"speaker_id": [*"1122"], "chapter_id": [*"1212"], "fold": [0, 1, 0, 1]})

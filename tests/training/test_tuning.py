@@ -93,11 +93,6 @@ def test_whatever_is_in_the_tested_fold_its_choice_stays_the_same(task):
     assert not np.array_equal(*other)
 
 
-def test_the_same_seed_gives_the_same_to_the_last_bit_with_any_number_of_workers():
-    alone, together = (search("speaker", space={"C": [2.0]}, jobs=jobs).tried for jobs in (1, 2))
-    pd.testing.assert_frame_equal(alone, together, check_exact=True)
-
-
 def test_without_anything_to_validate_candidates_on_the_error_says_so():
     """Here each speaker has two chunks, one in either fold."""
     table, data, folds = corpus("speaker")
