@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from speech.classifiers.calibrated import Calibrated, HeldOut
 from speech.classifiers.protocol import Classifier, Labelled
-from speech.classifiers.registry import build_classifier
+from speech.classifiers.registry import CLASSIFIERS
 from speech.folds import Task, check_folds, hold_out
 from speech.parallel import Progress, silent, spread
 from speech.predictions import with_probabilities
@@ -203,7 +203,7 @@ def fit_final(
     progress
         Shown over this one fit.
     """
-    classifier = build_classifier(model, **(hyperparameters or {}), seed=seed)
+    classifier: Classifier = CLASSIFIERS[model](**(hyperparameters or {}), seed=seed)
     (fitted,) = spread(partial(classifier.fit, epochs=epochs), [data], jobs, progress, "threads")
     return fitted
 
@@ -218,7 +218,7 @@ def _fit_fold(
     seed: int,
 ) -> Any:
     """Return a `_FoldResult`, and for `_EVERYTHING` a classifier."""
-    classifier: Any = build_classifier(model, **of_fold[number], seed=seed)
+    classifier: Any = CLASSIFIERS[model](**of_fold[number], seed=seed)
     if number == _EVERYTHING:
         return classifier.fit(data)
     train, held_out = np.flatnonzero(folds != number), np.zeros(0, dtype=np.int64)

@@ -19,7 +19,6 @@ from speech.classifiers.networks import MlpModel
 from speech.classifiers.protocol import Labelled
 from speech.classifiers.registry import (
     CLASSIFIERS,
-    build_classifier,
     load_classifier,
     save_classifier,
 )
@@ -44,7 +43,7 @@ every_model_but_cnn = pytest.mark.parametrize("model", [name for name in MODELS 
 
 def build(model, **changes):
     """Build a small classifier."""
-    return build_classifier(model, seed=SEED, **SMALL.get(model, {}) | changes)
+    return CLASSIFIERS[model](seed=SEED, **SMALL.get(model, {}) | changes)
 
 
 def examples(model, *, seed=0, noise=1.0, offset=0.0, speakers=SPEAKERS):
