@@ -36,17 +36,16 @@ def _scores(params: Params, task: Task) -> pd.DataFrame:
     folder = EXAMPLES / f"{task}-{features}"
     examples = read_examples(folder, CLASSIFIERS[model].form, copies=True)
     examples = taking_part(examples, task)
-    whole, careful = labelled(examples), examples.table["fold"].to_numpy()
+    whole = labelled(examples)
     resampling = {"resamples": params.evaluate.resamples, "seed": params.seed}
     tables, splits = [], splits_of(task)
     for split in bar("split")(splits, len(splits)):
-        data, dealt = apply_split(split, task, examples.table, whole, careful, seed=params.seed)
+        table, data = apply_split(split, task, examples.table, whole, seed=params.seed)
         chunks = cross_validate(
             model,
             task,
-            examples.table,
+            table,
             data,
-            dealt,
             hyperparameters=params.hyperparameters(model),
             seed=params.seed,
             jobs=params.parallel.jobs,

@@ -44,15 +44,14 @@ def fit(params: Params, inputs: str, model: str) -> str:
     # The naive baseline learns from labels only.
     form, copies = CLASSIFIERS[model].form, model != "dummy"
     examples = taking_part(read_examples(EXAMPLES / inputs, form, copies=copies), task)
-    data, folds = labelled(examples), examples.table["fold"].to_numpy()
+    table, data = examples.table, labelled(examples)
     common: dict[str, Any] = {"seed": params.seed, "jobs": params.parallel.jobs}
 
     tuned = tune(
         model,
         task,
-        examples.table,
+        table,
         data,
-        folds,
         hyperparameters=params.hyperparameters(model),
         progress=bar("candidate"),
         **read_json(SEARCH / f"{model}.json"),
@@ -61,9 +60,8 @@ def fit(params: Params, inputs: str, model: str) -> str:
     result = cross_validate(
         model,
         task,
-        examples.table,
+        table,
         data,
-        folds,
         hyperparameters=params.hyperparameters(model),
         tuned=tuned.of_fold,
         final=tuned.final if tuned.final.get("patience") is None else None,
@@ -81,12 +79,12 @@ def fit(params: Params, inputs: str, model: str) -> str:
     )
     utterances = _write_predictions(PREDICTIONS / inputs / model, result, tuned)
     saved = MODELS / f"{inputs}-{model}"
-    card = _card(params, inputs, model, examples.table) | {"calibrated_on": result.calibrated_on}
+    card = _card(params, inputs, model, table) | {"calibrated_on": result.calibrated_on}
     save_classifier(saved, Calibrated(final, temperature=result.temperature), card)
     return (
-        f"{model} for {task} on {features}: {utterances:,} utterances predicted out of fold "
-        f"in {len(set(folds))} folds{calibration_warning(result.calibrated_on, model)}, final "
-        f"model in {saved}{summary_of_search(tuned.tried)}"
+        f"{model} for {task} on {features}: {utterances:,} utterances predicted out of fold in "
+        f"{table['fold'].nunique()} folds{calibration_warning(result.calibrated_on, model)}, "
+        f"final model in {saved}{summary_of_search(tuned.tried)}"
     )
 
 

@@ -60,7 +60,6 @@ def _predict(features: Features, params: Params) -> pd.DataFrame:
         lambda: CLASSIFIERS[MODEL](seed=params.seed, **params.hyperparameters(MODEL)),
         examples.table,
         labelled(examples),
-        examples.table["fold"].to_numpy(),
         draws=params.learning_curve.draws,
         seed=params.seed,
         jobs=params.parallel.jobs,

@@ -116,7 +116,6 @@ def cross_validate(
     task: Task,
     table: pd.DataFrame,
     data: Labelled,
-    folds: NDArray[np.int64],
     *,
     hyperparameters: Hyperparameters | None = None,
     tuned: Mapping[int, Hyperparameters] | None = None,
@@ -134,11 +133,9 @@ def cross_validate(
     task
         Decides what validation parts are made of.
     table
-        The chunk table of the examples.
+        The chunk table of the examples, with ``fold``: `TRAIN_ONLY` for one that is not predicted.
     data
         The examples with labels.
-    folds
-        Fold of each example, shape (examples,); `TRAIN_ONLY` for one that is not predicted.
     hyperparameters
         Keyword arguments of the classifier; its defaults by themselves.
     tuned
@@ -152,6 +149,7 @@ def cross_validate(
     progress
         Shown over folds.
     """
+    folds = table["fold"].to_numpy()
     predicted = folds >= 0
     numbers = sorted(set(folds[predicted].tolist()))
     of_fold = dict.fromkeys(numbers, hyperparameters or {}) | dict(tuned or {})
@@ -171,7 +169,7 @@ def cross_validate(
     for number in numbers:
         probabilities[folds == number] = results[number].probabilities
         curves.extend({"fold": number, **row} for row in results[number].curves)
-    own = table.assign(fold=folds, label=data.labels)
+    own = table.assign(label=data.labels)
     return OutOfFold(
         with_probabilities(own[predicted], classes, probabilities[predicted]),
         pd.DataFrame(curves, columns=CURVES),

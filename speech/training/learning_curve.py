@@ -15,7 +15,6 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from speech.classifiers.protocol import Classifier, Labelled
 from speech.parallel import Progress, silent, spread
@@ -26,7 +25,6 @@ def predict_with_fewer_speakers(
     build: Callable[[], Classifier],
     table: pd.DataFrame,
     data: Labelled,
-    folds: NDArray[np.int64],
     *,
     draws: int = 3,
     seed: int = 0,
@@ -41,11 +39,9 @@ def predict_with_fewer_speakers(
         Makes an unfitted classifier. It must do without sessions to stop early by or to calibrate
         on: a draw may hold one speaker of each gender.
     table
-        The chunk table of the examples.
+        The chunk table of the examples, with ``fold``.
     data
         The examples, with their speakers' genders as labels.
-    folds
-        Fold of each example, shape (examples,).
     draws
         Of each number of training speakers.
     seed
@@ -61,7 +57,7 @@ def predict_with_fewer_speakers(
         Predictions per utterance, ``speakers`` (in training: 2, …, as many as there are of both
         genders for every fold, each number about half of the next) and ``draw``.
     """
-    chunks = table.reset_index(drop=True).assign(fold=folds, label=data.labels)
+    chunks = table.reset_index(drop=True).assign(label=data.labels)
     speakers = chunks.drop_duplicates("speaker_id")[["speaker_id", "label", "fold"]]
     numbers = sorted(speakers["fold"].unique())
     most = min(
