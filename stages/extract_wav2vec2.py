@@ -18,14 +18,8 @@ def extract_wav2vec2(params: Params) -> str:
     """Embed what is not there yet from an earlier run."""
     states = load_encoder(ENCODER).states
     layers = _layers(params, states)
-    embedder = ChunkEmbedder(
-        ENCODER,
-        chunks=params.chunks.model_dump(),
-        layers=layers,
-        sequence_layer=params.wav2vec2.sequence_layer,
-        sequence_stride=params.wav2vec2.sequence_stride,
-        batch_size=params.wav2vec2.batch_size,
-    )
+    settings = params.wav2vec2.model_dump() | {"layers": layers}
+    embedder = ChunkEmbedder(ENCODER, params.chunks.model_dump(), settings)
     checkpoint = checkpoint_digests(ENCODER)
     digest = settings_digest(
         {

@@ -78,16 +78,9 @@ def checkpoint_digests(folder: Path) -> dict[str, str]:
     Raises
     ------
     UserError
-        As `check_encoder_folder`, or if a file cannot be read.
+        As `check_encoder_folder`.
     """
-    names = check_encoder_folder(folder)
-    try:
-        return {name: sha256_of(folder / name) for name in names}
-    except OSError as error:
-        raise UserError(
-            f"encoder: {error.filename} cannot be read ({error.strerror}); correct its access "
-            "rights."
-        ) from None
+    return {name: sha256_of(folder / name) for name in check_encoder_folder(folder)}
 
 
 def check_architecture(config: Path, checkpoint: Path | str) -> None:
