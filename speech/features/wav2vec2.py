@@ -95,7 +95,11 @@ def load_encoder(folder: Path) -> Encoder:
             f"encoder: {folder} cannot be loaded ({reason}); download the checkpoint again."
         ) from None
     _check_weights(folder, model, report)
-    _check_rate(folder, extractor)
+    if extractor.sampling_rate != SAMPLE_RATE:
+        raise UserError(
+            f"encoder: {folder} expects {extractor.sampling_rate} Hz, the pipeline works at "
+            f"{SAMPLE_RATE} Hz; choose another checkpoint."
+        )
     model.feature_extractor = _OneByOne(model.feature_extractor)
     return Encoder(model.eval(), extractor)
 
@@ -288,14 +292,6 @@ def _load_extractor(folder: Path, config: Wav2Vec2Config) -> Wav2Vec2FeatureExtr
     # What the checkpoints were trained on when the file is absent: fairseq normalised the
     # signal exactly for models with layer norm in the convolutions.
     return Wav2Vec2FeatureExtractor(do_normalize=config.feat_extract_norm == "layer")
-
-
-def _check_rate(folder: Path, extractor: Wav2Vec2FeatureExtractor) -> None:
-    if extractor.sampling_rate != SAMPLE_RATE:
-        raise UserError(
-            f"encoder: {folder} expects {extractor.sampling_rate} Hz, the pipeline works at "
-            f"{SAMPLE_RATE} Hz; choose another checkpoint."
-        )
 
 
 @torch.inference_mode()
