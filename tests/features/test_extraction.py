@@ -99,11 +99,6 @@ def remove_speaker(corpus):
         path.unlink()
 
 
-def tear(corpus):
-    file = corpus.folder / "1.safetensors"
-    file.write_bytes(file.read_bytes()[:-1])
-
-
 def reverse_the_table(corpus):
     table = corpus.table()
     corpus.table = lambda: table.iloc[::-1]
@@ -123,7 +118,6 @@ CHANGES = {
         lambda corpus: (corpus.folder / ".1.4711.safetensors").write_bytes(b"half"),
         [(0, 3), (0, 3)],
     ),
-    "torn file": (tear, [(3, 0), (0, 3)]),
     "other order of the table": (reverse_the_table, [(0, 3), (0, 3)]),
 }
 
