@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 from safetensors import SafetensorError
-from safetensors.numpy import save_file
 
 from speech.classifiers.graph import Graph, State, Variables, graph_of, import_keras
 from speech.classifiers.protocol import Form, Labelled
 from speech.errors import UserError
+from speech.storage.arrays import write_arrays
 from speech.storage.files import write_json
 from speech.storage.sealed import load_arrays
 
@@ -153,7 +153,7 @@ class Network(ABC):
         write_json(folder / _DESCRIPTION, description)
         values = [*self._weights[0], *self._weights[1]]
         weights = {f"{number:03d}": value for number, value in enumerate(values)}
-        save_file({"mean": self._mean, "std": self._std, **weights}, folder / _WEIGHTS)
+        write_arrays(folder / _WEIGHTS, {"mean": self._mean, "std": self._std, **weights})
 
     @classmethod
     def load(cls, folder: Path) -> Self:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -28,16 +28,6 @@ STATISTICS: tuple[Statistic, ...] = ("mean", "std", "correlation", "delta_correl
 
 _CONSTANT = 1e-3
 """A coefficient whose centred norm is below this is constant over a chunk, but for rounding."""
-
-
-class ChunkInputs(Protocol):
-    """Cuts the features of an utterance into the inputs of its chunks."""
-
-    def pooled(self, tensors: Tensors, name: str, bounds: Bounds) -> Arrays:
-        """Return a vector per chunk."""
-
-    def frames(self, tensors: Tensors, name: str, bounds: Bounds) -> Arrays:
-        """Return a sequence of frames per chunk, each of shape (frames, dimensions)."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +121,10 @@ class Wav2vec2Inputs:
     def frames(self, tensors: Tensors, name: str, bounds: Bounds) -> Arrays:  # noqa: ARG002
         """Return the sequence that was kept of each chunk."""
         return list(tensors[f"{name}/sequence"])
+
+
+ChunkInputs = MfccInputs | Wav2vec2Inputs
+"""Cut the features of an utterance into the inputs of its chunks."""
 
 
 def build_examples(

@@ -5,13 +5,12 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import save_file
 
 from speech.errors import UserError
 from speech.features.feature_spec import FeatureSpec, read_spec
 from speech.rejection.enrolled_speakers import EnrolledSpeakers
+from speech.storage.arrays import write_arrays
 from speech.storage.files import replacing_folder, sha256_of
 from speech.storage.sealed import load_arrays, read_sealed, write_sealed
 
@@ -69,7 +68,7 @@ def write_rejection(folder: Path, rejection: Rejection) -> None:
         What to write.
     """
     arrays = {
-        f"{features}/{name}": np.ascontiguousarray(array)
+        f"{features}/{name}": array
         for features, open_set in rejection.speakers.items()
         for name, array in asdict(open_set.enrolled).items()
     }
@@ -82,7 +81,7 @@ def write_rejection(folder: Path, rejection: Rejection) -> None:
         for features, open_set in rejection.speakers.items()
     }
     with replacing_folder(folder) as unfinished:
-        save_file(arrays, unfinished / _ARRAYS)
+        write_arrays(unfinished / _ARRAYS, arrays)
         content = {
             "speakers": speakers,
             "low_confidence": rejection.low_confidence,
