@@ -22,8 +22,8 @@ def kept(result, stage):
     return int(words[1]), int(words[words.index("kept") - 3])
 
 
-def features(project, kind="mfcc"):
-    return {file.name: file.read_bytes() for file in (project.root / "data" / kind).iterdir()}
+def features(project):
+    return {file.name: file.read_bytes() for file in (project.root / "data/mfcc").iterdir()}
 
 
 def changed(before, after):
@@ -108,23 +108,6 @@ def test_a_killed_extraction_goes_on_where_it_was(indexed):
     assert result.status == 0, result.err
     assert kept(result, "extract_mfcc") == (TOTAL, 4 * CHAPTERS * UTTERANCES)
     assert sorted(features(project)) == [f"{n}.safetensors" for n in range(1, SPEAKERS + 1)]
-
-
-@pytest.mark.parametrize("kind", ["mfcc", "wav2vec2"])
-def test_a_missing_and_a_torn_file_are_made_again_and_no_other(project, kind):
-    whole = features(project, kind)
-    folder = project.root / "data" / kind
-    missing, torn, *rest = sorted(folder.glob("*.safetensors"))
-    stamps = {file: file.stat().st_mtime_ns for file in rest}
-    missing.unlink()
-    torn.chmod(0o644)
-    torn.write_bytes(torn.read_bytes()[:-100])
-    result = project.stage(f"extract_{kind}")
-    assert result.status == 0, result.err
-    total = len(pd.read_parquet(project.root / "data/utterances.parquet"))
-    assert kept(result, f"extract_{kind}") == (total, total - total // 4)
-    assert features(project, kind) == whole
-    assert {file: file.stat().st_mtime_ns for file in rest} == stamps
 
 
 def test_other_settings_make_every_feature_anew(project):

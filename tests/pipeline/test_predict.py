@@ -174,23 +174,6 @@ def test_a_short_recording_is_flagged_and_one_too_short_is_refused(both, talks):
         both.predict_signal(signal[: round(0.4 * RATE)], RATE)
 
 
-def test_silence_and_sounds_without_speech_have_no_gender_and_no_speaker(both):
-    time = np.arange(5 * RATE) / RATE
-    sounds = {
-        "silent": (np.zeros(5 * RATE), np.full(5 * RATE, 1e-5)),
-        "not speech": (
-            0.3 * np.sin(2 * np.pi * 220 * time),
-            0.1 * np.random.default_rng(0).standard_normal(5 * RATE),
-        ),
-    }
-    for flag, signals in sounds.items():
-        for signal in signals:
-            answer = both.predict_signal(signal, RATE).summary
-            assert list(answer.flags) == [flag]
-            assert answer.gender is answer.speaker is None
-            assert answer.speech_seconds == 0
-
-
 def test_a_word_in_much_noise_is_predicted_and_flagged(quick, talks):
     word = load_audio(talks[0])[: 4 * RATE]
     noise = 0.1 * np.random.default_rng(0).standard_normal(20 * RATE)
@@ -325,15 +308,6 @@ def test_a_pattern_and_standard_input_are_predicted_as_the_file(finished, own):
     first, second = (json.loads(line) for line in done.out.splitlines())
     assert (first.pop("file"), second.pop("file")) == ("-", str(path))
     assert first == second
-
-
-def test_both_tasks_are_predicted_by_the_headline_models(finished, talks):
-    done = predicted(finished, "--format", "jsonl", talks[0])
-    row = json.loads(done.out)
-    assert row["gender"] in ("F", "M")
-    assert len(row["nearest"]) == 3
-    assert row["open_set_score"] is not None
-    assert done.status == 0, done.err
 
 
 MISUSES = {
