@@ -1,10 +1,10 @@
 """Every params.yaml that cannot be run with is refused in one sentence, before any work."""
 
-import copy
 from pathlib import Path
 
 import pytest
 import yaml
+from nested import with_changes
 
 from speech.errors import UserError
 from speech.params import load_params
@@ -152,26 +152,13 @@ def written(path, content, value=None):
     return path
 
 
-def changed(content, key, value):
-    content = copy.deepcopy(content)
-    *blocks, name = key.split(".")
-    block = content
-    for part in blocks:
-        block = block[part]
-    if value is ...:
-        del block[name]
-    else:
-        block[name] = value
-    return content
-
-
 @pytest.mark.parametrize(
     ("key", "value", "sentence"), CHANGED, ids=[f"{key}={str(v)[:20]}" for key, v, _ in CHANGED]
 )
 def test_a_value_that_cannot_be_is_quoted_with_what_can(
     shipped_params, tmp_path, key, value, sentence
 ):
-    path = written(tmp_path / "params.yaml", changed(shipped_params, key, value))
+    path = written(tmp_path / "params.yaml", with_changes(shipped_params, {key: value}))
     assert refusal(path).startswith(sentence.replace("@", key))
 
 
@@ -179,7 +166,7 @@ def test_a_value_that_cannot_be_is_quoted_with_what_can(
     ("key", "text", "sentence"), WRITTEN, ids=[f"{key}={text[:20]}" for key, text, _ in WRITTEN]
 )
 def test_a_value_is_read_as_dvc_reads_it(shipped_params, tmp_path, key, text, sentence):
-    path = written(tmp_path / "params.yaml", changed(shipped_params, key, "HERE"), text)
+    path = written(tmp_path / "params.yaml", with_changes(shipped_params, {key: "HERE"}), text)
     assert refusal(path).startswith(sentence.replace("@", key))
 
 

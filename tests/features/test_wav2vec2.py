@@ -4,13 +4,12 @@ A sample encoder of 16 channels and two layers stands for any checkpoint: the lo
 architecture are the same.
 """
 
-import json
 import shutil
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from checkpoints import CONFIG, PREPROCESSOR, SAFE, config, spread, to_bin, weights
 from transformers import (
     Wav2Vec2Config,
     Wav2Vec2FeatureExtractor,
@@ -29,9 +28,6 @@ from speech.features.wav2vec2 import (
 )
 
 HIDDEN, LAYERS = 16, 2
-CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
-SAFE, INDEX, BIN = "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"
-WEIGHT = "encoder.layers.0.attention.k_proj.weight"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -101,40 +97,6 @@ def states_of(checkpoint, chunk):
     with torch.no_grad():
         model = Wav2Vec2Model.from_pretrained(checkpoint).eval()
         return [state[0].numpy() for state in model(**inputs, output_hidden_states=True)[-1]]
-
-
-def config(**changes):
-    """Change values of the config of a folder."""
-
-    def edit(folder):
-        content = json.loads((folder / CONFIG).read_text())
-        (folder / CONFIG).write_text(json.dumps(content | changes))
-
-    return edit
-
-
-def weights(**changes):
-    """Replace tensors of a folder's weights, or remove them if None is given."""
-
-    def edit(folder):
-        tensors = load_file(folder / SAFE) | changes
-        tensors = {name: tensor for name, tensor in tensors.items() if tensor is not None}
-        save_file(tensors, folder / SAFE, metadata={"format": "pt"})
-
-    return edit
-
-
-def use_torchs_own_weights(folder):
-    torch.save(load_file(folder / SAFE), folder / BIN)
-    (folder / SAFE).unlink()
-
-
-def spread_weights(folder):
-    """Spread the weights over several files."""
-    model = Wav2Vec2Model.from_pretrained(folder)
-    (folder / SAFE).unlink()
-    model.save_pretrained(folder, max_shard_size="20KB")
-    assert len(list(folder.glob("*.safetensors"))) > 2
 
 
 @pytest.mark.parametrize("stride", [1, 4, 10, 50])
@@ -249,7 +211,7 @@ def test_a_sample_encoder_has_the_size_asked_for_and_the_same_bytes_for_the_same
     assert first[SAFE] != other[SAFE]
 
 
-@pytest.mark.parametrize("form", [use_torchs_own_weights, spread_weights])
+@pytest.mark.parametrize("form", [to_bin, spread])
 def test_a_checkpoint_with_weights_in_another_form_is_the_same_encoder(
     spoilt, encoder, voice, form
 ):
