@@ -32,7 +32,6 @@ def test_through_dvc_it_is_the_same_sentence_and_the_mended_params_go_on(bare, f
     assert bare.dvc("repro", "fetch_corpus").stages_run == ["check_params", "fetch_corpus"]
 
 
-# --- stages by themselves ---------------------------------------------------------------------
 # What else a corpus, an encoder or params.yaml may lack is tested where it is noticed.
 
 

@@ -155,9 +155,6 @@ def test_a_forced_run_keeps_current_features_and_leaves_the_lock_as_it_was(proje
     assert (project.root / "dvc.lock").read_bytes() == before
 
 
-# --- DVC as its users know it -----------------------------------------------------------------
-
-
 def test_a_second_repro_runs_nothing_and_is_quick(finished):
     before = os.times()
     result = finished.dvc("repro")

@@ -71,9 +71,6 @@ def test_other_settings_make_every_feature_anew(project):
     assert changed(before, features(project)) == sorted(before)
 
 
-# --- a table ----------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def table(tmp_path, folder_corpus):
     """Write a table of the small corpus; its speakers' names need care wherever they stand."""

@@ -118,8 +118,6 @@ def test_a_closing_line_that_cannot_be_written_is_no_success(here):
     assert err.startswith("check_params: No space left on device; make room")
 
 
-# --- signals ----------------------------------------------------------------------------------
-
 AT_WORK = """
 import os, sys, time
 from pathlib import Path

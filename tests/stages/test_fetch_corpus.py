@@ -91,9 +91,6 @@ def test_a_mirror_of_the_environment_goes_before_the_param_if_it_is_not_empty(
     assert len(mirror.log) == 2
 
 
-# --- what is refused --------------------------------------------------------------------------
-
-
 def test_a_name_that_is_nothing_is_refused_with_those_there_are(here, make_params):
     with pytest.raises(UserError, match="corpus: dev-cleen does not exist") as caught:
         fetch_corpus(make_params(corpus="dev-cleen"))
@@ -124,8 +121,6 @@ def test_overrides_that_are_not_there_are_refused_before_anything_is_downloaded(
         fetch_corpus(make_params(**settings, gender_overrides="known.csv"))
     assert mirror.log == []
 
-
-# --- interruptions ----------------------------------------------------------------------------
 
 SLOWLY = """
 import sys, tarfile, time

@@ -131,6 +131,9 @@ def test_what_is_about_genders_alone_or_speakers_alone_goes_with_its_task(run):
         assert "fewer than four speakers" in lines["verify_speakers"]
     for table in ("learning_curve", "mfcc/correlation", "mfcc/normalisations"):
         assert bool(rows_of(table)) == (task == "gender")
+    assert ("not compared" in lines["analyse_mfcc"]) == (task == "speaker")
+    described = set(pd.read_csv(PLOTS / "mfcc/distributions.csv")["gender"])
+    assert described == ({"all"} if task == "speaker" else {"F", "M"})
     assert lines["fit_rejection"].endswith("not asked for") == (task == "gender")
     assert "with the speaker" in lines["reduce_and_cluster"]
     assert ("with the gender" in lines["reduce_and_cluster"]) == (task == "gender")
