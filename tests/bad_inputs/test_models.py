@@ -108,11 +108,6 @@ def gone(name):
     return lambda models: (models / name).unlink()
 
 
-def older(models):
-    content = json.loads((models / GENDER / CARD).read_text("utf-8"))
-    (models / GENDER / CARD).write_text(json.dumps(content | {"format": 1}))
-
-
 def swapped(models):
     (models / GENDER).rename(models / "kept")
     (models / SPEAKER).rename(models / GENDER)
@@ -130,14 +125,10 @@ TABLE = {
     "the headline changed": (changed("gender-headline.json"), "headline.json: was changed since"),
     "the rejection changed": (changed("rejection/rejection.json"), "rejection.json: was changed"),
     "its arrays changed": (changed(REJECTION), OTHER_ARRAYS),
-    "no card": (gone(f"{GENDER}/{CARD}"), f"{GENDER}/{CARD}: no such file"),
     "no estimator": (gone(f"{GENDER}/{TREE}"), OTHER_FILES),
-    "no weights": (gone(f"{GENDER}/{ARRAYS}"), OTHER_FILES),
     "no headline": (gone("gender-headline.json"), "gender-headline.json: no such file"),
     "no rejection": (gone("rejection/rejection.json"), "rejection.json: no such file"),
     "no arrays of it": (gone(REJECTION), OTHER_ARRAYS),
-    "one file more": (write(f"{GENDER}/more", b""), OTHER_FILES),
-    "another version": (older, "has format version 1, but version"),
     "another model's folder": (swapped, "holds another model than its name says"),
     "a card of brackets": (write(f"{GENDER}/{CARD}", DEEP), "damaged or not a file of this"),
     "a headline of brackets": (write("gender-headline.json", DEEP), "damaged or not a file of"),
