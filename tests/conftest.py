@@ -1,6 +1,5 @@
 """What several tests share: params with single values changed, small corpora, the real one."""
 
-import copy
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from browser import Browser, find_browser
 from hypothesis import settings
 from local_hub import LocalHub
 from local_mirror import Mirror
+from nested import with_changes
 
 from speech.corpus.sample import synthesise_corpus
 from speech.params import Params, load_params
@@ -43,20 +43,10 @@ def shipped_params() -> dict:
 
 @pytest.fixture(scope="session")
 def make_params(shipped_params) -> Callable[..., Params]:
-    """Make checked params: those of the repository, but for ``make_params(**{"mfcc.fft": 1024})``.
-
-    Keys are given as params.yaml nests them, joined by dots.
-    """
+    """Make the params of the repository, but for values: ``make_params(**{"mfcc.fft": 1024})``."""
 
     def make(**changes) -> Params:
-        content = copy.deepcopy(shipped_params)
-        for key, value in changes.items():
-            *blocks, name = key.split(".")
-            block = content
-            for part in blocks:
-                block = block[part]
-            block[name] = value
-        return Params.model_validate(content, strict=True)
+        return Params.model_validate(with_changes(shipped_params, changes), strict=True)
 
     return make
 

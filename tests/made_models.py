@@ -45,30 +45,26 @@ def make_models(folder: Path, params) -> Path:
         write_headline(folder, task, Headline("logistic", "mfcc", "sample", "sample", {}))
     enrolled = EnrolledSpeakers.fit(vectors, np.resize(["ann", "bob", "cyd"], len(vectors)))
     ends = ("", "_low", "_high")
+    names = ("equal_error_rate", "known_false_rejection", "unknown_false_acceptance")
     rates = {
         "speech": {f"speech_false_rejection{end}": 0.01 for end in ends},
-        "speakers": {
-            "mfcc": {
-                f"{name}{end}": 0.1
-                for name in (
-                    "equal_error_rate",
-                    "known_false_rejection",
-                    "unknown_false_acceptance",
-                )
-                for end in ends
-            }
-        },
+        "speakers": {"mfcc": {f"{name}{end}": 0.1 for name in names for end in ends}},
     }
     open_set = OpenSet(enrolled, 0.1, 0.2, spec)
     write_rejection(folder / "rejection", Rejection({"mfcc": open_set}, 0.6, rates))
     return folder
 
 
-def reseal(folder: Path) -> None:
-    """Write a model's card anew, as a forger would, for the files that are there now."""
-    content = read_json(folder / "model.json")
+def rewrite(card: Path, **changes) -> None:
+    """Change values of a sealed file as a forger would, with a seal that fits."""
+    content = read_json(card)
     version = content.pop("format")
     del content["seal"]
+    write_sealed(card, version, content | changes)
+
+
+def reseal(folder: Path) -> None:
+    """Write a model's card anew for the files that are there now."""
     digests = digests_of(folder, "")
     del digests["model.json"]
-    write_sealed(folder / "model.json", version, content | {"files": digests})
+    rewrite(folder / "model.json", files=digests)

@@ -17,21 +17,25 @@ ROOT = Path(__file__).parents[1]
 PREFERENCES = ["threads", "processes"]
 
 
-@pytest.fixture
-def slower_the_earlier():
-    """Make a function on the spot: it travels by value, for no worker can import the tests."""
+@pytest.mark.parametrize("prefer", PREFERENCES)
+@pytest.mark.parametrize("jobs", [1, 2, -1])
+@pytest.mark.parametrize("count", [6, 0])
+def test_results_come_in_the_order_of_the_items_and_progress_sees_each(jobs, prefer, count):
+    seen = []
 
-    def function(number):
+    def slower_the_earlier(number):
         time.sleep(0.02 * (5 - number))
         return number**2
 
-    return function
+    def progress(items, total):
+        seen.append(total)
+        for item in items:
+            seen.append(item)
+            yield item
 
-
-@pytest.mark.parametrize("prefer", PREFERENCES)
-@pytest.mark.parametrize("jobs", [1, 2, -1])
-def test_results_come_in_the_order_of_the_items(jobs, prefer, slower_the_earlier):
-    assert spread(slower_the_earlier, range(6), jobs, prefer=prefer) == [0, 1, 4, 9, 16, 25]
+    squares = [number**2 for number in range(count)]
+    assert spread(slower_the_earlier, range(count), jobs, progress, prefer=prefer) == squares
+    assert seen == [count, *squares]
 
 
 @pytest.mark.parametrize("prefer", PREFERENCES)
@@ -42,22 +46,6 @@ def test_two_jobs_work_where_they_prefer_to(prefer):
     processes, threads = zip(*spread(where, range(4), 2, prefer=prefer), strict=True)
     assert (os.getpid() in processes) == (prefer == "threads")
     assert threading.get_ident() not in threads or prefer == "processes"
-
-
-@pytest.mark.parametrize("jobs", [1, 2])
-@pytest.mark.parametrize("numbers", [[4, 2, 3], []])
-def test_progress_has_the_total_and_sees_every_result(jobs, numbers, slower_the_earlier):
-    seen = []
-
-    def progress(items, total):
-        seen.append(total)
-        for item in items:
-            seen.append(item)
-            yield item
-
-    squares = [number**2 for number in numbers]
-    assert spread(slower_the_earlier, numbers, jobs, progress, prefer="threads") == squares
-    assert seen == [len(numbers), *squares]
 
 
 def test_progress_is_shown_while_work_is_still_to_be_done():

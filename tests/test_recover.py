@@ -8,6 +8,7 @@ import pytest
 from dvc.lock import Lock
 
 ROOT = Path(__file__).parents[1]
+LOCK, RWLOCK = "dvc.lock", ".dvc/tmp/rwlock"
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def recover(folder):
 
 
 def contents(folder):
-    return [(folder / name).read_text() for name in ("dvc.lock", ".dvc/tmp/rwlock")]
+    return [(folder / name).read_text() for name in (LOCK, RWLOCK)]
 
 
 def test_what_is_whole_stays_and_nothing_is_said(here):
@@ -37,34 +38,33 @@ def test_what_is_whole_stays_and_nothing_is_said(here):
     assert contents(here) == before
 
 
-@pytest.mark.parametrize("left", ["", "schema: '2.0'\nstages:\n  fit:\n    cm", "{"])
-def test_a_damaged_lock_is_the_recorded_one_again(here, left):
-    before = contents(here)
-    (here / "dvc.lock").write_text(left)
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [
+        *((LOCK, left) for left in ("", "schema: '2.0'\nstages:\n  fit:\n    cm", "{")),
+        *((RWLOCK, left) for left in ("", '{"write": {', '{"write": 3}')),
+    ],
+)
+def test_a_damaged_lock_is_the_recorded_one_again_and_a_damaged_rwlock_goes(here, name, left):
+    recorded = (here / LOCK).read_text()
+    (here / name).write_text(left)
     done = recover(here)
-    assert done.stdout == "dvc.lock: a killed run had left it damaged; it is mended.\n"
-    assert done.returncode == 0
-    assert contents(here) == before
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{name}: a killed run had left it damaged; it is mended.\n"
+    assert (here / LOCK).read_text() == recorded
+    assert (here / RWLOCK).exists() is (name == LOCK)
 
 
 def test_a_damaged_lock_that_was_never_recorded_goes(here):
-    subprocess.run(["git", "rm", "-q", "--cached", "dvc.lock"], cwd=here, check=True)
-    (here / "dvc.lock").write_text("")
+    subprocess.run(["git", "rm", "-q", "--cached", LOCK], cwd=here, check=True)
+    (here / LOCK).write_text("")
     assert recover(here).returncode == 0
-    assert not (here / "dvc.lock").exists()
-
-
-@pytest.mark.parametrize("left", ["", '{"write": {', '{"write": 3}'])
-def test_a_damaged_rwlock_goes(here, left):
-    (here / ".dvc/tmp/rwlock").write_text(left)
-    done = recover(here)
-    assert done.stdout == ".dvc/tmp/rwlock: a killed run had left it damaged; it is mended.\n"
-    assert not (here / ".dvc/tmp/rwlock").exists()
+    assert not (here / LOCK).exists()
 
 
 def spoil(folder):
-    (folder / "dvc.lock").write_text("")
-    (folder / ".dvc/tmp/rwlock").write_text("")
+    for name in (LOCK, RWLOCK):
+        (folder / name).write_text("")
 
 
 def test_while_another_dvc_holds_the_repository_nothing_is_touched(here):
@@ -91,10 +91,7 @@ def test_while_another_dvc_runs_a_stage_and_holds_no_lock_nothing_is_touched(her
     assert recover(here).returncode == 0
 
 
-def test_make_repro_recovers_before_dvc_reads_anything(here):
-    makefile = (ROOT / "Makefile").read_text("utf-8")
-    for target in ("repro", "dev-clean"):
-        recipe = makefile.split(f"\n{target}: ")[1].split("\n\n")[0]
-        assert recipe.index("recover.py") < recipe.index(
-            "dvc repro" if target == "repro" else "exp"
-        )
+@pytest.mark.parametrize(("target", "dvc"), [("repro", "dvc repro"), ("dev-clean", "exp")])
+def test_make_repro_recovers_before_dvc_reads_anything(target, dvc):
+    recipe = (ROOT / "Makefile").read_text("utf-8").split(f"\n{target}: ")[1].split("\n\n")[0]
+    assert recipe.index("recover.py") < recipe.index(dvc)

@@ -4,14 +4,14 @@ Small ones stand for all: the loading code and the architecture are the same. Fi
 are what people have, lack what only training uses, and bring a head.
 """
 
-import json
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from checkpoints import BIN, CONFIG, INDEX, PREPROCESSOR, SAFE, config, spread, to_bin, weights
+from safetensors.torch import load_file
 from transformers import (
     Wav2Vec2Config,
     Wav2Vec2ForAudioFrameClassification,
@@ -19,14 +19,11 @@ from transformers import (
     Wav2Vec2ForPreTraining,
     Wav2Vec2ForSequenceClassification,
     Wav2Vec2ForXVector,
-    Wav2Vec2Model,
 )
 
 from speech.errors import UserError
 from speech.features.wav2vec2 import load_encoder, make_sample_encoder
 
-CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
-SAFE, INDEX, BIN = "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"
 WEIGHT = "encoder.layers.0.attention.k_proj.weight"
 HIDDEN = 16
 SMALL = {
@@ -56,27 +53,6 @@ def spoilt(checkpoint, tmp_path):
     return shutil.copytree(checkpoint, tmp_path / "spoilt")
 
 
-def config(**changes):
-    """Change values of the config of a folder."""
-
-    def edit(folder):
-        content = json.loads((folder / CONFIG).read_text())
-        (folder / CONFIG).write_text(json.dumps(content | changes))
-
-    return edit
-
-
-def weights(**changes):
-    """Replace tensors of a folder's weights, or remove them if None is given."""
-
-    def edit(folder):
-        tensors = load_file(folder / SAFE) | changes
-        tensors = {name: tensor for name, tensor in tensors.items() if tensor is not None}
-        save_file(tensors, folder / SAFE, metadata={"format": "pt"})
-
-    return edit
-
-
 def write(name, content):
     return lambda folder: (folder / name).write_bytes(content)
 
@@ -97,11 +73,6 @@ def both(*edits):
     return lambda folder: [edit(folder) for edit in edits]
 
 
-def to_bin(folder):
-    torch.save(load_file(folder / SAFE), folder / BIN)
-    (folder / SAFE).unlink()
-
-
 def torn(name, share):
     def edit(folder):
         if name == BIN:
@@ -110,13 +81,6 @@ def torn(name, share):
         (folder / name).write_bytes(content[: int(share * len(content))])
 
     return edit
-
-
-def spread(folder):
-    """Spread the weights over several files."""
-    model = Wav2Vec2Model.from_pretrained(folder)
-    (folder / SAFE).unlink()
-    model.save_pretrained(folder, max_shard_size="20KB")
 
 
 def without_a_shard(folder):
@@ -128,10 +92,14 @@ def index(content):
     return both(spread, write(INDEX, content))
 
 
-def spoilt_value(value):
+def one_weight(tensor):
+    return weights(**{WEIGHT: tensor})
+
+
+def one_value(value):
     tensor = torch.ones(HIDDEN, HIDDEN)
     tensor[3, 5] = value
-    return tensor
+    return one_weight(tensor)
 
 
 # --- what is taken ------------------------------------------------------------------------------
@@ -233,6 +201,8 @@ def test_without_a_preprocessor_the_architecture_decides_whether_signals_are_nor
 # --- what is refused ----------------------------------------------------------------------------
 
 NOT_THOSE = "has weights that are not those of its config.json"
+NO_NUMBERS = "(1 hold values that are no numbers, such as {weight})"
+OTHER_SHAPE = "(1 are of another shape, such as {weight})"
 DEEP = 100_000 * b"["
 REFUSED = {
     "no config": (remove(CONFIG), "has no config.json; set encoder in params.yaml to `sample`"),
@@ -251,11 +221,8 @@ REFUSED = {
     "no weights": (remove(SAFE), f"has none of {SAFE}, {INDEX}, {BIN}"),
     "endless weights": (link(SAFE, "/dev/zero"), f"has none of {SAFE}, {INDEX}, {BIN}"),
     # A tensor is never made up, nor ignored.
-    "a weight is missing": (weights(**{WEIGHT: None}), f"(1 are missing, such as {WEIGHT})"),
-    "a weight of another shape": (
-        weights(**{WEIGHT: torch.zeros(8, 16)}),
-        f"(1 are of another shape, such as {WEIGHT})",
-    ),
+    "a weight is missing": (one_weight(None), "(1 are missing, such as {weight})"),
+    "a weight of another shape": (one_weight(torch.zeros(8, 16)), OTHER_SHAPE),
     "a weight too many": (
         weights(**{"encoder.scale": torch.zeros(2)}),
         f"{NOT_THOSE} (1 do not belong, such as encoder.scale); download the checkpoint again",
@@ -264,14 +231,8 @@ REFUSED = {
         weights(**{"wav2vec2.extra.scale": torch.zeros(2), "lm_head.bias": torch.zeros(2)}),
         "(1 do not belong, such as wav2vec2.extra.scale)",
     ),
-    "a weight that is NaN": (
-        weights(**{WEIGHT: spoilt_value(torch.nan)}),
-        f"(1 hold values that are no numbers, such as {WEIGHT})",
-    ),
-    "a weight that is infinite": (
-        weights(**{WEIGHT: spoilt_value(-torch.inf)}),
-        f"(1 hold values that are no numbers, such as {WEIGHT})",
-    ),
+    "a weight that is NaN": (one_value(torch.nan), NO_NUMBERS),
+    "a weight that is infinite": (one_value(-torch.inf), NO_NUMBERS),
     "one layer too few": (config(num_hidden_layers=3), "(16 are missing, "),
     "one layer too many": (config(num_hidden_layers=1), "(16 do not belong, "),
     "layers of another width": (config(intermediate_size=32), "(6 are of another shape, "),
@@ -308,10 +269,10 @@ def test_a_damaged_or_unsuitable_checkpoint_is_refused_with_what_is_wrong(spoilt
     with pytest.raises(UserError) as caught:
         load_encoder(spoilt)
     message = str(caught.value)
-    assert problem.format(folder=spoilt) in message
+    assert problem.format(folder=spoilt, weight=WEIGHT) in message
     assert message.startswith("encoder: ")
-    assert str(spoilt) in message
     assert message.endswith(".")
+    assert str(spoilt) in message
     assert "\n" not in message
     assert ". " not in message, "more than one sentence"
 

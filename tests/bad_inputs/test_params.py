@@ -1,282 +1,124 @@
 """Every params.yaml that cannot be run with is refused in one sentence, before any work."""
 
-import copy
 from pathlib import Path
 
 import pytest
 import yaml
+from nested import with_changes
 
 from speech.errors import UserError
 from speech.params import load_params
 
 CHANGED = [
     # unknown keys, and missing ones
-    ("formants", 1, "unknown key formants; the keys allowed there are corpus, corpus_mirror, "),
-    ("mfcc.coeficients", 1, "unknown key mfcc.coeficients; the keys allowed there are coefficie"),
-    ("mfcc.0", 1, "unknown key mfcc.0; the keys allowed there are coefficients, filters, "),
-    ("svm.seed", 1, "unknown key svm.seed; the keys allowed there are C, kernel, gamma."),
-    ("search.svm.seed", [1], "unknown key search.svm.seed; the keys allowed there are C, kernel, "),
-    ("search.logistic.c", [1.0], "unknown key search.logistic.c; the keys allowed there are C, "),
-    ("corpus_sha256.dev-cleen", "0", "unknown key corpus_sha256.dev-cleen; the keys allowed there"),
-    ("seed", ..., "the key seed is missing; restore it from git or set it."),
-    ("svm", ..., "the key svm is missing; restore it from git or set it."),
-    ("inputs.wav2vec2.layer", ..., "the key inputs.wav2vec2.layer is missing; restore it from git"),
+    ("formants", 1, "unknown key @; the keys allowed there are corpus, corpus_mirror, "),
+    ("mfcc.coeficients", 1, "unknown key @; the keys allowed there are coefficie"),
+    ("mfcc.0", 1, "unknown key @; the keys allowed there are coefficients, filters, "),
+    ("svm.seed", 1, "unknown key @; the keys allowed there are C, kernel, gamma."),
+    ("search.svm.seed", [1], "unknown key @; the keys allowed there are C, kernel, "),
+    ("search.logistic.c", [1.0], "unknown key @; the keys allowed there are C, "),
+    ("corpus_sha256.dev-cleen", "0", "unknown key @; the keys allowed there"),
+    ("seed", ..., "the key @ is missing; restore it from git or set it."),
+    ("svm", ..., "the key @ is missing; restore it from git or set it."),
+    ("inputs.wav2vec2.layer", ..., "the key @ is missing; restore it from git"),
     # of another type
-    ("mfcc.coefficients", "13", 'mfcc.coefficients is "13", but should be a valid integer; change'),
-    ("mfcc.coefficients", 13.5, "mfcc.coefficients is 13.5, but should be a valid integer; change"),
-    ("mfcc.coefficients", True, "mfcc.coefficients is true, but should be a valid integer; change"),
-    ("mfcc.coefficients", None, "mfcc.coefficients is null, but should be a valid integer; change"),
-    ("mfcc.high_hz", "8k", 'mfcc.high_hz is "8k", but should be a valid number; change it.'),
-    ("mfcc.energy", 1, "mfcc.energy is 1, but should be a valid boolean; change it."),
-    ("mfcc", 3, "mfcc is 3, but should be a block of keys; change it."),
-    ("svm", 3, "svm is 3, but should be a block of keys; change it."),
-    ("models", "svm", 'models is "svm", but should be a valid list; change it.'),
-    ("mlp.hidden", "wide", 'mlp.hidden is "wide", but should be a valid list; change it.'),
-    ("mlp.hidden", [64, "wide"], 'mlp.hidden[1] is "wide", but should be a valid integer; change'),
-    (
-        "wav2vec2.layers",
-        "some",
-        "wav2vec2.layers is \"some\", but should be a valid list or 'all';",
-    ),
-    ("corpus", None, "corpus is null, but should be a valid list or a valid string; change it."),
-    ("gender_overrides", [1], "gender_overrides is [1], but should be a block of keys or a valid "),
-    (
-        "svm.gamma",
-        "wide",
-        "svm.gamma is \"wide\", but should be a valid number or 'scale' or 'auto'",
-    ),
-    ("search.svm", 3, "search.svm is 3, but should be a block of keys; change it."),
-    ("search.cnn.kernel", 3, "search.cnn.kernel is 3, but should be a valid list; change it."),
-    (
-        "search.mlp.hidden",
-        [64],
-        "search.mlp.hidden[0] is 64, but should be a valid list; change it.",
-    ),
-    ("search.svm.gamma", ["x"], 'search.svm.gamma[0] is "x", but should be a valid number or '),
+    ("mfcc.coefficients", "13", '@ is "13", but should be a valid integer; change'),
+    ("mfcc.coefficients", 13.5, "@ is 13.5, but should be a valid integer; change"),
+    ("mfcc.coefficients", True, "@ is true, but should be a valid integer; change"),
+    ("mfcc.coefficients", None, "@ is null, but should be a valid integer; change"),
+    ("mfcc.high_hz", "8k", '@ is "8k", but should be a valid number; change it.'),
+    ("mfcc.energy", 1, "@ is 1, but should be a valid boolean; change it."),
+    ("mfcc", 3, "@ is 3, but should be a block of keys; change it."),
+    ("svm", 3, "@ is 3, but should be a block of keys; change it."),
+    ("models", "svm", '@ is "svm", but should be a valid list; change it.'),
+    ("mlp.hidden", "wide", '@ is "wide", but should be a valid list; change it.'),
+    ("mlp.hidden", [64, "wide"], '@[1] is "wide", but should be a valid integer; change'),
+    ("wav2vec2.layers", "some", "@ is \"some\", but should be a valid list or 'all';"),
+    ("corpus", None, "@ is null, but should be a valid list or a valid string; change it."),
+    ("gender_overrides", [1], "@ is [1], but should be a block of keys or a valid "),
+    ("svm.gamma", "wide", "@ is \"wide\", but should be a valid number or 'scale' or 'auto'"),
+    ("search.svm", 3, "@ is 3, but should be a block of keys; change it."),
+    ("search.cnn.kernel", 3, "@ is 3, but should be a valid list; change it."),
+    ("search.mlp.hidden", [64], "@[0] is 64, but should be a valid list; change it."),
+    ("search.svm.gamma", ["x"], '@[0] is "x", but should be a valid number or '),
     # no number, out of range, far out of range
-    (
-        "logistic.C",
-        float("inf"),
-        "logistic.C is Infinity, but should be a finite number; change it.",
-    ),
-    (
-        "chunks.hop_seconds",
-        float("nan"),
-        "chunks.hop_seconds is NaN, but should be a finite number",
-    ),
-    (
-        "chunks.hop_seconds",
-        1e308,
-        "chunks.hop_seconds is 1e+308, but should be less than or equal ",
-    ),
-    (
-        "sample_corpus.minutes",
-        1e300,
-        "sample_corpus.minutes is 1e+300, but should be less than or ",
-    ),
-    (
-        "folds.gender",
-        10**9,
-        "folds.gender is 1000000000, but should be less than or equal to 1000;",
-    ),
-    (
-        "folds.gender",
-        -1,
-        "folds.gender is -1, but should be greater than or equal to 2; change it.",
-    ),
-    (
-        "parallel.jobs",
-        99_999_999,
-        "parallel.jobs is 99999999, but should be less than or equal to 1",
-    ),
-    ("parallel.jobs", 0, "parallel.jobs is 0, but should be -1 for all cores, or the number of "),
-    ("augmentation.snr_db", [-9000, 5], "augmentation.snr_db[0] is -9000, but should be greater "),
-    (
-        "augmentation.snr_db",
-        [5, 9000],
-        "augmentation.snr_db[1] is 9000, but should be less than or",
-    ),
-    ("augmentation.snr_db", [5], "augmentation.snr_db is [5], but should be at least 2 items; "),
-    (
-        "mfcc.high_hz",
-        9000,
-        "mfcc.high_hz is 9000, but should be less than or equal to 8000; change",
-    ),
-    ("svm.C", 0, "svm.C is 0, but should be greater than 0; change it."),
-    ("svm.gamma", -1.0, "svm.gamma is -1.0, but should be greater than 0 or 'scale' or 'auto'; "),
-    ("search.svm.C", [1.0, 0], "search.svm.C[1] is 0, but should be greater than 0; change it."),
-    (
-        "clusters.pca_variance",
-        1,
-        "clusters.pca_variance is 1, but should be less than 1; change it.",
-    ),
-    (
-        "sample_encoder.hidden",
-        100,
-        "sample_encoder.hidden is 100, but should be a multiple of 16; ",
-    ),
-    (
-        "wav2vec2.layers",
-        [0, -1],
-        "wav2vec2.layers[1] is -1, but should be greater than or equal to",
-    ),
-    ("cnn.channels", [8] * 6, "cnn.channels is [8, 8, 8, 8, 8, 8], but should be at most 5 items"),
-    ("mlp.epochs", 10**9, "mlp.epochs is 1000000000, but should be less than or equal to 100000; "),
-    ("models", [], "models is [], but should be at least 1 item; change it."),
+    ("logistic.C", float("inf"), "@ is Infinity, but should be a finite number; change it."),
+    ("chunks.hop_seconds", float("nan"), "@ is NaN, but should be a finite number"),
+    ("chunks.hop_seconds", 1e308, "@ is 1e+308, but should be less than or equal "),
+    ("sample_corpus.minutes", 1e300, "@ is 1e+300, but should be less than or "),
+    ("folds.gender", 10**9, "@ is 1000000000, but should be less than or equal to 1000;"),
+    ("folds.gender", -1, "@ is -1, but should be greater than or equal to 2; change it."),
+    ("parallel.jobs", 99_999_999, "@ is 99999999, but should be less than or equal to 1"),
+    ("parallel.jobs", 0, "@ is 0, but should be -1 for all cores, or the number of "),
+    ("augmentation.snr_db", [-9000, 5], "@[0] is -9000, but should be greater "),
+    ("augmentation.snr_db", [5, 9000], "@[1] is 9000, but should be less than or"),
+    ("augmentation.snr_db", [5], "@ is [5], but should be at least 2 items; "),
+    ("mfcc.high_hz", 9000, "@ is 9000, but should be less than or equal to 8000; change"),
+    ("svm.C", 0, "@ is 0, but should be greater than 0; change it."),
+    ("svm.gamma", -1.0, "@ is -1.0, but should be greater than 0 or 'scale' or 'auto'; "),
+    ("search.svm.C", [1.0, 0], "@[1] is 0, but should be greater than 0; change it."),
+    ("clusters.pca_variance", 1, "@ is 1, but should be less than 1; change it."),
+    ("sample_encoder.hidden", 100, "@ is 100, but should be a multiple of 16; "),
+    ("wav2vec2.layers", [0, -1], "@[1] is -1, but should be greater than or equal to"),
+    ("cnn.channels", [8] * 6, "@ is [8, 8, 8, 8, 8, 8], but should be at most 5 items"),
+    ("mlp.epochs", 10**9, "@ is 1000000000, but should be less than or equal to 100000; "),
+    ("models", [], "@ is [], but should be at least 1 item; change it."),
     # names and places
-    ("model", "forest", "model is \"forest\", but should be 'dummy', 'logistic', 'svm', 'lda', "),
-    ("models", ["svm", "forest"], "models[1] is \"forest\", but should be 'dummy', 'logistic', "),
-    (
-        "models",
-        ["logistic"] * 2,
-        "models (logistic, logistic) must not repeat a name; remove the second.",
-    ),
-    ("chunks.tail", "pad", "chunks.tail is \"pad\", but should be 'overlap' or 'drop'; change it."),
-    ("corpus", ["dev-clean", "sample"], "corpus[1] is \"sample\", but should be 'dev-clean', "),
-    (
-        "corpus",
-        ["dev-clean"] * 2,
-        "corpus (dev-clean, dev-clean) must not repeat a subset; remove ",
-    ),
-    (
-        "corpus",
-        "a" * 100_000,
-        f'corpus is "{"a" * 59}…, but should be a valid list or at most 4096 ',
-    ),
-    ("corpus", "a\0b", 'corpus is "a\\u0000b", but should be a valid list or text without the '),
-    ("corpus_mirror", "", 'corpus_mirror is "", but should be at least 1 character; change it.'),
-    (
-        "corpus_sha256",
-        {"dev-clean": "76f8"},
-        'corpus_sha256.dev-clean is "76f8", but should be 64 ',
-    ),
-    ("gender_overrides", {7976: "f"}, "gender_overrides.7976 is \"f\", but should be 'F' or 'M'; "),
+    ("model", "forest", "@ is \"forest\", but should be 'dummy', 'logistic', 'svm', 'lda', "),
+    ("models", ["svm", "forest"], "@[1] is \"forest\", but should be 'dummy', 'logistic', "),
+    ("models", ["logistic"] * 2, "@ (logistic, logistic) must not repeat a name; remove the "),
+    ("chunks.tail", "pad", "@ is \"pad\", but should be 'overlap' or 'drop'; change it."),
+    ("corpus", ["dev-clean", "sample"], "@[1] is \"sample\", but should be 'dev-clean', "),
+    ("corpus", ["dev-clean"] * 2, "@ (dev-clean, dev-clean) must not repeat a subset; remove "),
+    ("corpus", "a" * 100_000, f'@ is "{"a" * 59}…, but should be a valid list or at most 4096 '),
+    ("corpus", "a\0b", '@ is "a\\u0000b", but should be a valid list or text without the '),
+    ("corpus_mirror", "", '@ is "", but should be at least 1 character; change it.'),
+    ("corpus_sha256", {"dev-clean": "76f8"}, '@.dev-clean is "76f8", but should be 64 '),
+    ("gender_overrides", {7976: "f"}, "@.7976 is \"f\", but should be 'F' or 'M'; "),
     # values that contradict each other
-    (
-        "augmentation.snr_db",
-        [30, 5],
-        "augmentation.snr_db is [30.0, 5.0], but should be the lowest ",
-    ),
-    (
-        "pitch.floor_hz",
-        500,
-        "pitch.floor_hz (500) must be below pitch.ceiling_hz (400); change one",
-    ),
-    (
-        "mfcc.low_hz",
-        6000,
-        "mfcc.low_hz (6000) must be below mfcc.high_hz (6000); change one of the",
-    ),
-    (
-        "mfcc.coefficients",
-        41,
-        "mfcc.coefficients (41) cannot exceed mfcc.filters (40); change one ",
-    ),
-    (
-        "mfcc.fft",
-        256,
-        "mfcc.fft (256) must cover mfcc.window_seconds (400 samples); change one of ",
-    ),
-    (
-        "mfcc.delta_orders",
-        0,
-        "inputs.mfcc.statistics has delta_correlation, but mfcc.delta_orders ",
-    ),
-    ("models", ["mlp", "cnn"], "model (logistic) must be among models (mlp, cnn); change one of "),
-    (
-        "wav2vec2.layers",
-        [0, 6],
-        "inputs.wav2vec2.layer (4) must be among wav2vec2.layers ([0, 6]); ",
-    ),
-    (
-        "wav2vec2.sequence_layer",
-        9,
-        "wav2vec2.sequence_layer (9) must not exceed sample_encoder.laye",
-    ),
-    (
-        "inputs.wav2vec2.layer",
-        7,
-        "inputs.wav2vec2.layer (7) must not exceed sample_encoder.layers ",
-    ),
+    ("augmentation.snr_db", [30, 5], "@ is [30.0, 5.0], but should be the lowest "),
+    ("pitch.floor_hz", 500, "@ (500) must be below pitch.ceiling_hz (400); change one"),
+    ("mfcc.low_hz", 6000, "@ (6000) must be below mfcc.high_hz (6000); change one of the"),
+    ("mfcc.coefficients", 41, "@ (41) cannot exceed mfcc.filters (40); change one "),
+    ("mfcc.fft", 256, "@ (256) must cover mfcc.window_seconds (400 samples); change one of "),
+    ("mfcc.delta_orders", 0, "inputs.mfcc.statistics has delta_correlation, but @ "),
+    ("models", ["mlp", "cnn"], "model (logistic) must be among @ (mlp, cnn); change one of "),
+    ("wav2vec2.layers", [0, 6], "inputs.wav2vec2.layer (4) must be among @ ([0, 6]); "),
+    ("wav2vec2.sequence_layer", 9, "@ (9) must not exceed sample_encoder.laye"),
+    ("inputs.wav2vec2.layer", 7, "@ (7) must not exceed sample_encoder.layers "),
 ]
-"""Key, value (...: removed) and how the sentence begins."""
+"""Key, value (...: removed) and how the sentence begins; @ stands for the key."""
 
 # YAML 1.1 reads the first three as 1050 and false, but DVC, by YAML 1.2, as text.
 WRITTEN = [
-    ("seed", "17:30", 'seed is "17:30", but should be a valid integer; change it.'),
-    ("keep_archives", "off", 'keep_archives is "off", but should be a valid boolean; change it.'),
-    ("keep_archives", "yes", 'keep_archives is "yes", but should be a valid boolean; change it.'),
-    ("seed", "2026-01-01", 'seed is "2026-01-01", but should be a valid integer; change it.'),
+    ("seed", "17:30", '@ is "17:30", but should be a valid integer; change it.'),
+    ("keep_archives", "off", '@ is "off", but should be a valid boolean; change it.'),
+    ("keep_archives", "yes", '@ is "yes", but should be a valid boolean; change it.'),
+    ("seed", "2026-01-01", '@ is "2026-01-01", but should be a valid integer; change it.'),
     ("seed", "9" * 5000, "has a number too long to be read; mend that."),
-    ("svm", "{C: 1.0e+999, kernel: rbf, gamma: auto}", "svm.C is Infinity, but should be a finite"),
-    (
-        "corpus",
-        "!!binary aGk=",
-        "corpus is \"b'hi'\", but should be a valid list or a valid string;",
-    ),
-    ("models", "!!set {svm}", "models is \"{'svm'}\", but should be a valid list; change it."),
-    ("gender_overrides", "{[1, 2]: F}", "gender_overrides is [1, 2], but should be a "),
+    ("svm", "{C: 1.0e+999, kernel: rbf, gamma: auto}", "@.C is Infinity, but should be a finite"),
+    ("corpus", "!!binary aGk=", "@ is \"b'hi'\", but should be a valid list or a valid string;"),
+    ("models", "!!set {svm}", "@ is \"{'svm'}\", but should be a valid list; change it."),
+    ("gender_overrides", "{[1, 2]: F}", "@ is [1, 2], but should be a "),
 ]
 """Key, how its value is written, and how the sentence begins."""
 
 FILES = {
-    "a key twice": (
-        "mfcc:\n  fft: 512\n  fft: 1024",
-        "line 3 is not valid YAML (found duplicate key ",
-    ),
-    "a block twice": (
-        "seed: 1\nseed: 1",
-        'line 2 is not valid YAML (found duplicate key "seed"); me',
-    ),
-    "a circle": (
-        "seed: 1\nmlp: &x\n  hidden: *x",
-        "line 3 is not valid YAML (an alias, write out ",
-    ),
-    "an alias": (
-        "a: &x 1\nseed: *x",
-        "line 2 is not valid YAML (an alias, write out what it stands",
-    ),
-    "a lost alias": (
-        "seed: *x",
-        "line 1 is not valid YAML (an alias, write out what it stands for); ",
-    ),
-    "3,000 brackets": (
-        "a: " + "[" * 3000 + "]" * 3000,
-        "line 1 is not valid YAML (nested too deep)",
-    ),
-    "100,000 brackets": (
-        "a:\n  " + "[" * 100_000,
-        "line 2 is not valid YAML (nested too deep); mend",
-    ),
-    "a tag": (
-        "seed: !one 1",
-        "line 1 is not valid YAML (could not determine a constructor for the t",
-    ),
-    "code": (
-        "a: !!python/object/apply:os.getpid []",
-        "line 1 is not valid YAML (could not determine",
-    ),
+    "a key twice": ("mfcc:\n  fft: 512\n  fft: 1024", "line 3 @ (found duplicate key "),
+    "a block twice": ("seed: 1\nseed: 1", 'line 2 @ (found duplicate key "seed"); me'),
+    "a circle": ("seed: 1\nmlp: &x\n  hidden: *x", "line 3 @ (an alias, write out "),
+    "an alias": ("a: &x 1\nseed: *x", "line 2 @ (an alias, write out what it stands"),
+    "a lost alias": ("seed: *x", "line 1 @ (an alias, write out what it stands for); "),
+    "3,000 brackets": ("a: " + "[" * 3000 + "]" * 3000, "line 1 @ (nested too deep)"),
+    "100,000 brackets": ("a:\n  " + "[" * 100_000, "line 2 @ (nested too deep); mend"),
+    "a tag": ("seed: !one 1", "line 1 @ (could not determine a constructor for the t"),
+    "code": ("a: !!python/object/apply:os.getpid []", "line 1 @ (could not determine"),
     "another YAML": ("%YAML 1.1\n---\nseed: 017", "has a directive of YAML (%); remove that line."),
-    "two documents": (
-        "seed: 1\n---\nseed: 2",
-        "line 2 is not valid YAML (but found another document",
-    ),
-    "an open bracket": (
-        "seed: [1\nmodel: svm",
-        "line 2 is not valid YAML (expected ',' or ']', but g",
-    ),
-    "two colons": (
-        "seed: 1: 2",
-        "line 1 is not valid YAML (mapping values are not allowed here); me",
-    ),
-    "a tab": (
-        "a: 1\n\tb: 2",
-        "line 2 is not valid YAML (found character '\\t' that cannot start any ",
-    ),
-    "a control character": (
-        "seed: \x01",
-        "is not valid YAML (special characters are not allowed); ",
-    ),
+    "two documents": ("seed: 1\n---\nseed: 2", "line 2 @ (but found another document"),
+    "an open bracket": ("seed: [1\nmodel: svm", "line 2 @ (expected ',' or ']', but g"),
+    "two colons": ("seed: 1: 2", "line 1 @ (mapping values are not allowed here); me"),
+    "a tab": ("a: 1\n\tb: 2", "line 2 @ (found character '\\t' that cannot start any "),
+    "a control character": ("seed: \x01", "@ (special characters are not allowed); "),
     "a number as a key": (
         "1: sample",
         "unknown key 1; the keys allowed there are corpus, corpus_mir",
@@ -287,7 +129,7 @@ FILES = {
     "a word": ("svm", "holds no keys; restore it from git."),
     "Latin-1": ("corpus: Käse".encode("latin-1"), "is not UTF-8 text; save it as UTF-8."),
 }
-"""What stands in the file, and how the sentence begins."""
+"""What stands in the file, and how the sentence begins; @ stands for `is not valid YAML`."""
 
 
 def refusal(path):
@@ -310,42 +152,29 @@ def written(path, content, value=None):
     return path
 
 
-def changed(content, key, value):
-    content = copy.deepcopy(content)
-    *blocks, name = key.split(".")
-    block = content
-    for part in blocks:
-        block = block[part]
-    if value is ...:
-        del block[name]
-    else:
-        block[name] = value
-    return content
-
-
 @pytest.mark.parametrize(
     ("key", "value", "sentence"), CHANGED, ids=[f"{key}={str(v)[:20]}" for key, v, _ in CHANGED]
 )
 def test_a_value_that_cannot_be_is_quoted_with_what_can(
     shipped_params, tmp_path, key, value, sentence
 ):
-    path = written(tmp_path / "params.yaml", changed(shipped_params, key, value))
-    assert refusal(path)[: len(sentence)] == sentence
+    path = written(tmp_path / "params.yaml", with_changes(shipped_params, {key: value}))
+    assert refusal(path).startswith(sentence.replace("@", key))
 
 
 @pytest.mark.parametrize(
     ("key", "text", "sentence"), WRITTEN, ids=[f"{key}={text[:20]}" for key, text, _ in WRITTEN]
 )
 def test_a_value_is_read_as_dvc_reads_it(shipped_params, tmp_path, key, text, sentence):
-    path = written(tmp_path / "params.yaml", changed(shipped_params, key, "HERE"), text)
-    assert refusal(path)[: len(sentence)] == sentence
+    path = written(tmp_path / "params.yaml", with_changes(shipped_params, {key: "HERE"}), text)
+    assert refusal(path).startswith(sentence.replace("@", key))
 
 
 @pytest.mark.parametrize(("text", "sentence"), FILES.values(), ids=FILES)
 def test_a_file_that_is_no_params_is_refused_by_its_line(tmp_path, text, sentence):
     path = tmp_path / "params.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    assert refusal(path)[: len(sentence)] == sentence
+    assert refusal(path).startswith(sentence.replace("@", "is not valid YAML"))
 
 
 def test_a_file_that_is_not_there_is_named_with_where_to_run():

@@ -5,7 +5,6 @@ import os
 import struct
 import tracemalloc
 from pathlib import Path
-from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -217,10 +216,17 @@ def others(*names):
     return arrange
 
 
-def table(text):
-    return lambda folder: (folder / "speakers.csv").write_bytes(
-        text if isinstance(text, bytes) else text.encode()
-    )
+def heard(*names):
+    """Write different recordings, all of which are heard."""
+    return others(*names), sorted(names), {}
+
+
+def write(name, text):
+    return lambda folder: (folder / name).write_text(text)
+
+
+def table(*rows):
+    return write("speakers.csv", "\n".join(["speaker_id,gender", *rows]))
 
 
 def speakers_txt(text):
@@ -230,7 +236,7 @@ def speakers_txt(text):
         others("sub/7/1/7-1-1.flac")(folder)
         (folder / "ann/good.wav").unlink()
         (folder / "speakers.csv").unlink()
-        (folder / "SPEAKERS.TXT").write_bytes(text if isinstance(text, bytes) else text.encode())
+        (folder / "SPEAKERS.TXT").write_text(text)
 
     return arrange
 
@@ -243,21 +249,12 @@ def all_of(*arrangements):
     return lambda folder: [arrange(folder) for arrange in arrangements]
 
 
-NFD = normalize("NFD", "José")
-ODD_SPEAKERS = [
-    f"{name}/1.wav" for name in ("NA", "nan", "null", "None", "N:A", "007", "7", "1e5", "TRUE")
-]
 TWO = "same recording under two speakers (also {})"
 AGAIN = "same recording again (first in {})"
 
 CORPORA = {
     # (how it is arranged, the paths that are heard beside ann's good one, the reasons by path)
-    "hidden files and folders": (
-        others("bob/.hidden.wav", "bob/.stversions/0.flac", ".Trash/bob/1.wav"),
-        [],
-        {},
-    ),
-    "a folder named .flac": (others("bob/tape.flac/1.wav"), ["bob/tape.flac/1.wav"], {}),
+    "a folder named .flac": heard("bob/tape.flac/1.wav"),
     "a loop of links": (
         all_of(others("bob/1.wav"), link("bob/loop", "..")),
         ["bob/1.wav"],
@@ -273,42 +270,23 @@ CORPORA = {
         [],
         {r"bob/a\nb.wav": "wrong name: holds a control character"},
     ),
-    "quotes and commas in names": (
-        others("bob/a\"b', c.wav", "bob/`$(x)`.wav"),
-        ["bob/a\"b', c.wav", "bob/`$(x)`.wav"],
-        {},
-    ),
-    "a name of 250 letters": (
-        others(f"bob/{'x' * 246}.wav"),
-        [f"bob/{'x' * 246}.wav"],
-        {},
-    ),
+    "quotes and commas in names": heard("bob/a\"b', c.wav", "bob/`$(x)`.wav"),
+    "a name of 250 letters": heard(f"bob/{'x' * 246}.wav"),
     "names that are no UTF-8": (
         others(os.fsdecode(b"bob/\xff.wav")),
         [],
         {"bob/\N{REPLACEMENT CHARACTER}.wav": "wrong name: not UTF-8"},
     ),
-    "files that differ in capitals": (
-        others("bob/a.wav", "bob/A.WAV"),
-        ["bob/A.WAV", "bob/a.wav"],
-        {},
-    ),
-    "paths that hyphens would make one": (
-        others("bob/1/2-3.flac", "bob/1-2/3.flac", "bob/1:2/3.wav", "bob/1/2:3.wav"),
-        ["bob/1-2/3.flac", "bob/1/2-3.flac", "bob/1/2:3.wav", "bob/1:2/3.wav"],
-        {},
+    "files that differ in capitals": heard("bob/a.wav", "bob/A.WAV"),
+    "paths that hyphens would make one": heard(
+        "bob/1/2-3.flac", "bob/1-2/3.flac", "bob/1:2/3.wav", "bob/1/2:3.wav"
     ),
     "a speaker whose name begins like another's": (
         all_of(
             others("bob-s1/1.flac", "bob/s1-1.flac", "bob/s1/1.flac"),
-            table("speaker_id,gender\nann,F\nbob,M\nbob-s1,M\n"),
+            table("ann,F", "bob,M", "bob-s1,M"),
         ),
         ["bob-s1/1.flac", "bob/s1-1.flac", "bob/s1/1.flac"],
-        {},
-    ),
-    "accents in two encodings": (
-        all_of(others(f"{NFD}/1.wav"), table("speaker_id,gender\nann,F\nJosé,M\n")),
-        [f"{NFD}/1.wav"],
         {},
     ),
     "one recording twice, in two formats": (
@@ -325,60 +303,31 @@ CORPORA = {
             "bob/c.flac": TWO.format("ann/a.flac"),
         },
     ),
-    "speakers whose names look like numbers and nothing": (
-        all_of(
-            others(*ODD_SPEAKERS),
-            table(
-                "speaker_id,gender\nann,F\nN:A,F\nNA,F\nnan,M\nnull,\nNone,F\n007,F\n7,M\n1e5,F\nTRUE,"
-            ),
-        ),
-        ODD_SPEAKERS,
-        {"TRUE/1.wav": "no gender on record", "null/1.wav": "no gender on record"},
-    ),
-    "a gender that nobody understands": (
-        all_of(others("bob/1.wav"), table("speaker_id,gender\nann,F\nbob,male_masculine\n")),
-        ["bob/1.wav"],
-        {"bob/1.wav": "no gender on record"},
-    ),
     "a speaker in two rows that agree": (
-        all_of(others("bob/1.wav"), table("speaker_id,gender\nann,F\nann,female\nbob,M\n")),
+        all_of(others("bob/1.wav"), table("ann,F", "ann,female", "bob,M")),
         ["bob/1.wav"],
         {},
     ),
     "two rows that contradict each other": (
-        table("speaker_id,gender\nann,F\nann,M\n"),
+        table("ann,F", "ann,M"),
         "line 3 gives speaker ann another gender than an earlier line",
     ),
-    "a speaker without a row": (table("speaker_id,gender\nbob,M\n"), "no line for 1 speaker(s)"),
+    "a speaker without a row": (table("bob,M"), "no line for 1 speaker(s)"),
     "speakers that differ in capitals": (
-        all_of(others("Ann/1.wav"), table("speaker_id,gender\nann,F\nAnn,F\n")),
+        all_of(others("Ann/1.wav"), table("ann,F", "Ann,F")),
         "the speakers 'Ann' and 'ann' differ in nothing but capitals",
     ),
     "a speaker of 250 letters": (
-        all_of(others(f"{'x' * 250}/1.wav"), table(f"speaker_id,gender\nann,F\n{'x' * 250},F\n")),
+        all_of(others(f"{'x' * 250}/1.wav"), table("ann,F", f"{'x' * 250},F")),
         "must not begin with a dot nor be longer than 100 bytes",
     ),
     "a CSV field of 10 MB in its first line": (
-        table(b"speaker_id,gender," + b"x" * 10_000_000 + b"\nann,F,\n"),
+        write("speakers.csv", f"speaker_id,{10_000_000 * 'x'}\n"),
         "line 1 is no CSV (field larger than field limit",
     ),
-    "a CSV in UTF-16": (table("speaker_id,gender\nann,F\n".encode("utf-16")), "is not UTF-8"),
-    "a CSV without names of columns": (table("ann,F\nbob,M\n"), "has no column speaker_id"),
-    "an empty CSV": (table(""), "is empty; write a header"),
-    "a CSV row too long": (table("speaker_id,gender\nann,F,x\n"), "line 2 has 3 fields, but the"),
     "a table of files behind a loop of links": (
-        all_of(link("loop", "loop"), table("path,speaker_id\nloop/1.wav,ann\n")),
+        all_of(link("loop", "loop"), write("speakers.csv", "path,speaker_id\nloop/1.wav,ann\n")),
         "none of its 1 files exists, the first of them loop/1.wav",
-    ),
-    "SPEAKERS.TXT with a byte order mark and CRLF": (
-        speakers_txt("\ufeff7 | F | sub | 1 | Zoë\r\n;x\r\n\r\n"),
-        ["sub/7/1/7-1-1.flac"],
-        {},
-    ),
-    "SPEAKERS.TXT in another encoding, one row twice": (
-        speakers_txt("7 | F | sub | 1 | Zoë\n7|f".encode("latin-1")),
-        ["sub/7/1/7-1-1.flac"],
-        {},
     ),
     "SPEAKERS.TXT without columns": (
         speakers_txt("7 F sub\n"),
@@ -421,14 +370,10 @@ def test_a_corpus_is_read_as_it_was_meant_or_refused_in_a_sentence(corpus, name)
         ("loop", "does not exist; set corpus"),
         ("loop/my.csv", "does not exist; set corpus"),
         ("x" * 100_000, "cannot be read (File name too long)"),
-        ("my.wav", "is a file, but no CSV"),
-        ("nothing", "has no SPEAKERS.TXT in it"),
     ],
 )
 def test_what_is_no_corpus_is_refused_in_a_sentence(tmp_path, named, message):
     (tmp_path / "loop").symlink_to("loop")
-    (tmp_path / "my.wav").touch()
-    (tmp_path / "nothing").mkdir()
     with pytest.raises(UserError) as caught:
         locate(tmp_path / named)
     assert message in str(caught.value)

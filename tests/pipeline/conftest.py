@@ -1,6 +1,5 @@
 """The whole pipeline, run once on a tiny corpus in a repository of its own, and copies of it."""
 
-import copy
 import fcntl
 import io
 import json
@@ -18,20 +17,12 @@ from typing import IO
 
 import pytest
 import yaml
+from nested import with_changes
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [
-    "speech",
-    "stages",
-    "predict.py",
-    "dvc.yaml",
-    ".dvcignore",
-    ".gitignore",
-    ".dvc/.gitignore",
-    ".dvc/config",
-    ".dvc/plots",
-    "data/.gitignore",
-    "plots/.gitignore",
+    *("speech", "stages", "predict.py", "dvc.yaml", ".dvcignore", ".gitignore"),
+    *(".dvc/.gitignore", ".dvc/config", ".dvc/plots", "data/.gitignore", "plots/.gitignore"),
 ]
 
 TINY = {
@@ -121,8 +112,7 @@ class Project:
     def make_examples(self) -> None:
         """Run every stage before the first fit."""
         self.stages("check_params", "fetch_corpus", "index_corpus", "split_by_speaker")
-        self.stages("extract_mfcc")
-        self.stages("extract_pitch", "fetch_encoder", "extract_wav2vec2")
+        self.stages("extract_mfcc", "extract_pitch", "fetch_encoder", "extract_wav2vec2")
         self.stages("build_examples mfcc", "build_examples wav2vec2")
 
     def script(self, name: str, *arguments: object, stdin: IO[str] | None = None) -> Result:
@@ -166,18 +156,6 @@ class Project:
         path = self.root / "params.yaml"
         content = yaml.safe_load(path.read_text("utf-8"))
         path.write_text(yaml.safe_dump(with_changes(content, changes), sort_keys=False), "utf-8")
-
-
-def with_changes(content, changes):
-    """Change values of a nested mapping; a key that is not there is added."""
-    content = copy.deepcopy(content)
-    for key, value in changes.items():
-        *blocks, name = key.split(".")
-        block = content
-        for part in blocks:
-            block = block[part]
-        block[name] = value
-    return content
 
 
 def check_out(root):

@@ -155,9 +155,6 @@ def test_a_forced_run_keeps_current_features_and_leaves_the_lock_as_it_was(proje
     assert (project.root / "dvc.lock").read_bytes() == before
 
 
-# --- DVC as its users know it -----------------------------------------------------------------
-
-
 def test_a_second_repro_runs_nothing_and_is_quick(finished):
     before = os.times()
     result = finished.dvc("repro")
@@ -179,11 +176,6 @@ def test_metrics_show_lists_every_metrics_file(finished):
     assert max(map(len, lines)) <= 160
 
 
-def test_dag_shows_every_stage(finished, stages):
-    result = finished.dvc("dag")
-    assert [stage for stage in stages if stage not in result.out] == []
-
-
 def test_every_plot_has_the_columns_it_is_drawn_from(finished):
     plots = yaml.safe_load((finished.root / "dvc.yaml").read_text("utf-8"))["plots"]
     for plot in plots:
@@ -192,21 +184,16 @@ def test_every_plot_has_the_columns_it_is_drawn_from(finished):
             assert {about["x"], y} <= set(pd.read_csv(finished.root / file).columns)
 
 
-def headline_folder(project, task):
-    """Follow an artifact to the model it names."""
-    content = yaml.safe_load((project.root / "dvc.yaml").read_text("utf-8"))
-    pointer = Path(content["artifacts"][f"{task}-classifier"]["path"])
-    named = json.loads((project.root / pointer).read_text("utf-8"))["folder"]
-    return pointer.parent / named
-
-
 @pytest.mark.parametrize("task", TASKS)
 def test_artifacts_lead_to_the_headline_model(finished, task):
-    params = yaml.safe_load((finished.root / "params.yaml").read_text("utf-8"))
-    folder = headline_folder(finished, task)
-    features = params["headline_features"][task]
-    assert folder == Path(f"models/{task}-{features}-{params['model']}")
-    assert (finished.root / folder / "model.json").is_file()
+    params, pipeline = (
+        yaml.safe_load((finished.root / name).read_text("utf-8"))
+        for name in ("params.yaml", "dvc.yaml")
+    )
+    pointer = Path(pipeline["artifacts"][f"{task}-classifier"]["path"])
+    named = json.loads((finished.root / pointer).read_text("utf-8"))["folder"]
+    assert named == f"{task}-{params['headline_features'][task]}-{params['model']}"
+    assert (finished.root / pointer.parent / named / "model.json").is_file()
 
 
 def test_how_the_work_is_spread_reruns_nothing_but_the_check(project):

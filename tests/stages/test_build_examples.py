@@ -2,19 +2,15 @@
 
 import json
 
-import numpy as np
 import pandas as pd
 import pytest
+from made_features import write_features
 
 from speech.errors import UserError
-from speech.features.feature_spec import ENCODER_FILE
-from speech.features.mfcc import frame_count
-from speech.features.store import Fingerprint, speaker_file, write_speaker
 from speech.storage.examples import read_examples
 from stages.build_examples import KINDS, build
-from stages.paths import EXAMPLES, FOLDS, MFCC, PITCH, UTTERANCES, WAV2VEC2
+from stages.paths import EXAMPLES, FOLDS, UTTERANCES
 
-SAMPLES, CHUNKS, STATES = 48_000, 2, 7
 INPUTS = {
     "gender-mfcc": (2, (30 + 60 + 190 + 190,), (198, 30)),
     "gender-mfcc_pitch": (2, (30 + 60 + 190 + 190 + 5,), (198, 32)),
@@ -34,31 +30,18 @@ def params(make_params):
 def utterances(tmp_path, monkeypatch):
     """Write features of three speakers, the last without a gender, and folds."""
     monkeypatch.chdir(tmp_path)
-    random = np.random.default_rng(0)
-    frames, rows = frame_count(SAMPLES), []
-    for speaker, gender in (("1", "F"), ("2", "M"), ("3", None)):
-        mfcc, pitch, wav2vec2 = {}, {}, {}
-        for name in (f"{speaker}-1-0", f"{speaker}-2-0"):
-            for copy in ("", "/copy0", "/copy1"):
-                mfcc[name + copy] = random.normal(size=(frames, 60)).astype(np.float32)
-            pitch[f"{name}/pitch"] = np.full((frames, 2), 0.5, dtype=np.float32)
-            pooled = random.normal(size=(CHUNKS, STATES, 16)).astype(np.float32)
-            sequence = random.normal(size=(CHUNKS, 25, 8)).astype(np.float16)
-            wav2vec2 |= {f"{name}/pooled": pooled, f"{name}/sequence": sequence}
-            rows.append((name, speaker, name.split("-")[1], gender, SAMPLES))
-        for folder, tensors in ((MFCC, mfcc), (PITCH, pitch), (WAV2VEC2, wav2vec2)):
-            write_speaker(speaker_file(folder, speaker), tensors, Fingerprint("", {}))
-    (WAV2VEC2 / ENCODER_FILE).write_text(json.dumps({"files": {}, "states": STATES}))
-    columns = ["utterance_id", "speaker_id", "chapter_id", "gender", "samples"]
-    table = pd.DataFrame(rows, columns=columns)
+    table = write_features(["F", "M", None], copies=2, states=7)
+    table = table.assign(content=list("abcdef"))
     table.to_parquet(UTTERANCES)
     FOLDS.mkdir()
-    names = table["utterance_id"]
-    gender = pd.DataFrame({"utterance_id": names[:4], "fold": [0, 0, 1, 1]})
-    gender.to_csv(FOLDS / "gender.csv", index=False)
-    speaker = pd.DataFrame({"utterance_id": names, "fold": [0, 1] * 3})
-    speaker.to_csv(FOLDS / "speaker.csv", index=False)
+    for task, folds in (("gender", [0, 0, 1, 1]), ("speaker", [0, 1] * 3)):
+        deal(table, task, folds)
     return table
+
+
+def deal(table, task, folds):
+    dealt = pd.DataFrame({"utterance_id": table["utterance_id"][: len(folds)], "fold": folds})
+    dealt.to_csv(FOLDS / f"{task}.csv", index=False)
 
 
 def test_every_task_gets_its_examples_in_both_forms_with_labels_and_folds(utterances, params):
@@ -75,9 +58,12 @@ def test_every_task_gets_its_examples_in_both_forms_with_labels_and_folds(uttera
         folds, session, label = (
             of_gender if task == "gender" else ([0, 0, 1, 1] * 3, "chapter_id", "speaker_id")
         )
-        assert examples.table["fold"].tolist() == folds
-        assert examples.table["session"].tolist() == examples.table[session].tolist()
-        assert examples.table["label"].tolist() == examples.table[label].tolist()
+        table = examples.table
+        assert table["fold"].tolist() == folds
+        assert table["session"].tolist() == table[session].tolist()
+        assert table["label"].tolist() == table[label].tolist()
+        # By which a fit knows copies.
+        assert table["content"].tolist() == list("aabbccddeeff")
         spec = json.loads((EXAMPLES / name / "spec.json").read_text())
         assert ("pitch" in spec) == name.endswith("pitch")
         assert ("encoder" in spec) == name.endswith("wav2vec2")
@@ -86,7 +72,7 @@ def test_every_task_gets_its_examples_in_both_forms_with_labels_and_folds(uttera
 @pytest.mark.parametrize(
     ("task", "folds", "content", "named"),
     [
-        ("gender", [0, 1, 1, 1], "abcdef", "speaker_id 1"),
+        ("gender", [0, 1, 1, 1], "abcdef", "speaker_id 0"),
         ("gender", [0, 0, 1, 1], "abadef", "content a"),
         ("speaker", [0, 1, 0, 1, 0, 1], "aacdef", "content a"),
     ],
@@ -95,15 +81,7 @@ def test_folds_that_something_straddles_are_refused_before_anything_is_cut(
     utterances, params, task, folds, content, named
 ):
     utterances.assign(content=list(content)).to_parquet(UTTERANCES)
-    names = utterances["utterance_id"][: len(folds)]
-    pd.DataFrame({"utterance_id": names, "fold": folds}).to_csv(FOLDS / f"{task}.csv", index=False)
+    deal(utterances, task, folds)
     with pytest.raises(UserError, match=f"{named} is in folds 0 and 1"):
         build(params, "mfcc")
     assert not EXAMPLES.exists()
-
-
-def test_examples_carry_the_content_by_which_a_fit_knows_copies(utterances, params):
-    utterances.assign(content=list("abcdef")).to_parquet(UTTERANCES)
-    build(params, "wav2vec2")
-    table = read_examples(EXAMPLES / "speaker-wav2vec2").table
-    assert table["content"].tolist() == list("aabbccddeeff")

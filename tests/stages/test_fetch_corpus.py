@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from itertools import product
 from pathlib import Path
 from typing import get_args
 
@@ -30,33 +31,21 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def pack(folder, subset, utterance):
-    """Pack a subset of four voices with two chapters each as the official archives are packed."""
-    (folder / "LibriSpeech" / "SPEAKERS.TXT").write_text(
-        "".join(f"{speaker} | {'FM'[speaker % 2]} | {subset} | 1 | X\n" for speaker in range(1, 5))
-    )
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        tar.add(folder / "LibriSpeech/SPEAKERS.TXT", "LibriSpeech/SPEAKERS.TXT")
-        for path in sorted(folder.rglob("*.flac")):
-            chapter = path.relative_to(folder / "LibriSpeech").parent
-            name = f"{path.stem}-{utterance:04d}.flac"
-            tar.add(path, Path("LibriSpeech", subset, chapter, name))
-    return buffer.getvalue()
-
-
 @pytest.fixture(scope="module")
 def archives(tmp_path_factory, voice, write_audio):
-    """Pack two subsets of the same speakers."""
+    """Pack two subsets of the same four voices, with two chapters each, as the official ones."""
     packed = {}
-    for utterance, subset in enumerate(("dev-clean", "dev-other")):
+    for number, subset in enumerate(("dev-clean", "dev-other")):
         root = tmp_path_factory.mktemp("source")
-        for speaker in range(1, 5):
-            for chapter in range(2):
-                path = f"LibriSpeech/{speaker}/{chapter}/{speaker}-{chapter}.flac"
-                seed = 100 * utterance + 10 * speaker + chapter
-                write_audio(root / path, voice(2.5, seed=seed))
-        packed[subset] = pack(root, subset, utterance)
+        for speaker, chapter in product(range(1, 5), range(2)):
+            path = f"{subset}/{speaker}/{chapter}/{speaker}-{chapter}-{number:04d}.flac"
+            write_audio(root / path, voice(2.5, seed=100 * number + 10 * speaker + chapter))
+        lines = [f"{one} | {'FM'[one % 2]} | {subset} | 1 | X\n" for one in range(1, 5)]
+        (root / "SPEAKERS.TXT").write_text("".join(lines))
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+            tar.add(root, "LibriSpeech")
+        packed[subset] = buffer.getvalue()
     return packed
 
 
@@ -102,9 +91,6 @@ def test_a_mirror_of_the_environment_goes_before_the_param_if_it_is_not_empty(
     assert len(mirror.log) == 2
 
 
-# --- what is refused --------------------------------------------------------------------------
-
-
 def test_a_name_that_is_nothing_is_refused_with_those_there_are(here, make_params):
     with pytest.raises(UserError, match="corpus: dev-cleen does not exist") as caught:
         fetch_corpus(make_params(corpus="dev-cleen"))
@@ -135,8 +121,6 @@ def test_overrides_that_are_not_there_are_refused_before_anything_is_downloaded(
         fetch_corpus(make_params(**settings, gender_overrides="known.csv"))
     assert mirror.log == []
 
-
-# --- interruptions ----------------------------------------------------------------------------
 
 SLOWLY = """
 import sys, tarfile, time

@@ -6,8 +6,10 @@ import stages.fetch_encoder
 from speech.errors import UserError
 from speech.features.hub import HubModel
 from speech.features.wav2vec2 import make_sample_encoder
+from speech.storage.files import point
+from stages.extract_wav2vec2 import extract_wav2vec2
 from stages.fetch_encoder import fetch_encoder
-from stages.paths import ENCODER, HUB_ENCODER
+from stages.paths import ENCODER, HUB_ENCODER, WAV2VEC2
 
 SIZE = {"hidden": 16, "layers": 4}
 
@@ -66,8 +68,25 @@ def test_the_sample_is_made(make_params, asked_of_hub):
     assert asked_of_hub == []
 
 
-def test_a_layer_that_the_encoder_lacks_is_refused(make_params, root):
+@pytest.mark.parametrize(
+    ("key", "stage"),
+    [("inputs.wav2vec2.layer", fetch_encoder), ("wav2vec2.sequence_layer", extract_wav2vec2)],
+)
+def test_a_layer_that_the_encoder_does_not_have_is_refused_before_anything_is_embedded(
+    make_params, root, key, stage
+):
     make_sample_encoder(root / "mine", **SIZE, seed=1)
-    asked = {"encoder": "./mine", "wav2vec2.layers": "all", "inputs.wav2vec2.layer": 5}
-    with pytest.raises(UserError, match=r"asks for hidden state 5, but .* has 0 to 4"):
-        fetch_encoder(make_params(**asked))
+    point(ENCODER, root / "mine")
+    layers = {"inputs.wav2vec2.layer": 2, "wav2vec2.sequence_layer": 2, "wav2vec2.layers": "all"}
+    params = make_params(encoder=str(root / "mine"), **layers | {key: 9})
+    with pytest.raises(UserError, match=rf"{key} asks for hidden state 9, .* 0 to 4; choose"):
+        stage(params)
+    assert not WAV2VEC2.exists()
+
+
+def test_another_architecture_is_refused(make_params, root):
+    (root / "mine").mkdir()
+    (root / "mine/config.json").write_text('{"model_type": "hubert"}')
+    with pytest.raises(UserError, match=r"^encoder: .*mine is a 'hubert' model, not 'wav2vec2'"):
+        fetch_encoder(make_params(encoder=str(root / "mine")))
+    assert not ENCODER.exists()

@@ -161,6 +161,7 @@ def test_a_mistake_in_the_table_is_reported_with_the_users_name_for_it(indexed, 
     table.write_text(table.read_text() + "tapes/ann 0.wav,ann,F,x\n")
     with pytest.raises(UserError, match=rf"^{table}: line 10 has the same file as line 2"):
         indexed()
+    assert not Path("data/utterances.parquet").exists()
 
 
 @pytest.mark.parametrize("inner", ["project", "home"])

@@ -6,53 +6,35 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from made_corpus import chunk_table
 
-from speech.storage.examples import Examples, with_labels
+from speech.storage.examples import Examples
 from stages import learning_curve as stage
 from stages.paths import PLOTS, RESULTS
 
-SPEAKERS, UTTERANCES_EACH = 12, 4
+
+def read_examples(folder, *, copies):
+    """Stand in for the features of 12 speakers, and of one who takes no part."""
+    table = chunk_table("gender", chapters=1, chunks=1, folds=3)
+    nameless = table.tail(1).assign(speaker_id="99", gender=None, label=None, fold=-1)
+    table = pd.concat([table, nameless], ignore_index=True)
+    sign = np.where(table["gender"] == "F", 1.0, -1.0)[:, None]
+    distance = 3.0 if "mfcc" in folder.name else 0.0
+    vectors = distance * sign + np.random.default_rng(0).normal(size=(len(table), 4))
+    return Examples(table, vectors.astype(np.float32))
 
 
-@pytest.fixture
-def inputs(tmp_path, monkeypatch):
-    """Replace the features: what is tested here begins where examples are loaded."""
+def test_each_kind_of_features_has_a_curve_and_its_end_in_the_metrics(
+    tmp_path, monkeypatch, make_params
+):
     monkeypatch.chdir(tmp_path)
-    number = np.repeat(np.arange(SPEAKERS), UTTERANCES_EACH)
-    table = pd.DataFrame(
-        {
-            "utterance_id": [f"u{k:03d}" for k in range(len(number))],
-            "speaker_id": number.astype(str),
-            "chapter_id": "1",
-            "gender": np.array(["F", "M"])[number % 2],
-        }
-    )
-    nameless = table.tail(1).assign(utterance_id="no gender", speaker_id="99", gender=None)
-    folds = table[["utterance_id"]].assign(fold=number // 2 % 3)
-
-    def read_examples(folder, *, copies):
-        corpus = pd.concat([table, nameless], ignore_index=True)
-        random = np.random.default_rng(0)
-        sign = np.where(corpus["gender"] == "F", 1.0, -1.0)[:, None]
-        distance = 3.0 if "mfcc" in folder.name else 0.0
-        vectors = distance * sign + random.normal(size=(len(corpus), 4))
-        examples = Examples(corpus.assign(chunk=0), vectors.astype(np.float32))
-        return with_labels(examples, folds, "gender")
-
     monkeypatch.setattr(stage, "read_examples", read_examples)
-
-
-@pytest.fixture
-def small(make_params):
-    return make_params(**{"learning_curve.draws": 2, "evaluate.resamples": 100, "parallel.jobs": 1})
-
-
-def test_each_kind_of_features_has_a_curve_and_its_end_in_the_metrics(inputs, small):
+    small = {"learning_curve.draws": 2, "evaluate.resamples": 100, "parallel.jobs": 1}
     points = r"[+-]\d+\.\d points \[[+-]\d+\.\d, [+-]\d+\.\d\]"
     assert re.fullmatch(
         f"up to 8 training speakers; the last doubling added {points} with mfcc, "
         f"{points} with mfcc_pitch, {points} with wav2vec2",
-        stage.learning_curve(small),
+        stage.learning_curve(make_params(**small)),
     )
     curves = pd.read_csv(PLOTS / "learning_curve.csv")
     metrics = json.loads((RESULTS / "learning_curve.json").read_text())

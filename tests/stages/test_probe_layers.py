@@ -1,19 +1,20 @@
-"""The stage probe_layers on made-up features: its files and their columns."""
+"""The stage probe_layers on made-up features: its files, their columns, its closing line."""
 
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
+from made_corpus import chunk_table
 
 from speech.features.store import Fingerprint, speaker_file, write_speaker
-from speech.folds import gender_folds, speaker_folds
 from stages.paths import FOLDS, PLOTS, RESULTS, UTTERANCES, WAV2VEC2
 from stages.probe_layers import probe_layers
 
 KEPT = [0, 3, 5]
 FOLD_COUNTS = {"gender": 3, "speaker": 2}
 BEST_LAYER, LAYER_IN_USE = 3, 5
+FILES = [RESULTS / "layers.json", PLOTS / "layers.csv", PLOTS / "layers_nested.csv"]
 
 
 @pytest.fixture
@@ -21,28 +22,25 @@ def words(tmp_path, monkeypatch, make_params):
     """Run the stage on features of three layers, the middle one of which separates speakers."""
     monkeypatch.chdir(tmp_path)
     random = np.random.default_rng(0)
-    rows = []
-    for speaker in range(100, 112):
+    tables = {
+        task: chunk_table(task, chapters=2, chunks=1, folds=folds)
+        for task, folds in FOLD_COUNTS.items()
+    }
+    corpus = tables["gender"]
+    # The last has no gender on record.
+    corpus.loc[corpus["speaker_id"] == "112", "gender"] = None
+    tables["gender"] = corpus[corpus["gender"].notna()]
+    for speaker, own in corpus.groupby("speaker_id"):
         place = np.zeros((len(KEPT), 8))
         place[KEPT.index(BEST_LAYER)] = random.normal(scale=3, size=8)
-        names = [f"{speaker}-{chapter}-{number}" for chapter in range(2) for number in range(4)]
-        pooled = place + random.normal(size=(len(names), 2, *place.shape))
-        tensors = {
-            f"{name}/pooled": own.astype(np.float32)
-            for name, own in zip(names, pooled, strict=True)
-        }
-        gender = ["F", "M"][speaker % 2] if speaker < 111 else None
-        rows += [(name, str(speaker), name.split("-")[1], gender, 4.0) for name in names]
-        write_speaker(speaker_file(WAV2VEC2, str(speaker)), tensors, Fingerprint("", {}))
-    columns = ["utterance_id", "speaker_id", "chapter_id", "gender", "seconds"]
-    corpus = pd.DataFrame(rows, columns=columns)
-    corpus.to_parquet(UTTERANCES)
+        pooled = (place + random.normal(size=(len(own), 2, *place.shape))).astype(np.float32)
+        names = [f"{name}/pooled" for name in own["utterance_id"]]
+        tensors = dict(zip(names, pooled, strict=True))
+        write_speaker(speaker_file(WAV2VEC2, speaker), tensors, Fingerprint("", {}))
+    corpus[["utterance_id", "speaker_id", "chapter_id", "gender"]].to_parquet(UTTERANCES)
     FOLDS.mkdir()
-    for task, folds in (
-        ("gender", gender_folds(corpus, FOLD_COUNTS["gender"], 17)),
-        ("speaker", speaker_folds(corpus, FOLD_COUNTS["speaker"])),
-    ):
-        folds.to_csv(FOLDS / f"{task}.csv", index=False)
+    for task, table in tables.items():
+        table[["utterance_id", "fold"]].to_csv(FOLDS / f"{task}.csv", index=False)
     params = make_params(
         **{
             **{f"folds.{task}": count for task, count in FOLD_COUNTS.items()},
@@ -56,7 +54,7 @@ def words(tmp_path, monkeypatch, make_params):
 def test_both_tasks_are_reported_layer_by_layer_and_fold_by_fold(words):
     metrics = json.loads((RESULTS / "layers.json").read_text())
     assert list(metrics) == list(FOLD_COUNTS)
-    layers, nested = (pd.read_csv(PLOTS / f"{name}.csv") for name in ("layers", "layers_nested"))
+    layers, nested = (pd.read_csv(file) for file in FILES[1:])
     assert list(layers.columns) == ["task", "layer", "level", "value", "low", "high"]
     assert list(nested.columns) == [
         *("task", "fold", "layer", "validation_accuracy", "utterance_accuracy")

@@ -4,15 +4,12 @@ import contextlib
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
+from made_features import write_features
 
 from speech.errors import UserError
 from speech.evaluation.headline import read_headline, trained_tasks
-from speech.features.feature_spec import ENCODER_FILE
-from speech.features.mfcc import frame_count
-from speech.features.store import Fingerprint, speaker_file, write_speaker
 from speech.params import FEATURES_OF
 from stages import fit_rejection as rejection
 from stages.analyse_mfcc import analyse_mfcc
@@ -22,13 +19,12 @@ from stages.check_params import check_params
 from stages.evaluate import evaluate
 from stages.fit import INPUTS, fit
 from stages.learning_curve import learning_curve
-from stages.paths import EXAMPLES, FOLDS, MFCC, MODELS, PITCH, PLOTS, UTTERANCES, WAV2VEC2
+from stages.paths import EXAMPLES, FOLDS, MODELS, PLOTS, UTTERANCES
 from stages.probe_layers import probe_layers
 from stages.reduce_and_cluster import reduce_and_cluster
 from stages.split_by_speaker import split_by_speaker
 from stages.verify_speakers import verify_speakers
 
-SAMPLES, CHUNKS, STATES = 48_000, 2, 3
 CORPORA = {
     "no gender on record": ("speaker", [None] * 4, 2),
     "one gender": ("speaker", ["F"] * 4, 2),
@@ -46,28 +42,6 @@ SETTINGS = {
 NOT_ASKED = "task was not asked for (tasks in params.yaml): its outputs are empty"
 
 
-def write_corpus(genders, sessions):
-    """Write the index and the features of speakers with three utterances a session."""
-    random = np.random.default_rng(0)
-    frames, rows = frame_count(SAMPLES), []
-    for number, gender in enumerate(genders):
-        mfcc, pitch, wav2vec2 = {}, {}, {}
-        for item in range(3 * sessions):
-            session = f"{item // 3}"
-            name = f"{number}-{session}-{item}"
-            mfcc[name] = random.normal(size=(frames, 60)).astype(np.float32)
-            pitch[f"{name}/pitch"] = np.full((frames, 2), 0.5, dtype=np.float32)
-            pooled = random.normal(size=(CHUNKS, STATES, 16)).astype(np.float32)
-            sequence = random.normal(size=(CHUNKS, 25, 8)).astype(np.float16)
-            wav2vec2 |= {f"{name}/pooled": pooled, f"{name}/sequence": sequence}
-            rows.append((name, f"{number}", session, gender, SAMPLES, SAMPLES / 16_000))
-        for folder, tensors in ((MFCC, mfcc), (PITCH, pitch), (WAV2VEC2, wav2vec2)):
-            write_speaker(speaker_file(folder, f"{number}"), tensors, Fingerprint("", {}))
-    (WAV2VEC2 / ENCODER_FILE).write_text(json.dumps({"files": {}, "states": STATES}))
-    columns = ["utterance_id", "speaker_id", "chapter_id", "gender", "samples", "seconds"]
-    pd.DataFrame(rows, columns=columns).to_parquet(UTTERANCES)
-
-
 @pytest.fixture(scope="module", params=CORPORA)
 def finished(request, tmp_path_factory, make_params):
     """Run all stages from the folds to the models, once for all tests, which only read."""
@@ -75,7 +49,7 @@ def finished(request, tmp_path_factory, make_params):
     folder, params = tmp_path_factory.mktemp("project"), make_params(**SETTINGS, tasks=[task])
     with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patched:
         patched.setattr(rejection, "_measure_speech", lambda *_: {"speech_false_rejection": 0.0})
-        write_corpus(genders, sessions)
+        write_features(genders, sessions=sessions, utterances=3)
         return folder, task, run_stages(params, OTHER[task])
 
 
@@ -157,6 +131,9 @@ def test_what_is_about_genders_alone_or_speakers_alone_goes_with_its_task(run):
         assert "fewer than four speakers" in lines["verify_speakers"]
     for table in ("learning_curve", "mfcc/correlation", "mfcc/normalisations"):
         assert bool(rows_of(table)) == (task == "gender")
+    assert ("not compared" in lines["analyse_mfcc"]) == (task == "speaker")
+    described = set(pd.read_csv(PLOTS / "mfcc/distributions.csv")["gender"])
+    assert described == ({"all"} if task == "speaker" else {"F", "M"})
     assert lines["fit_rejection"].endswith("not asked for") == (task == "gender")
     assert "with the speaker" in lines["reduce_and_cluster"]
     assert ("with the gender" in lines["reduce_and_cluster"]) == (task == "gender")
@@ -175,7 +152,7 @@ def test_with_both_tasks_such_a_corpus_is_refused_with_the_way_out(
 ):
     monkeypatch.chdir(tmp_path)
     for task, genders, sessions in CORPORA.values():
-        write_corpus(genders, sessions)
+        write_features(genders, sessions=sessions, utterances=3)
         with pytest.raises(UserError, match=rf"missing; .*set tasks to \[{task}\]\.$"):
             split_by_speaker(make_params(**SETTINGS))
         assert not FOLDS.exists()
