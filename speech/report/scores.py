@@ -105,9 +105,8 @@ def _models(table: pd.DataFrame) -> Figure:
     scores = table.pivot_table("value", ["level", *keys], "score", dropna=False)
     wide = rows.set_index(keys)[["low", "high"]].join(scores.loc["utterance"])
     wide["accuracy of chunks"] = scores.loc["chunk"]["accuracy"]
-    macro = {name: f"macro {name}" for name in ("precision", "recall")}
-    wide = wide.rename(columns=macro | {"f1": "macro F1", "roc_auc": "ROC AUC"}).reset_index()
-    shares = ["accuracy", "low", "high", *macro.values(), "macro F1", "accuracy of chunks"]
+    wide = wide.rename(columns={"roc_auc": "ROC AUC"}).reset_index()
+    shares = ["accuracy", "low", "high", "precision", "recall", "f1", "accuracy of chunks"]
     columns: Columns = dict.fromkeys(keys) | dict.fromkeys(shares, wording.percent)
     columns |= {"ROC AUC": _three_digits}
     return replace(drawn, numbers=Table(wide, columns))
