@@ -168,8 +168,7 @@ def _speakers(worst: pd.DataFrame) -> Figure:
     columns = SPEAKER | dict.fromkeys(shares, wording.percent)
     # Which gender is predicted; of speakers, the confusions are listed.
     columns |= {"predicted": None} if "predicted" in worst else {}
-    bins = np.linspace(0, 105, 22)
-    return charts.speakers(worst, "utterance_accuracy", ACCURACY, columns, bins)
+    return charts.speakers(worst, "utterance_accuracy", ACCURACY, columns)
 
 
 def _learning(table: pd.DataFrame) -> Figure | None:
