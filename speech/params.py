@@ -197,12 +197,6 @@ class Clusters(Block):
     max_points: int = Field(ge=100, le=100_000)
 
 
-class Report(Block):
-    """The page of results."""
-
-    audio: bool
-
-
 class Parallel(Block):
     """How the work is spread; never changes a result."""
 
@@ -268,7 +262,6 @@ class _Params(Block):
     verification: Verification
     rejection: Rejection
     clusters: Clusters
-    report: Report
     parallel: Parallel
 
     @model_validator(mode="after")

@@ -12,9 +12,9 @@ from speech.report.frame import frame, frame_stamp
 from speech.report.page import report_page
 from speech.report.run import Run
 from speech.storage.files import write_text
-from stages.paths import CORPUS_AUDIO, FOLDS, PARAMS, PLOTS, REJECTED, RESULTS, UTTERANCES
+from stages.paths import FOLDS, PARAMS, PLOTS, REJECTED, RESULTS, UTTERANCES
 
-RUN = Run(UTTERANCES, REJECTED, CORPUS_AUDIO, FOLDS, RESULTS, PLOTS)
+RUN = Run(UTTERANCES, REJECTED, FOLDS, RESULTS, PLOTS)
 
 
 def report(params: Params) -> str:  # noqa: ARG001

@@ -126,8 +126,8 @@ class Browser:
     def picture(self, top: int = 0, height: int | None = None) -> bytes:
         """Take a picture of the page, or of a strip of it, as PNG."""
         size = self._call("Page.getLayoutMetrics")["cssContentSize"]
-        tall = height or size["height"] - top
-        clip = {"x": 0, "y": top, "width": size["width"], "height": tall, "scale": 1}
+        clip = {"x": 0, "y": top, "width": size["width"], "scale": 1}
+        clip |= {"height": height or size["height"]}
         taken = self._call("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)
         return base64.b64decode(taken["data"])
 
@@ -141,10 +141,6 @@ class Browser:
         """Show the page in the style of paper; its scripts notice as before printing."""
         dark = {"name": "prefers-color-scheme", "value": "dark"}
         self._call("Emulation.setEmulatedMedia", media="print", features=[dark])
-
-    def pdf(self) -> bytes:
-        """Print the page."""
-        return base64.b64decode(self._call("Page.printToPDF", printBackground=True)["data"])
 
     def _address(self) -> str:
         port = Path(self._profile.name) / "DevToolsActivePort"
@@ -191,11 +187,10 @@ def main() -> None:
     """Take a picture of a page, or of one element of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("page", type=Path)
-    parser.add_argument("picture", type=Path, help="a .png, or a .pdf as it would be printed")
+    parser.add_argument("picture", type=Path, help="a .png")
     parser.add_argument("--width", type=int, default=1280)
-    parser.add_argument("--top", type=int, default=0, help="where the picture begins")
     parser.add_argument("--height", type=int, help="of the picture; default: to the end")
-    parser.add_argument("--of", help="CSS selector of the element to be seen, in place of both")
+    parser.add_argument("--of", help="CSS selector of the element to be seen, in place of the page")
     parser.add_argument("--dark", action="store_true")
     parser.add_argument("--ready", default="true", help="expression that holds when it is drawn")
     arguments = parser.parse_args()
@@ -206,11 +201,8 @@ def main() -> None:
     try:
         browser.open(arguments.page, arguments.width, dark=arguments.dark)
         browser.wait_until(arguments.ready)
-        printed = arguments.picture.suffix == ".pdf"
-        strip = arguments.top, arguments.height
-        strip = browser.place_of(arguments.of) if arguments.of else strip
-        picture = browser.pdf() if printed else browser.picture(*strip)
-        arguments.picture.write_bytes(picture)
+        strip = browser.place_of(arguments.of) if arguments.of else (0, arguments.height)
+        arguments.picture.write_bytes(browser.picture(*strip))
         if browser.errors:
             raise SystemExit("\n".join(browser.errors))
     finally:

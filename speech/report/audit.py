@@ -1,30 +1,19 @@
 """The section that checks the scores: splits, layers, labels, speakers, rejection."""
 
-import base64
-import io
 from collections.abc import Iterable
-from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
 import pandas as pd
-import soundfile
-from markupsafe import Markup
 from plotly import graph_objects as go
 
-from speech.audio import SAMPLE_RATE
-from speech.audio.decode import load_audio
 from speech.params import Task
 from speech.report import charts, wording
 from speech.report.charts import Columns, Figure, Table
 from speech.report.run import Run
-from speech.storage.files import reading
 
 LAYER = "hidden state"
-NESTED: Columns = {"task": None, "fold": None, "layer": wording.count}
-NESTED |= {"validation_accuracy": wording.percent, "utterance_accuracy": wording.percent}
 MOST_DOUBTFUL = 20
-CLIP_SECONDS = 5.0
 REJECTION = {
     "equal_error_rate": "equal error rate",
     "known_false_rejection": "false rejection of enrolled speakers",
@@ -34,9 +23,7 @@ RATES = [0.001, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8]
 """Error rates at the ticks of the DET curve; it is drawn from the first to the last."""
 
 
-def audit_section(
-    run: Run, results: dict[str, Any], tasks: Iterable[Task], *, audio: bool
-) -> dict[str, Any]:
+def audit_section(run: Run, results: dict[str, Any], tasks: Iterable[Task]) -> dict[str, Any]:
     """Make the drawings and tables of the audits; those of a task not asked for are None.
 
     Parameters
@@ -47,8 +34,6 @@ def audit_section(
         All of them.
     tasks
         Those that were asked for.
-    audio
-        Whether a reader can play those speakers whose labels are most doubtful.
     """
     growth = run.read_plot("learning_curve").rename(columns={"speakers": "training speakers"})
     growth["features"] = growth["features"].map(wording.features)
@@ -59,8 +44,7 @@ def audit_section(
         "model": splits["system"].iloc[0].partition(" · ")[0],
         "splits": _splits(splits),
         "layers": charts.intervals(layers, LAYER, "task", lines=True),
-        "layers_nested": Table(run.read_plot("layers_nested"), NESTED),
-        "labels": _labels(run, audio=audio) if "gender" in tasks else None,
+        "labels": _labels(run.read_plot("gender/suspects")) if "gender" in tasks else None,
         "growth": charts.intervals(growth, "training speakers", "features", lines=True)
         if len(growth)
         else None,
@@ -77,38 +61,16 @@ def _splits(table: pd.DataFrame) -> Figure:
     return charts.intervals(rows, "split", "task", upright=False)
 
 
-def _labels(run: Run, *, audio: bool) -> dict[str, Any]:
-    labels = run.read_plot("gender/suspects")
+def _labels(labels: pd.DataFrame) -> dict[str, Any]:
     table = labels.head(MOST_DOUBTFUL).rename(columns={"median_f0_hz": "median F0 (Hz)"})
-    shares = ["label_probability", "utterances_against"]
     columns: Columns = dict.fromkeys(["speaker_id", "label"])
-    columns |= dict.fromkeys(shares, wording.percent)
+    columns |= dict.fromkeys(["label_probability", "utterances_against"], wording.percent)
     columns |= dict.fromkeys(["systems_against", "systems", "median F0 (Hz)"], wording.count)
-    if audio:
-        utterances = run.read_utterances().sort_values("utterance_id")
-        first = utterances.drop_duplicates("speaker_id").set_index("speaker_id")["path"]
-        clips = [_player(run.audio / first[one], one) for one in table["speaker_id"]]
-        # As objects, because pandas would make plain text of markup.
-        players = pd.Series(clips, table.index, dtype=object)
-        table, columns = table.assign(clip=players), columns | {"clip": None}
     return {
         "suspects": labels.loc[labels["suspect"], "speaker_id"].tolist(),
         "speakers": len(labels),
-        "table": Table(table, {name: one for name, one in columns.items() if name in table}),
+        "table": Table(table, {name: show for name, show in columns.items() if name in table}),
     }
-
-
-def _player(recording: Path, speaker: str) -> Markup:
-    """Make a player of the beginning of a recording, about 30 kB of page."""
-    with reading(recording):
-        signal = load_audio(recording)[: round(CLIP_SECONDS * SAMPLE_RATE)]
-    packed = io.BytesIO()
-    soundfile.write(packed, signal, SAMPLE_RATE, format="MP3")
-    data = base64.b64encode(packed.getvalue()).decode()
-    player = (
-        '<audio controls preload="none" aria-label="speaker {}" src="data:audio/mpeg;base64,{}">'
-    )
-    return Markup(player + "</audio>").format(wording.name(speaker), data)
 
 
 def _det(table: pd.DataFrame, metrics: dict[str, Any]) -> Figure:

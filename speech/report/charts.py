@@ -23,6 +23,7 @@ ACCURACY = {**SHARE, "title": "accuracy"}
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star", "pentagon", "cross")
 DASHES = ("solid", "dash", "dot", "dashdot")
 
+BINS = 40
 MOST_LEVEL = 15
 """Names beyond which those under an axis are turned."""
 MOST_ON_AN_AXIS = 60
@@ -114,7 +115,6 @@ def intervals(
     axis: Attributes = ACCURACY,
     upright: bool = True,
     lines: bool = False,
-    show: Show = wording.percent,
 ) -> Figure:
     """Draw a dot with its 95 % interval for each name, groups side by side.
 
@@ -133,8 +133,6 @@ def intervals(
         Whether names are on the horizontal axis.
     lines
         Whether the dots of a group are joined.
-    show
-        How a value is written in the table of numbers.
     """
     names = table[at].astype(str).unique().tolist()
     ends = ["value", "low", "high"]
@@ -159,7 +157,7 @@ def intervals(
     category |= {"tickangle": -60} if upright and len(names) > MOST_LEVEL else {}
     drawing.update_layout({f"{of_name}axis": category, f"{of_value}axis": axis})
     columns = dict.fromkeys(name for name in (by, at) if name)
-    numbers = Table(table, columns | dict.fromkeys(ends, show))
+    numbers = Table(table, columns | dict.fromkeys(ends, wording.percent))
     height = 320 if upright else 90 + len(names) * max(26, 18 * len(groups))
     return Figure(drawing, height, numbers=numbers)
 
@@ -195,21 +193,15 @@ def diagonal(start: float = 0, end: float = 100) -> Attributes:
     return {"shapes": [{"type": "line", "layer": "below", **ends}]}
 
 
-def histogram(values: pd.Series, x: Attributes, y: str, bins: Any = 40) -> Figure:
+def histogram(values: pd.Series, x: Attributes, y: str) -> Figure:
     """Count how often values fall into bins; the page carries the counts only."""
-    counts, edges = np.histogram(values, bins)
+    counts, edges = np.histogram(values, BINS)
     middles = ((edges[1:] + edges[:-1]) / 2).round(4)
     layout = {"xaxis": x, "yaxis": {"title": y}, "bargap": 0.05}
     return Figure(go.Figure(go.Bar(x=middles, y=counts), layout), 280)
 
 
-def speakers(
-    table: pd.DataFrame,
-    value: str,
-    axis: Attributes,
-    columns: Columns,
-    bins: Any = 40,
-) -> Figure:
+def speakers(table: pd.DataFrame, value: str, axis: Attributes, columns: Columns) -> Figure:
     """Draw a bar for each speaker; of many speakers, how often each value occurs.
 
     Parameters
@@ -222,12 +214,10 @@ def speakers(
         The axis of values.
     columns
         Those of the table of numbers.
-    bins
-        Their edges, in the unit of the axis, or their number.
     """
     numbers, scale = Table(table, columns), 100 if "ticksuffix" in axis else 1
     if len(table) > MOST_ON_AN_AXIS:
-        return replace(histogram(scale * table[value], axis, "speakers", bins), numbers=numbers)
+        return replace(histogram(scale * table[value], axis, "speakers"), numbers=numbers)
     drawing = go.Figure(layout={"barmode": "stack", "yaxis": axis, "showlegend": True})
     for gender, own in table.groupby(table["gender"].map(wording.name)):
         drawing.add_bar(x=own["speaker_id"], y=scale * own[value], name=wording.gender(gender))

@@ -88,7 +88,7 @@ def _coloured(names: list[str]) -> Attributes:
 
 
 def _agreement(table: pd.DataFrame, noise: dict[str, float]) -> Figure:
-    """Draw the adjusted Rand indices, those of HDBSCAN with the share that it leaves out."""
+    """Draw the adjusted Rand indices; the numbers have all scores, and what HDBSCAN leaves out."""
     drawing = go.Figure(layout={"barmode": "group", "yaxis": {"title": "adjusted Rand index"}})
     rand = table[(table["score"] == "ari") & table["algorithm"].isin(DRAWN)].dropna()
     # As many clusters as there are genders, or as speakers; the table has every pair.
@@ -97,11 +97,7 @@ def _agreement(table: pd.DataFrame, noise: dict[str, float]) -> Figure:
     for kind, own in rand.groupby("features", sort=False):
         # Algorithms within labels: what a cluster agrees with is the question.
         x = [own["label"].tolist(), own["algorithm"].map(DRAWN).tolist()]
-        left_out = {"hdbscan": f"{wording.percent(noise[str(kind)])} noise"}
-        text = own["algorithm"].map(left_out).fillna("")
-        turned = {"textposition": "outside", "textangle": -90, "constraintext": "none"}
-        bars = {"x": x, "y": own["value"], "text": text, "cliponaxis": False, **turned}
-        drawing.add_bar(**bars, name=wording.features(str(kind)))
+        drawing.add_bar(x=x, y=own["value"], name=wording.features(str(kind)))
     drawing.update_xaxes(type="multicategory", tickangle=-60)
     keys = ["features", "algorithm", "label"]
     wide = table.pivot_table("value", keys, "score", sort=False).reset_index()

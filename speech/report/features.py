@@ -54,7 +54,7 @@ def _correlation(table: pd.DataFrame) -> Figure:
     marks = {True: "significant (p < 0.05)", False: "not significant"}
     rows = table.assign(about=table["significant"].map(marks))
     axis = {"title": "correlation (r)", "range": [-1.05, 1.05], "dtick": 0.5}
-    figure = charts.intervals(rows, "coefficient", "about", axis=axis, show=wording.number)
+    figure = charts.intervals(rows, "coefficient", "about", axis=axis)
     figure.drawing.update_layout(scattermode="overlay")
     figure.drawing.update_xaxes(categoryarray=table["coefficient"].tolist())
     called = {"value": "r", "d": "Cohen's d", "p_corrected": "p (Holm)"}

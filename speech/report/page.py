@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.io.json import to_json_plotly
@@ -25,9 +26,6 @@ from speech.report.corpus import corpus_section
 from speech.report.features import features_section
 from speech.report.run import Run
 from speech.report.scores import task_section
-
-Settings = dict[str, Any]
-"""Values of params.yaml by key, nested keys joined by dots."""
 
 TASKS: dict[Task, str] = {"gender": "Gender", "speaker": "Speakers"}
 PACKAGES = ["numpy", "scipy", "scikit-learn", "pandas", "torch", "transformers", "tensorflow"]
@@ -54,14 +52,14 @@ def report_page(run: Run, params: dict[str, Any]) -> str:
     UserError
         If a file of the run is not there.
     """
-    settings, results = flattened(params), run.read_results()
+    results = run.read_results()
     asked = [task for task in TASKS if task in params["tasks"]]
     headline, model = params["headline_features"], params["model"]
     return (
         _environment()
         .get_template("page.html")
         .render(
-            **{"params": params, "settings": settings, "results": results},
+            **{"params": params, "results": results},
             **{"tasks": TASKS, "asked": asked, "sample": SAMPLE, "contents": []},
             corpus_name=place_name(params["corpus"], "The synthesised sample corpus"),
             encoder_name=place_name(params["encoder"], "the untrained sample encoder"),
@@ -69,28 +67,14 @@ def report_page(run: Run, params: dict[str, Any]) -> str:
             features=features_section(run, params["inputs"]["mfcc"]["normalisation"]),
             scores={task: task_section(run, task, headline[task], model) for task in asked},
             clusters=clusters_section(run, results),
-            audit=audit_section(run, results, asked, audio=params["report"]["audio"]),
+            audit=audit_section(run, results, asked),
             digest=hashlib.sha256(json.dumps(results).encode()).hexdigest(),
             python=platform.python_version(),
             packages=[f"{name} {version(name)}" for name in PACKAGES],
-            settings_table=Table(
-                pd.DataFrame({"key": settings.keys(), "value": map(_shown, settings.values())}),
-                {"key": None, "value": None},
-            ),
+            settings=yaml.safe_dump(params, sort_keys=False, allow_unicode=True).splitlines(),
             plotly=Markup(get_plotlyjs()),
         )
     )
-
-
-def flattened(tree: dict[str, Any], prefix: str = "") -> Settings:
-    """Join the keys of nested params by dots; a list is a value, and so is nothing."""
-    flat: Settings = {}
-    for key, value in tree.items():
-        if isinstance(value, dict) and value:
-            flat |= flattened(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
 
 
 def place_name(place: str | list[str], sample: str) -> str:
@@ -115,7 +99,7 @@ def heading(name: str) -> str:
 
 def _cell(value: Any, show: Show | None) -> tuple[str, str | None]:
     if show is None:
-        return value if isinstance(value, Markup) else wording.name(value), None
+        return wording.name(value), None
     return show(value), "" if pd.isna(value) else f"{value:.6g}"
 
 
@@ -146,10 +130,6 @@ def _with_text(part: Any, change: Callable[[str], str]) -> Any:
     return part
 
 
-def _shown(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False).strip('"')
-
-
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("speech.report"),
@@ -157,7 +137,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        # Whatever a template shows of a run; what is marked up already is the page's own.
+        # Whatever a template shows of a run; markup is the page's own.
         finalize=lambda shown: wording.name(shown) if type(shown) is str else shown,
     )
     names = ["model", "features", "gender", "number", "count", "percent", "points", "interval"]

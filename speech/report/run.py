@@ -10,7 +10,7 @@ from speech.params import Task
 from speech.storage.files import read_json, reading
 from speech.storage.tables import read_folds, read_parquet
 
-NAMES = ("utterance_id", "speaker_id", "chapter_id", "actual", "predicted", "label", "fold", "path")
+NAMES = ("utterance_id", "speaker_id", "chapter_id", "actual", "predicted", "label", "fold")
 """Columns that hold names, though they may look like numbers or like nothing at all (NA)."""
 RESULTS = ["corpus", "split", "clusters_mfcc", "clusters_wav2vec2", "gender", "speaker"]
 RESULTS += ["split_audit", "layers", "learning_curve", "verification", "rejection"]
@@ -25,15 +25,12 @@ class Run:
     ----------
     utterances, rejected
         The tables of usable recordings and of the others.
-    audio
-        The folder of recordings.
     folds, results, plots
         The folders of folds (CSV), of results (JSON) and of the tables behind plots (CSV).
     """
 
     utterances: Path
     rejected: Path
-    audio: Path
     folds: Path
     results: Path
     plots: Path

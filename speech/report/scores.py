@@ -15,7 +15,7 @@ from speech.report.corpus import SPEAKER
 from speech.report.run import Run
 
 UTTERANCE_ACCURACY = "level == 'utterance' and score == 'accuracy'"
-TABLES = ["models", "confusion", "roc", "reliability", "by_duration", "genders", "speakers"]
+TABLES = ["models", "confusion", "roc", "reliability", "by_duration", "speakers"]
 TABLES += ["curves", "picked", "tuning"]
 ALL_FOLDS = "all"
 """Stands for a fold where the model to keep is picked, as in `speech.folds`."""
@@ -40,7 +40,6 @@ def task_section(run: Run, task: Task, features: str, model: str) -> dict[str, A
     """
     read = {name: run.read_plot(f"{task}/{name}") for name in TABLES}
     accuracies = read["models"].query(UTTERANCE_ACCURACY)
-    genders = read["genders"].assign(gender=read["genders"]["gender"].map(wording.gender))
     worst = read["speakers"].sort_values(["utterance_accuracy", "speaker_id"], kind="stable")
     classes = _by_class(read["confusion"])
     if task == "speaker":
@@ -52,13 +51,10 @@ def task_section(run: Run, task: Task, features: str, model: str) -> dict[str, A
         "mfcc": _on_mfcc(accuracies, model) if features == "wav2vec2" else None,
         "models": _models(read["models"]),
         "classes": classes,
-        **_confusion(read["confusion"], task),
+        **_confusion(read["confusion"]),
         "roc": _roc(read["roc"], wording.features(features)),
         "reliability": _reliability(read["reliability"], f"{_kept(read['picked'])} · {features}"),
         "durations": charts.intervals(read["by_duration"], "duration"),
-        "genders": charts.intervals(genders, "level", "gender", upright=False)
-        if len(genders)
-        else None,
         "worst": worst,
         "speakers": _speakers(worst),
         "learning": _learning(read["curves"]),
@@ -105,21 +101,18 @@ def _models(table: pd.DataFrame) -> Figure:
     table = table.assign(**names, features=table["features"].map(wording.features))
     rows = table.query(UTTERANCE_ACCURACY)
     drawn = charts.intervals(rows, "model", "features", upright=False)
-    keys = ["model", "features", "level"]
-    wide = table.pivot_table("value", keys, "score", sort=False, dropna=False).reset_index()
-    ends = table[table["score"] == "accuracy"].set_index(keys)[["low", "high"]]
-    wide = wide.join(ends, on=keys).dropna(subset="accuracy")
-    levels = {name: place for place, name in enumerate(("utterance", "speaker", "chunk"))}
-    wide = wide.sort_values("level", key=lambda level: level.map(levels), kind="stable")
-    macro = {name: f"macro {name}" for name in ("precision", "recall")}
-    wide = wide.rename(columns=macro | {"f1": "macro F1", "roc_auc": "ROC AUC"})
-    shares = ["accuracy", "low", "high", *macro.values(), "macro F1"]
+    keys = ["model", "features"]
+    scores = table.pivot_table("value", ["level", *keys], "score", dropna=False)
+    wide = rows.set_index(keys)[["low", "high"]].join(scores.loc["utterance"])
+    wide["accuracy of chunks"] = scores.loc["chunk"]["accuracy"]
+    wide = wide.rename(columns={"roc_auc": "ROC AUC"}).reset_index()
+    shares = ["accuracy", "low", "high", "precision", "recall", "f1", "accuracy of chunks"]
     columns: Columns = dict.fromkeys(keys) | dict.fromkeys(shares, wording.percent)
-    columns |= dict.fromkeys(["ROC AUC", "log_loss"], _three_digits)
+    columns |= {"ROC AUC": _three_digits}
     return replace(drawn, numbers=Table(wide, columns))
 
 
-def _confusion(table: pd.DataFrame, task: Task) -> dict[str, Any]:
+def _confusion(table: pd.DataFrame) -> dict[str, Any]:
     classes = sorted(set(table["actual"]) | set(table["predicted"]), key=lambda n: (len(n), n))
     wrong = table[table["actual"] != table["predicted"]]
     pairs = wrong.groupby(["actual", "predicted"]).size().rename("utterances").reset_index()
@@ -130,8 +123,7 @@ def _confusion(table: pd.DataFrame, task: Task) -> dict[str, Any]:
         "correct": len(table) - len(wrong),
         "confusion": charts.confusion(table, classes) if legible else None,
         "pairs": len(pairs),
-        # A gender has one pair either way, which the matrix shows.
-        "most_pairs": Table(pairs.head(MOST_PAIRS), columns) if task == "speaker" else None,
+        "most_pairs": Table(pairs.head(MOST_PAIRS), columns),
     }
 
 
@@ -176,8 +168,7 @@ def _speakers(worst: pd.DataFrame) -> Figure:
     columns = SPEAKER | dict.fromkeys(shares, wording.percent)
     # Which gender is predicted; of speakers, the confusions are listed.
     columns |= {"predicted": None} if "predicted" in worst else {}
-    bins = np.linspace(0, 105, 22)
-    return charts.speakers(worst, "utterance_accuracy", ACCURACY, columns, bins)
+    return charts.speakers(worst, "utterance_accuracy", ACCURACY, columns)
 
 
 def _learning(table: pd.DataFrame) -> Figure | None:

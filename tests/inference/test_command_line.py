@@ -74,42 +74,25 @@ def test_a_recording_beyond_all_numbers_is_a_row_and_json_stays_json(predicted, 
     assert refused == {path.name for path in tmp_path.glob("*.wav")}
 
 
-@pytest.mark.parametrize("offset", [0.3, -0.01])
-def test_a_constant_offset_cannot_be_heard_and_changes_no_answer(predicted, talk, tmp_path, offset):
+def test_a_constant_offset_changes_no_answer_and_a_pause_stays_silent(predicted, talk, tmp_path):
     samples, _ = soundfile.read(talk)
     quiet = np.concatenate([0.5 * samples, np.zeros(6 * RATE)])
-    for name, shift in (("plain", 0.0), ("shifted", offset)):
-        soundfile.write(tmp_path / f"{name}.wav", quiet + shift, RATE, "FLOAT")
-    _, rows, _ = predicted("--segments", tmp_path)
-    plain, shifted = (
-        [
-            (row["gender"], row["speaker"], row["flags"], row["start"])
-            for row in rows
-            if name in row["file"]
-        ]
-        for name in ("plain", "shifted")
-    )
-    assert plain == shifted
-    assert plain[-1][2] == ["silent"]
+    answers = []
+    for offset in (0.0, 0.3):
+        soundfile.write(tmp_path / "talk.wav", quiet + offset, RATE, "FLOAT")
+        _, rows, _ = predicted("--segments", tmp_path / "talk.wav")
+        answers.append([(row["gender"], row["speaker"], row["flags"]) for row in rows])
+    assert answers[0] == answers[1]
+    assert answers[0][-1][2] == ["silent"]
 
 
-@pytest.mark.parametrize("task", ["gender", "speaker", "both"])
-def test_a_recording_without_speech_has_no_answer_whatever_is_asked(
-    predicted, talk, tmp_path, task
-):
-    """Be it silent, noise, or silent for longer than a passage before somebody speaks."""
-    samples, _ = soundfile.read(talk)
-    noise = 0.1 * np.random.default_rng(0).standard_normal(5 * RATE)
-    for name, recorded in (("a", np.zeros(5 * RATE)), ("b", noise), ("c", np.zeros(60 * RATE))):
-        recorded = np.append(recorded, samples) if name == "c" else recorded
-        soundfile.write(tmp_path / f"{name}.wav", recorded, RATE)
-    status, rows, _ = predicted("--task", task, tmp_path)
-    assert status == 0
-    silent, other, late = rows
-    assert (silent["flags"], other["flags"]) == (["silent"], ["not speech"])
-    assert silent["gender"] is other["gender"] is silent["open_set_score"] is None
-    assert bool(late["gender"]) is (task != "speaker")
-    assert bool(late["nearest"]) is (task != "gender")
+@pytest.mark.parametrize("task", ["gender", "speaker"])
+def test_speech_after_a_silence_longer_than_a_passage_is_predicted(predicted, talk, tmp_path, task):
+    late = np.append(np.zeros(60 * RATE), soundfile.read(talk)[0])
+    soundfile.write(tmp_path / "late.wav", late, RATE)
+    _, (answer,), _ = predicted("--task", task, tmp_path / "late.wav")
+    assert bool(answer["gender"]) is (task == "gender")
+    assert bool(answer["nearest"]) is (task == "speaker")
 
 
 # --- what cannot start --------------------------------------------------------------------------
@@ -136,7 +119,7 @@ def test_a_closed_standard_output_is_one_sentence_and_status_2(models, talk):
 @pytest.mark.parametrize(
     ("number", "said"), [(signal.SIGTERM, "terminated"), (signal.SIGINT, "interrupted")]
 )
-@pytest.mark.parametrize("after", [0.0, 0.1, 0.5, 2.0])
+@pytest.mark.parametrize("after", [0.0, 2.0])
 def test_a_signal_ends_it_at_any_moment_with_a_sentence(models, talk, number, said, after):
     """While it imports, loads, predicts, or waits for standard input."""
     process = started(

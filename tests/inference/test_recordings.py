@@ -36,34 +36,22 @@ def problems(*arguments):
     return {one.name: one.problem for one in find_recordings(arguments) if one.problem}
 
 
-@pytest.mark.parametrize("name", ODD)
-def test_a_file_is_found_whatever_its_name(folder, name):
-    (found,) = find_recordings([name])
-    assert found.path == Path(name)
-    assert found.name == name
+def test_a_file_is_found_whatever_its_name_and_whatever_its_format(folder):
+    found = find_recordings([*ODD, "a/film.m4a", "a/.hidden.wav"])
+    assert [str(one.path) for one in found] == [one.name for one in found]
+    assert [one.name for one in found] == [*ODD, "a/film.m4a", "a/.hidden.wav"]
 
 
-def test_a_folder_is_searched_with_its_folders(folder):
+def test_a_folder_is_searched_with_its_folders_but_for_what_is_hidden(folder):
     assert names("a") == ["a/b/deep.WAV", "a/film.m4a"]
-
-
-def test_hidden_files_are_left_out_of_a_folder_but_may_be_named(folder):
     assert not any(".hidden" in name or ".old" in name for name in names("."))
-    assert names("a/.hidden.wav") == ["a/.hidden.wav"]
-
-
-def test_a_recording_of_a_format_that_cannot_be_decoded_is_found(folder):
-    assert "a/film.m4a" in names(".")
 
 
 def test_a_pattern_is_expanded_where_the_shell_did_not(folder):
+    (folder / "list1.wav").write_bytes(b"")
     assert names("*.flac") == ["it's “quoted”.flac"]
     assert names("**/*.WAV") == ["a/b/deep.WAV"]
-
-
-def test_a_file_that_looks_like_a_pattern_is_that_file(folder):
-    (folder / "list1.wav").write_bytes(b"")
-    assert names("list[1].wav") == ["list[1].wav"]
+    assert names("list[1].wav") == ["list[1].wav"]  # which is there by that name
 
 
 def test_each_recording_is_found_once_in_the_order_named(folder):
@@ -74,16 +62,13 @@ def test_each_recording_is_found_once_in_the_order_named(folder):
 
 
 def test_an_argument_that_leads_to_nothing_has_a_problem(folder):
-    assert problems("empty", "gone.wav", "*.opus", "two words.wav") == {
+    long = "a" * 300
+    assert problems("empty", "gone.wav", "*.opus", long, "two words.wav") == {
         "empty": "a folder without recordings",
         "gone.wav": "no such file",
         "*.opus": "no file matches",
+        long: "unreadable (File name too long)",
     }
-
-
-def test_a_name_that_no_file_can_have_is_a_problem(folder):
-    long = "a" * 300
-    assert problems(long, "two words.wav") == {long: "unreadable (File name too long)"}
 
 
 def test_a_pattern_means_what_it_means_to_a_shell(folder):

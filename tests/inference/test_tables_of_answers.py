@@ -28,25 +28,16 @@ def test_a_number_that_is_none_is_never_written():
             written(form, nothing, by_segment=False)
 
 
-def test_a_row_is_of_all_or_of_each_chunk():
-    assert [row["end"] for row in rows_of(TALK, by_segment=False)] == [6.0]
-    assert [row["end"] for row in rows_of(TALK, by_segment=True)] == [2.0, 4.0, 6.0]
-    assert all(tuple(row) == COLUMNS for row in rows_of(TALK, by_segment=True))
-
-
-def test_a_recording_that_could_not_be_read_is_one_row_with_the_reason():
-    (row,) = rows_of(BROKEN, by_segment=True)
-    assert tuple(row) == COLUMNS
-    assert row["error"] == BROKEN.error
-    assert row["gender"] is None
-
-
 def test_json_is_one_array_and_json_lines_one_object_a_line():
     rows = json.loads(written("json", TALK, BROKEN))
     assert rows == [json.loads(line) for line in written("jsonl", TALK, BROKEN).splitlines()]
     assert rows[0]["nearest"][1] == {"speaker": "bob, jr", "probability": 0.15}
     assert rows[1]["speaker"] is None
+    assert all(tuple(row) == COLUMNS for row in rows)
+    assert (rows[3]["error"], rows[3]["gender"]) == (BROKEN.error, None)
     assert json.loads(written("json")) == []
+    (whole,) = json.loads(written("json", TALK, by_segment=False))
+    assert whole["end"] == 6.0
 
 
 def test_csv_survives_commas_and_quotes():
@@ -68,15 +59,8 @@ def test_the_table_is_aligned_and_names_no_unknown_speaker():
     assert fourth.endswith(BROKEN.error)
 
 
-def test_the_end_of_a_long_path_is_what_is_shown():
-    long = Answer("/a/very/long/path" * 5 + "/the name.wav", SILENT)
-    shown = written("table", long, by_segment=False).splitlines()[1]
-    assert shown.startswith("…")
-    assert "/the name.wav  " in shown
-
-
 def test_columns_are_aligned_whatever_the_width_of_letters():
-    names = ["plain.wav", "日本語.wav", "Zoe\u0308.wav", "日本語" * 20 + ".wav"]
+    names = ["plain.wav", "日本語.wav", "Zoe\u0308.wav", "日本語" * 20 + "/the end.wav"]
     answers = [Answer(name, SILENT) for name in names]
     header, *lines = written("table", *answers, by_segment=False).splitlines()
     places = [header.index("time")]
@@ -84,6 +68,9 @@ def test_columns_are_aligned_whatever_the_width_of_letters():
         before = line[: line.index("0:04.0")]
         places.append(len(before) + sum(map(before.count, "日本語")) - before.count("\u0308"))
     assert len(set(places)) == 1
+    # Of a long path the end says most.
+    assert lines[-1].startswith("…")
+    assert "/the end.wav  " in lines[-1]
 
 
 @pytest.mark.parametrize("name", ["red\x1b[31m.wav", "two\nlines.wav", "latin-1 \udcff.wav"])
@@ -102,6 +89,4 @@ def test_times_are_written_as_people_do(seconds, shown):
 
 
 def test_no_probability_is_shown_as_certain():
-    assert with_percent("F", 1.0) == "F (>99 %)"
-    assert with_percent("F", 0.987) == "F (99 %)"
-    assert with_percent("F", 0.5) == "F (50 %)"
+    assert [with_percent("F", share) for share in (1.0, 0.987)] == ["F (>99 %)", "F (99 %)"]

@@ -1,7 +1,6 @@
 """What people look at: the run's page and DVC's plots, in a browser without a network."""
 
 import json
-import re
 
 import pytest
 import yaml
@@ -74,15 +73,6 @@ def test_a_page_is_the_same_whatever_has_been_committed_since(project):
     project.commit("Something else")
     project.stages("report")
     assert project.changed(before) == []
-
-
-def test_on_request_the_page_plays_the_speakers_whose_labels_are_most_doubtful(project):
-    project.set(**{"report.audio": True})
-    project.stages("report")
-    page = (project.root / "plots/report.html").read_text("utf-8")
-    clips = re.findall(r"<audio [^>]*src=\"data:audio/mpeg;base64,(.+?)\"", page)
-    assert len(clips) == 8
-    assert all(1_000 < len(clip) < 100_000 for clip in clips)
 
 
 def test_the_frame_is_made_once_and_anew_where_it_is_not_what_it_should_be(project):

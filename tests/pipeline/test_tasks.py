@@ -16,6 +16,8 @@ def test_speakers_without_genders_are_recognised_and_the_page_says_what_was_not_
     assert "not asked for (tasks in params.yaml): gender" in result.closing_line("split_by_speaker")
     page = (bare.root / "plots/report.html").read_text("utf-8")
     assert "The gender task was not asked for" in page
+    assert "Women and men are not compared: the gender task was not asked for." in page
+    assert f"{len(names)} without a gender on record" in page
     assert "Speakers: confusion matrix" in page
     assert "Gender: confusion matrix" not in page
     assert bare.dvc("repro").stages_run == []

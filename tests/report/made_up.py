@@ -19,7 +19,7 @@ UTTERANCES = 6
 def make_up_run(folder, speakers):
     """Write what the stages leave."""
     random = np.random.default_rng(speakers)
-    names = ("utterances.parquet", "rejected.csv", "audio", "folds", "results", "plots")
+    names = ("utterances.parquet", "rejected.csv", "folds", "results", "plots")
     run = Run(*(folder / name for name in names))
     corpus = _corpus(speakers, random)
     corpus.to_parquet(run.utterances, index=False)
@@ -114,7 +114,6 @@ def _corpus(speakers, random):
     ]
     corpus = pd.DataFrame(rows, columns=["utterance_id", "speaker_id", "chapter_id"])
     corpus["gender"] = ["FM"[int(speaker) % 2] for speaker in corpus["speaker_id"]]
-    corpus["path"] = corpus["utterance_id"] + ".wav"
     return corpus.assign(seconds=random.uniform(2, 15, len(corpus)).round(2))
 
 
@@ -136,8 +135,6 @@ def _other_tables(corpus, random):
     distributions = density[["coefficient", "gender"]].drop_duplicates()
     splits = ["random-chunk", "random-utterance", "chapter-disjoint", "speaker-disjoint"]
     splits = _scored(random, (tasks, splits), "task", "split")
-    nested = _scored(random, (tasks, "012"), "task", "fold").drop(columns=["low", "high"])
-    shares = {"validation_accuracy": 0.8, "utterance_accuracy": 0.7}
     det = _scored(random, (FEATURES_OF["gender"], probit), "features", "false_alarm_probit")
     outliers = corpus.head(30)[["utterance_id", "speaker_id", "chapter_id"]]
     tables = {
@@ -150,7 +147,6 @@ def _other_tables(corpus, random):
         "mfcc/outliers": outliers.assign(distance=9.5, threshold=9.0, outlier=True),
         "split_audit": splits.assign(system="svm · mfcc", level="utterance", score="accuracy"),
         "layers": _scored(random, (tasks, range(7), ["utterance"]), "task", "layer", "level"),
-        "layers_nested": nested.assign(layer=4, **shares),
         "learning_curve": _scored(random, (FEATURES_OF["gender"], [2, 4]), "features", "speakers"),
         "det": det.assign(false_alarm=0.1, miss=0.1, miss_probit=-3 - det["false_alarm_probit"]),
     }
@@ -191,7 +187,6 @@ def _task_tables(task, corpus, random):
         "roc": roc.assign(true_positive_rate=roc["false_positive_rate"] ** 0.2),
         "reliability": bins.assign(level="utterance", rows=20, confidence=0.8, **errors),
         "by_duration": _scored(random, (["2 s", "4 s", "utterance"],), "duration"),
-        "genders": _scored(random, (levels, "FM"), "level", "gender"),
         "speakers": speakers.assign(**counts),
         "curves": _scored(random, curves, "system", "part", "fold", "epoch").assign(loss=0.5),
         "picked": picks.assign(picked=picks["model"] == "svm", **both),

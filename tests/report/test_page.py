@@ -4,13 +4,11 @@ import html
 import json
 import re
 import shutil
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import soundfile
 import yaml
 from made_up import FEATURES_OF, UTTERANCES, change_plot, change_results, make_up_run
 from plotly import graph_objects as go
@@ -32,8 +30,7 @@ FIGURES = {
 }
 TITLES = {"gender": "Gender", "speaker": "Speakers"}
 OF_A_TASK = {"all models", "confusion matrix", "ROC curves", "reliability diagram"}
-OF_A_TASK |= {"accuracy by duration", "women and men apart", "accuracy of each speaker"}
-OF_A_TASK |= {"learning curves of the networks"}
+OF_A_TASK |= {"accuracy by duration", "accuracy of each speaker", "learning curves of the networks"}
 WITHOUT_NUMBERS = {"Duration of utterances"}
 """Besides curves, maps and matrices."""
 
@@ -65,10 +62,6 @@ def sized(request, small, tmp_path_factory):
     return request.param, small[1] if few else page_of(make_up_run(folder, request.param))
 
 
-def digest_of(page):
-    return re.search(r"SHA-256 ([0-9a-f]{16})", page)[1]
-
-
 def without_scripts(page):
     return re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)
 
@@ -93,29 +86,6 @@ def table_of(page, caption):
 def rows_of(page, caption):
     rows = re.findall(r"<tr>(.*?)</tr>", table_of(page, caption))
     return [re.findall(r"<td.*?>(.*?)</td>", row) for row in rows]
-
-
-class Outline(HTMLParser):
-    """Gathers what headings, links and labels refer to, and sees that tags are closed."""
-
-    VOID = frozenset({"meta", "br", "link"})
-
-    def __init__(self, page):
-        super().__init__()
-        self.levels, self.ids, self.refers, self.open = [], [], [], []
-        self.feed(without_scripts(page))
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        found = dict(attrs)
-        self.levels += [int(tag[1])] if re.fullmatch(r"h\d", tag) else []
-        self.ids += [found["id"]] if "id" in found else []
-        self.refers += [found["href"].removeprefix("#")] if "href" in found else []
-        self.refers += [found["aria-labelledby"]] if "aria-labelledby" in found else []
-        self.open += [] if tag in self.VOID else [tag]
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
 
 
 def test_the_answer_comes_before_any_section_in_words_and_with_intervals(small):
@@ -145,11 +115,13 @@ def test_the_page_is_one_file_that_requests_nothing_and_its_links_lead_somewhere
     assert not re.search(r"<(link|img|iframe)\b|<script[^>]*\bsrc=", page)
     assert page.count("plotly.js v") == 1
     assert len(page.encode()) < 8e6
-    found = Outline(page)
-    assert found.levels[0] == 1
-    assert (np.diff(found.levels) <= 1).all()
-    assert len(set(found.ids)) == len(found.ids)
-    assert set(found.refers) <= set(found.ids)
+    body = without_scripts(page)
+    levels = [int(level) for level in re.findall(r"<h(\d)", body)]
+    assert levels[0] == 1
+    assert (np.diff(levels) <= 1).all()
+    ids = re.findall(r'\bid="([^"]+)"', body)
+    assert len(set(ids)) == len(ids)
+    assert set(re.findall(r'(?:href="#|aria-labelledby=")([^"]+)', body)) <= set(ids)
 
 
 def test_every_figure_is_there_with_a_sentence_and_its_numbers(sized):
@@ -182,34 +154,27 @@ def test_plotly_knows_all_that_is_drawn_and_no_legend_or_axis_is_endless(sized):
             assert len(names) <= 60, title
 
 
-def test_a_map_names_every_dot_and_is_coloured_by_each_label_and_clustering(sized):
+def test_a_map_names_every_dot_and_is_coloured_by_speaker_at_first(sized):
     speakers, page = sized
     for features in ("MFCC", "wav2vec 2.0"):
         figure = figures_of(page)[f"{features} in two dimensions"]
         (trace,) = figure["data"]
         assert trace["text"][0] == "100-0-0000, speaker 100 (F), chapter 1000"
-        assert set(figure["choices"]["Map"]) == {"t-SNE", "PCA"}
         colours = figure["choices"]["Colour by"]
-        assert [*colours][:3] == ["speaker", "gender", "chapter"]
         assert trace["marker"]["color"] == colours["speaker"]["marker.color"][0]
-        assert colours["gender"]["key"] == ["women", "men"]
         assert len(colours["speaker"]["key"]) == speakers
-        for update in colours.values():
-            assert len(update["marker.color"][0]) == speakers * UTTERANCES
+        assert all(len(one["marker.color"][0]) == speakers * UTTERANCES for one in colours.values())
 
 
 def test_a_choice_shows_the_traces_of_one_name_and_the_headline_model_first(small):
     figures = figures_of(small[1])
-    for figure in figures.values():
-        for options in figure["choices"].values():
-            shown = [option["visible"] for option in options.values() if "visible" in option]
-            if shown:
-                assert shown[0] == [trace["visible"] for trace in figure["data"]]
-                assert all(sum(each) == 1 for each in zip(*shown, strict=True))
     # Of the made-up models, svm is picked.
     for task, system in (("Gender", "SVM · MFCC + pitch"), ("Speakers", "SVM · wav2vec 2.0")):
-        first, *_ = figures[f"{task}: reliability diagram"]["choices"]["Model"]
-        assert first == system
+        figure = figures[f"{task}: reliability diagram"]
+        assert next(iter(figure["choices"]["Model"])) == system
+        shown = [one["visible"] for one in figure["choices"]["Model"].values()]
+        assert shown[0] == [trace["visible"] for trace in figure["data"]]
+        assert all(sum(each) == 1 for each in zip(*shown, strict=True))
 
 
 def test_a_table_shows_formatted_values_and_sorts_by_the_plain_ones(run):
@@ -225,7 +190,7 @@ def test_a_table_shows_formatted_values_and_sorts_by_the_plain_ones(run):
 
 def test_settings_versions_digest_and_rates_of_rejection_are_reported(small):
     run, page = small
-    for text in ("mfcc.coefficients", "wav2vec2.sequence_layer", "plotly 7", "report.audio"):
+    for text in ("coefficients: 30", "  sequence_layer: 4", "plotly 7"):
         assert text in page
     assert "of one gender are harder to tell apart: 12.5 % with MFCC, 12.5 %" in words_of(page)
     assert "it rejects 2.0 % [1.0, 3.0] (at worst, room: 9.0 %)" in words_of(page)
@@ -251,19 +216,6 @@ def test_names_are_shown_as_they_are_whatever_they_look_like(run):
     assert hostile not in page
     cells = {html.unescape(cell) for cell in re.findall(r"<td>(.*?)</td>", page)}
     assert {seen, "NA", "007"} <= cells
-    # Plotly reads the text of a drawing as HTML; a list of names is shown by the page itself.
-    figures = figures_of(page)
-    (bars, *_), matrix = (
-        figures["Minutes per speaker"]["data"],
-        figures["Speakers: confusion matrix"],
-    )
-    axis = figures["Minutes per speaker"]["layout"]["xaxis"]["categoryarray"]
-    assert {html.unescape(name) for name in axis} == {seen, "NA", "007"}
-    assert {*bars["x"]} <= {*axis}
-    assert html.escape(seen, quote=False) in matrix["data"][0]["x"]
-    for features in ("MFCC", "wav2vec 2.0"):
-        key = figures[f"{features} in two dimensions"]["choices"]["Colour by"]["speaker"]["key"]
-        assert {*key} == {seen, "NA", "007"}
 
 
 def test_what_is_not_known_is_a_dash_and_never_breaks_the_page(run):
@@ -286,7 +238,7 @@ def test_what_the_user_changed_or_left_out_and_suspected_labels_are_reported(run
     change_results(run, "split", {"speaker": {"speakers_left_out": 1}})
     change_plot(run, "gender/suspects", lambda text: text.replace("101,M,False", "101,M,True"))
     page = page_of(run)
-    assert digest_of(page) != digest_of(small[1])
+    assert page.count("SHA-256") == 1
     words = words_of(page)
     for sentence in (
         "A subset of the corpus is used: 9 speakers of each gender and 2 chapters of a speaker at",
@@ -342,33 +294,23 @@ def test_precision_and_recall_are_in_words_and_in_every_table_of_models_and_spea
 
 def test_how_it_was_done_follows_the_settings(small):
     run, page = small
-    params = default_params()
-    words = words_of(page)
     for text in (
-        "30 mel-frequency cepstral coefficients",
         "windows of 25 ms every 10 ms, from 40 mel filters between 60 and 6,000 Hz, with their",
-        "correlations between the first 20 coefficients and the correlations between their deltas",
         "(246 numbers, and those of the pitch)",
         "naive baseline: the most frequent label",
-        "128 and 64 hidden units",
         "5 folds of 1 speakers",
         "The one used here is untrained: 6 layers",
-        "hidden state 4",
     ):
-        assert text in words, text
-    params["mfcc"] |= {
-        "coefficients": 20,
-        "delta_orders": 0,
-        "window_seconds": 0.032,
-        "energy": False,
-    }
+        assert text in words_of(page), text
+    params = default_params()
+    params["mfcc"] |= {"coefficients": 20, "delta_orders": 0, "energy": False}
     params["inputs"]["mfcc"] |= {"statistics": ["mean"], "normalisation": "none"}
     params["mlp"]["hidden"] = [256]
     params |= {"models": ["mlp", "bayes"], "tune": True, "encoder": "facebook/wav2vec2-base"}
     words = words_of(report_page(run, params))
     for text in (
         "20 mel-frequency cepstral coefficients",
-        "windows of 32 ms every 10 ms, from 40 mel filters between 60 and 6,000 Hz. Pitch",
+        "between 60 and 6,000 Hz. Pitch",
         "of its frames, as they are, the mean of each coefficient (246",
         "with 256 hidden units",
         "bayes",
@@ -376,23 +318,20 @@ def test_how_it_was_done_follows_the_settings(small):
         "The one used here is facebook/wav2vec2-base",
     ):
         assert text in words, text
-    for text in ("naive baseline: the", "random weights", "log energy"):
-        assert text not in words
+    assert not any(text in words for text in ("baseline: the", "random weights", "log energy"))
 
 
 @pytest.mark.parametrize(("mfcc", "below"), [(0.81, True), (0.8, False)])
 @pytest.mark.parametrize("encoder", [SAMPLE, "facebook/wav2vec2-base"])
-def test_why_wav2vec2_is_below_mfcc_is_said_in_both_places_and_only_when_it_is(
-    run, mfcc, below, encoder
-):
+def test_why_wav2vec2_is_below_mfcc_is_said_only_where_it_is(run, mfcc, below, encoder):
     table = pd.read_csv(run.plots / "speaker/models.csv")
     same = (table["model"] == "logistic") & (table["score"] == "accuracy")
     table.loc[same & (table["features"] == "mfcc"), "value"] = mfcc
     table.to_csv(run.plots / "speaker/models.csv", index=False)
     words = words_of(page_of(run, encoder=encoder))
-    assert words.count("On MFCC, logistic regression reaches 81.0 %") == 2 * below
+    assert words.count("On MFCC, logistic regression reaches 81.0 %") == below
     why = "this wav2vec 2.0 is untrained" if encoder == SAMPLE else "not fine-tuned here"
-    assert words.count(why) == 2 * below
+    assert words.count(why) == below
 
 
 def test_conclusions_on_the_features_follow_from_the_tables(run):
@@ -406,40 +345,25 @@ def test_conclusions_on_the_features_follow_from_the_tables(run):
         "-10.0 points [-20.0, -5.0] more than none",
     ):
         assert text.replace("-", wording.MINUS) in words.replace("-", wording.MINUS), text
-    figures = figures_of(page_of(run))
-    correlation = figures["Correlation of each coefficient with gender"]["data"]
-    marked = {trace["name"]: trace["x"] for trace in correlation}
-    assert marked["significant (p &lt; 0.05)"] == ["c00", "c01"]
-    assert len(marked["not significant"]) == 28
-    (line,) = figures["Outliers"]["layout"]["shapes"]
-    assert line["x0"] == line["x1"] == 9.0
     change_plot(run, "mfcc/normalisations", lambda text: text.replace("-0.05", "0.05"))
     assert "no normalisation is clearly better or worse than none" in words_of(page_of(run))
 
 
-def test_each_map_is_interpreted_by_its_scores_and_noise_stands_beside_hdbscan(small):
+def test_each_map_is_interpreted_by_its_scores(small):
     run, page = small
     words = words_of(page)
     for name, kind in (("MFCC", "mfcc"), ("wav2vec 2.0", "wav2vec2")):
         table = pd.read_csv(run.plots / f"clusters/{kind}_agreement.csv")
-        values = table.set_index(["algorithm", "label", "score"])["value"]
-        one, two = values["kmeans", "speaker", "ari"], values["kmeans_2", "gender", "ari"]
-        speakers = f"{wording.agreement(one)} the speakers (adjusted Rand index {one:.2f})"
-        genders = f"two clusters {wording.agreement(two)} the genders ({two:.2f})"
-        assert f"{name}: 3 k-means clusters {speakers}, and {genders}." in words
-        speaker, chapter = (values["truth", of, "silhouette"] for of in ("speaker", "chapter"))
-        assert ("more than speakers" if chapter > speaker else "no more than speakers") in words
+        rand = table.set_index(["algorithm", "label", "score"])["value"]["kmeans", "speaker", "ari"]
+        speakers = f"{wording.agreement(rand)} the speakers (adjusted Rand index {rand:.2f})"
+        assert f"{name}: 3 k-means clusters {speakers}" in words
     assert words.count("leaves 12.5 % out as noise") == 2
-    bars = figures_of(page)["Agreement of clusters with labels"]["data"]
-    for trace in bars:
-        for (_, algorithm), text in zip(zip(*trace["x"], strict=True), trace["text"], strict=True):
-            assert text == ("12.5 % noise" if algorithm == "HDBSCAN" else "")
 
 
 def test_a_session_of_librispeech_is_called_a_chapter_where_the_promise_is_made(run):
     caveat = "In LibriSpeech a session is a chapter, often of the same book and month"
     assert caveat not in words_of(page_of(run))
-    assert words_of(page_of(run, corpus="dev-clean")).count(caveat) == 2
+    assert words_of(page_of(run, corpus="dev-clean")).count(caveat) == 1
     corpus = pd.read_parquet(run.utterances)
     corpus.assign(utterance_id="ann/" + corpus["utterance_id"]).to_parquet(run.utterances)
     for task in FEATURES_OF:
@@ -483,47 +407,11 @@ def test_a_task_that_was_not_asked_for_has_a_sentence_in_place_of_its_section(ru
     assert f"{TITLES[other]}: all models" in titles
     assert not any(title.startswith(f"{TITLES[task]}: ") for title in titles)
     assert ("Speaker verification (DET curve)" in titles) == (other == "speaker")
-    assert Outline(page).levels[0] == 1
+    assert not re.search(r"\bnan\b", words_of(page), flags=re.IGNORECASE)
 
 
-def test_without_any_gender_the_mfcc_are_described_but_not_compared(run):
-    leave_out(run, "gender")
-    pd.read_parquet(run.utterances).assign(gender=None).to_parquet(run.utterances)
-    change_results(run, "corpus", {"female": {"speakers": 0}, "male": {"speakers": 0}})
-    change_plot(run, "speaker/genders", lambda text: text.splitlines(keepends=True)[0])
-    for path in run.plots.rglob("*.csv"):
-        table = pd.read_csv(path, dtype=str)
-        if path.stem.endswith(("_map", "speakers")):
-            table["gender"] = ""
-        if path.stem.endswith("_agreement"):
-            table.loc[table["label"] == "gender", "value"] = ""
-        table.to_csv(path, index=False)
-    page = page_of(run, tasks=["speaker"])
-    words, figures = words_of(page), figures_of(page)
-    assert "3 speakers (0 women, 0 men and 3 without a gender on record)" in words
-    assert "Women and men are not compared: the gender task was not asked for." in words
-    (curve, *_) = figures["Distribution of a coefficient"]["data"]
-    assert curve["name"] == "all speakers"
-    assert "Speakers: women and men apart" not in figures
-    assert not re.search(r"\bnan\b", words, flags=re.IGNORECASE)
-
-
-@pytest.mark.parametrize(
-    "name", ["plots/det.csv", "results/rejection.json", "plots/gender/roc.csv"]
-)
-def test_a_missing_file_is_named_with_what_to_do(run, name):
-    path = (run.results if name.startswith("results") else run.plots) / name.partition("/")[2]
+def test_a_missing_file_is_named_with_what_to_do(run):
+    path = run.plots / "det.csv"
     path.unlink()
     with pytest.raises(UserError, match=re.escape(f"{path}: no such file; run `dvc repro`")):
         page_of(run)
-
-
-def test_on_request_the_page_plays_the_speakers_whose_labels_are_most_doubtful(run):
-    run.audio.mkdir()
-    for speaker in (100, 101, 102):
-        soundfile.write(run.audio / f"{speaker}-0-0000.wav", np.sin(np.arange(32_000) / 9), 16_000)
-    page = page_of(run, report={"audio": True})
-    clips = re.findall(
-        r'<audio [^>]*aria-label="speaker (\d+)" src="data:audio/mpeg;base64,[^"]+"', page
-    )
-    assert clips == ["100", "101", "102"]

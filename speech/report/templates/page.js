@@ -15,7 +15,7 @@ function template() {
   const steps = colorway.flatMap((one, n) => [[n / COLOURS, one], [(n + 1) / COLOURS, one]]);
   const axis = { gridcolor: colour("line"), zerolinecolor: colour("soft"), automargin: true,
     fixedrange: true, ticks: "outside", tickcolor: colour("line") };
-  const heatmap = { colorscale: [[0, colour("panel")], [1, colour("c1")]],
+  const heatmap = { colorscale: [[0, colour("panel")], [1, colour("heat")]],
     colorbar: { ticksuffix: " %", thickness: 10 } };
   const layout = {
     colorway, xaxis: axis, yaxis: axis, dragmode: false,
