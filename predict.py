@@ -105,6 +105,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="a table for people, the others for programs",
     )
     add("--segments", action="store_true", help="a row for each chunk instead of each recording")
+    add("--plot", type=Path, metavar="PAGE.html", help="draw a timeline of each recording")
     add("--jobs", type=int, default=-1, help="passages at once; -1: one per core, eight at most")
     add("--about", action="store_true", help="describe the models: training, scores, limits")
     options = parser.parse_args(arguments)
@@ -115,6 +116,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
             parser.error(f"--{task}-model has no use with --task {options.task}; leave one out")
     if options.jobs < 1 and options.jobs != -1:
         parser.error(f"--jobs: {options.jobs} is neither 1 or more nor -1")
+    if options.plot and options.plot.suffix.lower() not in (".html", ".htm"):
+        # The page's name may have been forgotten, and the recording named next would be lost.
+        parser.error(f"--plot: {options.plot} does not end in .html; name a page to write")
     return options
 
 
@@ -144,6 +148,10 @@ def _predict_all(
 
     from speech.inference.tables import FORMATS, rows_of
 
+    if options.plot:
+        # Now, so that a page that cannot be written is reported before hours of work.
+        _draw(options.plot, [])
+    kept: list[Answer] = []
     status = DONE
 
     def rows() -> Iterator[dict[str, Any]]:
@@ -152,12 +160,16 @@ def _predict_all(
         for one in tqdm(found, unit=" recordings", leave=False, disable=several):
             answer = _predict(recogniser, one)
             status = SOME_FAILED if answer.error else status
+            if options.plot:
+                kept.append(answer)
             yield from rows_of(answer, by_segment=options.segments)
 
     for text in FORMATS[options.format](rows(), [one.name for one in found]):
         with tqdm.external_write_mode(file=sys.stdout):
             sys.stdout.write(text)
             sys.stdout.flush()
+    if options.plot:
+        _draw(options.plot, kept)
     return status
 
 
@@ -174,6 +186,14 @@ def _predict(recogniser: "Recogniser", one: Found) -> "Answer":
             return replace(recogniser.predict(recording, progress), file=one.name)
     except AudioError as error:
         return Answer(one.name, error=str(error))
+
+
+def _draw(page: Path, answers: "Sequence[Answer]") -> None:
+    from speech.inference.timeline import timeline_page
+    from speech.storage.files import write_text, writing
+
+    with writing(page):
+        write_text(page, timeline_page(answers))
 
 
 @contextmanager

@@ -266,7 +266,8 @@ def own(tmp_path, talks):
 
 
 def test_a_broken_recording_is_reported_in_its_row_and_the_rest_goes_on(finished, own):
-    arguments = ["--format", "jsonl", own, own / "empty", own / "gone.wav"]
+    page = own / "pages" / "time line.html"
+    arguments = ["--format", "jsonl", "--plot", page, own, own / "empty", own / "gone.wav"]
     done = predicted(finished, *QUICK, *arguments)
     rows = [json.loads(line) for line in done.out.splitlines()]
     errors = {Path(row["file"]).name: row["error"] for row in rows}
@@ -275,6 +276,9 @@ def test_a_broken_recording_is_reported_in_its_row_and_the_rest_goes_on(finished
     assert errors.pop("gone.wav") == "no such file"
     assert errors == dict.fromkeys(NAMES)
     assert (done.status, done.err) == (1, "")
+    drawn = page.read_text("utf-8")
+    assert drawn.count("<h2>") == len(rows)
+    assert "Zoë 日本語.flac" in drawn
 
 
 def test_segments_are_a_row_per_chunk_in_every_format(finished, talks):
@@ -312,6 +316,8 @@ MISUSES = {
     ),
     "no models": (["--models", "nowhere", "a.wav"], "nowhere: no such folder"),
     "no encoder": (["--encoder", "nowhere", "a.wav"], "--encoder"),
+    "a page in no folder": ([*QUICK, "--plot", "dvc.yaml/a.html", "a.wav"], "dvc.yaml/a.html"),
+    "a recording for a page": ([*QUICK, "--plot", "README.md", "a.wav"], "does not end in .html"),
     "no workers": ([*QUICK, "--jobs", "0", "a.wav"], "--jobs: 0"),
     "a model for what is not asked": ([*QUICK, "--speaker-model", "mfcc-svm", "a.wav"], "no use"),
     "another encoder": (["--encoder", "data/folds", "a.wav"], "data/folds: is not the wav2vec 2.0"),
