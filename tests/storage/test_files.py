@@ -167,6 +167,17 @@ def test_what_is_no_link_is_never_replaced(tmp_path, target, kind):
     assert only_copy.read_text() == "only copy"
 
 
+def test_a_link_that_cannot_be_made_is_named_not_what_it_would_point_to(
+    tmp_path, target, monkeypatch
+):
+    def refuse(link, target):
+        raise PermissionError(13, "Permission denied", str(target))  # as the system does
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    with pytest.raises(UserError, match=r"data/audio: cannot be written \(Permission denied\);"):
+        point(tmp_path / "data/audio", target)
+
+
 @pytest.mark.parametrize("hard_links", [True, False])
 def test_a_second_name_outlives_the_first_and_takes_no_room_where_hard_links_exist(
     tmp_path, target, monkeypatch, hard_links
