@@ -75,7 +75,8 @@ def gender_folds(utterances: pd.DataFrame, folds: int, seed: int) -> pd.DataFram
         .drop_duplicates("speaker_id")
         .sort_values("speaker_id", ignore_index=True)
     )
-    _check_genders(speakers, folds)
+    others = utterances["speaker_id"].nunique() - len(speakers)
+    _check_genders(speakers, folds, others)
 
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     fold_of: dict[str, int] = {}
@@ -334,7 +335,7 @@ def _fold_table(utterances: pd.DataFrame, folds: pd.Series) -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
-def _check_genders(speakers: pd.DataFrame, folds: int) -> None:
+def _check_genders(speakers: pd.DataFrame, folds: int, others: int) -> None:
     needed = _speakers_needed(folds)
     counts = {name: int((speakers["gender"] == code).sum()) for code, name in GENDERS.items()}
     if min(counts.values()) < needed:
@@ -343,10 +344,11 @@ def _check_genders(speakers: pd.DataFrame, folds: int) -> None:
         fewest = min(counts.values())
         fitting = max((k for k in range(2, folds) if _speakers_needed(k) <= fewest), default=0)
         way_out = f", set folds.gender to {fitting}" if fitting else ""
+        write = f"write F or M for the {others} whose gender was not understood, " if others else ""
         raise UserError(
             f"folds.gender is {folds}, which needs at least {needed} speakers of each gender, but "
-            f"the corpus has {' and '.join(there)}: {' and '.join(missing)} missing; add "
-            f"recordings{way_out}, or set tasks to [speaker]."
+            f"the corpus has {' and '.join(there)}: {' and '.join(missing)} missing; "
+            f"{write}add recordings{way_out}, or set tasks to [speaker]."
         )
 
 

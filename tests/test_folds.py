@@ -171,13 +171,16 @@ def test_sessions_are_spread_over_folds_by_how_long_they_are():
     ],
 )
 def test_the_error_for_genders_says_what_there_is_and_what_to_do(women, men, found, ways_out):
-    nobody = new_rows(3, None)
-    with pytest.raises(UserError) as caught:
-        gender_folds(pd.concat([corpus(women, men), nobody]), 5, 0)
-    assert str(caught.value) == (
-        "folds.gender is 5, which needs at least 5 speakers of each gender, but the corpus has "
-        f"{found}; add recordings, {ways_out} set tasks to [speaker]."
-    )
+    for others, write in (
+        (0, ""),
+        (3, "write F or M for the 3 whose gender was not understood, "),
+    ):
+        with pytest.raises(UserError) as caught:
+            gender_folds(pd.concat([corpus(women, men), new_rows(others, None)]), 5, 0)
+        assert str(caught.value) == (
+            "folds.gender is 5, which needs at least 5 speakers of each gender, but the corpus has "
+            f"{found}; {write}add recordings, {ways_out} set tasks to [speaker]."
+        )
 
 
 def test_the_errors_for_sessions_say_that_gender_alone_needs_none():
