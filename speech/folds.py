@@ -135,8 +135,9 @@ def check_folds(table: pd.DataFrame, task: Task) -> None:
     Parameters
     ----------
     table
-        One row per utterance or chunk: speaker_id, chapter_id, fold (-1: takes no part) and, where
-        it is known, content (of the decoded samples, the same for copies of a recording).
+        One row per utterance or chunk: utterance_id, speaker_id, chapter_id, fold (-1: takes no
+        part) and, where it is known, content (of the decoded samples, the same for copies of a
+        recording).
     task
         ``gender``: no speaker may be in two folds. ``speaker``: no chapter may. Of neither task may
         copies of one recording be in two.
@@ -157,24 +158,26 @@ def check_no_straddle(table: pd.DataFrame, by: str | list[str]) -> None:
     Parameters
     ----------
     table
-        With the columns `by`, and fold; rows with a fold below 0 take no part.
+        With the columns `by`, utterance_id and fold; rows with a fold below 0 take no part.
     by
         The column that must not straddle folds, or several that together name what must not.
 
     Raises
     ------
     UserError
-        If something does; names the first.
+        If something does; names the first, and two of its utterances.
     """
     by = [by] if isinstance(by, str) else by
-    dealt = table.loc[table["fold"] >= 0, [*by, "fold"]].drop_duplicates()
+    columns = [*by, "fold", "utterance_id"]
+    dealt = table.loc[table["fold"] >= 0, columns].drop_duplicates([*by, "fold"])
     straddling = dealt[dealt.duplicated(by, keep=False)].sort_values([*by, "fold"])
     if len(straddling):
         first, second = straddling.head(2).to_dict("records")
         named = ", ".join(f"{name} {first[name]}" for name in by)
         raise UserError(
-            f"folds: {named} is in folds {first['fold']} and {second['fold']}, so it would be in "
-            "training and in test at once; run `dvc repro --force split_by_speaker` to deal anew."
+            f"folds: {named} is in folds {first['fold']} and {second['fold']}, by the utterances "
+            f"{first['utterance_id']} and {second['utterance_id']}, so it would be in training and "
+            "in test at once; run `dvc repro --force split_by_speaker` to deal anew."
         )
 
 
