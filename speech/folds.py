@@ -145,40 +145,22 @@ def check_folds(table: pd.DataFrame, task: Task) -> None:
     Raises
     ------
     UserError
-        If one is; names the first.
+        If one is; names the first, and two of its utterances.
     """
-    check_no_straddle(table, by="speaker_id" if task == "gender" else ["speaker_id", "chapter_id"])
-    if "content" in table:
-        check_no_straddle(table, by="content")
-
-
-def check_no_straddle(table: pd.DataFrame, by: str | list[str]) -> None:
-    """Check that nothing is in two folds, where it would be in training and in test at once.
-
-    Parameters
-    ----------
-    table
-        With the columns `by`, utterance_id and fold; rows with a fold below 0 take no part.
-    by
-        The column that must not straddle folds, or several that together name what must not.
-
-    Raises
-    ------
-    UserError
-        If something does; names the first, and two of its utterances.
-    """
-    by = [by] if isinstance(by, str) else by
-    columns = [*by, "fold", "utterance_id"]
-    dealt = table.loc[table["fold"] >= 0, columns].drop_duplicates([*by, "fold"])
-    straddling = dealt[dealt.duplicated(by, keep=False)].sort_values([*by, "fold"])
-    if len(straddling):
-        first, second = straddling.head(2).to_dict("records")
-        named = ", ".join(f"{name} {first[name]}" for name in by)
-        raise UserError(
-            f"folds: {named} is in folds {first['fold']} and {second['fold']}, by the utterances "
-            f"{first['utterance_id']} and {second['utterance_id']}, so it would be in training and "
-            "in test at once; run `dvc repro --force split_by_speaker` to deal anew."
-        )
+    session = ["speaker_id"] if task == "gender" else ["speaker_id", "chapter_id"]
+    for by in [session, ["content"]] if "content" in table else [session]:
+        columns = [*by, "fold", "utterance_id"]
+        dealt = table.loc[table["fold"] >= 0, columns].drop_duplicates([*by, "fold"])
+        straddling = dealt[dealt.duplicated(by, keep=False)].sort_values([*by, "fold"])
+        if len(straddling):
+            first, second = straddling.head(2).to_dict("records")
+            named = ", ".join(f"{name} {first[name]}" for name in by)
+            raise UserError(
+                f"folds: {named} is in folds {first['fold']} and {second['fold']}, by the "
+                f"utterances {first['utterance_id']} and {second['utterance_id']}, so it would be "
+                "in training and in test at once; run `dvc repro --force split_by_speaker` to deal "
+                "anew."
+            )
 
 
 def hold_out(

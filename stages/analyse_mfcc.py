@@ -17,9 +17,9 @@ from speech.exploration.mfcc_analysis import (
 from speech.exploration.outliers import find_outliers
 from speech.features.store import read_speaker, speaker_file
 from speech.params import Params
-from speech.storage.results import write_metrics, write_plot
+from speech.storage.results import write_plot
 from speech.storage.tables import read_folds, read_parquet
-from stages.paths import FOLDS, MFCC, PLOTS, RESULTS, UTTERANCES
+from stages.paths import FOLDS, MFCC, PLOTS, UTTERANCES
 
 MOST_FRAMES = 100_000
 """In the sample of frames, about; it bounds the memory."""
@@ -64,18 +64,8 @@ def analyse_mfcc(params: Params) -> str:
     }
     for name, table in tables.items():
         write_plot(PLOTS / "mfcc" / f"{name}.csv", table)
-    table = summary.utterances
-    counts = {
-        "speakers": table["speaker_id"].nunique(),
-        "utterances": len(table),
-        "utterances_without_gender": int(table["gender"].isna().sum()),
-        "frames": int(table["frames"].sum()),
-        "outliers": {"count": int(outliers["outlier"].sum()), "scored": len(outliers)},
-        "different_coefficients": int(differences["significant"].sum()),
-    }
-    write_metrics(RESULTS / "mfcc.json", counts)
     return (
-        f"{counts['utterances']} utterances of {counts['speakers']} speakers; "
+        f"{len(utterances)} utterances of {utterances['speaker_id'].nunique()} speakers; "
         f"{_strongest(differences)}; {outliers['outlier'].sum()} stand out from their session"
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from speech.classifiers.registry import classifier_class
+from speech.classifiers.registry import CLASSIFIERS
 from speech.evaluation.scores import score_levels
 from speech.params import Params, Task
 from speech.predictions import utterance_level
@@ -33,20 +33,19 @@ def audit_split(params: Params) -> str:
 def _scores(params: Params, task: Task) -> pd.DataFrame:
     """Return the accuracies of a task under each of its splits."""
     model, features = params.audit_split.model, getattr(params.headline_features, task)
-    form = classifier_class(model).form
-    examples = read_examples(EXAMPLES / f"{task}-{features}", form, copies=True)
+    folder = EXAMPLES / f"{task}-{features}"
+    examples = read_examples(folder, CLASSIFIERS[model].form, copies=True)
     examples = taking_part(examples, task)
-    whole, careful = labelled(examples), examples.table["fold"].to_numpy()
+    whole = labelled(examples)
     resampling = {"resamples": params.evaluate.resamples, "seed": params.seed}
     tables, splits = [], splits_of(task)
     for split in bar("split")(splits, len(splits)):
-        data, dealt = apply_split(split, task, examples.table, whole, careful, seed=params.seed)
+        table, data = apply_split(split, task, examples.table, whole, seed=params.seed)
         chunks = cross_validate(
             model,
             task,
-            examples.table,
+            table,
             data,
-            dealt,
             hyperparameters=params.hyperparameters(model),
             seed=params.seed,
             jobs=params.parallel.jobs,

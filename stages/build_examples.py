@@ -8,7 +8,7 @@ from functools import partial
 import pandas as pd
 
 from speech.features.examples import build_examples
-from speech.features.feature_spec import FeatureSpec, spec_of_mfcc, spec_of_wav2vec2
+from speech.features.feature_spec import FeatureSpec, SpecInputs, spec_of_wav2vec2
 from speech.folds import check_folds
 from speech.params import FEATURES_OF, Features, Params, Task
 from speech.storage.examples import with_labels, write_examples
@@ -75,10 +75,10 @@ def _spec(params: Params, features: Features) -> FeatureSpec:
             wav2vec2=params.wav2vec2,
             inputs=params.inputs.wav2vec2,
         )
-    return spec_of_mfcc(
+    return FeatureSpec(
         chunks=params.chunks,
+        inputs=SpecInputs(mfcc=params.inputs.mfcc),
         mfcc=params.mfcc,
-        inputs=params.inputs.mfcc,
         pitch=params.pitch if features == "mfcc_pitch" else None,
     )
 

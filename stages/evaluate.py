@@ -4,7 +4,7 @@ from stages.console import bar, run_stage
 
 import argparse
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import get_args
@@ -59,8 +59,8 @@ def evaluate(params: Params, task: Task) -> str:
     )
     plots |= scored.compare_systems(bar("system")(every, len(systems)), task, **resampling)
     plots["picked"] = picks
-    plots["curves"] = scored.stack_curves(dict(_written_by_fits(task, systems, "curves")))
-    tuned = dict(_written_by_fits(task, systems, "tuning"))
+    plots["curves"] = scored.stack_curves(_written_by_fits(task, systems, "curves"))
+    tuned = _written_by_fits(task, systems, "tuning")
     plots["tuning"] = scored.stack_systems(tuned, scored.TUNING)
     if task == "gender":
         plots["suspects"] = scored.audit_by_systems(utterances, _pitch(corpus["speaker_id"]))
@@ -106,9 +106,8 @@ def _read(task: Task, system: System, name: str) -> pd.DataFrame:
 
 def _written_by_fits(
     task: Task, systems: Sequence[System], name: str
-) -> Iterator[tuple[System, pd.DataFrame]]:
-    for system in systems:
-        yield system, pd.read_csv(_folder(task, system) / f"{name}.csv")
+) -> dict[System, pd.DataFrame]:
+    return {system: pd.read_csv(_folder(task, system) / f"{name}.csv") for system in systems}
 
 
 def _pitch(speakers: pd.Series) -> pd.Series:

@@ -3,8 +3,7 @@
 from stages.console import bar, run_stage
 
 import speech.features.wav2vec2
-from speech.errors import UserError
-from speech.features.checkpoint import checkpoint_digests
+from speech.features.checkpoint import check_layers, checkpoint_digests
 from speech.features.extraction import describe_extraction, extract_features, settings_digest
 from speech.features.feature_spec import ENCODER_FILE
 from speech.features.wav2vec2 import ChunkEmbedder, load_encoder
@@ -17,21 +16,21 @@ from stages.paths import CORPUS_AUDIO, ENCODER, UTTERANCES, WAV2VEC2
 def extract_wav2vec2(params: Params) -> str:
     """Embed what is not there yet from an earlier run."""
     states = load_encoder(ENCODER).states
-    layers = _layers(params, states)
-    embedder = ChunkEmbedder(
-        ENCODER,
-        chunks=params.chunks.model_dump(),
-        layers=layers,
-        sequence_layer=params.wav2vec2.sequence_layer,
-        sequence_stride=params.wav2vec2.sequence_stride,
-        batch_size=params.wav2vec2.batch_size,
-    )
+    settings = params.wav2vec2.model_dump()
+    if params.wav2vec2.layers == "all":
+        settings["layers"] = list(range(states))
+    highest = {
+        "wav2vec2.sequence_layer": settings["sequence_layer"],
+        "wav2vec2.layers": max(settings["layers"]),
+    }
+    check_layers(highest, states)
+    embedder = ChunkEmbedder(ENCODER, params.chunks.model_dump(), settings)
     checkpoint = checkpoint_digests(ENCODER)
     digest = settings_digest(
         {
             "encoder": checkpoint,
             "chunks": params.chunks.model_dump(),
-            "layers": layers,
+            "layers": settings["layers"],
             "sequence": [params.wav2vec2.sequence_layer, params.wav2vec2.sequence_stride],
         },
         modules=[speech.features.wav2vec2],
@@ -49,22 +48,6 @@ def extract_wav2vec2(params: Params) -> str:
     # Models that learn from these features need the very same encoder wherever they are used.
     write_json(WAV2VEC2 / ENCODER_FILE, {"files": checkpoint, "states": states})
     return describe_extraction(done, WAV2VEC2)
-
-
-def _layers(params: Params, states: int) -> tuple[int, ...]:
-    """Return the hidden states to pool, if the encoder has them all."""
-    kept = params.wav2vec2.layers
-    layers = tuple(range(states)) if kept == "all" else tuple(kept)
-    for key, layer in (
-        ("wav2vec2.sequence_layer", params.wav2vec2.sequence_layer),
-        ("wav2vec2.layers", max(layers)),
-    ):
-        if layer >= states:
-            raise UserError(
-                f"params.yaml: {key} asks for hidden state {layer}, but the encoder has 0 to "
-                f"{states - 1}; choose among those."
-            )
-    return layers
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from stages.console import run_stage
 from pathlib import Path
 
 from speech.errors import UserError
-from speech.features.checkpoint import CHOICES, check_encoder_folder, hidden_states
+from speech.features.checkpoint import CHOICES, check_encoder_folder, check_layers, hidden_states
 from speech.features.hub import fetch_hub_model, parse_hub_model
 from speech.features.wav2vec2 import make_sample_encoder
 from speech.params import SAMPLE, Params
@@ -30,19 +30,9 @@ def fetch_encoder(params: Params) -> str:
         fetch_hub_model(model, HUB_ENCODER)
         folder, origin = HUB_ENCODER, str(model)
     check_encoder_folder(folder)
-    _check_layer(folder, params)
+    check_layers({"inputs.wav2vec2.layer": params.inputs.wav2vec2.layer}, hidden_states(folder))
     point(ENCODER, folder)
     return f"{ENCODER} is {origin}"
-
-
-def _check_layer(folder: Path, params: Params) -> None:
-    """Refuse a layer that is not there before hours of extraction, not after."""
-    asked, states = params.inputs.wav2vec2.layer, hidden_states(folder)
-    if asked >= states:
-        raise UserError(
-            f"params.yaml: inputs.wav2vec2.layer asks for hidden state {asked}, but the encoder "
-            f"has 0 to {states - 1}; choose among those."
-        )
 
 
 if __name__ == "__main__":

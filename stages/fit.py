@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from speech.classifiers.calibrated import Calibrated, HeldOut
-from speech.classifiers.registry import CLASSIFIERS, classifier_class, save_classifier
+from speech.classifiers.registry import CLASSIFIERS, save_classifier
 from speech.folds import ALL_FOLDS
 from speech.params import FEATURES_OF, Params
 from speech.predictions import utterance_level
@@ -18,7 +18,6 @@ from speech.storage.examples import read_examples
 from speech.storage.files import read_json
 from speech.storage.tables import write_csv, write_parquet
 from speech.training.cross_validation import (
-    Hyperparameters,
     OutOfFold,
     cross_validate,
     fit_final,
@@ -43,17 +42,16 @@ def fit(params: Params, inputs: str, model: str) -> str:
         places = [PREDICTIONS / inputs / model, MODELS / f"{inputs}-{model}"]
         return leave_out(task, folders=places)
     # The naive baseline learns from labels only.
-    form, copies = classifier_class(model).form, model != "dummy"
+    form, copies = CLASSIFIERS[model].form, model != "dummy"
     examples = taking_part(read_examples(EXAMPLES / inputs, form, copies=copies), task)
-    data, folds = labelled(examples), examples.table["fold"].to_numpy()
+    table, data = examples.table, labelled(examples)
     common: dict[str, Any] = {"seed": params.seed, "jobs": params.parallel.jobs}
 
     tuned = tune(
         model,
         task,
-        examples.table,
+        table,
         data,
-        folds,
         hyperparameters=params.hyperparameters(model),
         progress=bar("candidate"),
         **read_json(SEARCH / f"{model}.json"),
@@ -62,12 +60,11 @@ def fit(params: Params, inputs: str, model: str) -> str:
     result = cross_validate(
         model,
         task,
-        examples.table,
+        table,
         data,
-        folds,
         hyperparameters=params.hyperparameters(model),
         tuned=tuned.of_fold,
-        final=None if stops_early(tuned.final) else tuned.final,
+        final=tuned.final if tuned.final.get("patience") is None else None,
         progress=bar("fold"),
         **common,
     )
@@ -82,18 +79,13 @@ def fit(params: Params, inputs: str, model: str) -> str:
     )
     utterances = _write_predictions(PREDICTIONS / inputs / model, result, tuned)
     saved = MODELS / f"{inputs}-{model}"
-    card = _card(params, inputs, model, examples.table) | {"calibrated_on": result.calibrated_on}
+    card = _card(params, inputs, model, table) | {"calibrated_on": result.calibrated_on}
     save_classifier(saved, Calibrated(final, temperature=result.temperature), card)
     return (
-        f"{model} for {task} on {features}: {utterances:,} utterances predicted out of fold "
-        f"in {len(set(folds))} folds{calibration_warning(result.calibrated_on, model)}, final "
-        f"model in {saved}{summary_of_search(tuned.tried)}"
+        f"{model} for {task} on {features}: {utterances:,} utterances predicted out of fold in "
+        f"{table['fold'].nunique()} folds{calibration_warning(result.calibrated_on, model)}, "
+        f"final model in {saved}{summary_of_search(tuned.tried)}"
     )
-
-
-def stops_early(hyperparameters: Hyperparameters) -> bool:
-    """Say whether a classifier's training is stopped by validation data."""
-    return hyperparameters.get("patience") is not None
 
 
 def _write_predictions(folder: Path, result: OutOfFold, tuned: Tuned) -> int:
@@ -127,7 +119,7 @@ def _card(params: Params, inputs: str, model: str, table: pd.DataFrame) -> dict[
 
 def calibration_warning(calibrated_on: HeldOut, model: str) -> str:
     """Warn where probabilities are higher than held-out sessions would allow."""
-    if calibrated_on == "sessions" or not classifier_class(model).calibration_fits:
+    if calibrated_on == "sessions" or not CLASSIFIERS[model].calibration_fits:
         return ""
     if calibrated_on == "utterances":
         return " (no speaker has two sessions in training, so probabilities come out too high)"

@@ -2,12 +2,11 @@
 
 from stages.console import bar, run_stage
 
-from functools import partial
 from typing import Any
 
 import pandas as pd
 
-from speech.classifiers.registry import build_classifier
+from speech.classifiers.registry import CLASSIFIERS
 from speech.evaluation.by_training_speakers import (
     CURVE,
     accuracy_by_training_speakers,
@@ -58,10 +57,9 @@ def _predict(features: Features, params: Params) -> pd.DataFrame:
     examples = taking_part(read_examples(EXAMPLES / f"gender-{features}", copies=True), "gender")
     return predict_with_fewer_speakers(
         # Not calibrated: the predicted class does not depend on the temperature.
-        partial(build_classifier, MODEL, seed=params.seed, **params.hyperparameters(MODEL)),
+        lambda: CLASSIFIERS[MODEL](seed=params.seed, **params.hyperparameters(MODEL)),
         examples.table,
         labelled(examples),
-        examples.table["fold"].to_numpy(),
         draws=params.learning_curve.draws,
         seed=params.seed,
         jobs=params.parallel.jobs,

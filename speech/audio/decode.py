@@ -1,8 +1,8 @@
 """Recordings as mono float32 at 16 kHz, whatever they were."""
 
 import hashlib
-import io
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from speech.audio import stream
 from speech.audio.stream import AudioError, open_stream
+
+_blake2b = partial(hashlib.blake2b, digest_size=16)
 
 
 @dataclass(frozen=True)
@@ -92,11 +94,6 @@ def load_audio(source: Path | BinaryIO) -> NDArray[np.float32]:
     return np.frombuffer(samples, np.float32)
 
 
-def decode_audio(content: bytes) -> NDArray[np.float32]:
-    """Decode the content of a recording, as `load_audio` does with its file."""
-    return load_audio(io.BytesIO(content))
-
-
 def inspect_audio(path: Path) -> AudioFacts:
     """Decode a recording once and describe it; a broken one is described too, not raised.
 
@@ -126,7 +123,3 @@ def inspect_audio(path: Path) -> AudioFacts:
         recording.sample_rate,
         recording.cancelled,
     )
-
-
-def _blake2b(content: bytes = b"") -> "hashlib.blake2b":
-    return hashlib.blake2b(content, digest_size=16)

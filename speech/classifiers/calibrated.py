@@ -73,16 +73,6 @@ class Calibrated:
         """The labels, sorted."""
         return self._classifier.classes
 
-    @property
-    def curves(self) -> list[dict[str, float]]:
-        """Learning curves of the classifier, not of the fits that leave sessions out."""
-        return self._classifier.curves
-
-    @property
-    def best_epochs(self) -> int:
-        """How many epochs its weights were trained; 0 if not trained in epochs."""
-        return self._classifier.best_epochs
-
     def fit(
         self, training: Labelled, validation: Labelled | None = None, epochs: int | None = None
     ) -> Self:
@@ -139,7 +129,7 @@ class Calibrated:
                 out = parts == part
                 if out.any():
                     other = copy(self._classifier)
-                    other.fit(training[~out], epochs=self.best_epochs or None)
+                    other.fit(training[~out], epochs=self._classifier.best_epochs or None)
                     held_out.append(training[out])
                     predicted.append(other.predict_proba(training.inputs[out]))
         labels = np.concatenate([part.labels for part in held_out])

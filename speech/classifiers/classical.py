@@ -5,7 +5,7 @@ need it.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +26,11 @@ class ScikitClassifier:
     form: Form = "pooled"
     trains_in_epochs = False
     calibration_fits = 3
+    curves: ClassVar[list[dict[str, float]]] = []
+    best_epochs = 0
 
     estimator: "BaseEstimator"
     """Set by each classifier's own ``__init__``."""
-
-    def __init__(self) -> None:
-        self.curves: list[dict[str, float]] = []
-        self.best_epochs = 0
 
     @property
     def classes(self) -> list[str]:
@@ -86,7 +84,6 @@ class DummyBaseline(ScikitClassifier):
     ) -> None:
         from sklearn.dummy import DummyClassifier
 
-        super().__init__()
         self.estimator = DummyClassifier(strategy=strategy, random_state=seed)
 
 
@@ -105,7 +102,6 @@ class LogisticModel(ScikitClassifier):
         regression = LogisticRegression(
             C=C, max_iter=max_iter, class_weight="balanced", random_state=seed
         )
-        super().__init__()
         self.estimator = _standardised(regression)
 
 
@@ -134,7 +130,6 @@ class SvmModel(ScikitClassifier):
             class_weight="balanced",
             decision_function_shape="ovo",
         )
-        super().__init__()
         self.estimator = _standardised(machine)
 
     def predict_proba(self, inputs: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -168,7 +163,6 @@ class LdaModel(ScikitClassifier):
     ) -> None:
         from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-        super().__init__()
         self.estimator = _standardised(
             LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage)
         )

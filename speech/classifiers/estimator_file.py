@@ -12,11 +12,11 @@ import numpy as np
 import sklearn
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import save_file
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
 from speech.errors import UserError
+from speech.storage.arrays import write_arrays
 from speech.storage.files import write_json
 from speech.storage.sealed import load_arrays
 
@@ -44,7 +44,7 @@ def write_estimator(folder: Path, estimator: BaseEstimator) -> None:
     taken = _taken_apart(estimator, arrays, _types_of(estimator))
     tree = {"scikit-learn": sklearn.__version__, "estimator": taken}
     write_json(folder / _TREE, tree)
-    save_file(arrays, folder / _ARRAYS)
+    write_arrays(folder / _ARRAYS, arrays)
 
 
 def read_estimator(folder: Path, template: BaseEstimator) -> BaseEstimator:
@@ -94,8 +94,7 @@ def _taken_apart(value: Any, arrays: dict[str, NDArray[Any]], types: dict[str, t
         return {"strings": value.tolist()}
     if isinstance(value, np.ndarray):
         name = f"{len(arrays):03d}"
-        # safetensors writes what lies in memory, whatever the order of the axes.
-        arrays[name] = np.ascontiguousarray(value).reshape(value.shape)
+        arrays[name] = value
         return {"array": name}
     for kind, built_in in _SEQUENCES.items():
         if isinstance(value, built_in):

@@ -6,20 +6,21 @@ Keras on TensorFlow is imported when a network is trained or used, not before: i
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 from safetensors import SafetensorError
-from safetensors.numpy import save_file
 
 from speech.classifiers.graph import Graph, State, Variables, graph_of, import_keras
 from speech.classifiers.protocol import Form, Labelled
 from speech.errors import UserError
+from speech.storage.arrays import write_arrays
 from speech.storage.files import write_json
 from speech.storage.sealed import load_arrays
 
@@ -46,21 +47,22 @@ _BUILDING = Lock()
 """Keras draws initial weights from random numbers that the threads of a process share."""
 
 
+@dataclass(kw_only=True, eq=False)
 class Network(ABC):
     """A Keras network under the protocol of `speech.classifiers.protocol.Classifier`.
 
+    A subclass adds the fields of its architecture, and changes defaults.
+
     Parameters
     ----------
-    seed
-        Of initialisation, shuffling and dropout.
-    architecture
-        Keyword arguments of the subclass and of its `build`.
     learning_rate, decay, weight_decay, batch_size, epochs
         Of the training by AdamW; the learning rate stays, or falls along half a cosine [1]_.
     patience
         Epochs without a lower validation loss after which training stops; None for never.
     validation_fraction
         Of the training data, what cross-validation holds out for validation.
+    seed
+        Of initialisation, shuffling and dropout.
 
     References
     ----------
@@ -68,41 +70,31 @@ class Network(ABC):
        ICLR 2017.
     """
 
-    form: Form
+    form: ClassVar[Form]
+    architecture: ClassVar[tuple[str, ...]]
+    """The fields that `build` uses, which are kept with the weights."""
+
     trains_in_epochs = True
     calibration_fits = 1
 
-    def __init__(
-        self,
-        *,
-        seed: int,
-        architecture: dict[str, Any],
-        learning_rate: float,
-        decay: Decay,
-        weight_decay: float,
-        batch_size: int,
-        epochs: int,
-        patience: int | None,
-        validation_fraction: float,
-    ) -> None:
-        self._seed = seed
-        self._architecture = architecture
-        self._learning_rate = learning_rate
-        self._decay = decay
-        self._weight_decay = weight_decay
-        self._batch_size = batch_size
-        self._epochs = epochs
-        self.patience = patience
-        self.validation_fraction = validation_fraction
+    learning_rate: LearningRate = 0.003
+    decay: Decay = "none"
+    weight_decay: WeightDecay = 0.0001
+    batch_size: Count = 128
+    epochs: Count = 30
+    patience: Count | None = 5
+    validation_fraction: ValidationFraction = 0.2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
         self.classes: list[str] = []
         self.curves: list[dict[str, float]] = []
         self.best_epochs = 0
         self._shape: tuple[int, ...] = ()
         self._weights: tuple[Variables, Variables] = ([], [])
 
-    @staticmethod
     @abstractmethod
-    def build(*shape_and_classes: Any, **architecture: Any) -> "keras.Model":
+    def build(self, shape: tuple[int, ...], classes: int) -> "keras.Model":
         """Build the untrained network, from inputs of a shape to the probabilities of classes."""
 
     def fit(
@@ -125,11 +117,11 @@ class Network(ABC):
         self._shape = training.inputs.shape[1:]
         self._mean, self._std = _moments([training.inputs, *training.copies])
         # A network that trains fewer epochs than it could goes the same way down, not all of it.
-        longest = max(self._epochs, epochs or 0)
+        longest = max(self.epochs, epochs or 0)
         stops_early = epochs is None and validation is not None and self.patience is not None
-        random, state, lowest = np.random.default_rng(self._seed), self._graph().initial, np.inf
+        random, state, lowest = np.random.default_rng(self.seed), self._graph().initial, np.inf
         self.curves, self.best_epochs = [], 0
-        for epoch in range(1, 1 + (epochs or self._epochs)):
+        for epoch in range(1, 1 + (epochs or self.epochs)):
             progress = (epoch - 1) / longest, epoch / longest
             state, logs = self._train(state, training, progress, random)
             row = {"epoch": epoch, **logs}
@@ -156,12 +148,12 @@ class Network(ABC):
         description = {
             "classes": self.classes,
             "shape": list(self._shape),
-            "architecture": self._architecture,
+            "architecture": self._architecture(),
         }
         write_json(folder / _DESCRIPTION, description)
         values = [*self._weights[0], *self._weights[1]]
         weights = {f"{number:03d}": value for number, value in enumerate(values)}
-        save_file({"mean": self._mean, "std": self._std, **weights}, folder / _WEIGHTS)
+        write_arrays(folder / _WEIGHTS, {"mean": self._mean, "std": self._std, **weights})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -197,10 +189,13 @@ class Network(ABC):
         """How many frames an example has, if it is one of frames."""
         return self._shape[0]
 
+    def _architecture(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.architecture}
+
     def _graph(self) -> Graph:
-        architecture = json.dumps(self._architecture, allow_nan=False)
+        architecture = json.dumps(self._architecture(), allow_nan=False)
         with _BUILDING:
-            return _built(type(self), architecture, self._shape, len(self.classes), self._seed)
+            return _built(type(self), architecture, self._shape, len(self.classes), self.seed)
 
     def _train(
         self,
@@ -210,13 +205,13 @@ class Network(ABC):
         random: np.random.Generator,
     ) -> tuple[State, dict[str, float]]:
         """Train one epoch, which goes from one share of all training to another."""
-        graph, size = self._graph(), self._batch_size
+        graph, size = self._graph(), self.batch_size
         sources, targets = [training.inputs, *training.copies], self._targets(training.labels)
         importance = _balanced_weights(targets)
         order = random.permutation(len(sources) * len(targets))
         batches = -(-len(order) // size)
-        rates = np.full(batches, self._learning_rate)
-        if self._decay == "cosine":
+        rates = np.full(batches, self.learning_rate)
+        if self.decay == "cosine":
             rates *= (1 + np.cos(np.pi * np.linspace(*progress, batches, endpoint=False))) / 2
         losses = correct = 0.0
         for first in range(0, batches, _BATCHES):
@@ -233,7 +228,7 @@ class Network(ABC):
                 importance[example],
                 np.append(np.arange(0, len(chosen), size), len(chosen)),
                 rates[first : first + _BATCHES].astype(np.float32),
-                np.float32(self._weight_decay),
+                np.float32(self.weight_decay),
             )
             state = State(*following)
             losses, correct = losses + float(loss), correct + float(right)
@@ -264,123 +259,63 @@ class Network(ABC):
         return np.searchsorted(np.asarray(self.classes), labels)
 
 
+@dataclass(kw_only=True, eq=False)
 class MlpModel(Network):
     """Multilayer perceptron on pooled features."""
 
-    form: Form = "pooled"
+    form = "pooled"
+    architecture = ("hidden", "dropout")
 
-    def __init__(
-        self,
-        *,
-        hidden: Annotated[Sequence[Width], Field(min_length=1, max_length=10)] = (128, 64),
-        dropout: Dropout = 0.4,
-        learning_rate: LearningRate = 0.003,
-        decay: Decay = "none",
-        weight_decay: WeightDecay = 0.0001,
-        batch_size: Count = 128,
-        epochs: Count = 30,
-        patience: Count | None = 5,
-        validation_fraction: ValidationFraction = 0.2,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(
-            seed=seed,
-            architecture={"hidden": list(hidden), "dropout": dropout},
-            learning_rate=learning_rate,
-            decay=decay,
-            weight_decay=weight_decay,
-            batch_size=batch_size,
-            epochs=epochs,
-            patience=patience,
-            validation_fraction=validation_fraction,
-        )
+    hidden: Annotated[Sequence[Width], Field(min_length=1, max_length=10)] = (128, 64)
+    dropout: Dropout = 0.4
 
-    @staticmethod
-    def build(
-        shape: tuple[int, ...], classes: int, *, hidden: Sequence[int], dropout: float
-    ) -> "keras.Model":
+    def build(self, shape: tuple[int, ...], classes: int) -> "keras.Model":
         """Build dense layers with batch normalisation."""
         from keras import Sequential, layers
 
         stack: list[Any] = [layers.Input(shape)]
-        for units in hidden:
+        for units in self.hidden:
             stack += [
                 layers.Dense(units, use_bias=False),
                 layers.BatchNormalization(),
                 layers.ReLU(),
-                layers.Dropout(dropout),
+                layers.Dropout(self.dropout),
             ]
         return Sequential([*stack, layers.Dense(classes, activation="softmax")])
 
 
+@dataclass(kw_only=True, eq=False)
 class CnnModel(Network):
     """Convolutional network over frames, pooled by mean and maximum over time."""
 
-    form: Form = "frames"
+    form = "frames"
+    architecture = ("channels", "kernel", "stride", "dropout")
 
-    def __init__(
-        self,
-        *,
-        channels: Annotated[Sequence[Width], Field(min_length=1, max_length=5)] = (
-            32,
-            64,
-            96,
-        ),
-        kernel: Annotated[int, Field(ge=1, le=31)] = 5,
-        stride: Annotated[int, Field(ge=1, le=8)] = 2,
-        dropout: Dropout = 0.4,
-        learning_rate: LearningRate = 0.003,
-        decay: Decay = "cosine",
-        weight_decay: WeightDecay = 0.0001,
-        batch_size: Count = 32,
-        epochs: Count = 8,
-        patience: Count | None = None,
-        validation_fraction: ValidationFraction = 0.2,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(
-            seed=seed,
-            architecture={
-                "channels": list(channels),
-                "kernel": kernel,
-                "stride": stride,
-                "dropout": dropout,
-            },
-            learning_rate=learning_rate,
-            decay=decay,
-            weight_decay=weight_decay,
-            batch_size=batch_size,
-            epochs=epochs,
-            patience=patience,
-            validation_fraction=validation_fraction,
-        )
+    channels: Annotated[Sequence[Width], Field(min_length=1, max_length=5)] = (32, 64, 96)
+    kernel: Annotated[int, Field(ge=1, le=31)] = 5
+    stride: Annotated[int, Field(ge=1, le=8)] = 2
+    dropout: Dropout = 0.4
+    decay: Decay = "cosine"
+    batch_size: Count = 32
+    epochs: Count = 8
+    patience: Count | None = None
 
-    @staticmethod
-    def build(
-        shape: tuple[int, ...],
-        classes: int,
-        *,
-        channels: Sequence[int],
-        kernel: int,
-        stride: int,
-        dropout: float,
-    ) -> "keras.Model":
+    def build(self, shape: tuple[int, ...], classes: int) -> "keras.Model":
         """Build convolutions; the first skips frames, the others follow a pooling."""
         from keras import Model, layers
 
         inputs = hidden = layers.Input(shape)
-        for number, width in enumerate(channels):
+        for number, width in enumerate(self.channels):
             if number:
                 hidden = layers.MaxPooling1D(2, padding="same")(hidden)
-            strides = 1 if number else stride
-            hidden = layers.Conv1D(width, kernel, strides=strides, padding="same", use_bias=False)(
-                hidden
-            )
+            strides = 1 if number else self.stride
+            options = {"strides": strides, "padding": "same", "use_bias": False}
+            hidden = layers.Conv1D(width, self.kernel, **options)(hidden)
             hidden = layers.ReLU()(layers.BatchNormalization()(hidden))
         pooled = layers.Concatenate()(
             [layers.GlobalAveragePooling1D()(hidden), layers.GlobalMaxPooling1D()(hidden)]
         )
-        outputs = layers.Dense(classes, activation="softmax")(layers.Dropout(dropout)(pooled))
+        outputs = layers.Dense(classes, activation="softmax")(layers.Dropout(self.dropout)(pooled))
         return Model(inputs, outputs)
 
 
@@ -389,7 +324,7 @@ def _built(
     kind: type[Network], architecture: str, shape: tuple[int, ...], classes: int, seed: int
 ) -> Graph:
     import_keras().utils.set_random_seed(seed)
-    return graph_of(kind.build(shape, classes, **json.loads(architecture)))
+    return graph_of(kind(**json.loads(architecture)).build(shape, classes))
 
 
 def _moments(

@@ -1,4 +1,4 @@
-"""Classifiers by name: which there are, how to build one, how to keep and load a fitted one.
+"""Classifiers by name: which there are, how to keep and load a fitted one.
 
 A new classifier is a class with keyword arguments, a line here, and a block of its name in
 params.yaml.
@@ -10,7 +10,6 @@ from typing import Any
 from speech.classifiers.calibrated import Calibrated
 from speech.classifiers.classical import DummyBaseline, LdaModel, LogisticModel, SvmModel
 from speech.classifiers.networks import CnnModel, MlpModel
-from speech.classifiers.protocol import Classifier
 from speech.errors import UserError
 from speech.storage.files import replacing_folder
 from speech.storage.sealed import digests_of, read_sealed, write_sealed
@@ -27,26 +26,6 @@ CLASSIFIERS: dict[str, type[Any]] = {
 _CARD = "model.json"
 _FORMAT = 6
 _REMEDY = "copy the model anew, or run `dvc repro` to fit it"
-
-
-def classifier_class(name: str) -> type[Classifier]:
-    """Return the class behind a name, to ask for its form before building one."""
-    return CLASSIFIERS[name]
-
-
-def build_classifier(name: str, *, seed: int = 0, **hyperparameters: Any) -> Classifier:
-    """Build an unfitted classifier.
-
-    Parameters
-    ----------
-    name
-        A key of `CLASSIFIERS`.
-    seed
-        Of everything random in it.
-    hyperparameters
-        Keyword arguments of its class.
-    """
-    return CLASSIFIERS[name](**hyperparameters, seed=seed)
 
 
 def save_classifier(folder: Path, classifier: Calibrated, card: dict[str, Any]) -> None:

@@ -226,12 +226,7 @@ def _read_speakers_txt(path: Path) -> list[Row]:
 
     `;` starts a comment line; all from the third field on may be left out.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read ({error.strerror}); change its access rights."
-        ) from None
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     rows = []
     for number, line in enumerate(lines, start=1):
         if not line.strip() or line.lstrip().startswith(";"):

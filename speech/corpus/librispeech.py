@@ -178,8 +178,6 @@ def _refused(archive: Path, what: str) -> UserError:
 
 
 def _is_sound(archive: Path, sha256: str, watch: Watch) -> bool:
-    if not archive.is_file():
-        return False
     try:
         with watch(f"checking {archive.name}") as progress:
             return sha256_of(archive, progress) == sha256

@@ -35,7 +35,7 @@ def read_header(path: Path) -> list[str]:
     Raises
     ------
     UserError
-        If the file cannot be read, is not UTF-8 or empty.
+        If the file is not UTF-8 or empty.
     """
     return _parse(path)[0]
 
@@ -55,7 +55,7 @@ def read_rows(path: Path, required: Sequence[str], optional: Sequence[str] = ())
     Raises
     ------
     UserError
-        If the file cannot be read, is not UTF-8, is empty or lacks a column, has a column whose
+        If the file is not UTF-8, is empty or lacks a column, has a column whose
         name is nearly that of an optional one, or a row has too many or too few fields.
     """
     header, rows = _parse(path)
@@ -87,8 +87,6 @@ def _parse(path: Path) -> tuple[list[str], list[tuple[str, list[str]]]]:
     """Split a file into its header and, with their places, its rows that are not empty."""
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); correct that.") from None
     except UnicodeDecodeError:
         raise UserError(f"{path}: is not UTF-8; save it as CSV UTF-8.") from None
     first_line = text.partition("\n")[0]

@@ -5,7 +5,7 @@ import pandas as pd
 
 from speech.evaluation.scores import average_by, with_outcome
 
-CURVE = ["speakers", "draws", "value", "low", "high"]
+CURVE = ["speakers", "value", "low", "high"]
 
 
 def accuracy_by_training_speakers(
@@ -23,13 +23,11 @@ def accuracy_by_training_speakers(
     Returns
     -------
     DataFrame
-        ``speakers``, ``draws``, ``value`` (accuracy), ``low``, ``high``.
+        ``speakers``, ``value`` (accuracy), ``low``, ``high``.
     """
     by = predictions["speakers"]
     curve = average_by(predictions, by, "gender", resamples=resamples, seed=seed)
-    curve = curve.drop(columns="speakers").rename(columns={"group": "speakers"})
-    curve["draws"] = predictions.groupby("speakers")["draw"].nunique().to_numpy()
-    return curve[CURVE]
+    return curve.drop(columns="speakers").rename(columns={"group": "speakers"})[CURVE]
 
 
 def last_doubling(

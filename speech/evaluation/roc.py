@@ -12,12 +12,14 @@ References
    assessment of detection task performance", Eurospeech 1997.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from speech.evaluation.scores import interval_of
 from speech.folds import FEMALE
 from speech.params import Task
 from speech.predictions import classes_of, columns_of
@@ -99,6 +101,30 @@ def equal_error_rate(rates: ErrorRates) -> float:
     after = int(np.argmax(excess >= 0))
     share = -excess[after - 1] / (excess[after] - excess[after - 1])
     return float(rates.miss[after - 1] + share * (rates.miss[after] - rates.miss[after - 1]))
+
+
+def equal_error_rate_with_interval(
+    scores: NDArray[np.floating], targets: NDArray[np.bool_], weights: Iterable[NDArray[np.float64]]
+) -> tuple[float, float, float]:
+    """Return the equal error rate and its 95 % percentile interval.
+
+    Parameters
+    ----------
+    scores, targets
+        As in `error_rates`.
+    weights
+        Of each resample: how often each trial counts, shape (trials,).
+
+    Returns
+    -------
+    value, low, high : float
+    """
+    # Sorted once, so that no resample need sort again.
+    order = np.argsort(-scores, kind="stable")
+    scores, targets = scores[order], targets[order]
+    rates = [equal_error_rate(error_rates(scores, targets, own[order])) for own in weights]
+    low, high = interval_of(np.array(rates))
+    return equal_error_rate(error_rates(scores, targets)), float(low), float(high)
 
 
 def roc_points(table: pd.DataFrame, task: Task) -> pd.DataFrame:

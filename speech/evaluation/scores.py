@@ -52,9 +52,9 @@ from speech.predictions import (
 
 Level = Literal["chunk", "utterance", "speaker"]
 
-SCORES = ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "log_loss")
+SCORES = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss")
 """Precision, recall and F1 are macro averages over the classes in both tasks, so that neither F nor
-M is "the positive class"; macro recall is therefore the balanced accuracy. ROC AUC is binary for
+M is "the positive class"; macro recall is also called balanced accuracy. ROC AUC is binary for
 gender and one class against the rest, macro averaged, for speaker. Log loss is in nats."""
 
 COVERAGE = 95.0
@@ -465,7 +465,7 @@ def _per_class(confusion: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]
     # A class that is never predicted has precision 0, as in scikit-learn's zero_division=0.
     precision = np.divide(hits, predicted, out=np.zeros_like(hits), where=predicted > 0)
     f1 = 2 * hits / (actual + predicted)
-    return {"balanced_accuracy": recall, "precision": precision, "recall": recall, "f1": f1}
+    return {"precision": precision, "recall": recall, "f1": f1}
 
 
 def _ranked(probabilities: NDArray[np.float64]) -> NDArray[np.float32]:

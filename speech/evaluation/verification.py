@@ -16,8 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from speech.errors import UserError
-from speech.evaluation.roc import det_points, equal_error_rate, error_rates
-from speech.evaluation.scores import draw_speakers, interval_of
+from speech.evaluation.roc import det_points, equal_error_rate_with_interval, error_rates
+from speech.evaluation.scores import draw_speakers
 
 
 class Verified(NamedTuple):
@@ -56,12 +56,15 @@ def verify(
     trials
         As `draw_trials` returns them.
     resamples, seed
-        Of the bootstrap over speakers.
+        Of the bootstrap over speakers: a target trial counts as often as its speaker was drawn, an
+        impostor trial as often as both of its speakers were, multiplied.
     """
     embedded = normalise_by_other_folds(vectors, utterances["fold"].to_numpy())
     first, second = (trials[side].to_numpy() for side in ("first", "second"))
     scores = np.einsum("td,td->t", embedded[first], embedded[second])
-    targets, speakers = trials["target"].to_numpy(), utterances["speaker_id"].to_numpy(str)
+    targets = trials["target"].to_numpy()
+    codes, names = pd.factorize(utterances["speaker_id"], sort=True)
+    drawn = draw_speakers(np.zeros(len(names), dtype=int), resamples, seed).astype(np.float64)
     genders = utterances["gender"]
     # Nobody's gender equals one that is not on record.
     alike = targets | (genders.iloc[first].to_numpy() == genders.iloc[second].to_numpy())
@@ -73,9 +76,12 @@ def verify(
     ):
         value, low, high = np.nan, np.nan, np.nan
         if not targets[chosen].all():
-            value = equal_error_rate(error_rates(scores[chosen], targets[chosen]))
-            low, high = equal_error_interval(
-                scores[chosen], trials[chosen], speakers, resamples=resamples, seed=seed
+            of_first, of_second = codes[first[chosen]], codes[second[chosen]]
+            weights = (
+                times[of_first] * np.where(targets[chosen], 1, times[of_second]) for times in drawn
+            )
+            value, low, high = equal_error_rate_with_interval(
+                scores[chosen], targets[chosen], weights
             )
         rates |= {name: value, f"{name}_low": low, f"{name}_high": high}
     return Verified(rates, det_points(error_rates(scores, targets)))
@@ -167,49 +173,6 @@ def draw_trials(utterances: pd.DataFrame, *, most: int = 200, seed: int = 0) -> 
             "second session."
         )
     return trials
-
-
-def equal_error_interval(
-    scores: NDArray[np.float64],
-    trials: pd.DataFrame,
-    speakers: NDArray[np.str_],
-    *,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """Return the 95 % percentile interval of the equal error rate over resampled speakers.
-
-    A target trial counts as often as its speaker was drawn, an impostor trial as often as both of
-    its speakers were, multiplied.
-
-    Parameters
-    ----------
-    scores
-        Of the trials, shape (trials,).
-    trials
-        As `draw_trials` returns them.
-    speakers
-        Of each utterance, shape (utterances,).
-    resamples, seed
-        Of the bootstrap.
-
-    Returns
-    -------
-    low, high : float
-        The interval.
-    """
-    order = np.argsort(-scores, kind="stable")
-    scores, trials = scores[order], trials.iloc[order]
-    codes, names = pd.factorize(speakers, sort=True)
-    drawn = draw_speakers(np.zeros(len(names), dtype=int), resamples, seed).astype(np.float64)
-    first, second = (codes[trials[side]] for side in ("first", "second"))
-    targets = trials["target"].to_numpy()
-    rates = []
-    for times in drawn:
-        weights = times[first] * np.where(targets, 1, times[second])
-        rates.append(equal_error_rate(error_rates(scores, targets, weights)))
-    low, high = interval_of(np.array(rates))
-    return float(low), float(high)
 
 
 def _draw(random: np.random.Generator, available: int, most: int) -> NDArray[np.int64]:

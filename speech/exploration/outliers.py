@@ -13,6 +13,10 @@ from sklearn.covariance import EmpiricalCovariance, MinCovDet
 
 Floats = NDArray[np.float64]
 
+_COEFFICIENTS = 13
+"""How many of the first coefficients are used. More are not better: of ten utterances moved into
+another speaker's session, 8.4 were among the first 20 of 1,313, with 30 coefficients 7.7."""
+
 _SMALLEST_SESSION = 3
 """Utterances. In a smaller session none of them stands out from the others."""
 
@@ -32,7 +36,6 @@ def find_outliers(
     means: NDArray[np.floating],
     *,
     p: float = 0.01,
-    coefficients: int = 13,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Rank utterances by the Mahalanobis distance of their mean MFCC from their session's median.
@@ -47,10 +50,6 @@ def find_outliers(
         Chance that a corpus of normally distributed utterances has any outlier (Bonferroni). Real
         speech has heavier tails: of 1,313 LibriSpeech utterances 5 % lie above the threshold. Read
         the table as an order in which to listen to recordings, not as a list of errors.
-    coefficients
-        How many of the first coefficients are used. More are not better: of ten utterances moved
-        into another speaker's session, 8.4 were among the first 20 of 1,313, with 30 coefficients
-        7.7.
     seed
         Of the minimum covariance determinant.
 
@@ -73,7 +72,7 @@ def find_outliers(
     >>> find_outliers(summary.utterances, summary.moments[:, 0]).head()  # doctest: +SKIP
     """
     session = [utterances["speaker_id"], utterances["chapter_id"]]
-    values = pd.DataFrame(means[:, :coefficients].astype(np.float64), utterances.index)
+    values = pd.DataFrame(means[:, :_COEFFICIENTS].astype(np.float64), utterances.index)
     sessions = values.groupby(session)
     compared = sessions[0].transform("size").to_numpy() >= _SMALLEST_SESSION
     deviations = (values - sessions.transform("median")).to_numpy()[compared]

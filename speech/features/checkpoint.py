@@ -4,6 +4,7 @@ Nothing here needs torch, which takes seconds to import.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,16 +79,9 @@ def checkpoint_digests(folder: Path) -> dict[str, str]:
     Raises
     ------
     UserError
-        As `check_encoder_folder`, or if a file cannot be read.
+        As `check_encoder_folder`.
     """
-    names = check_encoder_folder(folder)
-    try:
-        return {name: sha256_of(folder / name) for name in names}
-    except OSError as error:
-        raise UserError(
-            f"encoder: {error.filename} cannot be read ({error.strerror}); correct its access "
-            "rights."
-        ) from None
+    return {name: sha256_of(folder / name) for name in check_encoder_folder(folder)}
 
 
 def check_architecture(config: Path, checkpoint: Path | str) -> None:
@@ -129,6 +123,29 @@ def hidden_states(folder: Path) -> int:
         As `check_encoder_folder` accepts it.
     """
     return _read_json(folder / CONFIG, folder).get("num_hidden_layers", _BASE_LAYERS) + 1
+
+
+def check_layers(asked: Mapping[str, int], states: int) -> None:
+    """Refuse a hidden state that an encoder does not have, before hours of extraction.
+
+    Parameters
+    ----------
+    asked
+        The highest hidden state that each key of params.yaml asks for.
+    states
+        How many the encoder has.
+
+    Raises
+    ------
+    UserError
+        If one is not there.
+    """
+    for key, layer in asked.items():
+        if layer >= states:
+            raise UserError(
+                f"params.yaml: {key} asks for hidden state {layer}, but the encoder has 0 to "
+                f"{states - 1}; choose among those."
+            )
 
 
 def _shards_of(index: Path, checkpoint: Path) -> list[str]:

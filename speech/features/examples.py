@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -30,16 +30,6 @@ _CONSTANT = 1e-3
 """A coefficient whose centred norm is below this is constant over a chunk, but for rounding."""
 
 
-class ChunkInputs(Protocol):
-    """Cuts the features of an utterance into the inputs of its chunks."""
-
-    def pooled(self, tensors: Tensors, name: str, bounds: Bounds) -> Arrays:
-        """Return a vector per chunk."""
-
-    def frames(self, tensors: Tensors, name: str, bounds: Bounds) -> Arrays:
-        """Return a sequence of frames per chunk, each of shape (frames, dimensions)."""
-
-
 @dataclass(frozen=True)
 class MfccInputs:
     """Inputs made of MFCC, with or without pitch.
@@ -52,8 +42,6 @@ class MfccInputs:
         Over the frames of a chunk; see `mfcc_statistics`.
     correlated
         How many of the first coefficients are correlated with each other.
-    frame_stride
-        Frames averaged into one frame of a sequence. Of pitch, every so many-th frame is taken.
     coefficients, window_seconds, hop_seconds
         As the MFCC were computed.
     pitch
@@ -63,7 +51,6 @@ class MfccInputs:
     normalisation: Normalisation = "level"
     statistics: Sequence[Statistic] = STATISTICS
     correlated: int = 20
-    frame_stride: int = 1
     coefficients: int = 30
     window_seconds: float = 0.025
     hop_seconds: float = 0.01
@@ -90,19 +77,17 @@ class MfccInputs:
         ]
 
     def frames(self, tensors: Tensors, name: str, bounds: Bounds) -> Arrays:
-        """Return the frames of each chunk at the reduced rate, then pitch as further columns.
+        """Return the frames of each chunk, then pitch as further columns.
 
         Of the MFCC, the static coefficients: a convolution over time has no need of deltas.
         """
         frames = normalise(tensors[name], self.normalisation)[:, : self.coefficients]
-        stride = self.frame_stride
-        cut = [averaged(self._cut(frames, bound), stride) for bound in bounds]
+        cut = [self._cut(frames, bound) for bound in bounds]
         if not self.pitch:
             return cut
         pitch = tensors[_pitch_of(name)]
         return [
-            # Taken, not averaged: the mean of a pitch and of an unvoiced frame's 0 is no pitch.
-            np.concatenate([part, self._cut(pitch, bound)[::stride][: len(part)]], axis=1)
+            np.concatenate([part, self._cut(pitch, bound)[: len(part)]], axis=1)
             for part, bound in zip(cut, bounds, strict=True)
         ]
 
@@ -136,6 +121,10 @@ class Wav2vec2Inputs:
     def frames(self, tensors: Tensors, name: str, bounds: Bounds) -> Arrays:  # noqa: ARG002
         """Return the sequence that was kept of each chunk."""
         return list(tensors[f"{name}/sequence"])
+
+
+ChunkInputs = MfccInputs | Wav2vec2Inputs
+"""Cut the features of an utterance into the inputs of its chunks."""
 
 
 def build_examples(
@@ -246,17 +235,6 @@ def correlations(columns: NDArray[np.floating]) -> NDArray[np.floating]:
     centred = columns - columns.mean(axis=0)
     scaled = centred / np.maximum(np.linalg.norm(centred, axis=0), _CONSTANT)
     return (scaled.T @ scaled)[np.triu_indices(columns.shape[1], k=1)]
-
-
-def averaged(frames: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
-    """Average each `stride` frames into one; what is left over at the end is averaged too."""
-    if stride == 1:
-        return frames
-    starts = np.arange(0, len(frames), stride)
-    counts = np.diff(np.append(starts, len(frames)))
-    sums: NDArray[np.float32] = np.add.reduceat(frames, starts, axis=0)
-    sums /= counts[:, np.newaxis].astype(np.float32)
-    return sums
 
 
 def to_length(frames: NDArray[Any], length: int) -> NDArray[Any]:

@@ -1,6 +1,5 @@
 """One pass over one speaker's recordings: compute what is missing, keep what is current."""
 
-import hashlib
 import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,14 +15,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 import speech.audio
-from speech.audio.decode import AudioError, file_digest, load_audio
+from speech.audio.decode import AudioError, digest_of, file_digest, load_audio
 from speech.errors import UserError
-from speech.features.store import (
-    Fingerprint,
-    read_current,
-    speaker_file,
-    write_speaker,
-)
+from speech.features.store import Fingerprint, read_current, speaker_file, write_speaker
 from speech.parallel import Progress, silent, spread
 
 Compute = Callable[[NDArray[np.float32], str], Mapping[str, NDArray[Any]]]
@@ -31,25 +25,6 @@ Compute = Callable[[NDArray[np.float32], str], Mapping[str, NDArray[Any]]]
 
 
 _DECODERS = ("soundfile", "soxr", "numpy", "scipy")
-
-
-@dataclass(frozen=True)
-class SpeakerJob:
-    """What there is to do for one speaker.
-
-    Attributes
-    ----------
-    file
-        Where the features go.
-    sources
-        Path of each recording by utterance id.
-    fingerprint
-        What the file must be made from.
-    """
-
-    file: Path
-    sources: Mapping[str, Path]
-    fingerprint: Fingerprint
 
 
 @dataclass(frozen=True)
@@ -83,50 +58,10 @@ def settings_digest(
     """
     versions = {name: version(name) for name in (*_DECODERS, *libraries)}
     content = json.dumps([settings, versions], sort_keys=True, allow_nan=False)
-    digest = hashlib.blake2b(content.encode(), digest_size=16)
     decoding = sorted(Path(speech.audio.__file__).parent.glob("*.py"))
     computing = (Path(str(module.__file__)) for module in modules)
-    for file in (*decoding, Path(__file__), *computing):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
-
-
-def _code_of(compute: Compute) -> str:
-    """Digest the source that computes, which may be that of a stage."""
-    called: Any = getattr(compute, "func", compute)  # of a partial
-    source = inspect.getsourcefile(called if inspect.isroutine(called) else type(called))
-    return hashlib.blake2b(Path(str(source)).read_bytes(), digest_size=16).hexdigest()
-
-
-def speaker_jobs(
-    utterances: pd.DataFrame, audio: Path, folder: Path, settings: str
-) -> list[SpeakerJob]:
-    """Plan the extraction: one job per speaker, files of absent speakers removed.
-
-    Parameters
-    ----------
-    utterances
-        With utterance_id, speaker_id, path and digest.
-    audio
-        Folder that the paths are relative to.
-    folder
-        Where the features go.
-    settings
-        As `settings_digest` returns it.
-    """
-    jobs = []
-    for speaker, own in utterances.groupby("speaker_id"):
-        jobs.append(
-            SpeakerJob(
-                file=speaker_file(folder, str(speaker)),
-                sources={row.utterance_id: audio / row.path for row in own.itertuples(index=False)},
-                fingerprint=Fingerprint(
-                    settings, dict(zip(own["utterance_id"], own["digest"], strict=True))
-                ),
-            )
-        )
-    _remove_others(folder, {job.file for job in jobs})
-    return jobs
+    code = (file.read_bytes() for file in (*decoding, Path(__file__), *computing))
+    return digest_of(b"".join([content.encode(), *code]))
 
 
 def extract_features(
@@ -164,41 +99,36 @@ def extract_features(
     UserError
         If a recording changed since it was indexed, or cannot be read any more.
     """
-    planned = speaker_jobs(utterances, audio, folder, settings + _code_of(compute))
-    return spread(partial(extract_speaker, compute=compute), planned, jobs, progress)
+    owners = {
+        speaker_file(folder, str(name)): own for name, own in utterances.groupby("speaker_id")
+    }
+    for path in folder.glob("*"):
+        if path not in owners and path.is_file():
+            path.unlink()
+    extract = partial(
+        _extract_speaker, audio=audio, settings=settings + _code_of(compute), compute=compute
+    )
+    return spread(extract, list(owners.items()), jobs, progress)
 
 
-def extract_speaker(job: SpeakerJob, compute: Compute) -> Extracted:
-    """Bring one speaker's features up to date.
-
-    Parameters
-    ----------
-    job
-        What there is to do.
-    compute
-        Computes the features of one signal.
-
-    Returns
-    -------
-    Extracted
-        What was done.
-
-    Raises
-    ------
-    UserError
-        If a recording changed since it was indexed, or cannot be read any more.
-    """
-    tensors, complete = read_current(job.file, job.fingerprint)
+def _extract_speaker(
+    speaker: tuple[Path, pd.DataFrame], audio: Path, settings: str, compute: Compute
+) -> Extracted:
+    """Bring the file of one speaker's features up to date."""
+    file, own = speaker
+    sources = dict(zip(own["utterance_id"], own["digest"], strict=True))
+    fingerprint = Fingerprint(settings, sources)
+    tensors, complete = read_current(file, fingerprint)
     if complete:
-        return Extracted(0, len(job.sources))
+        return Extracted(0, len(sources))
     kept = {name.split("/")[0] for name in tensors}
-    for utterance, path in job.sources.items():
-        if utterance not in kept:
-            signal = _load(path, job.fingerprint.sources[utterance])
-            for part, array in compute(signal, utterance).items():
-                tensors[f"{utterance}/{part}" if part else utterance] = array
-    write_speaker(job.file, tensors, job.fingerprint)
-    return Extracted(len(job.sources) - len(kept), len(kept))
+    for row in own.itertuples(index=False):
+        if row.utterance_id not in kept:
+            signal = _load(audio / row.path, row.digest)
+            for part, array in compute(signal, row.utterance_id).items():
+                tensors[f"{row.utterance_id}/{part}" if part else row.utterance_id] = array
+    write_speaker(file, tensors, fingerprint)
+    return Extracted(len(sources) - len(kept), len(kept))
 
 
 def _load(path: Path, digest: str) -> NDArray[np.float32]:
@@ -214,11 +144,11 @@ def _load(path: Path, digest: str) -> NDArray[np.float32]:
         ) from None
 
 
-def _remove_others(folder: Path, wanted: set[Path]) -> None:
-    if folder.is_dir():
-        for path in folder.iterdir():
-            if path not in wanted and path.is_file():
-                path.unlink()
+def _code_of(compute: Compute) -> str:
+    """Digest the source that computes, which may be that of a stage."""
+    called: Any = getattr(compute, "func", compute)  # of a partial
+    source = inspect.getsourcefile(called if inspect.isroutine(called) else type(called))
+    return file_digest(Path(str(source)))
 
 
 def describe_extraction(done: Sequence[Extracted], folder: Path) -> str:

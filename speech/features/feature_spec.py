@@ -1,6 +1,5 @@
 """What a model's features are made of, kept beside the model so that it can be used anywhere."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from pydantic import ValidationError
 from speech.errors import UserError
 from speech.features.examples import ChunkInputs, MfccInputs, Wav2vec2Inputs
 from speech.features.settings import Block, Chunks, Mfcc, MfccInput, Pitch, Wav2vec2, Wav2vec2Input
+from speech.storage.files import read_json
 
 ENCODER_FILE = "encoder.json"
 """In the folder of the wav2vec 2.0 features: digests of the checkpoint's files by name."""
@@ -62,13 +62,6 @@ class FeatureSpec(Block):
         )
 
 
-def spec_of_mfcc(
-    *, chunks: Chunks, mfcc: Mfcc, inputs: MfccInput, pitch: Pitch | None = None
-) -> FeatureSpec:
-    """Write down what MFCC features are made of, with pitch or without."""
-    return FeatureSpec(chunks=chunks, inputs=SpecInputs(mfcc=inputs), mfcc=mfcc, pitch=pitch)
-
-
 def spec_of_wav2vec2(
     folder: Path, *, chunks: Chunks, wav2vec2: Wav2vec2, inputs: Wav2vec2Input
 ) -> FeatureSpec:
@@ -84,15 +77,10 @@ def spec_of_wav2vec2(
     Raises
     ------
     UserError
-        If what was noted of the encoder is missing beside its features, or it has no such layer.
+        If what was noted of the encoder is missing beside its features.
     """
-    kept = _read_encoder(folder)
+    kept = read_json(folder / ENCODER_FILE)
     layers = list(range(kept["states"])) if wav2vec2.layers == "all" else wav2vec2.layers
-    if inputs.layer not in layers:
-        raise UserError(
-            f"params.yaml: inputs.wav2vec2.layer asks for hidden state {inputs.layer}, but "
-            f"{', '.join(map(str, layers))} are kept; choose among those."
-        )
     return FeatureSpec(
         chunks=chunks,
         inputs=SpecInputs(wav2vec2=inputs),
@@ -128,12 +116,3 @@ def read_spec(content: Any, origin: Path) -> FeatureSpec:
             f"{origin}: its features are not specified as in this version ({key}); "
             "fit the model again."
         ) from None
-
-
-def _read_encoder(folder: Path) -> dict[str, Any]:
-    path = folder / ENCODER_FILE
-    try:
-        content = json.loads(path.read_text("utf-8"))
-        return {"files": dict(content["files"]), "states": int(content["states"])}
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(f"{path}: missing or damaged; run `dvc repro` to make it.") from None

@@ -99,7 +99,6 @@ class MfccInput(Block):
     normalisation: Normalisation
     statistics: list[Statistic] = Field(min_length=1)
     correlated: int = Field(ge=2, le=128)
-    frame_stride: int = Field(ge=1, le=20)
 
 
 class Wav2vec2Input(Block):

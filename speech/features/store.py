@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
-from speech.errors import UserError
-from speech.storage.files import replacing
+from speech.storage.arrays import read_arrays, write_arrays
 
 Tensors = dict[str, NDArray[Any]]
 
@@ -51,12 +50,7 @@ def read_speaker(path: Path) -> Tensors:
     UserError
         If the file is missing or torn.
     """
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError):
-        raise UserError(
-            f"{path}: missing or damaged; run `dvc repro` to extract the features again."
-        ) from None
+    return read_arrays(path)
 
 
 def write_speaker(path: Path, tensors: Tensors, fingerprint: Fingerprint) -> None:
@@ -71,14 +65,13 @@ def write_speaker(path: Path, tensors: Tensors, fingerprint: Fingerprint) -> Non
     fingerprint
         What they were made from.
     """
-    ordered = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
+    ordered = {name: tensors[name] for name in sorted(tensors)}
     stamp = {
         "settings": fingerprint.settings,
         "sources": dict(sorted(fingerprint.sources.items())),
         "content": _content_digest(ordered),
     }
-    with replacing(path) as unfinished:
-        save_file(ordered, unfinished, metadata={_STAMP: json.dumps(stamp, allow_nan=False)})
+    write_arrays(path, ordered, {_STAMP: json.dumps(stamp, allow_nan=False)})
 
 
 def read_current(path: Path, fingerprint: Fingerprint) -> tuple[Tensors, bool]:

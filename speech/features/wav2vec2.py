@@ -4,7 +4,7 @@ Baevski, Zhou, Mohamed & Auli (2020), "wav2vec 2.0: a framework for self-supervi
 speech representations".
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -95,7 +95,11 @@ def load_encoder(folder: Path) -> Encoder:
             f"encoder: {folder} cannot be loaded ({reason}); download the checkpoint again."
         ) from None
     _check_weights(folder, model, report)
-    _check_rate(folder, extractor)
+    if extractor.sampling_rate != SAMPLE_RATE:
+        raise UserError(
+            f"encoder: {folder} expects {extractor.sampling_rate} Hz, the pipeline works at "
+            f"{SAMPLE_RATE} Hz; choose another checkpoint."
+        )
     model.feature_extractor = _OneByOne(model.feature_extractor)
     return Encoder(model.eval(), extractor)
 
@@ -161,8 +165,8 @@ def embed(
     """
     pooled, sequence = [], []
     chunks = [signal[start:stop] for start, stop in bounds]
-    for batch in _batches(chunks, batch_size):
-        states = _hidden_states(encoder, batch)
+    for first in range(0, len(chunks), batch_size):
+        states = _hidden_states(encoder, chunks[first : first + batch_size])
         pooled.append(np.stack([_mean_and_std(states[layer]) for layer in layers], axis=1))
         sequence.append(_at_reduced_rate(states[sequence_layer], sequence_stride))
     return {
@@ -181,16 +185,13 @@ class ChunkEmbedder:
         Folder of the checkpoint.
     chunks
         Keyword arguments of `speech.audio.chunks.chunk_bounds`.
-    layers, sequence_layer, sequence_stride, batch_size
-        As in `embed`.
+    settings
+        Keyword arguments of `embed`.
     """
 
     encoder: Path
     chunks: Mapping[str, Any]
-    layers: tuple[int, ...]
-    sequence_layer: int
-    sequence_stride: int
-    batch_size: int
+    settings: Mapping[str, Any]
 
     def __call__(self, signal: NDArray[np.float32], utterance: str = "") -> dict[str, NDArray[Any]]:  # noqa: ARG002
         """Embed the chunks of one utterance on one thread.
@@ -198,14 +199,12 @@ class ChunkEmbedder:
         Many threads on batches this small wait for each other more than they work.
         """
         torch.set_num_threads(1)
+        highest = max(self.settings["sequence_layer"], *self.settings["layers"])
         return embed(
-            _load_once(self.encoder, max(self.sequence_layer, *self.layers)),
+            _load_once(self.encoder, highest),
             signal,
             chunk_bounds(len(signal), **self.chunks),
-            layers=self.layers,
-            sequence_layer=self.sequence_layer,
-            sequence_stride=self.sequence_stride,
-            batch_size=self.batch_size,
+            **self.settings,
         )
 
 
@@ -293,19 +292,6 @@ def _load_extractor(folder: Path, config: Wav2Vec2Config) -> Wav2Vec2FeatureExtr
     # What the checkpoints were trained on when the file is absent: fairseq normalised the
     # signal exactly for models with layer norm in the convolutions.
     return Wav2Vec2FeatureExtractor(do_normalize=config.feat_extract_norm == "layer")
-
-
-def _check_rate(folder: Path, extractor: Wav2Vec2FeatureExtractor) -> None:
-    if extractor.sampling_rate != SAMPLE_RATE:
-        raise UserError(
-            f"encoder: {folder} expects {extractor.sampling_rate} Hz, the pipeline works at "
-            f"{SAMPLE_RATE} Hz; choose another checkpoint."
-        )
-
-
-def _batches(chunks: list[NDArray[np.float32]], size: int) -> Iterator[list[NDArray[np.float32]]]:
-    for first in range(0, len(chunks), size):
-        yield chunks[first : first + size]
 
 
 @torch.inference_mode()

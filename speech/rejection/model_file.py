@@ -1,19 +1,17 @@
 """The models that reject, on disk: JSON and safetensors, no pickle."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import save_file
 
 from speech.errors import UserError
 from speech.features.feature_spec import FeatureSpec, read_spec
 from speech.rejection.enrolled_speakers import EnrolledSpeakers
-from speech.storage.files import replacing_folder
+from speech.storage.arrays import write_arrays
+from speech.storage.files import replacing_folder, sha256_of
 from speech.storage.sealed import load_arrays, read_sealed, write_sealed
 
 _FORMAT = 3
@@ -70,7 +68,7 @@ def write_rejection(folder: Path, rejection: Rejection) -> None:
         What to write.
     """
     arrays = {
-        f"{features}/{name}": np.ascontiguousarray(array)
+        f"{features}/{name}": array
         for features, open_set in rejection.speakers.items()
         for name, array in asdict(open_set.enrolled).items()
     }
@@ -83,12 +81,12 @@ def write_rejection(folder: Path, rejection: Rejection) -> None:
         for features, open_set in rejection.speakers.items()
     }
     with replacing_folder(folder) as unfinished:
-        save_file(arrays, unfinished / _ARRAYS)
+        write_arrays(unfinished / _ARRAYS, arrays)
         content = {
             "speakers": speakers,
             "low_confidence": rejection.low_confidence,
             "rates": rejection.rates,
-            "sha256": _digest(unfinished / _ARRAYS),
+            "sha256": sha256_of(unfinished / _ARRAYS),
         }
         write_sealed(unfinished / _CARD, _FORMAT, content)
 
@@ -103,7 +101,7 @@ def read_rejection(folder: Path) -> Rejection:
     """
     card = read_sealed(folder / _CARD, _FORMAT, _REMEDY)
     path = folder / _ARRAYS
-    if not path.is_file() or card.get("sha256") != _digest(path):
+    if not path.is_file() or card.get("sha256") != sha256_of(path):
         raise UserError(f"{path}: is not the file that belongs to {_CARD}; {_REMEDY}.")
     try:
         arrays = load_arrays(path)
@@ -121,7 +119,3 @@ def read_rejection(folder: Path) -> Rejection:
         return Rejection(speakers, card["low_confidence"], card["rates"])
     except (KeyError, TypeError, ValueError, SafetensorError):
         raise UserError(f"{folder}: is damaged; {_REMEDY}.") from None
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from speech.evaluation.roc import equal_error_rate, error_rates
-from speech.evaluation.scores import draw_speakers, interval_of, share_with_interval
+from speech.evaluation.roc import equal_error_rate_with_interval
+from speech.evaluation.scores import draw_speakers, share_with_interval
 from speech.features.feature_spec import FeatureSpec
 from speech.rejection.enrolled_speakers import EnrolledSpeakers
 from speech.rejection.model_file import OpenSet
@@ -141,8 +141,12 @@ def open_set_errors(
     accepted = (trials["score"] >= trials["group"].map(thresholds)).to_numpy()
     enrolled, speakers = trials["enrolled"].to_numpy(), trials["speaker_id"].to_numpy(str)
     resampling = {"resamples": resamples, "seed": seed}
+    names, codes = np.unique(speakers, return_inverse=True)
+    drawn = draw_speakers(np.zeros(len(names), dtype=int), **resampling).astype(np.float64)
     errors = {
-        "equal_error_rate": _equal_error_rate(trials, **resampling),
+        "equal_error_rate": equal_error_rate_with_interval(
+            trials["score"].to_numpy(), enrolled, (times[codes] for times in drawn)
+        ),
         "known_false_rejection": share_with_interval(
             ~accepted[enrolled], speakers[enrolled], **resampling
         ),
@@ -155,22 +159,6 @@ def open_set_errors(
         for name, values in errors.items()
         for end, value in zip(("", "_low", "_high"), values, strict=True)
     }
-
-
-def _equal_error_rate(
-    trials: pd.DataFrame, *, resamples: int, seed: int
-) -> tuple[float, float, float]:
-    # Sorted once, so that no resample need sort again.
-    ranked = trials.sort_values("score", ascending=False, kind="stable")
-    scores, enrolled = ranked["score"].to_numpy(), ranked["enrolled"].to_numpy()
-    names, codes = np.unique(ranked["speaker_id"].to_numpy(str), return_inverse=True)
-    drawn = draw_speakers(np.zeros(len(names), dtype=int), resamples, seed)
-    value, *resampled = (
-        equal_error_rate(error_rates(scores, enrolled, times[codes]))
-        for times in [np.ones(len(names)), *drawn.astype(np.float64)]
-    )
-    low, high = interval_of(np.array(resampled))
-    return value, float(low), float(high)
 
 
 def _score(

@@ -14,13 +14,13 @@ from speech.evaluation.scores import share_with_interval
 from speech.rejection.speech_detector import is_speech
 
 CHUNKS_PER_SPEAKER = 5
+"""The middle chunks of so many recordings, because recordings begin and end with pauses."""
 
 
 def speech_trials(
     speaker: tuple[str, Sequence[Path]],
     *,
     seconds: float = 2.0,
-    chunks: int = CHUNKS_PER_SPEAKER,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Detect speech in some chunks of one speaker under every condition.
@@ -31,9 +31,6 @@ def speech_trials(
         Name and recordings.
     seconds
         Length of a chunk. A shorter recording is one chunk.
-    chunks
-        How many recordings are drawn. The middle chunk of each is tried, because recordings begin
-        and end with pauses.
     seed
         Of the draw and of the conditions.
 
@@ -44,7 +41,7 @@ def speech_trials(
     """
     name, paths = speaker
     rows = []
-    for number in np.random.default_rng(seed).permutation(len(paths))[:chunks]:
+    for number in np.random.default_rng(seed).permutation(len(paths))[:CHUNKS_PER_SPEAKER]:
         signal = load_audio(paths[number])
         length = min(len(signal), round(seconds * SAMPLE_RATE))
         start = (len(signal) - length) // 2

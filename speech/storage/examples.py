@@ -3,19 +3,15 @@
 Fits read examples from here, so they do not depend on the code that computes features.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
-from speech.errors import UserError
-from speech.storage.files import replacing
+from speech.storage.arrays import read_arrays, write_arrays
 from speech.storage.tables import read_parquet, write_parquet
 
 Form = Literal["pooled", "frames"]
@@ -68,7 +64,7 @@ def write_examples(folder: Path, pooled: Examples, frames: Examples) -> None:
     for form, examples in forms.items():
         arrays = {_CLEAN: examples.inputs}
         arrays |= {copy_name(number): copy for number, copy in enumerate(examples.copies)}
-        write_tensors(folder / _FILES[form], arrays)
+        write_arrays(folder / _FILES[form], arrays)
 
 
 def read_examples(folder: Path, form: Form = "pooled", *, copies: bool = False) -> Examples:
@@ -89,7 +85,7 @@ def read_examples(folder: Path, form: Form = "pooled", *, copies: bool = False) 
         If a file is missing or damaged.
     """
     table = read_parquet(folder / _TABLE)
-    arrays = read_tensors(folder / _FILES[form], None if copies else [_CLEAN])
+    arrays = read_arrays(folder / _FILES[form], None if copies else [_CLEAN])
     numbered = tuple(arrays[copy_name(number)] for number in range(len(arrays) - 1))
     return Examples(table, arrays[_CLEAN], numbered)
 
@@ -145,31 +141,3 @@ def average_over_utterances(
 def copy_name(number: int) -> str:
     """Name the arrays of an augmented copy, here and among the features of an utterance."""
     return f"copy{number}"
-
-
-def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]]) -> None:
-    """Write arrays by name, whole or not at all; its folder is made."""
-    with replacing(path) as unfinished:
-        save_file({name: np.ascontiguousarray(a) for name, a in tensors.items()}, unfinished)
-
-
-def read_tensors(path: Path, names: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
-    """Read arrays that `write_tensors` wrote.
-
-    Parameters
-    ----------
-    path
-        The file.
-    names
-        Which; None for all.
-
-    Raises
-    ------
-    UserError
-        If the file is missing or torn.
-    """
-    try:
-        with safe_open(path, framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in names or file.keys()}
-    except (FileNotFoundError, SafetensorError):
-        raise UserError(f"{path}: missing or damaged; run `dvc repro` to make it.") from None

@@ -70,7 +70,10 @@ def replacing(path: Path) -> Iterator[Path]:
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            sibling.touch()
+            mode = sibling.stat().st_mode
             yield sibling
+            sibling.chmod(mode)  # safetensors would keep the file to its owner
             sibling.replace(path)
         finally:
             sibling.unlink(missing_ok=True)

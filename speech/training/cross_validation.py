@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from speech.classifiers.calibrated import Calibrated, HeldOut
 from speech.classifiers.protocol import Classifier, Labelled
-from speech.classifiers.registry import build_classifier
+from speech.classifiers.registry import CLASSIFIERS
 from speech.folds import Task, check_folds, hold_out
 from speech.parallel import Progress, silent, spread
 from speech.predictions import with_probabilities
@@ -116,7 +116,6 @@ def cross_validate(
     task: Task,
     table: pd.DataFrame,
     data: Labelled,
-    folds: NDArray[np.int64],
     *,
     hyperparameters: Hyperparameters | None = None,
     tuned: Mapping[int, Hyperparameters] | None = None,
@@ -134,11 +133,9 @@ def cross_validate(
     task
         Decides what validation parts are made of.
     table
-        The chunk table of the examples.
+        The chunk table of the examples, with ``fold``: `TRAIN_ONLY` for one that is not predicted.
     data
         The examples with labels.
-    folds
-        Fold of each example, shape (examples,); `TRAIN_ONLY` for one that is not predicted.
     hyperparameters
         Keyword arguments of the classifier; its defaults by themselves.
     tuned
@@ -152,6 +149,7 @@ def cross_validate(
     progress
         Shown over folds.
     """
+    folds = table["fold"].to_numpy()
     predicted = folds >= 0
     numbers = sorted(set(folds[predicted].tolist()))
     of_fold = dict.fromkeys(numbers, hyperparameters or {}) | dict(tuned or {})
@@ -171,7 +169,7 @@ def cross_validate(
     for number in numbers:
         probabilities[folds == number] = results[number].probabilities
         curves.extend({"fold": number, **row} for row in results[number].curves)
-    own = table.assign(fold=folds, label=data.labels)
+    own = table.assign(label=data.labels)
     return OutOfFold(
         with_probabilities(own[predicted], classes, probabilities[predicted]),
         pd.DataFrame(curves, columns=CURVES),
@@ -203,7 +201,7 @@ def fit_final(
     progress
         Shown over this one fit.
     """
-    classifier = build_classifier(model, **(hyperparameters or {}), seed=seed)
+    classifier: Classifier = CLASSIFIERS[model](**(hyperparameters or {}), seed=seed)
     (fitted,) = spread(partial(classifier.fit, epochs=epochs), [data], jobs, progress, "threads")
     return fitted
 
@@ -218,7 +216,7 @@ def _fit_fold(
     seed: int,
 ) -> Any:
     """Return a `_FoldResult`, and for `_EVERYTHING` a classifier."""
-    classifier: Any = build_classifier(model, **of_fold[number], seed=seed)
+    classifier: Any = CLASSIFIERS[model](**of_fold[number], seed=seed)
     if number == _EVERYTHING:
         return classifier.fit(data)
     train, held_out = np.flatnonzero(folds != number), np.zeros(0, dtype=np.int64)
@@ -236,8 +234,8 @@ def _fit_fold(
     calibrated.fit(data[train], data[held_out] if len(held_out) else None)
     return _FoldResult(
         calibrated.predict_proba(data.inputs[folds == number]),
-        calibrated.curves,
-        calibrated.best_epochs,
+        classifier.curves,
+        classifier.best_epochs,
         calibrated.temperature,
         calibrated.calibrated_on,
     )

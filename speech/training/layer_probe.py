@@ -59,9 +59,9 @@ class Probed:
         The same, each fold with the layer that its own training part chose.
     chosen
         fold, layer (chosen by validation inside the training part; of equal ones, the first),
-        validation_accuracy (of chunks), chunk_accuracy and utterance_accuracy (of the fold with
-        that layer). The row of `ALL_FOLDS` has the layer of highest mean validation accuracy, and
-        the accuracies of all folds, each with its own choice.
+        validation_accuracy (of chunks) and utterance_accuracy (of the fold with that layer). The
+        row of `ALL_FOLDS` has the layer of highest mean validation accuracy, and the accuracy of
+        all folds, each with its own choice.
     """
 
     layers: dict[int, pd.DataFrame]
@@ -211,12 +211,13 @@ def probe_layer(
     classes = np.unique(labels)
     probabilities = np.zeros((len(table), len(classes)), dtype=np.float32)
     validation: dict[int, float] = {}
+    head = _head(C, max_iter)
     for fold in np.unique(folds).tolist():
         test = folds == fold
         train, own = states[~test], labels[~test]
-        probabilities[test] = _head(C, max_iter).fit(train, own).predict_proba(states[test])
+        probabilities[test] = head.fit(train, own).predict_proba(states[test])
         dealt = inner_folds(task, table[~test], inner, seed)
-        validation[fold] = _validate(train, own, dealt, C, max_iter)
+        validation[fold] = _validate(head, train, own, dealt)
     return ProbedLayer(with_probabilities(table, classes.tolist(), probabilities), validation)
 
 
@@ -237,31 +238,26 @@ def _head(C: float, max_iter: int) -> "Pipeline":  # noqa: N803
 
 
 def _validate(
+    head: "Pipeline",
     states: NDArray[np.float32],
     labels: NDArray[np.str_],
     folds: NDArray[np.int64],
-    C: float,  # noqa: N803
-    max_iter: int,
 ) -> float:
     correct: list[NDArray[np.bool_]] = []
     for fold in np.unique(folds[folds >= 0]):
         test = folds == fold
-        head = _head(C, max_iter).fit(states[~test], labels[~test])
-        correct.append(head.predict(states[test]) == labels[test])
+        predicted = head.fit(states[~test], labels[~test]).predict(states[test])
+        correct.append(predicted == labels[test])
     return float(np.concatenate(correct).mean()) if correct else float("nan")
 
 
 def _choice(
     fold: int | str, layer: int, validation: float, predictions: pd.DataFrame
 ) -> dict[str, Any]:
+    utterances = utterance_level(predictions)
     return {
         "fold": fold,
         "layer": layer,
         "validation_accuracy": validation,
-        "chunk_accuracy": _accuracy(predictions),
-        "utterance_accuracy": _accuracy(utterance_level(predictions)),
+        "utterance_accuracy": (predicted_classes(utterances) == utterances["label"]).mean(),
     }
-
-
-def _accuracy(predictions: pd.DataFrame) -> float:
-    return float((predicted_classes(predictions) == predictions["label"]).mean())

@@ -12,11 +12,9 @@ References
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from speech.classifiers.protocol import Classifier, Labelled
 from speech.parallel import Progress, silent, spread
@@ -27,12 +25,10 @@ def predict_with_fewer_speakers(
     build: Callable[[], Classifier],
     table: pd.DataFrame,
     data: Labelled,
-    folds: NDArray[np.int64],
     *,
     draws: int = 3,
     seed: int = 0,
     jobs: int = -1,
-    workers: Literal["processes", "threads"] = "threads",
     progress: Progress = silent,
 ) -> pd.DataFrame:
     """Predict every utterance by models that learnt from more and more speakers.
@@ -43,19 +39,15 @@ def predict_with_fewer_speakers(
         Makes an unfitted classifier. It must do without sessions to stop early by or to calibrate
         on: a draw may hold one speaker of each gender.
     table
-        The chunk table of the examples.
+        The chunk table of the examples, with ``fold``.
     data
         The examples, with their speakers' genders as labels.
-    folds
-        Fold of each example, shape (examples,).
     draws
         Of each number of training speakers.
     seed
         Of the draws.
     jobs
         Number of workers; -1 for one per core.
-    workers
-        What fits at once are spread over.
     progress
         Shown over folds.
 
@@ -65,7 +57,7 @@ def predict_with_fewer_speakers(
         Predictions per utterance, ``speakers`` (in training: 2, …, as many as there are of both
         genders for every fold, each number about half of the next) and ``draw``.
     """
-    chunks = table.reset_index(drop=True).assign(fold=folds, label=data.labels)
+    chunks = table.reset_index(drop=True).assign(label=data.labels)
     speakers = chunks.drop_duplicates("speaker_id")[["speaker_id", "label", "fold"]]
     numbers = sorted(speakers["fold"].unique())
     most = min(
@@ -74,7 +66,7 @@ def predict_with_fewer_speakers(
     sizes = [most >> halvings for halvings in range(int(most).bit_length())][::-1]
     drawn = [(size, draw) for size in sizes for draw in range(draws)]
     predict = partial(_predict_fold, build=build, chunks=chunks, data=data, drawn=drawn, seed=seed)
-    return pd.concat(spread(predict, numbers, jobs, progress, workers), ignore_index=True)
+    return pd.concat(spread(predict, numbers, jobs, progress, "threads"), ignore_index=True)
 
 
 def _predict_fold(

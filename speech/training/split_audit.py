@@ -7,9 +7,7 @@ training and test differs.
 from dataclasses import replace
 from typing import Literal
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from speech.classifiers.protocol import Labelled
 from speech.folds import Unit, deal_units, name_units
@@ -41,10 +39,9 @@ def apply_split(
     task: Task,
     table: pd.DataFrame,
     data: Labelled,
-    careful_folds: NDArray[np.int64],
     *,
     seed: int = 0,
-) -> tuple[Labelled, NDArray[np.int64]]:
+) -> tuple[pd.DataFrame, Labelled]:
     """Deal the chunks to folds as a split does.
 
     A careless split is careless throughout: what is set aside inside training, to stop early or to
@@ -57,24 +54,22 @@ def apply_split(
     task
         Which labels `data` has.
     table
-        The chunk table: utterance_id, speaker_id, chapter_id, chunk.
+        The chunk table: utterance_id, speaker_id, chapter_id, chunk, fold. The folds are those of
+        the careful split; the others have as many.
     data
         The chunks, labelled for the task.
-    careful_folds
-        The pipeline's own fold of each chunk, shape (chunks,): those of the careful split; the
-        others have as many.
     seed
         Of the draw.
 
     Returns
     -------
+    table : DataFrame
+        The chunk table with the folds of this split.
     data : Labelled
-        The chunks with the units of this split.
-    folds : ndarray of shape (chunks,)
-        The fold of each chunk.
+        The chunks with its units.
     """
     if split == CAREFUL[task]:
-        return data, careful_folds
+        return table, data
     units = name_units(table, WHOLE[split])
-    folds = deal_units(units, data.labels, len(np.unique(careful_folds)), seed)
-    return replace(data, utterances=units, sessions=units), folds
+    folds = deal_units(units, data.labels, table["fold"].nunique(), seed)
+    return table.assign(fold=folds), replace(data, utterances=units, sessions=units)

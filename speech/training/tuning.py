@@ -28,7 +28,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from speech.classifiers.protocol import Labelled
 from speech.errors import UserError
@@ -70,7 +69,6 @@ def tune(
     task: Task,
     table: pd.DataFrame,
     data: Labelled,
-    folds: NDArray[np.int64],
     *,
     hyperparameters: Hyperparameters,
     space: Mapping[str, Sequence[Any]] = MappingProxyType({}),
@@ -91,11 +89,9 @@ def tune(
     task
         Decides what inner folds keep whole.
     table
-        The chunk table of the examples: utterance_id, speaker_id, chapter_id, chunk.
+        The chunk table of the examples: utterance_id, speaker_id, chapter_id, chunk, fold.
     data
         The examples with labels.
-    folds
-        Fold of each example, shape (examples,).
     hyperparameters
         The candidate that is always tried.
     space
@@ -118,12 +114,11 @@ def tune(
         task=task,
         table=table,
         data=data,
-        folds=folds,
         candidates=candidates,
         inner=inner,
         seed=seed,
     )
-    parts = [*sorted(set(folds[folds >= 0].tolist())), ALL_FOLDS]
+    parts = [*sorted(set(table.loc[table["fold"] >= 0, "fold"].tolist())), ALL_FOLDS]
     pairs = list(product(range(len(candidates)), parts))
     results = spread(score, pairs, jobs, progress, "threads")
 
@@ -179,14 +174,14 @@ def _score_candidate(
     task: Task,
     table: pd.DataFrame,
     data: Labelled,
-    folds: NDArray[np.int64],
     candidates: list[dict[str, Any]],
     inner: int,
     seed: int,
 ) -> dict[str, float]:
     """Cross-validate a candidate inside the training part of a fold."""
     candidate, fold = pair
-    part = np.ones(len(folds), dtype=bool) if fold == ALL_FOLDS else folds != fold
+    # No fold has the name of all, so for that all is in the training part.
+    part = (table["fold"] != fold).to_numpy()
     training, own = table[part], data[part]
     dealt = inner_folds(task, training.assign(label=own.labels), inner, seed)
     if (dealt < 0).all():
@@ -197,9 +192,8 @@ def _score_candidate(
     result = cross_validate(
         model,
         task,
-        training,
+        training.assign(fold=dealt),
         own,
-        dealt,
         hyperparameters=candidates[candidate],
         seed=seed,
         jobs=1,  # the candidates are what is spread over cores

@@ -210,6 +210,26 @@ def test_a_pre_trained_checkpoint_with_the_names_of_2020_is_loaded(tmp_path):
     assert all(torch.equal(loaded[name], expected[name]) for name in expected)
 
 
+def test_weights_spread_over_several_files_are_the_same_encoder(spoilt, checkpoint):
+    spread(spoilt)
+    assert len(list(spoilt.glob("*.safetensors"))) > 2
+    loaded, expected = (load_encoder(one).model.state_dict() for one in (spoilt, checkpoint))
+    assert all(torch.equal(loaded[name], expected[name]) for name in expected)
+
+
+def test_without_a_preprocessor_the_architecture_decides_whether_signals_are_normalised(spoilt):
+    remove(PREPROCESSOR)(spoilt)
+    assert not load_encoder(spoilt).extractor.do_normalize
+    config(feat_extract_norm="layer")(spoilt)
+    names = [
+        f"feature_extractor.conv_layers.{layer}.layer_norm.{kind}"
+        for layer in range(7)
+        for kind in ("weight", "bias")
+    ]
+    weights(**{name: torch.ones(HIDDEN) for name in names})(spoilt)
+    assert load_encoder(spoilt).extractor.do_normalize
+
+
 # --- what is refused ----------------------------------------------------------------------------
 
 NOT_THOSE = "has weights that are not those of its config.json"

@@ -98,6 +98,8 @@ TABLE = {
     "of other numbers": with_other_numbers,
     # Of somebody else.
     "without a stamp": lambda file: save_file(load_file(file), file),
+    "with a stamp of a number": with_stamp(lambda _: 17),
+    "with half a stamp": with_stamp(lambda _: {"settings": "settings", "sources": 3}),
     "with a stamp of brackets": with_stamp(lambda _: eval("[" * 90 + "]" * 90)),
     "of another speaker": lambda file: shutil.copy(file.with_name("2.safetensors"), file),
     "a pickle": write(pickle.dumps({"1-1-0": np.ones(3)})),

@@ -92,10 +92,9 @@ def test_the_same_settings_and_seed_give_the_same_bytes_in_any_process(tiny, tmp
     assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
 
 
-@pytest.mark.parametrize("seed", [0, 18])
-def test_another_seed_and_size_give_other_recordings_of_the_same_voices(tiny, tmp_path, seed):
+def test_another_seed_and_size_give_other_recordings_of_the_same_voices(tiny, tmp_path):
     size = {"speakers_per_gender": 2, "chapters": 3, "minutes": 1.0}
-    synthesise_corpus(tmp_path / "other", **size, seed=seed)
+    synthesise_corpus(tmp_path / "other", **size, seed=18)
     seconds = sum(len(recording) for recording in recordings(tmp_path / "other")) / 16_000
     assert seconds == pytest.approx(60, rel=0.1)
     assert all(len(list(s.iterdir())) == 3 for s in (tmp_path / "other" / "sample").iterdir())

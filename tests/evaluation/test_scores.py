@@ -61,9 +61,8 @@ def sklearn_scores(table):
     auc = metrics.roc_auc_score(truth, ranked, multi_class="ovr", average="macro")
     return {
         "accuracy": metrics.accuracy_score(label, predicted),
-        "balanced_accuracy": metrics.balanced_accuracy_score(label, predicted),
         "precision": metrics.precision_score(label, predicted, **macro),
-        "recall": metrics.recall_score(label, predicted, **macro),
+        "recall": metrics.balanced_accuracy_score(label, predicted),
         "f1": metrics.f1_score(label, predicted, **macro),
         "roc_auc": auc,
         "log_loss": metrics.log_loss(label, probabilities, labels=classes),
@@ -140,8 +139,7 @@ def test_speaker_intervals_are_those_of_averages_over_the_classes_drawn():
     )
     is_class = label[:, None] == classes
     auc = metrics.roc_auc_score(is_class, probabilities_of(table), average=None)
-    of_class = {"balanced_accuracy": recall, "precision": precision, "recall": recall, "f1": f1}
-    of_class |= {"roc_auc": auc}
+    of_class = {"precision": precision, "recall": recall, "f1": f1, "roc_auc": auc}
     resampled = []
     for counts in draw_speakers(np.zeros(len(classes), dtype=int), 100, seed=5):
         averages = {name: np.mean(np.repeat(value, counts)) for name, value in of_class.items()}

@@ -236,15 +236,6 @@ def test_normalising_moments_equals_normalising_frames_by_training_speakers(how)
     assert row["low"] <= row["accuracy"] <= row["high"]
 
 
-def test_perfect_accuracy_stays_perfect_however_unequal_the_speakers_drawn(made_up):
-    table, _ = made_up
-    uneven = table[(table["speaker_id"] < "06") | (table["chapter_id"] == "0")]
-    perfect = accuracy_table(
-        np.ones((len(NORMALISATIONS), len(uneven)), bool), uneven, resamples=100
-    )
-    assert (perfect[["accuracy", "low", "high"]] == 1).all(axis=None)
-
-
 def test_once_inputs_are_standardised_only_normalising_each_utterance_loses_its_mean(compared):
     compared = compared.loc[True]
     globally, accuracy = compared.loc[["standard", "robust"]], compared["accuracy"]

@@ -45,7 +45,7 @@ def test_gaussian_corpora_have_hardly_any_outliers():
 def test_utterances_moved_from_another_speaker_rank_first(coefficients):
     table, means = corpus(coefficients=coefficients)
     means[[100, 300, 390]] = means[[210, 0, 50]]
-    found = find_outliers(table, means, coefficients=coefficients)
+    found = find_outliers(table, means)
     moved = set(table["utterance_id"][[100, 300, 390]])
     assert set(found["utterance_id"][:3]) == moved <= outliers_of(found)
 

@@ -13,7 +13,6 @@ from speech.errors import UserError
 from speech.features.examples import (
     MfccInputs,
     Wav2vec2Inputs,
-    averaged,
     build_examples,
     mfcc_statistics,
 )
@@ -42,8 +41,8 @@ STATISTICS = {
     "statistics": ["mean", "std", "correlation"],
     "correlated": 4,
 }
-MFCC = MfccInputs(**STATISTICS, normalisation="none", frame_stride=1)
-PITCH = MfccInputs(**STATISTICS, normalisation="none", frame_stride=1, pitch=True)
+MFCC = MfccInputs(**STATISTICS, normalisation="none")
+PITCH = MfccInputs(**STATISTICS, normalisation="none", pitch=True)
 FORMS = ["pooled", "frames"]
 
 
@@ -169,7 +168,7 @@ def test_every_chunk_has_its_own_frames_on_any_grid(samples, window, hop, second
     step = seconds_to_samples(hop)
     # Each frame is the sample that it starts at.
     starts = np.arange(frame_count(samples, **grid), dtype=np.float32)[:, None] * step
-    inputs = MfccInputs(normalisation="none", frame_stride=1, **grid)
+    inputs = MfccInputs(normalisation="none", **grid)
     bounds = chunk_bounds(samples, seconds=seconds, hop_seconds=seconds, tail=tail)
     for (start, stop), chunk in zip(bounds, inputs.frames({"u": starts}, "u", bounds), strict=True):
         assert len(chunk) == frame_count(stop - start, **grid)
@@ -178,15 +177,11 @@ def test_every_chunk_has_its_own_frames_on_any_grid(samples, window, hop, second
 
 
 @pytest.mark.parametrize("how", ["none", "level", "utterance_mean", "utterance"])
-@pytest.mark.parametrize("stride", [1, 5])
 def test_both_forms_are_made_of_the_frames_in_the_chunk_normalised_over_the_utterance(
-    build, tensor, how, stride
+    build, tensor, how
 ):
-    """Pitch comes after the MFCC of the same frames.
-
-    At a reduced rate it is taken, not averaged: half a pitch next to an unvoiced frame is none.
-    """
-    inputs = MfccInputs(**STATISTICS, normalisation=how, frame_stride=stride, pitch=True)
+    """Pitch comes after the MFCC of the same frames."""
+    inputs = MfccInputs(**STATISTICS, normalisation=how, pitch=True)
     pooled, frames = (build(inputs, form) for form in FORMS)
     for examples, form, width in ((pooled, "pooled", 5), (frames, "frames", 2)):
         alone = build(replace(inputs, pitch=False), form)
@@ -199,19 +194,11 @@ def test_both_forms_are_made_of_the_frames_in_the_chunk_normalised_over_the_utte
             expected = mfcc_statistics(chunk, **STATISTICS)
             np.testing.assert_allclose(vector[:-5], expected, rtol=1e-5, atol=1e-6)
             np.testing.assert_array_equal(vector[-5:], pitch_statistics(pitch_of_chunk, pitch))
-            static = averaged(chunk[:, :COEFFICIENTS], stride)
-            expected = np.column_stack([static, pitch_of_chunk[::stride]])
+            expected = np.column_stack([chunk[:, :COEFFICIENTS], pitch_of_chunk])
             # Frames of short utterances are repeated, not padded.
             expected = np.tile(expected.astype(np.float16), (3, 1))[: len(sequence)]
             np.testing.assert_array_equal(sequence, expected)
-        assert len(sequence) == {1: 198, 5: 40}[stride]
-
-
-@given(count=st.integers(1, 40), stride=st.integers(1, 9), seed=st.integers(0, 99))
-def test_frames_are_averaged_by_stride_with_what_is_left_over(count, stride, seed):
-    frames = np.random.default_rng(seed).normal(size=(count, 3)).astype(np.float32)
-    expected = [frames[start : start + stride].mean(axis=0) for start in range(0, count, stride)]
-    np.testing.assert_allclose(averaged(frames, stride), expected, atol=1e-6)
+        assert len(sequence) == 198
 
 
 @pytest.mark.parametrize("position", [0, 3])

@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.numpy import load_file, save_file
 
-import speech.features.store
 from speech.features.store import (
     Fingerprint,
     read_current,
@@ -42,14 +40,6 @@ def assert_same(found, expected):
         np.testing.assert_array_equal(found[name], array)
 
 
-def assert_stale(file, fingerprint=FINGERPRINT, kept=()):
-    """Check that a file is not current, and that only some of its tensors are reused."""
-    tensors = some_tensors()
-    current, complete = read_current(file, fingerprint)
-    assert not complete
-    assert_same(current, {name: tensors[name] for name in kept})
-
-
 def test_what_is_written_is_read(file):
     assert file.name == "7.safetensors"
     assert list(file.parent.iterdir()) == [file]
@@ -83,15 +73,6 @@ def test_the_order_of_utterances_does_not_show_in_the_bytes(file, tmp_path):
     assert (tmp_path / "other.safetensors").read_bytes() == file.read_bytes()
 
 
-def test_a_missing_file_or_one_cut_short_anywhere_or_longer_is_never_reused(file):
-    content = file.read_bytes()
-    for damaged in (*(content[:length] for length in range(len(content))), content + b"\0"):
-        file.write_bytes(damaged)
-        assert_stale(file)
-    file.unlink()
-    assert_stale(file)
-
-
 def test_one_flipped_bit_anywhere_never_gives_another_value(file):
     """Neither in the numbers, nor in their names, types and shapes, nor in the stamp."""
     content, tensors = file.read_bytes(), some_tensors()
@@ -104,57 +85,3 @@ def test_one_flipped_bit_anywhere_never_gives_another_value(file):
             assert_same(current, tensors)
         else:
             assert_same(current, {name: tensors[name] for name in current})
-
-
-@pytest.mark.parametrize(
-    "stamp",
-    [
-        None,
-        "",
-        "{",
-        "[]",
-        "17",
-        "null",
-        "{}",
-        '{"settings": "settings"}',
-        '{"settings": "settings", "sources": 3, "content": ""}',
-    ],
-)
-def test_a_file_without_a_stamp_that_makes_sense_is_never_trusted(file, stamp):
-    save_file(load_file(file), file, metadata=None if stamp is None else {"stamp": stamp})
-    assert_stale(file)
-
-
-FIRST, SECOND = (
-    [name for name in some_tensors() if name.startswith(utterance)]
-    for utterance in FINGERPRINT.sources
-)
-FINGERPRINTS = {
-    "other settings": (Fingerprint("other settings", FINGERPRINT.sources), []),
-    "changed": (Fingerprint("settings", {"7-1-0": "digest a", "7-1-1": "digest c"}), FIRST),
-    "removed": (Fingerprint("settings", {"7-1-1": "digest b"}), SECOND),
-    "new": (
-        Fingerprint("settings", {**FINGERPRINT.sources, "7-1-2": "digest c"}),
-        [*FIRST, *SECOND],
-    ),
-    "swapped": (Fingerprint("settings", {"7-1-0": "digest b", "7-1-1": "digest a"}), []),
-}
-
-
-@pytest.mark.parametrize(("fingerprint", "kept"), FINGERPRINTS.values(), ids=FINGERPRINTS)
-def test_only_the_utterances_whose_recordings_are_unchanged_are_kept(file, fingerprint, kept):
-    assert_stale(file, fingerprint, kept)
-
-
-def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(file, monkeypatch):
-    content = file.read_bytes()
-
-    def interrupted(tensors, path, metadata):
-        path.write_bytes(content[:100])
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(speech.features.store, "save_file", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        write_speaker(file, {}, Fingerprint("other settings", {}))
-    assert file.read_bytes() == content
-    assert list(file.parent.iterdir()) == [file]

@@ -4,13 +4,9 @@ A sample encoder of 16 channels and two layers stands for any checkpoint: the lo
 architecture are the same.
 """
 
-import json
-import shutil
-
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from transformers import (
     Wav2Vec2Config,
     Wav2Vec2FeatureExtractor,
@@ -19,7 +15,6 @@ from transformers import (
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2Attention
 
 from speech.audio.chunks import chunk_bounds
-from speech.features.checkpoint import check_encoder_folder
 from speech.features.wav2vec2 import (
     ChunkEmbedder,
     cut_after,
@@ -30,8 +25,7 @@ from speech.features.wav2vec2 import (
 
 HIDDEN, LAYERS = 16, 2
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
-SAFE, INDEX, BIN = "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"
-WEIGHT = "encoder.layers.0.attention.k_proj.weight"
+SAFE = "model.safetensors"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -83,12 +77,6 @@ def encoder(checkpoint):
     return load_encoder(checkpoint)
 
 
-@pytest.fixture
-def spoilt(checkpoint, tmp_path):
-    """Copy the checkpoint, to be spoilt."""
-    return shutil.copytree(checkpoint, tmp_path / "spoilt")
-
-
 def embedded(encoder, signal, bounds, **changes):
     settings = {"layers": [0, 1, 2], "sequence_layer": 1, "sequence_stride": 4, "batch_size": 8}
     return embed(encoder, signal, bounds, **settings | changes)
@@ -101,40 +89,6 @@ def states_of(checkpoint, chunk):
     with torch.no_grad():
         model = Wav2Vec2Model.from_pretrained(checkpoint).eval()
         return [state[0].numpy() for state in model(**inputs, output_hidden_states=True)[-1]]
-
-
-def config(**changes):
-    """Change values of the config of a folder."""
-
-    def edit(folder):
-        content = json.loads((folder / CONFIG).read_text())
-        (folder / CONFIG).write_text(json.dumps(content | changes))
-
-    return edit
-
-
-def weights(**changes):
-    """Replace tensors of a folder's weights, or remove them if None is given."""
-
-    def edit(folder):
-        tensors = load_file(folder / SAFE) | changes
-        tensors = {name: tensor for name, tensor in tensors.items() if tensor is not None}
-        save_file(tensors, folder / SAFE, metadata={"format": "pt"})
-
-    return edit
-
-
-def use_torchs_own_weights(folder):
-    torch.save(load_file(folder / SAFE), folder / BIN)
-    (folder / SAFE).unlink()
-
-
-def spread_weights(folder):
-    """Spread the weights over several files."""
-    model = Wav2Vec2Model.from_pretrained(folder)
-    (folder / SAFE).unlink()
-    model.save_pretrained(folder, max_shard_size="20KB")
-    assert len(list(folder.glob("*.safetensors"))) > 2
 
 
 @pytest.mark.parametrize("stride", [1, 4, 10, 50])
@@ -205,7 +159,8 @@ def test_the_embedder_runs_no_layer_above_those_asked_for(large_checkpoint, voic
         Wav2Vec2Attention, "forward", lambda *a, **k: run.append(1) or attention(*a, **k)
     )
     chunks = {"seconds": 1.0, "hop_seconds": 1.0, "tail": "drop"}
-    ChunkEmbedder(large_checkpoint, chunks, (0, 5), 3, 4, 8)(voice(1.0))
+    settings = {"layers": (0, 5), "sequence_layer": 3, "sequence_stride": 4, "batch_size": 8}
+    ChunkEmbedder(large_checkpoint, chunks, settings)(voice(1.0))
     assert len(run) == 5
 
 
@@ -222,10 +177,9 @@ def test_the_embedder_embeds_the_grid_of_chunks(checkpoint, encoder, voice, tail
     chunks = {"seconds": 0.5, "hop_seconds": 0.5, "tail": tail}
     signal = voice(1.8)
     bounds = chunk_bounds(len(signal), **chunks)
-    features = ChunkEmbedder(checkpoint, chunks, (0, 2), 2, 5, 2)(signal)
-    expected = embedded(
-        encoder, signal, bounds, layers=[0, 2], sequence_layer=2, sequence_stride=5, batch_size=2
-    )
+    settings = {"layers": (0, 2), "sequence_layer": 2, "sequence_stride": 5, "batch_size": 2}
+    features = ChunkEmbedder(checkpoint, chunks, settings)(signal)
+    expected = embed(encoder, signal, bounds, **settings)
     assert set(expected) == {"pooled", "sequence"}
     for part, array in expected.items():
         np.testing.assert_array_equal(features[part], array)
@@ -247,27 +201,3 @@ def test_a_sample_encoder_has_the_size_asked_for_and_the_same_bytes_for_the_same
     assert set(first) == {CONFIG, SAFE, PREPROCESSOR}
     assert first == again
     assert first[SAFE] != other[SAFE]
-
-
-@pytest.mark.parametrize("form", [use_torchs_own_weights, spread_weights])
-def test_a_checkpoint_with_weights_in_another_form_is_the_same_encoder(
-    spoilt, encoder, voice, form
-):
-    form(spoilt)
-    check_encoder_folder(spoilt)
-    loaded = load_encoder(spoilt)
-    found, expected = (embedded(one, voice(1.0), [(0, 16_000)]) for one in (loaded, encoder))
-    np.testing.assert_array_equal(found["pooled"], expected["pooled"])
-
-
-def test_without_a_preprocessor_the_architecture_decides_whether_signals_are_normalised(spoilt):
-    (spoilt / PREPROCESSOR).unlink()
-    assert not load_encoder(spoilt).extractor.do_normalize
-    config(feat_extract_norm="layer")(spoilt)
-    names = [
-        f"feature_extractor.conv_layers.{layer}.layer_norm.{kind}"
-        for layer in range(7)
-        for kind in ("weight", "bias")
-    ]
-    weights(**{name: torch.ones(HIDDEN) for name in names})(spoilt)
-    assert load_encoder(spoilt).extractor.do_normalize

@@ -1,7 +1,7 @@
 """Sounds without speech, made so that anyone can make the same again."""
 
 import numpy as np
-from scipy.signal import chirp, lfilter, square
+from scipy.signal import lfilter
 
 RATE = 16_000
 SAMPLES = 10 * RATE
@@ -33,12 +33,6 @@ def _clicks(random):
     return lfilter([1], [1, -1.6, 0.8], clicks) + 1e-4 * random.standard_normal(SAMPLES)
 
 
-def _siren(random):
-    depth, rate = random.uniform(0.2, 0.5), random.uniform(0.3, 4)
-    phase = 700 * (_TIME - depth / rate / 6.28 * np.cos(2 * np.pi * rate * _TIME))
-    return np.sin(2 * np.pi * phase) + 0.3 * np.sin(4 * np.pi * phase)
-
-
 def _melody(random):
     """Play a note after another, each with overtones that decay."""
     tune, start = np.zeros(SAMPLES), 0
@@ -53,17 +47,6 @@ def _melody(random):
     return tune
 
 
-def _drums(random):
-    beat, length = np.zeros(SAMPLES), round(RATE * random.uniform(0.1, 0.25))
-    for number, start in enumerate(range(0, SAMPLES, length)):
-        time = _TIME[: min(2 * length, SAMPLES - start)]
-        hit = 0.3 * random.standard_normal(len(time)) * np.exp(-time / 0.04)
-        if number % 4 == 0:
-            hit += np.sin(2 * np.pi * 55 * time) * np.exp(-time / 0.1)
-        beat[start : start + len(time)] += hit
-    return beat
-
-
 _KINDS = {
     "white noise": _coloured(0),
     "pink noise": _coloured(1),
@@ -71,11 +54,7 @@ _KINDS = {
     "hum": _hum,
     "clicks": _clicks,
     "sine": lambda random: np.sin(2 * np.pi * random.uniform(80, 4000) * _TIME),
-    "square wave": lambda random: square(2 * np.pi * random.uniform(80, 400) * _TIME),
-    "sweep": lambda random: chirp(_TIME % 2, 100, 2, random.uniform(2000, 7000)),
-    "siren": _siren,
     "melody": _melody,
-    "drums": _drums,
 }
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from speech.errors import UserError
-from speech.features.feature_spec import spec_of_mfcc
+from speech.features.feature_spec import FeatureSpec, SpecInputs
 from speech.rejection.enrolled_speakers import EnrolledSpeakers
 from speech.rejection.model_file import OpenSet, Rejection, read_rejection, write_rejection
 
@@ -14,7 +14,9 @@ VECTORS = np.random.default_rng(0).standard_normal((40, 5)).astype(np.float32)
 @pytest.fixture
 def rejection(params):
     enrolled = EnrolledSpeakers.fit(VECTORS, np.repeat(["ann", "bob"], 20))
-    spec = spec_of_mfcc(chunks=params.chunks, mfcc=params.mfcc, inputs=params.inputs.mfcc)
+    spec = FeatureSpec(
+        chunks=params.chunks, mfcc=params.mfcc, inputs=SpecInputs(mfcc=params.inputs.mfcc)
+    )
     rates = {"speech": {"speech_false_rejection": 0.01}}
     return Rejection({"mfcc": OpenSet(enrolled, 0.1, 0.2, spec)}, 0.8, rates)
 

@@ -6,7 +6,11 @@ import pytest
 
 from speech.audio.conditions import CONDITIONS
 from speech.rejection import speech_trials as module
-from speech.rejection.speech_trials import speech_false_rejection, speech_trials
+from speech.rejection.speech_trials import (
+    CHUNKS_PER_SPEAKER,
+    speech_false_rejection,
+    speech_trials,
+)
 
 
 @pytest.fixture
@@ -16,11 +20,12 @@ def speaker(tiny_corpus):
 
 
 def test_some_chunks_are_tried_under_every_condition_and_the_same_twice(speaker):
-    trials = speech_trials(speaker, chunks=2, seed=1)
-    assert trials["condition"].value_counts().to_dict() == dict.fromkeys(CONDITIONS, 2)
+    trials = speech_trials(speaker, seed=1)
+    tried = min(CHUNKS_PER_SPEAKER, len(speaker[1]))
+    assert trials["condition"].value_counts().to_dict() == dict.fromkeys(CONDITIONS, tried)
     assert set(trials["speaker_id"]) == {"ann"}
     assert not trials["rejected"].any()
-    pd.testing.assert_frame_equal(trials, speech_trials(speaker, chunks=2, seed=1))
+    pd.testing.assert_frame_equal(trials, speech_trials(speaker, seed=1))
 
 
 @pytest.mark.parametrize(("seconds", "tried"), [(0.5, 0.5), (100, None)])

@@ -311,18 +311,6 @@ def test_the_closing_line_names_the_headline_its_interval_and_its_speakers(evalu
     assert "svm · wav2vec2 on 6 speakers, in chapters not in training" in evaluated["speaker"]
 
 
-def test_the_same_predictions_give_the_same_bytes(evaluated, params):
-    files = [
-        path
-        for name in ("data/results", "metrics", "models", "plots")
-        for path in Path(name).rglob("*.*")
-    ]
-    before = {path: path.read_bytes() for path in files}
-    for task in TASKS:
-        evaluate(params, task)
-    assert {path: path.read_bytes() for path in files} == before
-
-
 def write_certain_predictions(wrong=()):
     """Let every system but the baseline predict all genders, but for the speakers in ``wrong``."""
     for folder in Path("data/predictions").glob("gender-*/*"):

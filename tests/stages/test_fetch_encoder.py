@@ -64,3 +64,10 @@ def test_the_sample_is_made(make_params, asked_of_hub):
     fetch_encoder(make_params(**{f"sample_encoder.{key}": value for key, value in SIZE.items()}))
     assert (ENCODER / "model.safetensors").is_file()
     assert asked_of_hub == []
+
+
+def test_a_layer_that_the_encoder_lacks_is_refused(make_params, root):
+    make_sample_encoder(root / "mine", **SIZE, seed=1)
+    asked = {"encoder": "./mine", "wav2vec2.layers": "all", "inputs.wav2vec2.layer": 5}
+    with pytest.raises(UserError, match=r"asks for hidden state 5, but .* has 0 to 4"):
+        fetch_encoder(make_params(**asked))

@@ -144,9 +144,9 @@ def test_the_task_that_was_asked_for_is_done_and_the_other_left_empty_and_said_t
 
 def test_what_is_about_genders_alone_or_speakers_alone_goes_with_its_task(run):
     task, _, lines = run
-    (verification,), (mfcc,) = documents("verification"), documents("mfcc")
+    (verification,) = documents("verification")
     speakers = pd.read_parquet(UTTERANCES)["speaker_id"].nunique()
-    assert mfcc["speakers"] == speakers
+    assert f"of {speakers} speakers" in lines["analyse_mfcc"]
     assert rows_of("mfcc/density") > 0
     enough = task == "speaker" and speakers >= 4
     assert bool(verification) == bool(rows_of("det")) == enough

@@ -65,11 +65,7 @@ def test_each_kind_of_features_has_its_equal_error_rates_and_curve(inputs, small
         r"99 target trials across chapters of 11 speakers, \d+ impostor trials of 12",
         line,
     )
-    files = [RESULTS / "verification.json", PLOTS / "det.csv"]
-    written = [path.read_bytes() for path in files]
-    assert stage.verify_speakers(small) == line
-    assert [path.read_bytes() for path in files] == written
-    metrics = json.loads(written[0])
+    metrics = json.loads((RESULTS / "verification.json").read_text())
     assert list(metrics) == ["mfcc", "mfcc_pitch", "wav2vec2", "counts"]
     for features in ("mfcc", "mfcc_pitch", "wav2vec2"):
         for name in ("equal_error_rate", "same_gender_equal_error_rate"):

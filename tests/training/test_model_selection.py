@@ -51,38 +51,6 @@ def test_nothing_in_a_fold_changes_what_is_picked_for_it(seed, fold, luck):
     pd.testing.assert_frame_equal(before[before["fold"] == fold], after[after["fold"] == fold])
 
 
-def useless(random, chunks, models=6):
-    """Cross-validate models that each see one random feature: the means of women and of men.
-
-    Nothing relates the features to the labels. As in `fit`, the models that are compared for a fold
-    were trained on it, where they predict the others.
-    """
-    women, fold = (chunks["label"] == "F").to_numpy(), chunks["fold"].to_numpy()
-    predictions = {}
-    for number in range(models):
-        feature, p_women = random.normal(size=len(chunks)), np.zeros(len(chunks))
-        for held_out in range(5):
-            train, test = fold != held_out, fold == held_out
-            of_women, of_men = (feature[train & own].mean() for own in (women, ~women))
-            middle, slope = (of_women + of_men) / 2, of_women - of_men
-            p_women[test] = expit(slope * (feature[test] - middle))
-        predictions[str(number)] = chunks.assign(p_F=p_women, p_M=1 - p_women)
-    return predictions
-
-
-def test_the_best_of_useless_models_is_flattered_less_than_by_its_own_score():
-    """Yet a little: the models were trained on the fold that is picked for (see the module)."""
-    random, scored, own = np.random.default_rng(0), [], []
-    chunks = chunk_table("gender", 24, chapters=1, utterances=1, chunks=1, folds=5)
-    for _ in range(30):
-        predictions = useless(random, chunks)
-        picks = pick_models(predictions)
-        kept = predictions[picked_model(picks)]
-        for scores, made in ((scored, predictions_as_picked(predictions, picks)), (own, kept)):
-            scores.append(((made["p_F"] > 0.5) == (made["label"] == "F")).mean())
-    assert 0.45 < np.mean(scored) < np.mean(own) - 0.04
-
-
 def test_the_best_on_all_other_folds_is_picked_and_not_the_best_on_the_fold():
     predictions = made_up(skills=(2, 0, 0))
     # On fold 0 the first is always wrong, which changes only the picks that fold 0 counts for.

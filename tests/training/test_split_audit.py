@@ -1,7 +1,6 @@
 """Careless splits leak exactly the units that they do not keep whole."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from made_corpus import SEED, chunk_table
 from sklearn.linear_model import LogisticRegression
@@ -31,8 +30,8 @@ def split_up(task, split, unit):
     random = np.random.default_rng(0)
     inputs = random.normal(size=(len(names), 150))[number]
     inputs = (inputs + random.normal(scale=0.2, size=inputs.shape)).astype(np.float32)
-    data, careful = labelled(Examples(table, inputs)), table["fold"].to_numpy()
-    return *apply_split(split, task, table, data, careful, seed=SEED), data, careful, table
+    data = labelled(Examples(table, inputs))
+    return *apply_split(split, task, table, data, seed=SEED), table, data
 
 
 def test_the_splits_of_a_task_end_with_its_careful_one():
@@ -42,29 +41,30 @@ def test_the_splits_of_a_task_end_with_its_careful_one():
 
 def test_a_split_keeps_its_units_whole_and_sets_the_same_ones_aside_in_training(case):
     task, split = case
-    data, folds, before, careful, table = split_up(task, split, "speaker")
+    dealt, data, table, before = split_up(task, split, "speaker")
+    folds = dealt["fold"]
     units = name_units(table, WHOLE[split])
-    assert pd.Series(folds).groupby(units).nunique().max() == 1
-    assert set(folds) == set(careful)
+    assert folds.groupby(units).nunique().max() == 1
+    assert set(folds) == set(table["fold"])
     assert (data.labels == before.labels).all()
     if split == CAREFUL[task]:
         # That of the pipeline, in every way.
         assert data is before
-        assert folds is careful
+        assert dealt is table
     else:
         assert (data.sessions == units).all()
         assert (data.utterances == units).all()
         # Smaller units straddle folds where nothing keeps them together.
         coarser = UNITS[UNITS.index(WHOLE[split]) + 1]
-        assert pd.Series(folds).groupby(name_units(table, coarser)).nunique().max() > 1
+        assert folds.groupby(name_units(table, coarser)).nunique().max() > 1
 
 
 def test_features_of_a_unit_score_high_unless_it_is_kept_whole(case):
     """Features of the label score high under every split."""
     task, split = case
     for unit in FEATURES[task]:
-        data, folds, *_ = split_up(task, split, unit)
-        folds = PredefinedSplit(folds)
+        table, data, *_ = split_up(task, split, unit)
+        folds = PredefinedSplit(table["fold"])
         accuracy = cross_val_score(LogisticRegression(), data.inputs, data.labels, cv=folds).mean()
         if unit == task or UNITS.index(WHOLE[split]) < UNITS.index(unit):
             assert accuracy > 0.95, unit
