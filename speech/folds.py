@@ -75,7 +75,8 @@ def gender_folds(utterances: pd.DataFrame, folds: int, seed: int) -> pd.DataFram
         .drop_duplicates("speaker_id")
         .sort_values("speaker_id", ignore_index=True)
     )
-    _check_genders(speakers, folds)
+    others = utterances["speaker_id"].nunique() - len(speakers)
+    _check_genders(speakers, folds, others)
 
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     fold_of: dict[str, int] = {}
@@ -134,8 +135,9 @@ def check_folds(table: pd.DataFrame, task: Task) -> None:
     Parameters
     ----------
     table
-        One row per utterance or chunk: speaker_id, chapter_id, fold (-1: takes no part) and, where
-        it is known, content (of the decoded samples, the same for copies of a recording).
+        One row per utterance or chunk: utterance_id, speaker_id, chapter_id, fold (-1: takes no
+        part) and, where it is known, content (of the decoded samples, the same for copies of a
+        recording).
     task
         ``gender``: no speaker may be in two folds. ``speaker``: no chapter may. Of neither task may
         copies of one recording be in two.
@@ -143,17 +145,19 @@ def check_folds(table: pd.DataFrame, task: Task) -> None:
     Raises
     ------
     UserError
-        If one is; names the first.
+        If one is; names the first, and two of its utterances.
     """
     session = ["speaker_id"] if task == "gender" else ["speaker_id", "chapter_id"]
     for by in [session, ["content"]] if "content" in table else [session]:
-        dealt = table.loc[table["fold"] >= 0, [*by, "fold"]].drop_duplicates()
+        columns = [*by, "fold", "utterance_id"]
+        dealt = table.loc[table["fold"] >= 0, columns].drop_duplicates([*by, "fold"])
         straddling = dealt[dealt.duplicated(by, keep=False)].sort_values([*by, "fold"])
         if len(straddling):
             first, second = straddling.head(2).to_dict("records")
             named = ", ".join(f"{name} {first[name]}" for name in by)
             raise UserError(
-                f"folds: {named} is in folds {first['fold']} and {second['fold']}, so it would be "
+                f"folds: {named} is in folds {first['fold']} and {second['fold']}, by the "
+                f"utterances {first['utterance_id']} and {second['utterance_id']}, so it would be "
                 "in training and in test at once; run `dvc repro --force split_by_speaker` to deal "
                 "anew."
             )
@@ -316,7 +320,7 @@ def _fold_table(utterances: pd.DataFrame, folds: pd.Series) -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
-def _check_genders(speakers: pd.DataFrame, folds: int) -> None:
+def _check_genders(speakers: pd.DataFrame, folds: int, others: int) -> None:
     needed = _speakers_needed(folds)
     counts = {name: int((speakers["gender"] == code).sum()) for code, name in GENDERS.items()}
     if min(counts.values()) < needed:
@@ -325,10 +329,11 @@ def _check_genders(speakers: pd.DataFrame, folds: int) -> None:
         fewest = min(counts.values())
         fitting = max((k for k in range(2, folds) if _speakers_needed(k) <= fewest), default=0)
         way_out = f", set folds.gender to {fitting}" if fitting else ""
+        write = f"write F or M for the {others} whose gender was not understood, " if others else ""
         raise UserError(
             f"folds.gender is {folds}, which needs at least {needed} speakers of each gender, but "
-            f"the corpus has {' and '.join(there)}: {' and '.join(missing)} missing; add "
-            f"recordings{way_out}, or set tasks to [speaker]."
+            f"the corpus has {' and '.join(there)}: {' and '.join(missing)} missing; "
+            f"{write}add recordings{way_out}, or set tasks to [speaker]."
         )
 
 

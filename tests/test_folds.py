@@ -171,13 +171,16 @@ def test_sessions_are_spread_over_folds_by_how_long_they_are():
     ],
 )
 def test_the_error_for_genders_says_what_there_is_and_what_to_do(women, men, found, ways_out):
-    nobody = new_rows(3, None)
-    with pytest.raises(UserError) as caught:
-        gender_folds(pd.concat([corpus(women, men), nobody]), 5, 0)
-    assert str(caught.value) == (
-        "folds.gender is 5, which needs at least 5 speakers of each gender, but the corpus has "
-        f"{found}; add recordings, {ways_out} set tasks to [speaker]."
-    )
+    for others, write in (
+        (0, ""),
+        (3, "write F or M for the 3 whose gender was not understood, "),
+    ):
+        with pytest.raises(UserError) as caught:
+            gender_folds(pd.concat([corpus(women, men), new_rows(others, None)]), 5, 0)
+        assert str(caught.value) == (
+            "folds.gender is 5, which needs at least 5 speakers of each gender, but the corpus has "
+            f"{found}; {write}add recordings, {ways_out} set tasks to [speaker]."
+        )
 
 
 def test_the_errors_for_sessions_say_that_gender_alone_needs_none():
@@ -187,17 +190,19 @@ def test_the_errors_for_sessions_say_that_gender_alone_needs_none():
 
 
 @pytest.mark.parametrize(
-    ("task", "column", "planted", "named"),
+    ("task", "column", "planted", "named", "other"),
     [
         # Of woman-0, whose rows are the first four, the second session; or half of the first.
-        ("gender", "fold", {2: 1, 3: 1}, "speaker_id woman-0"),
-        ("speaker", "fold", {1: 1}, "speaker_id woman-0, chapter_id new 0"),
+        ("gender", "fold", {2: 1, 3: 1}, "speaker_id woman-0", 2),
+        ("speaker", "fold", {1: 1}, "speaker_id woman-0, chapter_id new 0", 1),
         # A recording of woman-1, all of whose rows are in the other fold.
-        ("gender", "content", {0: "sound 4"}, "content sound 4"),
-        ("speaker", "content", {0: "sound 4"}, "content sound 4"),
+        ("gender", "content", {0: "sound 4"}, "content sound 4", 4),
+        ("speaker", "content", {0: "sound 4"}, "content sound 4", 4),
     ],
 )
-def test_what_straddles_folds_that_anything_wrote_is_refused_by_name(task, column, planted, named):
+def test_what_straddles_folds_that_anything_wrote_is_refused_by_name(
+    task, column, planted, named, other
+):
     table = corpus(2, 2, chapters=2, utterances=2)
     table = table.assign(fold=pd.factorize(table["speaker_id"])[0] % 2)
     # Copies within a fold are no breach.
@@ -205,7 +210,9 @@ def test_what_straddles_folds_that_anything_wrote_is_refused_by_name(task, colum
     check_folds(table, task)
     for row, value in planted.items():
         table.loc[row, column] = value
-    with pytest.raises(UserError, match=rf"^folds: {named} is in folds 0 and 1, .*split_by_speak"):
+    utterances = " and ".join(table.loc[[0, other], "utterance_id"])
+    where = rf"^folds: {named} is in folds 0 and 1, by the utterances {utterances}, .*split_by_sp"
+    with pytest.raises(UserError, match=where):
         check_folds(table, task)
     # Rows that take no part are in neither training nor test.
     table.loc[list(planted), "fold"] = -1

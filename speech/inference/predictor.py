@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from speech.audio import SAMPLE_RATE
 from speech.audio.chunks import chunk_bounds, seconds_to_samples
 from speech.audio.stream import AudioError, Stream
+from speech.errors import UserError
 from speech.features.examples import Bounds
 from speech.inference.answers import (
     CHANNELS_CANCEL,
@@ -99,6 +100,8 @@ class Predictor:
         ------
         AudioError
             If its samples are so large that nothing can be computed from them.
+        UserError
+            If a model's values are.
         """
         signal, settings = passage.signal, self.models[0].spec.chunks
         bounds = chunk_bounds(len(signal), **settings.model_dump())
@@ -183,7 +186,13 @@ class Predictor:
             inputs = read_inputs(tensors, model.spec, spoken, counted, model.classifier)
             if not np.isfinite(inputs).all():
                 raise AudioError("holds values that are too large for samples")
-            probabilities.append(model.classifier.predict_proba(inputs))
+            own = model.classifier.predict_proba(inputs)
+            if not np.isfinite(own).all():
+                raise UserError(
+                    f"{model.folder}: predicts no numbers, because its own are too large; copy "
+                    "the model anew, or run `dvc repro` to fit it."
+                )
+            probabilities.append(own)
         if self.open_set is None:
             return probabilities, np.empty((len(spoken), 0), np.float32)
         return probabilities, read_inputs(tensors, self.open_set.spec, spoken, counted)

@@ -193,15 +193,17 @@ def point(link: Path, target: Path) -> None:
     Raises
     ------
     UserError
-        If something that is no link is in the way: it may be the user's only copy.
+        If something that is no link is in the way: it may be the user's only copy. Or if the disk
+        refuses.
     """
     if link.exists() and not link.is_symlink():
         raise UserError(f"{link}: is no link of this pipeline; move it away and run again.")
-    link.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = link.with_name(f".{link.name}.unfinished")
-    unfinished.unlink(missing_ok=True)
-    unfinished.symlink_to(target.resolve())
-    unfinished.replace(link)
+    with writing(link):  # the system would name the target
+        link.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = link.with_name(f".{link.name}.unfinished")
+        unfinished.unlink(missing_ok=True)
+        unfinished.symlink_to(target.resolve())
+        unfinished.replace(link)
 
 
 def link_or_copy(file: Path, target: Path) -> None:

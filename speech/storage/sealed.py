@@ -19,6 +19,8 @@ from speech.storage.files import sha256_of, write_json
 
 _FORMAT, _SEAL = "format", "seal"
 
+_LARGEST = np.finfo(np.float32).max
+
 
 def write_sealed(path: Path, version: int, content: Mapping[str, Any]) -> None:
     """Write a JSON file with its format's version and the digest of its content.
@@ -115,12 +117,14 @@ def load_arrays(file: Path) -> dict[str, NDArray[Any]]:
     Raises
     ------
     ValueError
-        If a value in it is no number: a model that holds one predicts none.
+        If a value in it is no number, or too large for single precision: a model that holds one
+        predicts none.
     """
     arrays = load_file(file)
     for name, array in arrays.items():
-        if array.dtype.kind == "f" and np.isnan(array).any():
-            raise ValueError(f"{file}: {name} holds values that are no numbers")
+        # What is NaN is not at most anything.
+        if array.dtype.kind == "f" and not (np.abs(array) <= _LARGEST).all():
+            raise ValueError(f"{file}: {name} holds values that are no numbers, or too large")
     return arrays
 
 

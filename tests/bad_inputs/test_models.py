@@ -14,8 +14,10 @@ from made_models import GENDER, SPEAKER, make_models, reseal, rewrite
 from safetensors.numpy import load_file, save_file
 
 from speech import Recogniser
+from speech.classifiers.calibrated import Calibrated
 from speech.errors import UserError
 from speech.features.feature_spec import FeatureSpec, KeptStates, SpecInputs
+from speech.inference import predictor
 from speech.inference.models import require_same_features
 from speech.params import Params
 
@@ -48,22 +50,25 @@ def forge(name, content):
     return edit
 
 
-def no_number(models, path):
-    """Make a value of an array NaN; give the digest of the file then."""
+def spoiled(models, path, value, place=0):
+    """Put a value into an array; give the digest of the file then."""
     arrays = {name: array.copy() for name, array in load_file(models / path).items()}
     name = next(name for name, array in arrays.items() if array.dtype.kind == "f")
-    arrays[name].flat[0] = np.nan
+    arrays[name].flat[place] = value
     save_file(arrays, models / path)
     return sha256((models / path).read_bytes()).hexdigest()
 
 
-def forge_weights(models):
-    no_number(models, f"{GENDER}/{ARRAYS}")
-    reseal(models / GENDER)
+def forge_weights(value):
+    def edit(models):
+        spoiled(models, f"{GENDER}/{ARRAYS}", value)
+        reseal(models / GENDER)
+
+    return edit
 
 
 def forge_rejection(models):
-    rewrite(models / "rejection/rejection.json", sha256=no_number(models, REJECTION))
+    rewrite(models / "rejection/rejection.json", sha256=spoiled(models, REJECTION, np.nan))
 
 
 def forge_network(models):
@@ -133,7 +138,9 @@ TABLE = {
     "a card of brackets": (write(f"{GENDER}/{CARD}", DEEP), "damaged or not a file of this"),
     "a headline of brackets": (write("gender-headline.json", DEEP), "damaged or not a file of"),
     # Forged, with a seal that fits.
-    "weights that are no numbers": (forge_weights, "no estimator of this project, or damaged"),
+    "weights that are no numbers": (forge_weights(np.nan), "no estimator of this project, or"),
+    "infinite weights": (forge_weights(-np.inf), "no estimator of this project, or damaged"),
+    "weights near the largest double": (forge_weights(1e308), "no estimator of this project, or"),
     "a network's weights that are no numbers": (forge_network, "no network of this project, or"),
     "speakers that are no numbers": (forge_rejection, "rejection: is damaged"),
     "no temperature": (forge("temperature.json", b"{}"), TEMPERATURE),
@@ -160,6 +167,17 @@ def test_a_model_that_is_not_as_it_was_saved_is_refused_in_one_sentence(models, 
     assert str(error.value).startswith(str(models))
     assert str(error.value).endswith(".")
     assert "\n" not in str(error.value)
+
+
+def test_a_model_whose_values_overflow_gives_no_answer(whole, monkeypatch):
+    def overflow(self, inputs):
+        return np.full((len(inputs), len(self.classes)), np.nan)
+
+    monkeypatch.setattr(predictor, "find_speech", lambda *given: ~given[-1])
+    monkeypatch.setattr(Calibrated, "predict_proba", overflow)
+    noise = np.random.default_rng(5).uniform(-0.3, 0.3, 40_000)
+    with pytest.raises(UserError, match=f"{GENDER}: predicts no numbers"):
+        Recogniser(whole, jobs=1).predict_signal(noise, 16_000)
 
 
 @pytest.mark.parametrize("where", ["", GENDER, "rejection"])

@@ -3,6 +3,7 @@
 import math
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -160,6 +161,17 @@ def test_what_is_no_link_is_never_replaced(tmp_path, target, kind):
         point(link, target)
     assert not link.is_symlink()
     assert only_copy.read_text() == "only copy"
+
+
+def test_a_link_that_cannot_be_made_is_named_not_what_it_would_point_to(
+    tmp_path, target, monkeypatch
+):
+    def refuse(link, target):
+        raise PermissionError(13, "Permission denied", str(target))  # as the system does
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    with pytest.raises(UserError, match=r"data/audio: cannot be written \(Permission denied\);"):
+        point(tmp_path / "data/audio", target)
 
 
 @pytest.mark.parametrize("hard_links", [True, False])
