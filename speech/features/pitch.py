@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from speech.audio import SAMPLE_RATE
 from speech.audio.chunks import seconds_to_samples
-from speech.features.mfcc import frame_count
+from speech.features.mfcc import PASSAGE_SECONDS, frame_count
 
 PART = "pitch"
 """Under which name an utterance's pitch is stored."""
@@ -45,19 +45,36 @@ def pitch(
     harmonics-to-noise ratio of a sampled sound". Its window holds three periods of the lowest
     pitch, so the first and last frames, where it does not fit, are unvoiced.
     """
+    window, hop = seconds_to_samples(window_seconds), seconds_to_samples(hop_seconds)
+    count = frame_count(len(signal), window_seconds=window_seconds, hop_seconds=hop_seconds)
+    # An hour in the memory of a passage, which is measured with a second of each neighbour.
+    length, beside = (seconds * SAMPLE_RATE // hop for seconds in (PASSAGE_SECONDS, 1))
+    passages = []
+    for first in range(0, count, length):
+        start, last = max(0, first - beside), first + length
+        stop = (last + beside - 1) * hop + window if last < count else len(signal)
+        passage = signal[start * hop : stop]
+        frames = _pitch_of_passage(passage, window, hop, floor_hz, ceiling_hz)
+        passages.append(frames[first - start :][:length])
+    return np.concatenate(passages) if passages else np.empty((0, 2), np.float32)
+
+
+def _pitch_of_passage(
+    signal: NDArray[np.float32], window: int, hop: int, floor_hz: float, ceiling_hz: float
+) -> NDArray[np.float32]:
     import parselmouth
 
-    count = frame_count(len(signal), window_seconds=window_seconds, hop_seconds=hop_seconds)
-    hop = seconds_to_samples(hop_seconds) / SAMPLE_RATE
-    centres = np.arange(count) * hop + seconds_to_samples(window_seconds) / SAMPLE_RATE / 2
+    count = 1 + (len(signal) - window) // hop
+    step = hop / SAMPLE_RATE
+    centres = np.arange(count) * step + window / SAMPLE_RATE / 2
     if len(signal) / SAMPLE_RATE < _PERIODS / floor_hz:
         return np.full((count, 2), UNVOICED, dtype=np.float32)
     contour = parselmouth.Sound(signal.astype(np.float64), SAMPLE_RATE).to_pitch_ac(
-        time_step=hop, pitch_floor=floor_hz, pitch_ceiling=ceiling_hz
+        time_step=step, pitch_floor=floor_hz, pitch_ceiling=ceiling_hz
     )
     times, found = contour.xs(), contour.selected_array
-    nearest = np.clip(np.rint((centres - times[0]) / hop).astype(int), 0, len(times) - 1)
-    inside = np.abs(times[nearest] - centres) < hop
+    nearest = np.clip(np.rint((centres - times[0]) / step).astype(int), 0, len(times) - 1)
+    inside = np.abs(times[nearest] - centres) < step
     voiced = inside & (found["frequency"][nearest] > 0)
     measured = np.full((count, 2), UNVOICED, dtype=np.float32)
     measured[voiced, 0] = np.log2(found["frequency"][nearest][voiced])
