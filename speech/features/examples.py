@@ -50,7 +50,7 @@ class MfccInputs:
 
     normalisation: Normalisation = "level"
     statistics: Sequence[Statistic] = STATISTICS
-    correlated: int = 20
+    correlated: int = 13
     coefficients: int = 30
     window_seconds: float = 0.025
     hop_seconds: float = 0.01
@@ -185,7 +185,7 @@ def mfcc_statistics(
     *,
     coefficients: int = 30,
     statistics: Sequence[Statistic] = STATISTICS,
-    correlated: int = 20,
+    correlated: int = 13,
 ) -> NDArray[np.float32]:
     """Summarise the frames of one chunk.
 
