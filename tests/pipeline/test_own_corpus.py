@@ -98,7 +98,8 @@ def test_speakers_of_a_table_are_named_throughout(bare, table):
     bare.make_examples()
     fits = [f"speaker-{features}" for features in ("mfcc", "wav2vec2")]
     bare.stages(*(f"fit {name} logistic" for name in fits), "evaluate speaker")
-    assert sorted(features(bare)) == [f"{n:03d} Zoë %.safetensors" for n in range(1, SPEAKERS + 1)]
+    expected = [f"{n:03d} Zoë %25.safetensors" for n in range(1, SPEAKERS + 1)]
+    assert sorted(features(bare)) == expected
     predictions = bare.root / "data/predictions/speaker-mfcc/logistic/utterances.parquet"
     assert "p_001 Zoë %" in pd.read_parquet(predictions).columns
     confusion = pd.read_csv(bare.root / "plots/speaker/confusion.csv")

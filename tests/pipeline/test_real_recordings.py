@@ -12,7 +12,8 @@ def project(dev_clean_20, new_project, tmp_path_factory):
     """Index and split real recordings; features come later, of as many as a test needs."""
     project = new_project(tmp_path_factory.mktemp("real") / "project")
     project.set(corpus=str(dev_clean_20), models=["lda"], model="lda")
-    project.set(**{"folds.gender": 5, "folds.speaker": 3, "parallel.jobs": -1})
+    # One worker: those of an earlier stage in this process would work in another folder.
+    project.set(**{"folds.gender": 5, "folds.speaker": 3, "parallel.jobs": 1})
     project.stages("fetch_corpus", "index_corpus", "split_by_speaker")
     return project
 
