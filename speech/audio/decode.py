@@ -35,7 +35,7 @@ class AudioFacts:
     sample_rate
         Hz, as recorded; 0 if there is a problem.
     channels_cancel
-        Whether the average of its channels is silent, so that the loudest of them is heard.
+        Whether the average of its channels is silent, so that the loudest of them is used.
     problem
         Why it cannot be used, or an empty string.
     """

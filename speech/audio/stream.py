@@ -99,7 +99,7 @@ class Stream:
         """Decode, take away a constant offset, average the channels, and resample.
 
         The offset is the mean of the first block. Of channels whose average would cancel out, the
-        loudest is heard instead.
+        loudest is used instead.
 
         Raises
         ------

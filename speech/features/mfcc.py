@@ -192,20 +192,56 @@ def mfcc_in_passages(
     ndarray of shape (frames, coefficients * (1 + delta_orders))
         As of `mfcc`.
     """
-    if change is None and len(signal) <= seconds * SAMPLE_RATE:
-        return mfcc(signal, **settings)
     known = {**(mfcc.__kwdefaults__ or {}), **settings}
     window, hop = (seconds_to_samples(known[f"{name}_seconds"]) for name in ("window", "hop"))
+    return frames_in_passages(
+        signal,
+        lambda passage: mfcc(passage if change is None else change(passage), **settings),
+        window=window,
+        hop=hop,
+        beside=1 + known["delta_orders"] * known["delta_width"],
+        seconds=seconds,
+    )
+
+
+def frames_in_passages(
+    signal: NDArray[np.float32],
+    compute: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    *,
+    window: int,
+    hop: int,
+    beside: int,
+    seconds: float = PASSAGE_SECONDS,
+) -> NDArray[np.float32]:
+    """Compute the frames of a long signal passage by passage.
+
+    Parameters
+    ----------
+    signal
+        Shape (samples,), at 16 kHz.
+    compute
+        Returns a row for each whole window of what it is given.
+    window, hop
+        Of a frame, in samples.
+    beside
+        How many frames of each neighbour a passage is computed with.
+    seconds
+        Length of a passage. A signal that is no longer is computed as a whole.
+
+    Returns
+    -------
+    ndarray
+        A row for each whole window of the signal.
+    """
     total = 1 + (len(signal) - window) // hop
     length = int(seconds * SAMPLE_RATE // hop)
-    beside = 1 + known["delta_orders"] * known["delta_width"]
+    if total <= length:
+        return compute(signal)
     made = []
     for first in range(0, total, length):
         start, last = max(0, first - beside), first + length
         stop = (last + beside - 1) * hop + window if last < total else len(signal)
-        passage = signal[start * hop : stop]
-        frames = mfcc(passage if change is None else change(passage), **settings)
-        made.append(frames[first - start :][:length])
+        made.append(compute(signal[start * hop : stop])[first - start :][:length])
     return np.concatenate(made)
 
 

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from speech.audio import SAMPLE_RATE
 from speech.audio.chunks import seconds_to_samples
-from speech.features.mfcc import PASSAGE_SECONDS, frame_count
+from speech.features.mfcc import PASSAGE_SECONDS, frames_in_passages
 
 PART = "pitch"
 """Under which name an utterance's pitch is stored."""
@@ -46,17 +46,14 @@ def pitch(
     pitch, so the first and last frames, where it does not fit, are unvoiced.
     """
     window, hop = seconds_to_samples(window_seconds), seconds_to_samples(hop_seconds)
-    count = frame_count(len(signal), window_seconds=window_seconds, hop_seconds=hop_seconds)
-    # An hour in the memory of a passage, which is measured with a second of each neighbour.
-    length, beside = (seconds * SAMPLE_RATE // hop for seconds in (PASSAGE_SECONDS, 1))
-    passages = []
-    for first in range(0, count, length):
-        start, last = max(0, first - beside), first + length
-        stop = (last + beside - 1) * hop + window if last < count else len(signal)
-        passage = signal[start * hop : stop]
-        frames = _pitch_of_passage(passage, window, hop, floor_hz, ceiling_hz)
-        passages.append(frames[first - start :][:length])
-    return np.concatenate(passages) if passages else np.empty((0, 2), np.float32)
+    return frames_in_passages(
+        signal,
+        lambda passage: _pitch_of_passage(passage, window, hop, floor_hz, ceiling_hz),
+        window=window,
+        hop=hop,
+        beside=SAMPLE_RATE // hop,
+        seconds=PASSAGE_SECONDS,
+    )
 
 
 def _pitch_of_passage(
@@ -64,7 +61,7 @@ def _pitch_of_passage(
 ) -> NDArray[np.float32]:
     import parselmouth
 
-    count = 1 + (len(signal) - window) // hop
+    count = max(0, 1 + (len(signal) - window) // hop)
     step = hop / SAMPLE_RATE
     centres = np.arange(count) * step + window / SAMPLE_RATE / 2
     if len(signal) / SAMPLE_RATE < _PERIODS / floor_hz:

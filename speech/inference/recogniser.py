@@ -177,7 +177,7 @@ class Recogniser:
         self, folder: Path, tasks: Sequence[Task] | None, choices: Mapping[Task, str]
     ) -> None:
         if tasks is None:
-            # Who names a model of a task that has none is told so.
+            # A model that is named for a task without one is refused, not passed over.
             trained = trained_tasks(folder)
             tasks = [task for task in choices if task in trained or choices[task] != HEADLINE]
         self.models: list[ChosenModel] = [load_model(folder, t, choices[t]) for t in tasks]

@@ -96,7 +96,7 @@ def _inside(folder: Path) -> Iterator[Found]:
 
 
 def _is_recording(file: Path) -> bool:
-    """Tell by its name; devices and pipes, which may have no end, are none."""
+    """Decide by its name; devices and pipes, which may have no end, are none."""
     try:
         return file.suffix.lower() in SUFFIXES and (file.is_file() or not file.exists())
     except OSError:
