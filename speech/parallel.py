@@ -88,7 +88,7 @@ def spread(
             return list(progress(results, len(items)))
         except BrokenProcessPool:
             raise UserError(
-                "parallel.jobs: the system ended a worker process, most often for want of "
+                "compute.jobs: the system ended a worker process, most often for want of "
                 "memory; set it lower and run again."
             ) from None
 

@@ -197,7 +197,7 @@ class Clusters(Block):
     max_points: int = Field(ge=100, le=100_000)
 
 
-class Parallel(Block):
+class Compute(Block):
     """How the work is spread; never changes a result."""
 
     jobs: int = Field(ge=-1, le=1024)
@@ -206,7 +206,7 @@ class Parallel(Block):
     def _nonzero(self) -> Self:
         if self.jobs == 0:
             raise ValueError(
-                "parallel.jobs is 0, but should be -1 for all cores, or the number of workers; "
+                "compute.jobs is 0, but should be -1 for all cores, or the number of workers; "
                 "change it"
             )
         return self
@@ -262,7 +262,7 @@ class _Params(Block):
     verification: Verification
     rejection: Rejection
     clusters: Clusters
-    parallel: Parallel
+    compute: Compute
 
     @model_validator(mode="after")
     def _subsets_are_different(self) -> Self:

@@ -54,7 +54,7 @@ def _build(
             chunks=params.chunks.model_dump(),
             # wav2vec 2.0 sees clean speech only: copies would cost as much as the corpus again.
             copies=0 if features == "wav2vec2" else params.augmentation.copies,
-            jobs=params.parallel.jobs,
+            jobs=params.compute.jobs,
             progress=bar("speaker"),
         )
         for form in ("pooled", "frames")

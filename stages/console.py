@@ -84,7 +84,7 @@ def _sentence(error: Exception) -> str | None:
     short = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
     if short or any(words in str(error) for words in _SHORT_OF_MEMORY):
         detail = f" ({error})" if str(error) else ""
-        return f"memory does not suffice{detail}; set parallel.jobs lower, or give it more."
+        return f"memory does not suffice{detail}; set compute.jobs lower, or give it more."
     if isinstance(error, OSError | SafetensorError):
         path: str | None = getattr(error, "filename", None)
         reason: str | None = getattr(error, "strerror", None)

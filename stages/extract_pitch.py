@@ -28,7 +28,7 @@ def extract_pitch(params: Params) -> str:
         PITCH,
         settings=digest,
         compute=lambda signal, _: {PART: pitch(signal, **settings)},
-        jobs=params.parallel.jobs,
+        jobs=params.compute.jobs,
         progress=bar("speaker"),
     )
     return describe_extraction(done, PITCH)

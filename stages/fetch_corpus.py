@@ -58,7 +58,7 @@ def _fetch(params: Params) -> Path:
             SAMPLE_CORPUS,
             **params.sample_corpus.model_dump(),
             seed=params.seed,
-            jobs=params.parallel.jobs,
+            jobs=params.compute.jobs,
             progress=bar("chapter"),
         )
         return SAMPLE_CORPUS

@@ -32,7 +32,7 @@ def fit_rejection(params: Params) -> str:
     names = FEATURES_OF["speaker"] if "speaker" in params.tasks else ()
     fit = partial(_fit_open_set, params=params)
     fitted = dict(
-        zip(names, spread(fit, names, params.parallel.jobs, prefer="threads"), strict=True)
+        zip(names, spread(fit, names, params.compute.jobs, prefer="threads"), strict=True)
     )
     speakers: dict[str, OpenSet] = {
         features: open_set for features, (open_set, _) in fitted.items()
@@ -57,7 +57,7 @@ def _measure_speech(utterances: pd.DataFrame, params: Params) -> dict[str, Any]:
     trials = spread(
         partial(speech_trials, seconds=params.chunks.seconds, seed=params.seed),
         [speakers[number] for number in sorted(drawn)],
-        params.parallel.jobs,
+        params.compute.jobs,
         bar("speaker"),
         prefer="threads",
     )

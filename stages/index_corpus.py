@@ -48,7 +48,7 @@ def build_index(params: Params) -> str:
         **params.subset.model_dump(),
         seed=params.seed,
         known=_known_facts(),
-        jobs=params.parallel.jobs,
+        jobs=params.compute.jobs,
         progress=bar("file"),
     )
     concerned = index.rejected["left_out_of"].isin([BOTH_TASKS, *params.tasks])

@@ -62,7 +62,7 @@ def _predict(features: Features, params: Params) -> pd.DataFrame:
         labelled(examples),
         draws=params.learning_curve.draws,
         seed=params.seed,
-        jobs=params.parallel.jobs,
+        jobs=params.compute.jobs,
         progress=bar("fold"),
     )
 

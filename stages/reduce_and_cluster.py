@@ -34,7 +34,7 @@ def reduce_and_cluster(params: Params) -> str:
     # Threads, because t-SNE and k-means release the interpreter lock. Each has one OpenMP thread,
     # so that results do not depend on the number of cores.
     made = spread(
-        partial(_cluster, params=params), names, params.parallel.jobs, bar("feature"), "threads"
+        partial(_cluster, params=params), names, params.compute.jobs, bar("feature"), "threads"
     )
     return "; ".join(made)
 

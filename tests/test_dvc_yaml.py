@@ -160,7 +160,7 @@ NO_RESULT = {
     # Speed, memory and where from: another value changes no result.
     "corpus_mirror",
     "keep_archives",
-    "parallel",
+    "compute",
     "wav2vec2.batch_size",
     # The page shows all settings, and depends on params.yaml itself.
     "report",

@@ -86,7 +86,7 @@ def test_names_that_only_look_like_numbers_stay_names(tmp_path, name):
         ("svm.gamma", 0.1),
         ("svm.gamma", "auto"),
         ("mfcc.high_hz", 7600.5),
-        ("parallel.jobs", 3),
+        ("compute.jobs", 3),
         ("subset.speakers_per_gender", 9),
         ("subset.minutes_per_speaker", 5),
         ("gender_overrides", {}),

@@ -42,7 +42,7 @@ TINY = {
     "cnn.channels": [8, 8],
     "cnn.epochs": 2,
     # Workers cost more to start than there is to do.
-    "parallel.jobs": 1,
+    "compute.jobs": 1,
 }
 
 TIMEOUT = 1800

@@ -197,7 +197,7 @@ def test_artifacts_lead_to_the_headline_model(finished, task):
 
 
 def test_how_the_work_is_spread_reruns_nothing_but_the_check(project):
-    project.set(**{"parallel.jobs": 2, "wav2vec2.batch_size": 3})
+    project.set(**{"compute.jobs": 2, "wav2vec2.batch_size": 3})
     # The page lists all of params.yaml.
     assert project.dvc("repro").stages_run == ["check_params", "report"]
 

@@ -13,7 +13,7 @@ def project(dev_clean_20, new_project, tmp_path_factory):
     project = new_project(tmp_path_factory.mktemp("real") / "project")
     project.set(corpus=str(dev_clean_20), models=["lda"], model="lda")
     # One worker: those of an earlier stage in this process would work in another folder.
-    project.set(**{"folds.gender": 5, "folds.speaker": 3, "parallel.jobs": 1})
+    project.set(**{"folds.gender": 5, "folds.speaker": 3, "compute.jobs": 1})
     project.stages("check_params", "fetch_corpus", "index_corpus", "split_by_speaker")
     return project
 

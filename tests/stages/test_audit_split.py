@@ -23,7 +23,7 @@ FOLDS = {"gender": 3, "speaker": 2}
 @pytest.fixture
 def params(make_params):
     changes = {f"headline_features.{task}": features for task, features in HEADLINE.items()}
-    return make_params(**changes, **{"parallel.jobs": 1, "evaluate.resamples": 100})
+    return make_params(**changes, **{"compute.jobs": 1, "evaluate.resamples": 100})
 
 
 @pytest.fixture

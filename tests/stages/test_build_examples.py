@@ -23,7 +23,7 @@ INPUTS = {
 
 @pytest.fixture
 def params(make_params):
-    return make_params(**{"augmentation.copies": 2, "parallel.jobs": 1})
+    return make_params(**{"augmentation.copies": 2, "compute.jobs": 1})
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ SPEC = {"chunks": {"seconds": 2.0}}
 
 @pytest.fixture
 def params(make_params):
-    quick = {"parallel.jobs": 1, "cnn.epochs": 2, "cnn.channels": [4], "folds.gender": FOLDS}
+    quick = {"compute.jobs": 1, "cnn.epochs": 2, "cnn.channels": [4], "folds.gender": FOLDS}
     return make_params(**quick, **{"tuning.budget": 2, "tuning.inner_folds": 2})
 
 
@@ -117,7 +117,7 @@ def test_a_search_is_kept_for_every_fold_and_for_the_final_model(make_params, pa
     kept = tried.loc[tried["chosen"] & (tried["fold"] == "all"), "settings"].item()
     assert f"; tuned: -S {kept}, chosen by all data and in " in words
     # The final model is that of a run with the values that were chosen.
-    own = make_params(**{"parallel.jobs": 1, "logistic.C": float(kept.split("=")[1])})
+    own = make_params(**{"compute.jobs": 1, "logistic.C": float(kept.split("=")[1])})
     check_params(own)
     fit(own, INPUTS, "logistic")
     weights = MODELS / f"{INPUTS}-logistic" / "estimator.safetensors"

@@ -41,7 +41,7 @@ def indexed(make_params, table):
     """Run both stages; return the closing line, the metrics and the utterances."""
 
     def run(**changes):
-        params = make_params(**{"corpus": str(table), "parallel.jobs": 1, **changes})
+        params = make_params(**{"corpus": str(table), "compute.jobs": 1, **changes})
         fetch_corpus(params)
         line = build_index(params)
         metrics = json.loads(Path("data/results/corpus.json").read_text("utf-8"))
@@ -89,7 +89,7 @@ def test_nothing_is_passed_over_without_a_word(make_params, tmp_path, write_audi
     (tmp_path / "mine/speakers.csv").write_text(
         "speaker_id,gender\nann,female_feminine\nbob,M\neve,F\nsam,\nlee,F\nzoe,F\n"
     )
-    params = make_params(**{"corpus": str(tmp_path / "mine"), "parallel.jobs": 1})
+    params = make_params(**{"corpus": str(tmp_path / "mine"), "compute.jobs": 1})
     fetch_corpus(params)
     line = build_index(params)
     metrics = json.loads(Path("data/results/corpus.json").read_text("utf-8"))

@@ -29,7 +29,7 @@ def test_each_kind_of_features_has_a_curve_and_its_end_in_the_metrics(
 ):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(stage, "read_examples", read_examples)
-    small = {"learning_curve.draws": 2, "evaluate.resamples": 100, "parallel.jobs": 1}
+    small = {"learning_curve.draws": 2, "evaluate.resamples": 100, "compute.jobs": 1}
     points = r"[+-]\d+\.\d points \[[+-]\d+\.\d, [+-]\d+\.\d\]"
     assert re.fullmatch(
         f"up to 8 training speakers; the last doubling added {points} with mfcc, "

@@ -45,7 +45,7 @@ def words(tmp_path, monkeypatch, make_params):
         **{
             **{f"folds.{task}": count for task, count in FOLD_COUNTS.items()},
             **{"wav2vec2.layers": KEPT, "inputs.wav2vec2.layer": LAYER_IN_USE},
-            **{"evaluate.resamples": 100, "parallel.jobs": 1},
+            **{"evaluate.resamples": 100, "compute.jobs": 1},
         }
     )
     return probe_layers(params)

@@ -60,7 +60,7 @@ def test_both_features_are_mapped_and_their_clusters_compared_with_the_labels(pa
 def test_a_sample_of_chunks_is_mapped_the_same_by_any_number_of_workers(make_params):
     files = []
     for jobs in (1, 2):
-        changes = {"clusters.level": "chunk", "clusters.max_points": 100, "parallel.jobs": jobs}
+        changes = {"clusters.level": "chunk", "clusters.max_points": 100, "compute.jobs": jobs}
         words = stage.reduce_and_cluster(make_params(**changes))
         paths = [*sorted(RESULTS.iterdir()), *sorted((PLOTS / "clusters").iterdir())]
         files.append({path: path.read_bytes() for path in paths})
