@@ -114,7 +114,7 @@ QUICK = {"logistic": {}, "cnn": {"epochs": 2, "channels": [4]}}
 
 @pytest.mark.parametrize("model", QUICK)
 def test_predictions_and_models_are_those_of_a_run_on_this_machine(scheduler, model):
-    table = chunk_table("gender", 6, folds=2)
+    table = chunk_table("gender", 8, folds=2)
     shape = (len(table), 6) if model == "logistic" else (len(table), 40, 60)
     inputs = np.random.default_rng(SEED).normal(size=shape).astype(np.float32)
     inputs[(table["gender"] == "F").to_numpy()] += 0.5
