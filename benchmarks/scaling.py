@@ -188,9 +188,7 @@ def main() -> None:
         tables.append(pd.DataFrame(rows).set_index("times"))
         print(tables[-1].round(2).to_csv(sep="|"), flush=True)
     versions = ", ".join(f"{name} {version(name)}" for name in ("numpy", "torch", "dvc"))
-    print(
-        f"{os.cpu_count()} cores {platform.machine()}, Python {platform.python_version()}, {versions}"
-    )
+    print(f"{os.cpu_count()} cores, Python {platform.python_version()}, {versions}")
     if asked.plot:
         draw(tables, asked.plot)
 
