@@ -32,7 +32,7 @@ TINY = {
     "analysis": {"resamples": 100, "outlier_p": 0.01},
     "evaluate": {"resamples": 100},
     "learning_curve": {"draws": 1},
-    "parallel": {"jobs": 2},
+    "compute": {"jobs": 2},
 }
 OUTPUTS = ("data", "models", "metrics", "plots", "dvc.lock")
 

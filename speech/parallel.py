@@ -17,6 +17,10 @@ from speech.errors import UserError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+Workers = int | str
+"""How many of this machine, -1 for one per core; or those of a Dask cluster, by the address of its
+scheduler or the path of its scheduler file."""
+
 
 class Progress(Protocol):
     """Wraps an iterable of `total` items and shows how far it has come."""
@@ -33,7 +37,7 @@ def silent(items: Iterable[Result], total: int) -> Iterable[Result]:  # noqa: AR
 def spread(
     function: Callable[[Item], Result],
     items: Sequence[Item],
-    jobs: int,
+    jobs: Workers,
     progress: Progress = silent,
     prefer: Literal["processes", "threads"] = "processes",
 ) -> list[Result]:
@@ -49,11 +53,12 @@ def spread(
     items
         What to work on.
     jobs
-        Number of workers; -1 for one per core.
+        How many workers, or whose.
     progress
         Shown as results come in.
     prefer
-        Threads for work that releases the GIL (decoding), processes for the rest.
+        Threads for work that releases the GIL (decoding), processes for the rest. Workers of a
+        cluster are processes.
 
     Returns
     -------
@@ -63,8 +68,10 @@ def spread(
     Raises
     ------
     UserError
-        If the system ended a worker process.
+        If the system ended a worker process, or the cluster is not to be had.
     """
+    if isinstance(jobs, str):
+        return list(progress(_on_cluster(function, items, jobs), len(items)))
     # Without semaphores, as in a container without /dev/shm, joblib has no processes.
     backend = (
         {"backend": "loky", "inner_max_num_threads": 1}
@@ -91,6 +98,19 @@ def spread(
                 "compute.jobs: the system ended a worker process, most often for want of "
                 "memory; set it lower and run again."
             ) from None
+
+
+def _on_cluster(
+    function: Callable[[Item], Result], items: Sequence[Item], scheduler: str
+) -> Iterable[Result]:
+    try:
+        from speech.cluster import call_on_cluster
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"compute.scheduler: needs the module {error.name}; run `pip install '.[cluster]'`, or "
+            "set it to null to work on this machine alone."
+        ) from None
+    return call_on_cluster(function, items, scheduler)
 
 
 def end_workers() -> None:

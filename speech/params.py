@@ -226,6 +226,12 @@ class Compute(Block):
     """How the work is spread; never changes a result."""
 
     jobs: int = Field(ge=-1, le=1024)
+    scheduler: Place | None
+
+    @property
+    def workers(self) -> int | str:
+        """For work that is worth sending away: those of the cluster, if one is named."""
+        return self.scheduler or self.jobs
 
     @model_validator(mode="after")
     def _nonzero(self) -> Self:

@@ -48,7 +48,7 @@ def _scores(params: Params, task: Task) -> pd.DataFrame:
             data,
             hyperparameters=params.hyperparameters(model),
             seed=params.seed,
-            jobs=params.compute.jobs,
+            jobs=params.compute.workers,
         ).chunks
         # The chunks of an utterance are averaged even if they were predicted in different folds.
         own = score_levels(chunks, utterance_level(chunks.assign(fold=0)), task, **resampling)

@@ -32,7 +32,7 @@ def extract_mfcc(params: Params) -> str:
         MFCC,
         settings=digest,
         compute=partial(mfcc_and_copies, **settings),
-        jobs=params.compute.jobs,
+        jobs=params.compute.workers,
         progress=bar("speaker"),
     )
     return describe_extraction(done, MFCC)

@@ -31,7 +31,7 @@ def extract_pitch(params: Params) -> str:
         PITCH,
         settings=digest,
         compute=lambda signal, _: {PART: pitch(signal, **settings)},
-        jobs=params.compute.jobs,
+        jobs=params.compute.workers,
         progress=bar("speaker"),
     )
     return describe_extraction(done, PITCH)

@@ -42,7 +42,7 @@ def extract_wav2vec2(params: Params) -> str:
         WAV2VEC2,
         settings=digest,
         compute=embedder,
-        jobs=params.compute.jobs,
+        jobs=params.compute.workers,
         progress=bar("speaker"),
     )
     # Models that learn from these features need the very same encoder wherever they are used.

@@ -45,7 +45,7 @@ def fit(params: Params, inputs: str, model: str) -> str:
     form, copies = CLASSIFIERS[model].form, model != "dummy"
     examples = taking_part(read_examples(EXAMPLES / inputs, form, copies=copies), task)
     table, data = examples.table, labelled(examples)
-    common: dict[str, Any] = {"seed": params.seed, "jobs": params.compute.jobs}
+    common: dict[str, Any] = {"seed": params.seed, "jobs": params.compute.workers}
 
     tuned = tune(
         model,

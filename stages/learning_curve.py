@@ -62,7 +62,7 @@ def _predict(features: Features, params: Params) -> pd.DataFrame:
         labelled(examples),
         draws=params.learning_curve.draws,
         seed=params.seed,
-        jobs=params.compute.jobs,
+        jobs=params.compute.workers,
         progress=bar("fold"),
     )
 

@@ -34,7 +34,7 @@ def probe_layers(params: Params) -> str:
             max_iter=params.probe.max_iter,
             inner=params.probe.inner_folds,
             seed=params.seed,
-            jobs=params.compute.jobs,
+            jobs=params.compute.workers,
             progress=bar("layer"),
         )
         scores[task] = pd.concat(

@@ -80,7 +80,7 @@ def test_a_worker_that_the_system_ends_is_one_sentence():
     def end(number):
         os.kill(os.getpid(), signal.SIGKILL)
 
-    with pytest.raises(UserError, match=r"^parallel\.jobs: the system ended a worker process, "):
+    with pytest.raises(UserError, match=r"^compute\.jobs: the system ended a worker process, "):
         spread(end, range(4), 2)
     assert spread(abs, [-1, -2], 2) == [1, 2]
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from random import Random
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
@@ -44,7 +45,7 @@ _BATCHES = 8
 _LEAST = 1e-7
 """Lower bound of probabilities in the loss, as in Keras."""
 _BUILDING = Lock()
-"""Keras draws initial weights from random numbers that the threads of a process share."""
+"""So that fits in several threads build one graph between them."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -189,6 +190,15 @@ class Network(ABC):
         """How many frames an example has, if it is one of frames."""
         return self._shape[0]
 
+    def _seeds(self) -> Iterator[int]:
+        """Draw a seed for each layer that has random numbers.
+
+        By itself Keras draws them from those that all threads of a process share.
+        """
+        drawn = Random(self.seed)
+        while True:
+            yield drawn.randint(1, 10**9)
+
     def _architecture(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.architecture}
 
@@ -272,16 +282,19 @@ class MlpModel(Network):
     def build(self, shape: tuple[int, ...], classes: int) -> "keras.Model":
         """Build dense layers with batch normalisation."""
         from keras import Sequential, layers
+        from keras.initializers import GlorotUniform
 
-        stack: list[Any] = [layers.Input(shape)]
+        seeds, stack = self._seeds(), [layers.Input(shape)]
         for units in self.hidden:
             stack += [
-                layers.Dense(units, use_bias=False),
+                layers.Dense(units, use_bias=False, kernel_initializer=GlorotUniform(next(seeds))),
                 layers.BatchNormalization(),
                 layers.ReLU(),
-                layers.Dropout(self.dropout),
+                layers.Dropout(self.dropout, seed=next(seeds)),
             ]
-        return Sequential([*stack, layers.Dense(classes, activation="softmax")])
+        initial = GlorotUniform(next(seeds))
+        answer = layers.Dense(classes, activation="softmax", kernel_initializer=initial)
+        return Sequential([*stack, answer])
 
 
 @dataclass(kw_only=True, eq=False)
@@ -303,28 +316,33 @@ class CnnModel(Network):
     def build(self, shape: tuple[int, ...], classes: int) -> "keras.Model":
         """Build convolutions; the first skips frames, the others follow a pooling."""
         from keras import Model, layers
+        from keras.initializers import GlorotUniform
 
+        seeds = self._seeds()
         inputs = hidden = layers.Input(shape)
         for number, width in enumerate(self.channels):
             if number:
                 hidden = layers.MaxPooling1D(2, padding="same")(hidden)
             strides = 1 if number else self.stride
             options = {"strides": strides, "padding": "same", "use_bias": False}
+            options["kernel_initializer"] = GlorotUniform(next(seeds))
             hidden = layers.Conv1D(width, self.kernel, **options)(hidden)
             hidden = layers.ReLU()(layers.BatchNormalization()(hidden))
         pooled = layers.Concatenate()(
             [layers.GlobalAveragePooling1D()(hidden), layers.GlobalMaxPooling1D()(hidden)]
         )
-        outputs = layers.Dense(classes, activation="softmax")(layers.Dropout(self.dropout)(pooled))
-        return Model(inputs, outputs)
+        initial = GlorotUniform(next(seeds))
+        pooled = layers.Dropout(self.dropout, seed=next(seeds))(pooled)
+        answer = layers.Dense(classes, activation="softmax", kernel_initializer=initial)
+        return Model(inputs, answer(pooled))
 
 
 @lru_cache(maxsize=32)
 def _built(
     kind: type[Network], architecture: str, shape: tuple[int, ...], classes: int, seed: int
 ) -> Graph:
-    import_keras().utils.set_random_seed(seed)
-    return graph_of(kind(**json.loads(architecture)).build(shape, classes))
+    import_keras()
+    return graph_of(kind(**json.loads(architecture), seed=seed).build(shape, classes))
 
 
 def _moments(

@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -18,7 +18,7 @@ import speech.audio
 from speech.audio.decode import AudioError, digest_of, file_digest, load_audio
 from speech.errors import UserError
 from speech.features.store import Fingerprint, read_current, speaker_file, write_speaker
-from speech.parallel import Progress, silent, spread
+from speech.parallel import Progress, Workers, silent, spread
 
 Compute = Callable[[NDArray[np.float32], str], Mapping[str, NDArray[Any]]]
 """From a signal and its utterance id to features by part; part ``""`` is the utterance itself."""
@@ -71,7 +71,7 @@ def extract_features(
     *,
     settings: str,
     compute: Compute,
-    jobs: int = -1,
+    jobs: Workers = -1,
     progress: Progress = silent,
 ) -> list[Extracted]:
     """Bring the features of all speakers up to date, one file per speaker.
@@ -90,7 +90,7 @@ def extract_features(
         Computes the features of one signal; must be picklable by cloudpickle. Its source counts
         beside the settings.
     jobs
-        Worker processes; -1 for one per core.
+        As in `speech.parallel.spread`.
     progress
         Shown over speakers.
 
@@ -102,13 +102,20 @@ def extract_features(
     owners = {
         speaker_file(folder, str(name)): own for name, own in utterances.groupby("speaker_id")
     }
-    for path in folder.glob("*"):
-        if path not in owners and path.is_file():
-            path.unlink()
+    _remove_others(folder, owners)
     extract = partial(
         _extract_speaker, audio=audio, settings=settings + _code_of(compute), compute=compute
     )
-    return spread(extract, list(owners.items()), jobs, progress)
+    done = spread(extract, list(owners.items()), jobs, progress)
+    _remove_others(folder, owners)  # what a worker that was killed on the way left unfinished
+    return done
+
+
+def _remove_others(folder: Path, owners: Container[Path]) -> None:
+    """Remove the files that are no speaker's."""
+    for path in folder.glob("*"):
+        if path not in owners and path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def _extract_speaker(

@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from safetensors import SafetensorError
@@ -64,9 +64,9 @@ def replacing(path: Path) -> Iterator[Path]:
     UserError
         If the disk refuses.
     """
-    # In the same folder, because a rename is atomic only within one file system; with the process
-    # in its name, so that two runs at once never write into each other's file.
-    sibling = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    # In the same folder, because a rename is atomic only within one file system; with a name
+    # of its own, so that two runs at once, be it on two machines, never write into each other's.
+    sibling = path.with_name(f".{path.stem}.{token_hex(4)}{path.suffix}")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

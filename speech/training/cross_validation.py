@@ -19,7 +19,7 @@ from speech.classifiers.calibrated import Calibrated, HeldOut
 from speech.classifiers.protocol import Classifier, Labelled
 from speech.classifiers.registry import CLASSIFIERS
 from speech.folds import Task, check_folds, hold_out
-from speech.parallel import Progress, silent, spread
+from speech.parallel import Progress, Workers, silent, spread
 from speech.predictions import with_probabilities
 from speech.storage.examples import Examples
 
@@ -121,7 +121,7 @@ def cross_validate(
     tuned: Mapping[int, Hyperparameters] | None = None,
     final: Hyperparameters | None = None,
     seed: int = 0,
-    jobs: int = -1,
+    jobs: Workers = -1,
     progress: Progress = silent,
 ) -> OutOfFold:
     """Predict every chunk by a model that was fitted without its fold.
@@ -145,7 +145,7 @@ def cross_validate(
     seed
         Of everything random.
     jobs
-        Workers; -1 for one per core.
+        As in `speech.parallel.spread`.
     progress
         Shown over folds.
     """
@@ -187,7 +187,7 @@ def fit_final(
     hyperparameters: Hyperparameters | None = None,
     epochs: int | None = None,
     seed: int = 0,
-    jobs: int = -1,
+    jobs: Workers = -1,
     progress: Progress = silent,
 ) -> Classifier:
     """Fit a classifier on everything.

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from speech.features.store import read_speaker, speaker_file
 from speech.folds import ALL_FOLDS, Task, inner_folds
-from speech.parallel import Progress, silent, spread
+from speech.parallel import Progress, Workers, silent, spread
 from speech.predictions import predicted_classes, utterance_level, with_probabilities
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def probe_task(
     max_iter: int = 500,
     inner: int = 3,
     seed: int = 0,
-    jobs: int = -1,
+    jobs: Workers = -1,
     progress: Progress = silent,
 ) -> Probed:
     """Probe every layer on one task, and the choice among them.

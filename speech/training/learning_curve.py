@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from speech.classifiers.protocol import Classifier, Labelled
-from speech.parallel import Progress, silent, spread
+from speech.parallel import Progress, Workers, silent, spread
 from speech.predictions import utterance_level, with_probabilities
 
 
@@ -28,7 +28,7 @@ def predict_with_fewer_speakers(
     *,
     draws: int = 3,
     seed: int = 0,
-    jobs: int = -1,
+    jobs: Workers = -1,
     progress: Progress = silent,
 ) -> pd.DataFrame:
     """Predict every utterance by models that learnt from more and more speakers.
@@ -47,7 +47,7 @@ def predict_with_fewer_speakers(
     seed
         Of the draws.
     jobs
-        Number of workers; -1 for one per core.
+        As in `speech.parallel.spread`.
     progress
         Shown over folds.
 

@@ -32,7 +32,7 @@ import pandas as pd
 from speech.classifiers.protocol import Labelled
 from speech.errors import UserError
 from speech.folds import ALL_FOLDS, Task, inner_folds
-from speech.parallel import Progress, silent, spread
+from speech.parallel import Progress, Workers, silent, spread
 from speech.predictions import utterance_level
 from speech.training.cross_validation import Hyperparameters, cross_validate
 from speech.training.model_selection import best_of, mean_scores
@@ -75,7 +75,7 @@ def tune(
     budget: int = 12,
     inner: int = 3,
     seed: int = 0,
-    jobs: int = -1,
+    jobs: Workers = -1,
     progress: Progress = silent,
 ) -> Tuned:
     """Choose a model's hyperparameters for each fold, and for the model that is kept.

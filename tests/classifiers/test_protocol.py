@@ -3,6 +3,7 @@
 import copy
 import gc
 import json
+import random
 import shutil
 import weakref
 from dataclasses import replace
@@ -304,6 +305,14 @@ def test_networks_fitted_at_once_are_those_fitted_one_after_another(model):
     one_by_one = spread(fit, sets, jobs=1, prefer="threads")
     at_once = spread(fit, sets, jobs=4, prefer="threads")
     np.testing.assert_array_equal(at_once, one_by_one)
+
+
+@pytest.mark.parametrize("model", SMALL)
+def test_networks_do_not_touch_the_random_numbers_that_all_threads_share(model):
+    """Another thread, such as one of a Dask worker, draws from them while a network is built."""
+    before = random.getstate()
+    build(model, dropout=0.37).fit(examples(model))
+    assert random.getstate() == before
 
 
 def test_chosen_frames_are_not_copied_but_learnt_from_as_if_they_were():
