@@ -197,6 +197,12 @@ class Clusters(Block):
     max_points: int = Field(ge=100, le=100_000)
 
 
+class Limits(Block):
+    """What a fit may hold in memory."""
+
+    probabilities: int = Field(ge=1_000_000, le=4_000_000_000)
+
+
 class Compute(Block):
     """How the work is spread; never changes a result."""
 
@@ -262,6 +268,7 @@ class _Params(Block):
     verification: Verification
     rejection: Rejection
     clusters: Clusters
+    limits: Limits
     compute: Compute
 
     @model_validator(mode="after")

@@ -4,6 +4,7 @@ from stages.console import bar, run_stage
 
 import argparse
 from functools import partial
+from typing import get_args
 
 import pandas as pd
 
@@ -11,7 +12,7 @@ from speech.features.examples import build_examples
 from speech.features.feature_spec import FeatureSpec, SpecInputs, spec_of_wav2vec2
 from speech.folds import check_folds
 from speech.params import FEATURES_OF, Features, Params, Task
-from speech.storage.examples import with_labels, write_examples
+from speech.storage.examples import Form, array_file, with_labels, write_table
 from speech.storage.files import write_json
 from speech.storage.tables import read_folds, read_parquet
 from stages.paths import EXAMPLES, FEATURES, FOLDS, UTTERANCES, WAV2VEC2
@@ -30,39 +31,36 @@ def build(params: Params, kind: str) -> str:
         check_folds(utterances.merge(own, on="utterance_id"), task)
     lines = []
     for features in KINDS[kind]:
-        of_features = [task for task in FEATURES_OF if features in FEATURES_OF[task]]
-        asked = {task: folds[task] for task in of_features if task in folds}
-        if asked:
-            lines.append(_build(params, features, utterances, asked))
-        for task in of_features:
-            if task not in asked:
+        for task in (task for task in FEATURES_OF if features in FEATURES_OF[task]):
+            if task in folds:
+                lines.append(_build(params, task, features, utterances, folds[task]))
+            else:
                 lines.append(leave_out(task, folders=[EXAMPLES / f"{task}-{features}"]))
     return "; ".join(dict.fromkeys(lines))
 
 
 def _build(
-    params: Params, features: Features, utterances: pd.DataFrame, folds: dict[Task, pd.DataFrame]
+    params: Params, task: Task, features: Features, utterances: pd.DataFrame, folds: pd.DataFrame
 ) -> str:
-    """Write the examples of each task that has folds, all cut once."""
-    spec = _spec(params, features)
-    pooled, frames = (
+    """Write the examples of one task, in both forms."""
+    spec, folder = _spec(params, features), EXAMPLES / f"{task}-{features}"
+    pooled, _ = (
         build_examples(
             FEATURES[features],
             utterances,
             spec.chunk_inputs(),
             form,
+            array_file(folder, form),
             chunks=params.chunks.model_dump(),
             # wav2vec 2.0 sees clean speech only: copies would cost as much as the corpus again.
             copies=0 if features == "wav2vec2" else params.augmentation.copies,
             jobs=params.compute.jobs,
             progress=bar("speaker"),
         )
-        for form in ("pooled", "frames")
+        for form in get_args(Form)
     )
-    for task, own in folds.items():
-        folder = EXAMPLES / f"{task}-{features}"
-        write_examples(folder, with_labels(pooled, own, task), frames)
-        write_json(folder / "spec.json", spec.model_dump(exclude_none=True))
+    write_table(folder, with_labels(pooled, folds, task).table)
+    write_json(folder / "spec.json", spec.model_dump(exclude_none=True))
     return f"{len(pooled.table):,} chunks of {len(utterances):,} utterances, {features}"
 
 

@@ -289,11 +289,11 @@ class CnnModel(Network):
     """Convolutional network over frames, pooled by mean and maximum over time."""
 
     form = "frames"
-    architecture = ("channels", "kernel", "stride", "dropout")
+    architecture = ("channels", "kernel", "max_steps", "dropout")
 
     channels: Annotated[Sequence[Width], Field(min_length=1, max_length=5)] = (32, 64, 96)
     kernel: Annotated[int, Field(ge=1, le=31)] = 5
-    stride: Annotated[int, Field(ge=1, le=8)] = 2
+    max_steps: Annotated[int, Field(ge=1, le=10_000)] = 100
     dropout: Dropout = 0.4
     decay: Decay = "cosine"
     batch_size: Count = 32
@@ -301,15 +301,15 @@ class CnnModel(Network):
     patience: Count | None = None
 
     def build(self, shape: tuple[int, ...], classes: int) -> "keras.Model":
-        """Build convolutions; the first skips frames, the others follow a pooling."""
+        """Build convolutions; the first may skip frames, the others follow a pooling."""
         from keras import Model, layers
 
         inputs = hidden = layers.Input(shape)
         for number, width in enumerate(self.channels):
             if number:
                 hidden = layers.MaxPooling1D(2, padding="same")(hidden)
-            strides = 1 if number else self.stride
-            options = {"strides": strides, "padding": "same", "use_bias": False}
+            stride = 1 if number else -(-shape[0] // self.max_steps)
+            options = {"strides": stride, "padding": "same", "use_bias": False}
             hidden = layers.Conv1D(width, self.kernel, **options)(hidden)
             hidden = layers.ReLU()(layers.BatchNormalization()(hidden))
         pooled = layers.Concatenate()(

@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_corpus import chunk_table
+from made_examples import write_examples
 
 from speech.classifiers.registry import load_classifier
 from speech.errors import UserError
 from speech.predictions import utterance_level
-from speech.storage.examples import Examples, read_examples, write_examples
+from speech.storage.examples import Examples, read_examples
 from speech.storage.files import write_json
 from stages import fit as stage
 from stages.check_params import check_params
