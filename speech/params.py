@@ -166,6 +166,7 @@ class Probe(Block):
     C: float = Field(gt=0, le=1e6)
     max_iter: int = Field(ge=10, le=1_000_000)
     inner_folds: int = Field(ge=2, le=20)
+    max_utterances: int = Field(ge=100, le=10_000_000)
 
 
 class LearningCurve(Block):
