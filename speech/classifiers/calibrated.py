@@ -28,7 +28,7 @@ HeldOut = Literal["sessions", "utterances", "nothing"]
 _FILE = "temperature.json"
 _PARTS = 3
 
-_MOST_PROBABILITIES = 10_000_000
+_MOST_CHUNKS = 10_000
 """Of a held-out part, from which the temperature is learnt; more would change little."""
 
 
@@ -143,12 +143,9 @@ class Calibrated:
         self.temperature = fit_temperature(np.concatenate(predicted), targets, utterances)
 
     def _few(self, held_out: Labelled) -> Labelled:
-        """Return whole utterances of every session, as many as one number can be learnt from."""
-        most = _MOST_PROBABILITIES // len(self.classes)
-        if len(held_out.labels) <= most:
-            return held_out
-        groups = held_out.sessions_of_labels, held_out.labels
-        return held_out[draw_utterances(held_out.utterances, *groups, most=most, seed=self._seed)]
+        """Return as many whole utterances as one number can be learnt from, of all sessions."""
+        groups = held_out.utterances, held_out.sessions_of_labels, held_out.labels
+        return held_out[draw_utterances(*groups, most=_MOST_CHUNKS, seed=self._seed)]
 
 
 def _without_sessions_of(training: Labelled, validation: Labelled) -> bool:

@@ -50,9 +50,23 @@ class Rows:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self[:], dtype)
 
+    def __reduce__(self) -> tuple[Callable[..., "Rows"], tuple[Any, ...]]:
+        array = self._array
+        if not isinstance(array, np.memmap):
+            return Rows, (array, self._positions)
+        # Another process maps the file itself: gigabytes need not go to it.
+        place = str(array.filename), array.dtype, array.offset, array.shape
+        return _rows_of_file, (*place, self._positions)
+
     def choose(self, chosen: NDArray[Any]) -> "Rows":
         """Return some of the rows, again without copying them."""
         return Rows(self._array, self._positions[chosen])
+
+
+def _rows_of_file(
+    path: str, kind: np.dtype[Any], offset: int, shape: tuple[int, ...], positions: NDArray[Any]
+) -> Rows:
+    return Rows(np.memmap(path, kind, mode="r", offset=offset, shape=shape), positions)
 
 
 def choose_rows(array: Any, chosen: NDArray[Any]) -> Any:

@@ -1,5 +1,7 @@
 """Arrays on disk: by rows or at once is one file, and mapped or in memory one array."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -55,6 +57,11 @@ def test_mapped_arrays_are_those_that_are_read(tmp_path, arrays):
         np.testing.assert_array_equal(rows[positions], array[[10, 0, 3, 10]])
         np.testing.assert_array_equal(np.asarray(rows)[3:5], array[[3, 5]])
         np.testing.assert_array_equal(rows.choose(positions)[1:], array[[0, 3, 10]])
+        # Another process is told where they lie, not what they are.
+        sent = pickle.dumps(rows)
+        np.testing.assert_array_equal(pickle.loads(sent)[positions], rows[positions])
+        assert array[0].tobytes() not in sent
+        assert array[0].tobytes() in pickle.dumps(Rows(array, np.arange(11)))
     assert list(map_arrays(path, ["copy0"])) == ["copy0"]
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(UserError, match="missing or damaged"):
