@@ -191,6 +191,7 @@ class Probe(Block):
     C: float = Field(gt=0, le=1e6)
     max_iter: int = Field(ge=10, le=1_000_000)
     inner_folds: int = Field(ge=2, le=20)
+    max_utterances: int = Field(ge=100, le=10_000_000)
 
 
 class LearningCurve(Block):
@@ -220,6 +221,12 @@ class Clusters(Block):
     perplexity: float = Field(gt=0, le=1000)
     min_cluster_size: int = Field(ge=2, le=100_000)
     max_points: int = Field(ge=100, le=100_000)
+
+
+class Limits(Block):
+    """What a fit may hold in memory."""
+
+    probabilities: int = Field(ge=1_000_000, le=4_000_000_000)
 
 
 class Compute(Block):
@@ -293,6 +300,7 @@ class _Params(Block):
     verification: Verification
     rejection: Rejection
     clusters: Clusters
+    limits: Limits
     compute: Compute
 
     @model_validator(mode="after")

@@ -114,8 +114,11 @@ def utterance_level(chunks: pd.DataFrame) -> pd.DataFrame:
     """
     keys = ["utterance_id", "speaker_id", "chapter_id", "fold", "label"]
     columns = columns_of(classes_of(chunks))
-    logarithms = chunks[keys + columns]
-    logarithms[columns] = logarithms_of(chunks[columns].to_numpy(np.float64))
-    averaged = logarithms.groupby(keys, sort=False, as_index=False)[columns].mean()
-    averaged[columns] = from_logarithms(averaged[columns].to_numpy())
-    return averaged
+    logarithms = pd.DataFrame(
+        logarithms_of(chunks[columns].to_numpy(np.float64)), chunks.index, columns
+    )
+    by_utterance = logarithms.groupby([chunks[key] for key in keys], sort=False)
+    averaged = by_utterance.mean().reset_index()
+    # One block of columns: of hundreds of classes, pandas is slow to put them in one by one.
+    probabilities = from_logarithms(averaged[columns].to_numpy())
+    return averaged[keys].join(pd.DataFrame(probabilities, columns=columns))

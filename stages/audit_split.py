@@ -48,6 +48,7 @@ def _scores(params: Params, task: Task) -> pd.DataFrame:
             data,
             hyperparameters=params.hyperparameters(model),
             seed=params.seed,
+            most_probabilities=params.limits.probabilities,
             jobs=params.compute.workers,
         ).chunks
         # The chunks of an utterance are averaged even if they were predicted in different folds.

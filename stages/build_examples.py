@@ -4,6 +4,7 @@ from stages.console import bar, run_stage
 
 import argparse
 from functools import partial
+from typing import get_args
 
 import pandas as pd
 
@@ -11,7 +12,7 @@ from speech.features.examples import build_examples
 from speech.features.feature_spec import FeatureSpec, SpecInputs, spec_of_wav2vec2
 from speech.folds import check_folds
 from speech.params import FEATURES_OF, Features, Params, Task
-from speech.storage.examples import with_labels, write_examples
+from speech.storage.examples import Form, array_file, with_labels, write_table
 from speech.storage.files import write_json
 from speech.storage.tables import read_folds, read_parquet
 from stages.paths import EXAMPLES, FEATURES, FOLDS, UTTERANCES, WAV2VEC2
@@ -42,23 +43,23 @@ def _build(
     params: Params, task: Task, features: Features, utterances: pd.DataFrame, folds: pd.DataFrame
 ) -> str:
     """Write the examples of one task, in both forms."""
-    spec = _spec(params, task, features)
-    pooled, frames = (
+    spec, folder = _spec(params, task, features), EXAMPLES / f"{task}-{features}"
+    pooled, _ = (
         build_examples(
             FEATURES[features],
             utterances,
             spec.chunk_inputs(),
             form,
+            array_file(folder, form),
             chunks=params.chunks.model_dump(),
             # wav2vec 2.0 sees clean speech only: copies would cost as much as the corpus again.
             copies=0 if features == "wav2vec2" else params.augmentation.copies,
             jobs=params.compute.jobs,
             progress=bar("speaker"),
         )
-        for form in ("pooled", "frames")
+        for form in get_args(Form)
     )
-    folder = EXAMPLES / f"{task}-{features}"
-    write_examples(folder, with_labels(pooled, folds, task), frames)
+    write_table(folder, with_labels(pooled, folds, task).table)
     write_json(folder / "spec.json", spec.model_dump(exclude_none=True))
     return f"{len(pooled.table):,} chunks of {len(utterances):,} utterances, {features}"
 

@@ -3,6 +3,7 @@
 from stages.console import bar, run_stage
 
 import argparse
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from speech.classifiers.calibrated import Calibrated, HeldOut
+from speech.classifiers.protocol import Labelled
 from speech.classifiers.registry import CLASSIFIERS, save_classifier
 from speech.folds import ALL_FOLDS
 from speech.params import FEATURES_OF, Params
@@ -46,6 +48,7 @@ def fit(params: Params, inputs: str, model: str) -> str:
     examples = taking_part(read_examples(EXAMPLES / inputs, form, copies=copies), task)
     table, data = examples.table, labelled(examples)
     common: dict[str, Any] = {"seed": params.seed, "jobs": params.compute.workers}
+    kept: dict[str, Any] = {"most_probabilities": params.limits.probabilities}
 
     tuned = tune(
         model,
@@ -55,6 +58,7 @@ def fit(params: Params, inputs: str, model: str) -> str:
         hyperparameters=params.hyperparameters(model),
         progress=bar("candidate"),
         **read_json(SEARCH / f"{model}.json"),
+        **kept,
         **common,
     )
     result = cross_validate(
@@ -66,6 +70,7 @@ def fit(params: Params, inputs: str, model: str) -> str:
         tuned=tuned.of_fold,
         final=tuned.final if tuned.final.get("patience") is None else None,
         progress=bar("fold"),
+        **kept,
         **common,
     )
     # With early stopping, the folds decide how many epochs the final model is trained.
@@ -85,6 +90,7 @@ def fit(params: Params, inputs: str, model: str) -> str:
         f"{model} for {task} on {features}: {utterances:,} utterances predicted out of fold in "
         f"{table['fold'].nunique()} folds{calibration_warning(result.calibrated_on, model)}, "
         f"final model in {saved}{summary_of_search(tuned.tried)}"
+        f"{summary_of_limits(model, table, data, result, tuned.final)}"
     )
 
 
@@ -124,6 +130,24 @@ def calibration_warning(calibrated_on: HeldOut, model: str) -> str:
     if calibrated_on == "utterances":
         return " (no speaker has two sessions in training, so probabilities come out too high)"
     return " (too little to calibrate on, so probabilities mean little)"
+
+
+def summary_of_limits(
+    model: str,
+    table: pd.DataFrame,
+    data: Labelled,
+    result: OutOfFold,
+    hyperparameters: Mapping[str, Any],
+) -> str:
+    """Say where a sample stands for all there is, and which number decides that."""
+    lines = []
+    examples, most = len(table) * (1 + len(data.copies)), hyperparameters.get("max_examples")
+    if most is not None and examples > most:
+        lines.append(f"learns from {most:,} of {examples:,} examples ({model}.max_examples)")
+    predicted, chunks = len(result.chunks), int((table["fold"] >= 0).sum())
+    if predicted < chunks:
+        lines.append(f"predicts {predicted:,} of {chunks:,} chunks (limits.probabilities)")
+    return "".join(f"; {line}, the same share of each speaker" for line in lines)
 
 
 def summary_of_search(tried: pd.DataFrame) -> str:

@@ -10,6 +10,7 @@ from speech.evaluation.scores import score_levels
 from speech.folds import ALL_FOLDS, check_folds
 from speech.params import Params, Task
 from speech.predictions import utterance_level
+from speech.storage.examples import draw_in_proportion
 from speech.storage.results import write_metrics, write_plot
 from speech.storage.tables import read_folds, read_parquet
 from speech.training.layer_probe import Probed, kept_layers, probe_task
@@ -27,7 +28,7 @@ def probe_layers(params: Params) -> str:
     for task in params.tasks:
         probed = probe_task(
             WAV2VEC2,
-            _labelled(corpus, task),
+            _labelled(corpus, task, params),
             task,
             layers,
             C=params.probe.C,
@@ -57,12 +58,21 @@ def probe_layers(params: Params) -> str:
         f"(by all data: {own['chosen_layer']})"
         for task, own in metrics.items()
     ]
-    return f"{len(layers)} layers; utterance accuracy: {', '.join(summaries)}"
+    most = params.probe.max_utterances
+    sampled = len(corpus) > most
+    share = f", {most:,} of {len(corpus):,} utterances (probe.max_utterances)" if sampled else ""
+    return f"{len(layers)} layers{share}; utterance accuracy: {', '.join(summaries)}"
 
 
-def _labelled(corpus: pd.DataFrame, task: Task) -> pd.DataFrame:
+def _labelled(corpus: pd.DataFrame, task: Task, params: Params) -> pd.DataFrame:
     utterances = corpus.merge(read_folds(FOLDS / f"{task}.csv"), on="utterance_id")
     check_folds(utterances, task)
+    speakers = utterances["speaker_id"]
+    chapters = speakers + "/" + utterances["chapter_id"]
+    most = params.probe.max_utterances
+    utterances = utterances.iloc[
+        draw_in_proportion(chapters, speakers, most=most, seed=params.seed)
+    ]
     names = utterances[["utterance_id", "speaker_id", "chapter_id", "fold"]]
     return names.assign(label=utterances[LABEL[task]])
 

@@ -15,13 +15,12 @@ from speech.exploration.clusters import (
     agreement_table,
     draw_maps,
     find_clusters,
-    sample_by_speaker,
     standardise,
     true_labels,
 )
 from speech.parallel import spread
 from speech.params import Params, WithoutPitch
-from speech.storage.examples import average_over_utterances, read_examples
+from speech.storage.examples import average_over_utterances, draw_in_proportion, read_examples
 from speech.storage.results import write_metrics, write_plot
 from stages.paths import EXAMPLES, PLOTS, RESULTS
 
@@ -48,7 +47,7 @@ def _cluster(features: WithoutPitch, params: Params) -> str:
         points, vectors = average_over_utterances(points, vectors)
         genders = examples.table.groupby("utterance_id")["gender"].first()
         points = points.assign(gender=points["utterance_id"].map(genders))
-    drawn = sample_by_speaker(points["speaker_id"], settings.max_points, params.seed)
+    drawn = draw_in_proportion(points["speaker_id"], most=settings.max_points, seed=params.seed)
     available = len(points)
     points, space = points.iloc[drawn].reset_index(drop=True), standardise(vectors[drawn])
 

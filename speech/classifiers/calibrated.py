@@ -20,12 +20,16 @@ from numpy.typing import NDArray
 from speech.classifiers.protocol import Classifier, Form, Labelled
 from speech.classifiers.temperature import at_temperature, fit_temperature
 from speech.errors import UserError
+from speech.storage.examples import draw_utterances
 from speech.storage.files import write_json
 
 HeldOut = Literal["sessions", "utterances", "nothing"]
 
 _FILE = "temperature.json"
 _PARTS = 3
+
+_MOST_CHUNKS = 10_000
+"""Of a held-out part, from which the temperature is learnt; more would change little."""
 
 
 class Calibrated:
@@ -117,8 +121,9 @@ class Calibrated:
         fits = self._classifier.calibration_fits
         if not fits:
             return
-        if validation is not None and not np.isin(_sessions(validation), _sessions(training)).any():
-            held_out, predicted = [validation], [self._classifier.predict_proba(validation.inputs)]
+        if validation is not None and _without_sessions_of(training, validation):
+            held_out = [self._few(validation)]
+            predicted = [self._classifier.predict_proba(held_out[0].inputs)]
             self.calibrated_on = "sessions"
         else:
             parts, self.calibrated_on = held_out_parts(training, self._seed)
@@ -130,12 +135,21 @@ class Calibrated:
                 if out.any():
                     other = copy(self._classifier)
                     other.fit(training[~out], epochs=self._classifier.best_epochs or None)
-                    held_out.append(training[out])
-                    predicted.append(other.predict_proba(training.inputs[out]))
+                    held_out.append(self._few(training[out]))
+                    predicted.append(other.predict_proba(held_out[-1].inputs))
         labels = np.concatenate([part.labels for part in held_out])
         utterances = np.concatenate([part.utterances for part in held_out])
         targets = np.searchsorted(np.asarray(self.classes), labels)
         self.temperature = fit_temperature(np.concatenate(predicted), targets, utterances)
+
+    def _few(self, held_out: Labelled) -> Labelled:
+        """Return as many whole utterances as one number can be learnt from, of all sessions."""
+        groups = held_out.utterances, held_out.sessions_of_labels, held_out.labels
+        return held_out[draw_utterances(*groups, most=_MOST_CHUNKS, seed=self._seed)]
+
+
+def _without_sessions_of(training: Labelled, validation: Labelled) -> bool:
+    return not np.isin(validation.sessions_of_labels, training.sessions_of_labels).any()
 
 
 def held_out_parts(training: Labelled, seed: int) -> tuple[NDArray[np.int64], HeldOut]:
@@ -172,7 +186,3 @@ def held_out_parts(training: Labelled, seed: int) -> tuple[NDArray[np.int64], He
             parts = table.merge(dealt, on=["label", "unit"], how="left")["part"]
             return parts.fillna(-1).to_numpy(np.int64), kind
     return np.full(len(training.labels), -1), "nothing"
-
-
-def _sessions(data: Labelled) -> NDArray[np.str_]:
-    return np.char.add(np.char.add(data.labels, "/"), data.sessions)

@@ -4,6 +4,7 @@ scikit-learn is imported when a classifier is built, not before: checking params
 need it.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
 Penalty = Annotated[float, Field(gt=0, le=1e6)]
+MaxExamples = Annotated[int, Field(ge=100, le=100_000_000)]
+
+_AT_ONCE = 10_000
+"""How many examples are predicted at a time."""
+
+_MARGINS_AT_ONCE = 20_000_000
+"""How many margins between two labels are held at a time, 16 bytes each."""
 
 
 class ScikitClassifier:
@@ -32,6 +40,12 @@ class ScikitClassifier:
     estimator: "BaseEstimator"
     """Set by each classifier's own ``__init__``."""
 
+    max_examples: int | None = None
+    """What a fit learns from at most, chunks and copies of chunks; of more it draws a sample."""
+
+    seed = 0
+    """Of that draw."""
+
     @property
     def classes(self) -> list[str]:
         """The labels, sorted."""
@@ -43,16 +57,24 @@ class ScikitClassifier:
         validation: Labelled | None = None,  # noqa: ARG002
         epochs: int | None = None,  # noqa: ARG002
     ) -> Self:
-        """Learn from all training data and its copies; nothing here is trained in epochs."""
+        """Learn from training data and its copies; nothing here is trained in epochs."""
         from sklearn.base import clone
 
-        examples = training.with_copies()
+        examples = training.with_copies(self.max_examples, self.seed)
         self.estimator = clone(self.estimator).fit(examples.inputs, examples.labels)
         return self
 
     def predict_proba(self, inputs: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return the probability of each class, shape (examples, classes)."""
+        return np.concatenate([self._predict(part) for part in self._parts(inputs, _AT_ONCE)])
+
+    def _predict(self, inputs: NDArray[np.floating]) -> NDArray[np.float32]:
         return self.estimator.predict_proba(inputs).astype(np.float32)
+
+    @staticmethod
+    def _parts(inputs: NDArray[np.floating], size: int) -> Iterator[NDArray[np.floating]]:
+        for start in range(0, max(1, len(inputs)), size):
+            yield inputs[start : start + size]
 
     def save(self, folder: Path) -> None:
         """Write the estimator as JSON and safetensors."""
@@ -95,10 +117,12 @@ class LogisticModel(ScikitClassifier):
         *,
         C: Penalty = 0.03,  # noqa: N803
         max_iter: Annotated[int, Field(ge=10, le=1_000_000)] = 2000,
+        max_examples: MaxExamples | None = 200_000,
         seed: int = 0,
     ) -> None:
         from sklearn.linear_model import LogisticRegression
 
+        self.max_examples, self.seed = max_examples, seed
         regression = LogisticRegression(
             C=C, max_iter=max_iter, class_weight="balanced", random_state=seed
         )
@@ -119,10 +143,12 @@ class SvmModel(ScikitClassifier):
         C: Penalty = 3.0,  # noqa: N803
         kernel: Literal["rbf", "linear"] = "rbf",
         gamma: Annotated[float, Field(gt=0, le=1e6)] | Literal["scale", "auto"] = 0.001,
-        seed: int = 0,  # noqa: ARG002
+        max_examples: MaxExamples | None = 20_000,
+        seed: int = 0,
     ) -> None:
         from sklearn.svm import SVC
 
+        self.max_examples, self.seed = max_examples, seed
         machine = SVC(
             C=C,
             kernel=kernel,
@@ -134,6 +160,10 @@ class SvmModel(ScikitClassifier):
 
     def predict_proba(self, inputs: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return the softmax of each label's smallest margin over another label."""
+        size = max(1, _MARGINS_AT_ONCE // len(self.classes) ** 2)
+        return np.concatenate([self._predict(part) for part in self._parts(inputs, size)])
+
+    def _predict(self, inputs: NDArray[np.floating]) -> NDArray[np.float32]:
         from scipy.special import softmax
 
         margins = self.estimator.decision_function(inputs)
@@ -159,10 +189,12 @@ class LdaModel(ScikitClassifier):
         self,
         *,
         shrinkage: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] = 0.3,
-        seed: int = 0,  # noqa: ARG002
+        max_examples: MaxExamples | None = 500_000,
+        seed: int = 0,
     ) -> None:
         from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
+        self.max_examples, self.seed = max_examples, seed
         self.estimator = _standardised(
             LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage)
         )
@@ -173,10 +205,9 @@ class LdaModel(ScikitClassifier):
         validation: Labelled | None = None,
         epochs: int | None = None,
     ) -> Self:
-        """Learn from all training data and its copies."""
-        labels = training.with_copies().labels
-        count = len(set(labels.tolist()))
-        if len(labels) <= count:
+        """Learn from training data and its copies."""
+        count = len(set(training.labels.tolist()))
+        if len(training.labels) * (1 + len(training.copies)) <= count:
             raise UserError(
                 "models: lda needs a label with two chunks to learn from, and here each has one; "
                 "take it out of models, or add recordings."

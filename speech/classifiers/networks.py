@@ -77,6 +77,8 @@ class Network(ABC):
 
     trains_in_epochs = True
     calibration_fits = 1
+    every_copy: ClassVar[bool] = True
+    """Whether an epoch has every example and its copies, or one of these, drawn anew each time."""
 
     learning_rate: LearningRate = 0.003
     decay: Decay = "none"
@@ -218,7 +220,10 @@ class Network(ABC):
         graph, size = self._graph(), self.batch_size
         sources, targets = [training.inputs, *training.copies], self._targets(training.labels)
         importance = _balanced_weights(targets)
-        order = random.permutation(len(sources) * len(targets))
+        versions = len(sources) if self.every_copy else 1
+        order = random.permutation(versions * len(targets))
+        if not self.every_copy:
+            order += len(targets) * random.integers(len(sources), size=len(order))
         batches = -(-len(order) // size)
         rates = np.full(batches, self.learning_rate)
         if self.decay == "cosine":
@@ -302,19 +307,21 @@ class CnnModel(Network):
     """Convolutional network over frames, pooled by mean and maximum over time."""
 
     form = "frames"
-    architecture = ("channels", "kernel", "stride", "dropout")
+    architecture = ("channels", "kernel", "max_steps", "dropout")
+    # Frames cost so much that more epochs are better than more copies.
+    every_copy = False
 
     channels: Annotated[Sequence[Width], Field(min_length=1, max_length=5)] = (32, 64, 96)
     kernel: Annotated[int, Field(ge=1, le=31)] = 5
-    stride: Annotated[int, Field(ge=1, le=8)] = 2
+    max_steps: Annotated[int, Field(ge=1, le=10_000)] = 100
     dropout: Dropout = 0.4
     decay: Decay = "cosine"
     batch_size: Count = 32
-    epochs: Count = 8
+    epochs: Count = 12
     patience: Count | None = None
 
     def build(self, shape: tuple[int, ...], classes: int) -> "keras.Model":
-        """Build convolutions; the first skips frames, the others follow a pooling."""
+        """Build convolutions; the first may skip frames, the others follow a pooling."""
         from keras import Model, layers
         from keras.initializers import GlorotUniform
 
@@ -323,8 +330,8 @@ class CnnModel(Network):
         for number, width in enumerate(self.channels):
             if number:
                 hidden = layers.MaxPooling1D(2, padding="same")(hidden)
-            strides = 1 if number else self.stride
-            options = {"strides": strides, "padding": "same", "use_bias": False}
+            stride = 1 if number else -(-shape[0] // self.max_steps)
+            options = {"strides": stride, "padding": "same", "use_bias": False}
             options["kernel_initializer"] = GlorotUniform(next(seeds))
             hidden = layers.Conv1D(width, self.kernel, **options)(hidden)
             hidden = layers.ReLU()(layers.BatchNormalization()(hidden))

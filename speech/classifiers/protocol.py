@@ -7,29 +7,8 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from speech.storage.examples import Form
-
-
-class Rows:
-    """Some rows of an array, read as an array is; copied only as far as they are read.
-
-    Folds would otherwise hold all frames several times over.
-    """
-
-    def __init__(self, array: NDArray[Any], chosen: NDArray[Any]) -> None:
-        self._array = array
-        self._positions = np.arange(len(array))[chosen]
-        self.shape = (len(self._positions), *array.shape[1:])
-
-    def __len__(self) -> int:
-        return len(self._positions)
-
-    def __getitem__(self, key: Any) -> NDArray[Any]:
-        return self._array[self._positions[key]]
-
-    def choose(self, chosen: NDArray[Any]) -> "Rows":
-        """Return some of the rows, again without copying them."""
-        return Rows(self._array, self._positions[chosen])
+from speech.storage.arrays import choose_rows
+from speech.storage.examples import Form, draw_in_proportion
 
 
 @dataclass(frozen=True)
@@ -60,30 +39,40 @@ class Labelled:
     def __getitem__(self, chosen: NDArray[Any]) -> "Labelled":
         """Return the chosen examples, by boolean mask or positions; frames are not copied."""
         return Labelled(
-            _choose(self.inputs, chosen),
+            choose_rows(self.inputs, chosen),
             self.labels[chosen],
             self.utterances[chosen],
             self.sessions[chosen],
-            tuple(_choose(copy, chosen) for copy in self.copies),
+            tuple(choose_rows(copy, chosen) for copy in self.copies),
         )
 
-    def with_copies(self) -> "Labelled":
-        """Return the examples followed by their copies as further examples."""
-        if not self.copies:
-            return self
-        times = 1 + len(self.copies)
+    @property
+    def sessions_of_labels(self) -> NDArray[np.str_]:
+        """The sessions by names that are unique among all."""
+        return np.char.add(np.char.add(self.labels, "/"), self.sessions)
+
+    def with_copies(self, most: int | None = None, seed: int = 0) -> "Labelled":
+        """Return the examples followed by their copies as further examples, all in memory.
+
+        Parameters
+        ----------
+        most
+            Of more, a sample is returned: as large a share of each session of each label, so of
+            each speaker, or of each label where there are more sessions than that.
+        seed
+            Of the draw.
+        """
+        versions, count = [self.inputs, *self.copies], len(self.labels)
+        if most is None or len(versions) * count <= most:
+            chosen = np.arange(len(versions) * count)
+        else:
+            groups = (np.tile(own, len(versions)) for own in (self.sessions_of_labels, self.labels))
+            chosen = draw_in_proportion(*groups, most=most, seed=seed)
+        version, row = np.divmod(chosen, count)
+        inputs = [array[row[version == number]] for number, array in enumerate(versions)]
         return Labelled(
-            np.concatenate([self.inputs, *self.copies]),
-            np.tile(self.labels, times),
-            np.tile(self.utterances, times),
-            np.tile(self.sessions, times),
+            np.concatenate(inputs), self.labels[row], self.utterances[row], self.sessions[row]
         )
-
-
-def _choose(array: Any, chosen: NDArray[Any]) -> Any:
-    if isinstance(array, Rows):
-        return array.choose(chosen)
-    return Rows(array, chosen) if array.ndim > 2 else array[chosen]
 
 
 class Classifier(Protocol):

@@ -7,7 +7,7 @@ A chapter is one recording session of one speaker. Features that carry the sessi
 with the chapter than with the speaker.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,41 +56,6 @@ class Maps:
     components: int
     variance: float
     perplexity: float
-
-
-def sample_by_speaker(
-    speakers: Sequence[str] | pd.Series, max_points: int = 5000, seed: int = 0
-) -> NDArray[np.intp]:
-    """Draw points at random, about the same share of each speaker.
-
-    Parameters
-    ----------
-    speakers
-        Of each point.
-    max_points
-        How many points may be drawn.
-    seed
-        Of the draw.
-
-    Returns
-    -------
-    ndarray
-        Positions of the drawn points, in order: all, or exactly `max_points`.
-
-    Examples
-    --------
-    >>> sample_by_speaker(["a", "a", "a", "a", "b", "b"], max_points=3)
-    array([2, 3, 4])
-    """
-    if len(speakers) <= max_points:
-        return np.arange(len(speakers))
-    points = pd.DataFrame({"speaker": np.asarray(speakers, dtype=object)})
-    points["random"] = np.random.default_rng(seed).random(len(points))
-    by_speaker = points.groupby("speaker")["random"]
-    # The place of each point in its speaker's random order, from 0 to 1. Cutting all speakers at
-    # the same place takes the same share of each, rounded.
-    place = (by_speaker.rank(method="first") - 0.5) / by_speaker.transform("size")
-    return np.sort(np.lexsort([points["random"], place])[:max_points])
 
 
 def standardise(vectors: NDArray[np.floating]) -> Floats:

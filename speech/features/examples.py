@@ -1,6 +1,6 @@
 """What classifiers are given: one example per chunk, as a pooled vector or a sequence of frames."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,13 +18,17 @@ from speech.features.pitch import PART as PITCH
 from speech.features.pitch import pitch_statistics
 from speech.features.store import Tensors, read_speaker, speaker_file
 from speech.parallel import Progress, silent, spread
-from speech.storage.examples import Examples, Form, copy_name
+from speech.storage.arrays import map_arrays, writing_rows
+from speech.storage.examples import Examples, Form, array_names
 
 Statistic = Literal["mean", "std", "correlation", "delta_correlation"]
 Bounds = Sequence[tuple[int, int]]
 Arrays = list[NDArray[Any]]
 
 STATISTICS: tuple[Statistic, ...] = ("mean", "std", "correlation", "delta_correlation")
+
+_KINDS: dict[Form, type[np.floating]] = {"pooled": np.float32, "frames": np.float16}
+"""Of the numbers in the arrays of a form."""
 
 _CONSTANT = 1e-3
 """A coefficient whose centred norm is below this is constant over a chunk, but for rounding."""
@@ -132,15 +136,16 @@ def build_examples(
     utterances: pd.DataFrame,
     inputs: ChunkInputs,
     form: Form,
+    path: Path,
     *,
     chunks: Mapping[str, Any],
     copies: int = 0,
     jobs: int = -1,
     progress: Progress = silent,
 ) -> Examples:
-    """Cut the features of utterances into examples.
+    """Cut the features of utterances into examples, and write their arrays.
 
-    Holds all of them in memory.
+    Holds a speaker's features for each worker, and the table of all chunks.
 
     Parameters
     ----------
@@ -153,6 +158,8 @@ def build_examples(
         What becomes of the features of a chunk.
     form
         ``pooled`` for one vector per chunk, ``frames`` for a sequence.
+    path
+        The file of the arrays, which is made or replaced.
     chunks
         Keyword arguments of `speech.audio.chunks.chunk_bounds`.
     copies
@@ -166,18 +173,35 @@ def build_examples(
     -------
     examples : Examples
         Sorted by speaker, chapter, utterance and chunk; float32 if pooled, float16 if frames.
+        The arrays are mapped from the file.
     """
     ordered = utterances.sort_values(["speaker_id", "chapter_id", "utterance_id"])
-    cut = partial(
-        _cut_speaker, folders=folders, inputs=inputs, form=form, chunks=chunks, copies=copies
-    )
-    parts = spread(cut, list(ordered.groupby("speaker_id")), jobs, progress, "threads")
-    rows = [row for rows, _ in parts for row in rows]
-    arrays = [
-        _stacked([array for _, made in parts for array in made[number]], form)
-        for number in range(1 + copies)
-    ]
-    return Examples(pd.DataFrame(rows), arrays[0], tuple(arrays[1:]))
+    speakers = [(str(name), own) for name, own in ordered.groupby("speaker_id")]
+    rows = [[*_rows_of_chunks(own, chunks)] for _, own in speakers]
+    firsts = np.cumsum([0, *map(len, rows)])
+    # An example that is as long as any, whose shape all have.
+    seconds = [max(row["end_seconds"] - row["start_seconds"] for row in own) for own in rows]
+    name, own = speakers[int(np.argmax(seconds))]
+    longest = own.loc[[own["samples"].idxmax()]]
+    cut = partial(_cut, inputs=inputs, form=form, chunks=chunks)
+    (example, *_) = cut(_read(folders, name), longest)
+    kind, names = np.dtype(_KINDS[form]), array_names(copies)
+
+    with writing_rows(path, names, (int(firsts[-1]), *example.shape), kind) as put:
+
+        def write(number: int) -> None:
+            name, own = speakers[number]
+            tensors = _read(folders, name)
+            for copy, array in enumerate(names):
+                part = cut(tensors, own, "" if copy == 0 else f"/{array}")
+                if form == "frames":
+                    part = [to_length(frames, len(example)) for frames in part]
+                put(array, int(firsts[number]), np.stack(part).astype(kind, copy=False))
+
+        spread(write, range(len(speakers)), jobs, progress, "threads")
+    table = pd.DataFrame([row for own in rows for row in own])
+    clean, *numbered = map_arrays(path, names).values()
+    return Examples(table, clean, tuple(numbered))
 
 
 def mfcc_statistics(
@@ -244,52 +268,48 @@ def to_length(frames: NDArray[Any], length: int) -> NDArray[Any]:
     return np.take(frames, np.arange(length), axis=0, mode="wrap")
 
 
-def _cut_speaker(
-    speaker: tuple[str, pd.DataFrame],
-    folders: Sequence[Path],
+def _read(folders: Sequence[Path], speaker: str) -> Tensors:
+    tensors: Tensors = {}
+    for folder in folders:
+        tensors |= read_speaker(speaker_file(folder, speaker))
+    return tensors
+
+
+def _cut(
+    tensors: Tensors,
+    utterances: pd.DataFrame,
+    version: str = "",
+    *,
     inputs: ChunkInputs,
     form: Form,
     chunks: Mapping[str, Any],
-    copies: int,
-) -> tuple[list[dict[str, Any]], list[Arrays]]:
-    """Return the rows of a speaker's chunks, and their inputs: clean, then of each copy."""
-    name, own = speaker
-    tensors: Tensors = {}
-    for folder in folders:
-        tensors |= read_speaker(speaker_file(folder, str(name)))
-    rows: list[dict[str, Any]] = []
-    arrays: list[Arrays] = [[] for _ in range(1 + copies)]
+) -> Arrays:
+    """Return the inputs of the chunks of some utterances of a speaker, or of a copy of them."""
     cut = inputs.pooled if form == "pooled" else inputs.frames
-    for utterance in own.itertuples(index=False):
-        bounds = chunk_bounds(utterance.samples, **chunks)
-        rows += _rows(utterance, bounds)
-        arrays[0] += cut(tensors, utterance.utterance_id, bounds)
-        for number in range(copies):
-            arrays[1 + number] += cut(
-                tensors, f"{utterance.utterance_id}/{copy_name(number)}", bounds
-            )
-    return rows, arrays
-
-
-def _rows(utterance: Any, bounds: Bounds) -> list[dict[str, Any]]:
-    names = ("utterance_id", "speaker_id", "chapter_id", "gender", "content")
-    same = {name: getattr(utterance, name) for name in names if hasattr(utterance, name)}
     return [
-        {
-            **same,
-            "chunk": number,
-            "start_seconds": start / SAMPLE_RATE,
-            "end_seconds": stop / SAMPLE_RATE,
-        }
-        for number, (start, stop) in enumerate(bounds)
+        example
+        for utterance in utterances.itertuples(index=False)
+        for example in cut(
+            tensors,
+            f"{utterance.utterance_id}{version}",
+            chunk_bounds(utterance.samples, **chunks),
+        )
     ]
 
 
-def _stacked(arrays: Arrays, form: Form) -> NDArray[np.floating]:
-    if form == "pooled":
-        return np.stack(arrays).astype(np.float32, copy=False)
-    longest = max(len(frames) for frames in arrays)
-    return np.stack([to_length(frames, longest).astype(np.float16) for frames in arrays])
+def _rows_of_chunks(
+    utterances: pd.DataFrame, chunks: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    names = ("utterance_id", "speaker_id", "chapter_id", "gender", "content")
+    for utterance in utterances.itertuples(index=False):
+        same = {name: getattr(utterance, name) for name in names if hasattr(utterance, name)}
+        for number, (start, stop) in enumerate(chunk_bounds(utterance.samples, **chunks)):
+            yield {
+                **same,
+                "chunk": number,
+                "start_seconds": start / SAMPLE_RATE,
+                "end_seconds": stop / SAMPLE_RATE,
+            }
 
 
 def _pitch_of(name: str) -> str:

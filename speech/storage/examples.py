@@ -1,22 +1,24 @@
 """Examples of a task on disk: one row per chunk, pooled vectors and frames, augmented copies.
 
-Fits read examples from here, so they do not depend on the code that computes features.
+Fits read examples from here, so they do not depend on the code that computes features. Arrays are
+mapped: what is not used is not read, and what is read needs no memory of its own.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from speech.storage.arrays import read_arrays, write_arrays
+from speech.storage.arrays import choose_rows, map_arrays
 from speech.storage.tables import read_parquet, write_parquet
 
 Form = Literal["pooled", "frames"]
 
-_TABLE, _CLEAN = "table.parquet", "clean"
+_TABLE = "table.parquet"
 _FILES: dict[Form, str] = {"pooled": "vectors.safetensors", "frames": "frames.safetensors"}
 
 
@@ -30,7 +32,8 @@ class Examples:
         One row per chunk: utterance_id, speaker_id, chapter_id, gender, chunk, start_seconds,
         end_seconds; for a task also label, session and fold (-1: takes no part).
     inputs
-        Shape (chunks, dimensions) if pooled, (chunks, frames, dimensions) if not.
+        Shape (chunks, dimensions) if pooled, (chunks, frames, dimensions) if not. Read from a
+        file, they are mapped.
     copies
         The same chunks under other acoustic conditions, for training only: each of the shape of
         `inputs`.
@@ -44,31 +47,28 @@ class Examples:
         """Return the chosen examples."""
         return Examples(
             self.table[chosen].reset_index(drop=True),
-            self.inputs[chosen],
-            tuple(copy[chosen] for copy in self.copies),
+            choose_rows(self.inputs, chosen),
+            tuple(choose_rows(copy, chosen) for copy in self.copies),
         )
 
 
-def write_examples(folder: Path, pooled: Examples, frames: Examples) -> None:
-    """Write the examples of a task in both forms: a table and two files of arrays.
+def array_file(folder: Path, form: Form) -> Path:
+    """Return where the arrays of a form lie."""
+    return folder / _FILES[form]
 
-    Parameters
-    ----------
-    folder
-        Made if it is not there.
-    pooled, frames
-        The same chunks in both forms.
-    """
-    write_parquet(folder / _TABLE, pooled.table)
-    forms: dict[Form, Examples] = {"pooled": pooled, "frames": frames}
-    for form, examples in forms.items():
-        arrays = {_CLEAN: examples.inputs}
-        arrays |= {copy_name(number): copy for number, copy in enumerate(examples.copies)}
-        write_arrays(folder / _FILES[form], arrays)
+
+def array_names(copies: int) -> list[str]:
+    """Name the arrays in such a file: the clean chunks, and each copy of them."""
+    return ["clean", *map(copy_name, range(copies))]
+
+
+def write_table(folder: Path, table: pd.DataFrame) -> None:
+    """Write the table of the examples of a task; the folder is made if it is not there."""
+    write_parquet(folder / _TABLE, table)
 
 
 def read_examples(folder: Path, form: Form = "pooled", *, copies: bool = False) -> Examples:
-    """Read what `write_examples` wrote.
+    """Read what `speech.features.examples.build_examples` and `write_table` wrote.
 
     Parameters
     ----------
@@ -85,9 +85,9 @@ def read_examples(folder: Path, form: Form = "pooled", *, copies: bool = False) 
         If a file is missing or damaged.
     """
     table = read_parquet(folder / _TABLE)
-    arrays = read_arrays(folder / _FILES[form], None if copies else [_CLEAN])
-    numbered = tuple(arrays[copy_name(number)] for number in range(len(arrays) - 1))
-    return Examples(table, arrays[_CLEAN], numbered)
+    arrays = map_arrays(array_file(folder, form))
+    clean, *numbered = (arrays[name] for name in array_names(len(arrays) - 1))
+    return Examples(table, clean, tuple(numbered) if copies else ())
 
 
 def with_labels(examples: Examples, folds: pd.DataFrame, task: str) -> Examples:
@@ -112,6 +112,75 @@ def with_labels(examples: Examples, folds: pd.DataFrame, task: str) -> Examples:
         label=examples.table[label], session=examples.table[session], fold=fold
     )
     return replace(examples, table=table)
+
+
+def draw_in_proportion(
+    *groups: Sequence[Any] | pd.Series | NDArray[Any], most: int, seed: int = 0
+) -> NDArray[np.intp]:
+    """Draw rows at random, about the same share of each group.
+
+    Parameters
+    ----------
+    groups
+        Of each row, such as its chapter and its speaker, from the finest to the coarsest. The
+        finest counts of which there are no more than rows to be drawn.
+    most
+        How many rows may be drawn.
+    seed
+        Of the draw.
+
+    Returns
+    -------
+    ndarray
+        Positions of the drawn rows, in order: all, or exactly `most`. Every group that counts has
+        one, where it can.
+
+    Examples
+    --------
+    >>> draw_in_proportion(["a", "a", "a", "a", "b", "b"], most=3)
+    array([2, 3, 5])
+    """
+    count = len(groups[0])
+    if count <= most:
+        return np.arange(count)
+    codes = [pd.factorize(np.asarray(own))[0] for own in groups]
+    few = [own for own in codes if own.max() < most]
+    rows = pd.DataFrame({"group": (few or codes[-1:])[0]})
+    rows["random"] = np.random.default_rng(seed).random(len(rows))
+    by_group = rows.groupby("group")["random"]
+    # The place of each row in its group's random order, from 0 to 1. Cutting all groups at the same
+    # place takes the same share of each, rounded up.
+    place = (by_group.rank(method="first") - 1) / by_group.transform("size")
+    return np.sort(np.lexsort([rows["random"], place])[:most])
+
+
+def draw_utterances(
+    utterances: NDArray[np.str_], *groups: NDArray[Any], most: int, seed: int = 0
+) -> NDArray[np.bool_]:
+    """Choose whole utterances at random, about the same share of each group.
+
+    Parameters
+    ----------
+    utterances
+        Of each chunk.
+    groups
+        Of each chunk, as in `draw_in_proportion`; the same for all chunks of an utterance.
+    most
+        How many chunks may be chosen, about.
+    seed
+        Of the draw.
+
+    Returns
+    -------
+    ndarray of shape (chunks,)
+        Which chunks are chosen.
+    """
+    if len(utterances) <= most:
+        return np.ones(len(utterances), dtype=bool)
+    names, first, members = np.unique(utterances, return_index=True, return_inverse=True)
+    share = len(names) * most // len(utterances)
+    drawn = draw_in_proportion(*(own[first] for own in groups), most=max(1, share), seed=seed)
+    return np.isin(members, drawn)
 
 
 def average_over_utterances(

@@ -21,7 +21,8 @@ from speech.classifiers.registry import CLASSIFIERS
 from speech.folds import Task, check_folds, hold_out
 from speech.parallel import Progress, Workers, silent, spread
 from speech.predictions import with_probabilities
-from speech.storage.examples import Examples
+from speech.storage.arrays import choose_rows
+from speech.storage.examples import Examples, draw_utterances
 
 Hyperparameters = Mapping[str, Any]
 
@@ -44,7 +45,7 @@ class OutOfFold:
     Attributes
     ----------
     chunks
-        The chunk table with one column ``p_<class>`` per class.
+        The chunk table with one column ``p_<class>`` per class; of more than are kept, a sample.
     curves
         Learning curves of networks, with the columns `CURVES`; no rows for other classifiers.
     best_epochs
@@ -121,10 +122,14 @@ def cross_validate(
     tuned: Mapping[int, Hyperparameters] | None = None,
     final: Hyperparameters | None = None,
     seed: int = 0,
+    most_probabilities: int = 100_000_000,
     jobs: Workers = -1,
     progress: Progress = silent,
 ) -> OutOfFold:
     """Predict every chunk by a model that was fitted without its fold.
+
+    Where that would be more probabilities than are kept, whole utterances are left out at random:
+    all models learn from them, but none predicts them.
 
     Parameters
     ----------
@@ -144,6 +149,9 @@ def cross_validate(
         Hyperparameters with which to fit on everything as well, beside the folds.
     seed
         Of everything random.
+    most_probabilities
+        How many are kept, chunks times classes; of more, those of about the same share of each
+        speaker's utterances.
     jobs
         As in `speech.parallel.spread`.
     progress
@@ -152,26 +160,40 @@ def cross_validate(
     folds = table["fold"].to_numpy()
     predicted = folds >= 0
     numbers = sorted(set(folds[predicted].tolist()))
+    classes = sorted(set(data.labels.tolist()))
+    predicted[predicted] = draw_utterances(
+        data.utterances[predicted],
+        data.sessions_of_labels[predicted],
+        data.labels[predicted],
+        most=most_probabilities // len(classes),
+        seed=seed,
+    )
     of_fold = dict.fromkeys(numbers, hyperparameters or {}) | dict(tuned or {})
     # The longest fit comes first.
     tasks = [*([] if final is None else [_EVERYTHING]), *numbers]
     of_fold |= {} if final is None else {_EVERYTHING: final}
     fit = partial(
-        _fit_fold, model=model, task=task, data=data, folds=folds, of_fold=of_fold, seed=seed
+        _fit_fold,
+        model=model,
+        task=task,
+        data=data,
+        folds=folds,
+        predicted=predicted,
+        of_fold=of_fold,
+        seed=seed,
     )
     # scikit-learn's solvers and TensorFlow's graphs release the GIL.
     fitted = spread(fit, tasks, jobs, progress, "threads")
     results: dict[int, Any] = dict(zip(tasks, fitted, strict=True))
 
-    classes = sorted(set(data.labels.tolist()))
-    probabilities = np.zeros((len(data.labels), len(classes)), dtype=np.float32)
+    probabilities = np.zeros((int(predicted.sum()), len(classes)), dtype=np.float32)
     curves: list[dict[str, Any]] = []
     for number in numbers:
-        probabilities[folds == number] = results[number].probabilities
+        probabilities[folds[predicted] == number] = results[number].probabilities
         curves.extend({"fold": number, **row} for row in results[number].curves)
     own = table.assign(label=data.labels)
     return OutOfFold(
-        with_probabilities(own[predicted], classes, probabilities[predicted]),
+        with_probabilities(own[predicted], classes, probabilities),
         pd.DataFrame(curves, columns=CURVES),
         [results[number].best_epochs for number in numbers],
         [results[number].temperature for number in numbers],
@@ -212,6 +234,7 @@ def _fit_fold(
     task: Task,
     data: Labelled,
     folds: NDArray[np.int64],
+    predicted: NDArray[np.bool_],
     of_fold: Mapping[int, Hyperparameters],
     seed: int,
 ) -> Any:
@@ -233,7 +256,7 @@ def _fit_fold(
     # With one utterance per speaker there is nothing to hold out.
     calibrated.fit(data[train], data[held_out] if len(held_out) else None)
     return _FoldResult(
-        calibrated.predict_proba(data.inputs[folds == number]),
+        calibrated.predict_proba(choose_rows(data.inputs, predicted & (folds == number))),
         classifier.curves,
         classifier.best_epochs,
         calibrated.temperature,

@@ -19,6 +19,7 @@ import pandas as pd
 from speech.classifiers.protocol import Classifier, Labelled
 from speech.parallel import Progress, Workers, silent, spread
 from speech.predictions import utterance_level, with_probabilities
+from speech.storage.arrays import choose_rows
 
 
 def predict_with_fewer_speakers(
@@ -85,7 +86,7 @@ def _predict_fold(
         training = chunks["speaker_id"].isin(others.sample(size, random_state=random)).to_numpy()
         classifier = build()
         classifier.fit(data[training])
-        probabilities = classifier.predict_proba(data.inputs[tested])
+        probabilities = classifier.predict_proba(choose_rows(data.inputs, tested))
         predicted = with_probabilities(chunks[tested], classifier.classes, probabilities)
         tables.append(utterance_level(predicted).assign(speakers=2 * size, draw=draw))
     return pd.concat(tables)

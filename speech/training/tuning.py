@@ -75,6 +75,7 @@ def tune(
     budget: int = 12,
     inner: int = 3,
     seed: int = 0,
+    most_probabilities: int = 100_000_000,
     jobs: Workers = -1,
     progress: Progress = silent,
 ) -> Tuned:
@@ -100,7 +101,7 @@ def tune(
         How many candidates at most.
     inner
         Inner folds.
-    seed, jobs
+    seed, most_probabilities, jobs
         As in `cross_validate`.
     progress
         Shown over candidates, once per fold.
@@ -117,6 +118,7 @@ def tune(
         candidates=candidates,
         inner=inner,
         seed=seed,
+        most_probabilities=most_probabilities,
     )
     parts = [*sorted(set(table.loc[table["fold"] >= 0, "fold"].tolist())), ALL_FOLDS]
     pairs = list(product(range(len(candidates)), parts))
@@ -177,6 +179,7 @@ def _score_candidate(
     candidates: list[dict[str, Any]],
     inner: int,
     seed: int,
+    most_probabilities: int,
 ) -> dict[str, float]:
     """Cross-validate a candidate inside the training part of a fold."""
     candidate, fold = pair
@@ -196,6 +199,7 @@ def _score_candidate(
         own,
         hyperparameters=candidates[candidate],
         seed=seed,
+        most_probabilities=most_probabilities,
         jobs=1,  # the candidates are what is spread over cores
     )
     return {"epochs": result.epochs, **mean_scores(utterance_level(result.chunks))}

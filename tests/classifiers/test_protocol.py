@@ -25,6 +25,7 @@ from speech.classifiers.registry import (
 )
 from speech.errors import UserError
 from speech.parallel import spread
+from speech.storage.arrays import map_arrays, write_arrays
 from speech.storage.sealed import read_sealed, write_sealed
 
 MODELS = list(CLASSIFIERS)
@@ -138,6 +139,84 @@ def test_copies_are_further_training_examples(model):
     )
     np.testing.assert_allclose(one, same, atol=1e-4)
     assert model == "dummy" or not np.array_equal(one, alone)
+
+
+@pytest.mark.parametrize("most", [6, 100, 143])
+def test_of_more_examples_than_a_fit_may_hold_it_gets_the_same_share_of_each_session(most):
+    clean = examples("svm")
+    data = replace(clean, copies=(-clean.inputs,))
+    drawn = data.with_copies(most, SEED)
+    assert len(drawn.labels) == len(drawn.inputs) == most < 2 * len(clean.labels)
+    # Each row is one of the examples or of their copies, with its own label, and is there once.
+    known = {row.tobytes(): place for place, row in enumerate([*clean.inputs, *-clean.inputs])}
+    places = [known[row.tobytes()] for row in drawn.inputs]
+    assert places == sorted(set(places))
+    rows = np.array(places) % len(clean.labels)
+    for name in ("labels", "utterances", "sessions"):
+        np.testing.assert_array_equal(getattr(drawn, name), getattr(clean, name)[rows])
+    sizes = np.unique(drawn.sessions, return_counts=True)[1]
+    assert len(sizes) == 6
+    assert sizes.max() - sizes.min() <= 1
+    np.testing.assert_array_equal(drawn.inputs, data.with_copies(most, SEED).inputs)
+    if most == 100:
+        assert not np.array_equal(drawn.inputs, data.with_copies(most, SEED + 1).inputs)
+
+
+@pytest.mark.parametrize("model", ["logistic", "svm", "lda"])
+def test_a_limit_that_bites_fits_the_sample_and_one_that_does_not_changes_nothing(model):
+    random, labels = np.random.default_rng(0), np.repeat(SPEAKERS, 50)
+    inputs = random.normal(size=(len(labels), DIMENSIONS)).astype(np.float32)
+    data = Labelled(inputs, labels, labels, labels)
+    options = {"max_iter": 50} if model == "logistic" else {}
+    fits = {
+        most: build(model, max_examples=most, **options).fit(data).predict_proba(inputs)
+        for most in (100, 150, None)
+    }
+    sample = build(model, max_examples=None, **options).fit(data.with_copies(100, SEED))
+    np.testing.assert_array_equal(fits[100], sample.predict_proba(inputs))
+    np.testing.assert_array_equal(fits[150], fits[None])
+    assert not np.array_equal(fits[100], fits[150])
+
+
+@every_model
+def test_mapped_examples_are_fitted_and_predicted_as_those_in_memory(model, tmp_path):
+    clean, copied = (examples(model, seed=seed, noise=4) for seed in (0, 4))
+    write_arrays(tmp_path / "arrays", {"clean": clean.inputs, "copy0": copied.inputs})
+    mapped = map_arrays(tmp_path / "arrays")
+    in_memory = replace(clean, copies=(copied.inputs,))
+    on_disk = replace(clean, inputs=mapped["clean"], copies=(mapped["copy0"],))
+    chosen = np.random.default_rng(0).permutation(len(clean.labels))[:50]
+    one, same = (
+        build(model).fit(data[chosen]).predict_proba(data.inputs) for data in (in_memory, on_disk)
+    )
+    np.testing.assert_array_equal(one, same)
+
+
+@pytest.mark.parametrize(("frames", "most", "steps"), [(25, 100, 25), (198, 100, 99), (16, 5, 4)])
+def test_the_convolutional_network_skips_frames_only_of_long_examples(frames, most, steps):
+    network = build("cnn", max_steps=most).build((frames, DIMENSIONS), 2)
+    first = next(layer for layer in network.layers if "conv" in layer.name)
+    assert first.output.shape[1] == steps
+
+
+@pytest.mark.parametrize("model", SMALL)
+def test_an_epoch_has_all_copies_or_one_version_of_each_example(model, monkeypatch):
+    """Nothing but the versions differs, so the labels come as often as without copies."""
+    seen = []
+    clean = examples(model)
+    whole = replace(clean, copies=(clean.inputs + 100, clean.inputs + 200))
+    network = build(model, epochs=3)
+    monkeypatch.setattr(
+        network, "_standardise", lambda inputs: seen.append(inputs) or inputs.astype(np.float32)
+    )
+    network.fit(whole)
+    versions = np.round(np.concatenate(seen).reshape(-1, *clean.inputs.shape[1:]).mean(-1) / 100)
+    versions = versions if versions.ndim == 1 else versions[:, 0]
+    count = len(clean.labels)
+    assert len(versions) == (9 if model == "mlp" else 3) * count
+    assert set(np.unique(versions)) == {0, 1, 2}
+    firsts = versions[:count], versions[count : 2 * count]
+    assert not np.array_equal(*firsts)
 
 
 @pytest.mark.parametrize("speakers", [2, 3])

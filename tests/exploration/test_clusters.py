@@ -3,8 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sklearn.metrics import silhouette_score
 from threadpoolctl import threadpool_limits
 
@@ -15,7 +13,6 @@ from speech.exploration.clusters import (
     draw_maps,
     find_clusters,
     purity,
-    sample_by_speaker,
     standardise,
     true_labels,
 )
@@ -128,15 +125,3 @@ def test_four_points_are_enough_and_three_are_not():
     assert (cluster(points, np.zeros_like(vectors))[0]["agglomerative"] == 0).all()
     with pytest.raises(UserError, match="3 points are too few"):
         standardise(vectors[:3])
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.integers(1, 40), min_size=1, max_size=8), st.integers(1, 100))
-def test_a_sample_takes_about_the_same_share_of_every_speaker(sizes, most):
-    speakers = np.repeat([f"s{k}" for k in range(len(sizes))], sizes)
-    drawn = sample_by_speaker(speakers, most)
-    assert len(drawn) == len(set(drawn)) == min(most, len(speakers))
-    assert (np.diff(drawn) > 0).all()
-    taken = np.array([(speakers[drawn] == f"s{k}").sum() for k in range(len(sizes))])
-    # One share exists that, of every speaker, rounds to what was taken.
-    assert ((taken - 0.5) / sizes).max() <= ((taken + 0.5) / sizes).min() + 1e-9

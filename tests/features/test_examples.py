@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_examples import write_examples
 
 from speech.audio.chunks import chunk_bounds, seconds_to_samples
 from speech.errors import UserError
@@ -25,7 +26,6 @@ from speech.storage.examples import (
     average_over_utterances,
     read_examples,
     with_labels,
-    write_examples,
 )
 
 SAMPLES = {
@@ -81,13 +81,14 @@ def stored(tmp_path_factory, utterances):
 
 
 @pytest.fixture
-def build(stored, utterances):
+def build(stored, utterances, tmp_path):
     def build(inputs=MFCC, form="pooled", utterances=utterances, **options):
         kinds = ["wav2vec2"] if isinstance(inputs, Wav2vec2Inputs) else ["mfcc"]
         kinds += ["pitch"] if getattr(inputs, "pitch", False) else []
         folders = [stored / kind for kind in kinds]
         options = {"chunks": GRID, "jobs": 1} | options
-        return build_examples(folders, utterances, inputs, form, **options)
+        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.safetensors"
+        return build_examples(folders, utterances, inputs, form, path, **options)
 
     return build
 

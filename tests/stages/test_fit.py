@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_corpus import chunk_table
+from made_examples import write_examples
 
 from speech.classifiers.registry import load_classifier
 from speech.errors import UserError
 from speech.predictions import utterance_level
-from speech.storage.examples import Examples, read_examples, write_examples
+from speech.storage.examples import Examples, read_examples
 from speech.storage.files import write_json
 from stages import fit as stage
 from stages.check_params import check_params
@@ -148,6 +149,25 @@ def test_all_but_the_naive_baseline_read_augmented_copies(params, monkeypatch, m
     monkeypatch.setattr(stage, "read_examples", watched)
     fit(params, INPUTS, model)
     assert [len(examples.copies) for examples in read] == [copies]
+
+
+def test_the_closing_line_says_where_a_limit_bites(make_params, examples):
+    quick = {"compute.jobs": 1, "svm.max_examples": 100}
+    params = make_params(**quick)
+    check_params(params)
+    count = int((examples["fold"] >= 0).sum())
+    assert 2 * count > 100
+    assert (
+        f"; learns from 100 of {2 * count:,} examples (svm.max_examples), the same share of each "
+        "speaker (" in fit(params, INPUTS, "svm") + " ("
+    )
+    # No less may be asked for, as no corpus of a test has a million probabilities.
+    limits = params.limits.model_construct(probabilities=count)
+    words = fit(params.model_copy(update={"limits": limits}), INPUTS, "svm")
+    predicted = len(pd.read_parquet(PREDICTIONS / INPUTS / "svm" / "chunks.parquet"))
+    assert predicted <= count / 2
+    assert f"; predicts {predicted:,} of {count:,} chunks (limits.probabilities)" in words
+    assert "learns from" not in fit(make_params(**{"compute.jobs": 1}), INPUTS, "svm")
 
 
 @pytest.mark.parametrize(

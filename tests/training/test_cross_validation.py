@@ -137,6 +137,27 @@ def test_every_chunk_gets_its_own_prediction_once_unless_it_is_for_training_only
     pd.testing.assert_frame_equal(chunks[table.columns], used.reset_index(drop=True))
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_of_more_probabilities_than_are_kept_whole_utterances_are_predicted_and_all_learnt_from(
+    spied, task
+):
+    table, all_seen, whole = spied(task)
+    classes = table["label"].nunique()
+    most = len(table) * classes // 2
+    _, seen, result = spied(task, most_probabilities=most)
+    kept = result.chunks
+    assert len(kept) * classes <= most
+    assert kept["speaker_id"].nunique() == table["speaker_id"].nunique()
+    # Of each speaker about the same share; of each utterance all chunks or none.
+    by_speaker = kept.groupby("speaker_id").size()
+    assert by_speaker.max() - by_speaker.min() <= 4
+    expected = whole.chunks[whole.chunks["utterance_id"].isin(kept["utterance_id"])]
+    pd.testing.assert_frame_equal(kept, expected.reset_index(drop=True))
+    for (training, validation, _), (same, alike, _) in zip(seen, all_seen, strict=True):
+        np.testing.assert_array_equal(training, same)
+        np.testing.assert_array_equal(validation, alike)
+
+
 @pytest.mark.parametrize(
     ("model", "task"),
     [("logistic", "speaker"), ("svm", "speaker"), ("lda", "gender"), ("mlp", "gender")],
