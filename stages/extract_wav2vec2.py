@@ -1,16 +1,17 @@
-"""Embed every utterance's chunks with wav2vec 2.0, one file per speaker."""
+"""Embed every utterance's chunks with wav2vec 2.0 or its kin, one file per speaker."""
 
 from stages.console import bar, run_stage
 
 import speech.features.wav2vec2
-from speech.features.checkpoint import check_layers, checkpoint_digests
+from speech.features.checkpoint import check_layers, checkpoint_digests, family_of
 from speech.features.extraction import describe_extraction, extract_features, settings_digest
 from speech.features.feature_spec import ENCODER_FILE
 from speech.features.wav2vec2 import ChunkEmbedder, load_encoder
 from speech.params import Params
 from speech.storage.files import write_json
+from speech.storage.results import write_metrics
 from speech.storage.tables import read_parquet
-from stages.paths import CORPUS_AUDIO, ENCODER, UTTERANCES, WAV2VEC2
+from stages.paths import CORPUS_AUDIO, ENCODER, RESULTS, UTTERANCES, WAV2VEC2
 
 
 def extract_wav2vec2(params: Params) -> str:
@@ -46,8 +47,10 @@ def extract_wav2vec2(params: Params) -> str:
         progress=bar("speaker"),
     )
     # Models that learn from these features need the very same encoder wherever they are used.
-    write_json(WAV2VEC2 / ENCODER_FILE, {"files": checkpoint, "states": states})
-    return describe_extraction(done, WAV2VEC2)
+    facts = {"family": family_of(ENCODER)}
+    write_json(WAV2VEC2 / ENCODER_FILE, {"files": checkpoint, "states": states, **facts})
+    write_metrics(RESULTS / "encoder.json", facts)
+    return f"{describe_extraction(done, WAV2VEC2)}, by {facts['family']}"
 
 
 if __name__ == "__main__":

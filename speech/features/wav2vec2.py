@@ -1,7 +1,7 @@
-"""wav2vec 2.0 as a frozen feature extractor: chunks in, pooled hidden states out.
+"""wav2vec 2.0 or its kin as a frozen feature extractor: chunks in, pooled hidden states out.
 
 Baevski, Zhou, Mohamed & Auli (2020), "wav2vec 2.0: a framework for self-supervised learning of
-speech representations".
+speech representations". HuBERT, WavLM, data2vec, UniSpeech and UniSpeech-SAT share its shape.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
+from transformers import (
+    AutoModel,
+    PreTrainedConfig,
+    PreTrainedModel,
+    Wav2Vec2Config,
+    Wav2Vec2FeatureExtractor,
+    Wav2Vec2Model,
+)
 from transformers.utils import logging as transformers_logging
 
 from speech.audio import SAMPLE_RATE
@@ -22,9 +29,6 @@ from speech.errors import UserError
 from speech.features.checkpoint import PREPROCESSOR, WEIGHTS, check_encoder_folder
 
 _POOLED, _SEQUENCE = "pooled", "sequence"
-
-_PREFIX = "wav2vec2."
-"""Of the encoder's weights, in a checkpoint that has a head."""
 
 _NEEDED = ("feature_extractor.conv_layers.", "feature_projection.", "encoder.")
 """What the hidden states are computed with, and nothing else is."""
@@ -45,7 +49,7 @@ class Encoder:
         Normalises the signal the way the checkpoint was trained on.
     """
 
-    model: Wav2Vec2Model
+    model: PreTrainedModel
     extractor: Wav2Vec2FeatureExtractor
 
     @property
@@ -71,16 +75,17 @@ def load_encoder(folder: Path) -> Encoder:
     Raises
     ------
     UserError
-        If it is no wav2vec 2.0, or weights that the hidden states need are missing, of the wrong
-        shape, left over or no numbers.
+        If it is no encoder that works, or weights that the hidden states need are missing, of the
+        wrong shape, left over or no numbers.
     """
     check_encoder_folder(folder)
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     try:
-        model, report = Wav2Vec2Model.from_pretrained(
+        model, report = AutoModel.from_pretrained(
             folder,
             local_files_only=True,
+            trust_remote_code=False,  # a config.json may ask for code of its own
             use_safetensors=any((folder / name).is_file() for name in WEIGHTS[:2]),
             weights_only=True,
             output_loading_info=True,
@@ -118,7 +123,7 @@ def cut_after(encoder: Encoder, layer: int) -> None:
     layer = max(layer, 1)  # hidden state 0 is recorded where it enters the first layer
     if layer < len(transformer.layers):
         transformer.layers = transformer.layers[:layer]
-        if encoder.model.config.do_stable_layer_norm:
+        if getattr(encoder.model.config, "do_stable_layer_norm", False):
             # Large models normalise only what leaves their very last layer.
             transformer.layer_norm = torch.nn.Identity()
 
@@ -263,15 +268,15 @@ def _load_once(folder: Path, highest: int) -> Encoder:
     return encoder
 
 
-def _check_weights(folder: Path, model: Wav2Vec2Model, report: dict[str, Any]) -> None:
-    damaged = [name for name, own in model.named_parameters() if not own.isfinite().all()]
+def _check_weights(folder: Path, model: PreTrainedModel, report: dict[str, Any]) -> None:
+    damaged = [name for name, own in model.state_dict().items() if not own.isfinite().all()]
     for problem, names in (
         ("are missing", report["missing_keys"]),
         ("are of another shape", [name for name, *_ in report["mismatched_keys"]]),
         ("do not belong", report["unexpected_keys"]),
         ("hold values that are no numbers", damaged),
     ):
-        found = sorted(filter(_is_of_encoder, names))
+        found = sorted(name for name in names if _is_of_encoder(name, model.base_model_prefix))
         if found:
             raise UserError(
                 f"encoder: {folder} has weights that are not those of its config.json "
@@ -280,18 +285,22 @@ def _check_weights(folder: Path, model: Wav2Vec2Model, report: dict[str, Any]) -
             )
 
 
-def _is_of_encoder(name: str) -> bool:
-    """Tell what hidden states need, or what is unknown beside it, from what a head brings."""
-    own = name.removeprefix(_PREFIX)
+def _is_of_encoder(name: str, prefix: str) -> bool:
+    """Tell what hidden states need, or what is unknown beside it, from what a head brings.
+
+    Below a head the names of the encoder's weights have a prefix, which differs by architecture.
+    """
+    own = name.removeprefix(f"{prefix}.")
     return not own.startswith(_UNUSED) and (own != name or own.startswith(_NEEDED))
 
 
-def _load_extractor(folder: Path, config: Wav2Vec2Config) -> Wav2Vec2FeatureExtractor:
+def _load_extractor(folder: Path, config: PreTrainedConfig) -> Wav2Vec2FeatureExtractor:
     if (folder / PREPROCESSOR).is_file():
         return Wav2Vec2FeatureExtractor.from_pretrained(folder, local_files_only=True)
     # What the checkpoints were trained on when the file is absent: fairseq normalised the
-    # signal exactly for models with layer norm in the convolutions.
-    return Wav2Vec2FeatureExtractor(do_normalize=config.feat_extract_norm == "layer")
+    # signal exactly for models with layer norm in the convolutions, which data2vec always has.
+    norm = getattr(config, "feat_extract_norm", "layer")
+    return Wav2Vec2FeatureExtractor(do_normalize=norm == "layer")
 
 
 @torch.inference_mode()

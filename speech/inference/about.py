@@ -59,8 +59,8 @@ def _about_model(model: ChosenModel) -> list[str]:
     headline, trained = model.headline, model.card["trained_on"]
     written = datetime.fromtimestamp((model.folder / "model.json").stat().st_mtime, UTC)
     untrained = ", untrained: random weights" if headline.encoder == SAMPLE else ""
-    wav2vec2 = f"wav2vec 2.0 ({headline.encoder}{untrained})"
-    features = wav2vec2 if model.features == "wav2vec2" else model.features
+    embedded = f"{model.encoder_family} ({headline.encoder}{untrained})"
+    features = embedded if model.features == "wav2vec2" else model.features
     made = ", voices made by eSpeak NG" if headline.corpus == SAMPLE else ""
     lines = [
         f"{model.task.capitalize()}: {model.model} on {features}",
