@@ -13,6 +13,9 @@ from speech.storage.files import read_json
 ENCODER_FILE = "encoder.json"
 """In the folder of the wav2vec 2.0 features: which checkpoint they were made with, and how."""
 
+REFERENCE_MODE = "float32 with torch on cpu"
+"""How predict.py runs the encoder, on every machine alike."""
+
 
 class KeptStates(Block):
     """The hidden states that are kept: those pooled, and the one kept as a sequence."""
@@ -40,6 +43,8 @@ class FeatureSpec(Block):
         SHA-256 of the checkpoint's files by name.
     encoder_family
         What the encoder is, such as ``WavLM``.
+    encoder_mode
+        How it was run, such as ``float32 with torch on cpu``.
     """
 
     chunks: Chunks
@@ -49,6 +54,7 @@ class FeatureSpec(Block):
     wav2vec2: KeptStates | None = None
     encoder: dict[str, str] | None = None
     encoder_family: str | None = None
+    encoder_mode: str | None = None
 
     def chunk_inputs(self) -> ChunkInputs:
         """Return what cuts features into the inputs of chunks."""
@@ -94,6 +100,7 @@ def spec_of_wav2vec2(
         ),
         encoder=kept["files"],
         encoder_family=kept["family"],
+        encoder_mode=kept["mode"],
     )
 
 

@@ -4,6 +4,8 @@ Small checkpoints with random weights stand for all: the code that loads and run
 """
 
 import shutil
+from dataclasses import replace
+from importlib.util import find_spec
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +17,8 @@ from transformers import CONFIG_MAPPING, AutoModel, Wav2Vec2FeatureExtractor
 
 from speech.errors import UserError
 from speech.features.checkpoint import FAMILY, check_encoder_folder, family_of
-from speech.features.wav2vec2 import cut_after, embed, load_encoder
+from speech.features.engines import REFERENCE, Mode
+from speech.features.wav2vec2 import ChunkEmbedder, cut_after, embed, load_encoder
 
 HIDDEN, LAYERS = 16, 3
 SMALL = {
@@ -174,3 +177,49 @@ def test_an_encoder_is_named_as_its_authors_do(checkpoint):
     assert CONFIG in check_encoder_folder(checkpoint)
     assert family_of(checkpoint) in FAMILY.values()
     assert set(FAMILY) <= set(CONFIG_MAPPING)
+
+
+def error_of(mode, checkpoint, voice):
+    """Return the largest relative error of pooled features, and of the sequence, of a mode."""
+    chunks = {"seconds": 1.0, "hop_seconds": 1.0, "tail": "overlap"}
+    settings = {"layers": (0, 1, 3), "sequence_layer": 2, "sequence_stride": 4, "batch_size": 8}
+    worst = dict.fromkeys(["pooled", "sequence"], 0.0)
+    for seconds in (3.4, 0.25):
+        found, expected = (
+            ChunkEmbedder(checkpoint, chunks, settings, own)(voice(seconds))
+            for own in (mode, REFERENCE)
+        )
+        for part, before in worst.items():
+            own, other = (one[part].astype(np.float64) for one in (found, expected))
+            assert own.shape == other.shape
+            worst[part] = max(before, np.linalg.norm(own - other) / np.linalg.norm(other))
+    return worst["pooled"], worst["sequence"]
+
+
+needs_openvino = pytest.mark.skipif(
+    find_spec("openvino") is None, reason="no openvino: pip install -e '.[openvino]'"
+)
+
+
+@needs_openvino
+def test_openvino_computes_the_same(checkpoint, voice):
+    pooled, sequence = error_of(Mode(backend="openvino"), checkpoint, voice)
+    assert pooled < 1e-5
+    assert sequence < 1e-3  # of float16
+
+
+@pytest.mark.parametrize("backend", ["torch", pytest.param("openvino", marks=needs_openvino)])
+def test_bfloat16_is_near(tmp_path, voice, backend):
+    stirred(AutoModel.from_config(settings_of("wavlm", {}))).save_pretrained(tmp_path)
+    pooled, sequence = error_of(Mode("cpu", "bfloat16", backend), tmp_path, voice)
+    assert 1e-4 < pooled < 0.03
+    assert sequence < 0.05
+
+
+@needs_openvino
+def test_openvino_is_given_nothing_that_it_gets_wrong(tmp_path, voice):
+    AutoModel.from_config(settings_of("hubert", {})).save_pretrained(tmp_path)
+    settings = {"layers": (0,), "sequence_layer": 0, "sequence_stride": 4, "batch_size": 8}
+    encoder = replace(load_encoder(tmp_path), mode=Mode(backend="openvino"))
+    with pytest.raises(ValueError, match="1599 samples are too short"):
+        embed(encoder, voice(0.2), [(0, 1599)], **settings)
