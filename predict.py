@@ -97,7 +97,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--speaker-model", metavar="MODEL", default="headline", help="the same for the speaker")
     add("--models", type=Path, default=Path("models"), help="folder of the trained models")
-    add("--encoder", type=Path, help="folder of the wav2vec 2.0 that the models were trained with")
+    add("--encoder", type=Path, help="folder of the encoder that the models were trained with")
     add(
         "--format",
         choices=["table", "csv", "json", "jsonl"],

@@ -30,7 +30,18 @@ from speech.classifiers.registry import CLASSIFIERS
 from speech.errors import UserError
 from speech.features.examples import Statistic
 from speech.features.normalise import Normalisation
-from speech.features.settings import Block, Chunks, Mfcc, MfccInput, Pitch, Wav2vec2, Wav2vec2Input
+from speech.features.settings import (
+    Backend,
+    Block,
+    Chunks,
+    Device,
+    Mfcc,
+    MfccInput,
+    Pitch,
+    Precision,
+    Wav2vec2,
+    Wav2vec2Input,
+)
 from speech.folds import Task
 
 Features = Literal["mfcc", "mfcc_pitch", "wav2vec2"]
@@ -230,10 +241,13 @@ class Limits(Block):
 
 
 class Compute(Block):
-    """How the work is spread; never changes a result."""
+    """How the work is spread, which changes no result, and what runs the encoder."""
 
     jobs: int = Field(ge=-1, le=1024)
     scheduler: Place | None
+    device: Device
+    precision: Precision
+    backend: Backend
 
     @property
     def workers(self) -> int | str:
@@ -246,6 +260,20 @@ class Compute(Block):
             raise ValueError(
                 "compute.jobs is 0, but should be -1 for all cores, or the number of workers; "
                 "change it"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.backend == "openvino" and self.device not in ("auto", "cpu"):
+            raise ValueError(
+                f"compute.device ({self.device}) must be auto or cpu with compute.backend "
+                "openvino; change one of them"
+            )
+        if self.device == "mps" and self.precision != "float32":
+            raise ValueError(
+                f"compute.precision ({self.precision}) must be float32 with compute.device mps; "
+                "change one of them"
             )
         return self
 

@@ -1,16 +1,19 @@
-"""Embed every utterance's chunks with wav2vec 2.0, one file per speaker."""
+"""Embed every utterance's chunks with wav2vec 2.0 or its kin, one file per speaker."""
 
 from stages.console import bar, run_stage
 
+import speech.features.engines
 import speech.features.wav2vec2
-from speech.features.checkpoint import check_layers, checkpoint_digests
+from speech.features.checkpoint import check_layers, checkpoint_digests, family_of
+from speech.features.engines import choose_mode, libraries
 from speech.features.extraction import describe_extraction, extract_features, settings_digest
 from speech.features.feature_spec import ENCODER_FILE
 from speech.features.wav2vec2 import ChunkEmbedder, load_encoder
 from speech.params import Params
 from speech.storage.files import write_json
+from speech.storage.results import write_metrics
 from speech.storage.tables import read_parquet
-from stages.paths import CORPUS_AUDIO, ENCODER, UTTERANCES, WAV2VEC2
+from stages.paths import CORPUS_AUDIO, ENCODER, RESULTS, UTTERANCES, WAV2VEC2
 
 
 def extract_wav2vec2(params: Params) -> str:
@@ -24,17 +27,20 @@ def extract_wav2vec2(params: Params) -> str:
         "wav2vec2.layers": max(settings["layers"]),
     }
     check_layers(highest, states)
-    embedder = ChunkEmbedder(ENCODER, params.chunks.model_dump(), settings)
+    compute = params.compute
+    mode = choose_mode(compute.device, compute.precision, compute.backend)
+    embedder = ChunkEmbedder(ENCODER, params.chunks.model_dump(), settings, mode)
     checkpoint = checkpoint_digests(ENCODER)
     digest = settings_digest(
         {
             "encoder": checkpoint,
+            "mode": str(mode),
             "chunks": params.chunks.model_dump(),
             "layers": settings["layers"],
             "sequence": [params.wav2vec2.sequence_layer, params.wav2vec2.sequence_stride],
         },
-        modules=[speech.features.wav2vec2],
-        libraries=["torch", "transformers"],
+        modules=[speech.features.engines, speech.features.wav2vec2],
+        libraries=libraries(mode),
     )
     done = extract_features(
         read_parquet(UTTERANCES),
@@ -42,12 +48,15 @@ def extract_wav2vec2(params: Params) -> str:
         WAV2VEC2,
         settings=digest,
         compute=embedder,
-        jobs=params.compute.workers,
+        # One process feeds a GPU.
+        jobs=compute.workers if mode.device == "cpu" or compute.scheduler else 1,
         progress=bar("speaker"),
     )
     # Models that learn from these features need the very same encoder wherever they are used.
-    write_json(WAV2VEC2 / ENCODER_FILE, {"files": checkpoint, "states": states})
-    return describe_extraction(done, WAV2VEC2)
+    facts = {"family": family_of(ENCODER), "mode": str(mode)}
+    write_json(WAV2VEC2 / ENCODER_FILE, {"files": checkpoint, "states": states, **facts})
+    write_metrics(RESULTS / "encoder.json", facts)
+    return f"{describe_extraction(done, WAV2VEC2)}, by {facts['family']} in {mode}"
 
 
 if __name__ == "__main__":

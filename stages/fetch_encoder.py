@@ -1,4 +1,4 @@
-"""Have a wav2vec 2.0 checkpoint at hand: make the sample, fetch one, or point to a folder."""
+"""Have an encoder's checkpoint at hand: make the sample, fetch one, or point to a folder."""
 
 from stages.console import run_stage
 

@@ -31,7 +31,16 @@ def write_features(genders, *, sessions=2, utterances=1, copies=0, states=3):
             rows.append((name, f"{number}", session, gender, SAMPLES, SAMPLES / 16_000))
         for folder, tensors in ((MFCC, mfcc), (PITCH, pitch), (WAV2VEC2, wav2vec2)):
             write_speaker(speaker_file(folder, f"{number}"), tensors, Fingerprint("", {}))
-    (WAV2VEC2 / ENCODER_FILE).write_text(json.dumps({"files": {}, "states": states}))
+    (WAV2VEC2 / ENCODER_FILE).write_text(
+        json.dumps(
+            {
+                "files": {},
+                "states": states,
+                "family": "wav2vec 2.0",
+                "mode": "float32 with torch on cpu",
+            }
+        )
+    )
     columns = ["utterance_id", "speaker_id", "chapter_id", "gender", "samples", "seconds"]
     table = pd.DataFrame(rows, columns=columns)
     table.to_parquet(UTTERANCES)

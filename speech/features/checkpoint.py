@@ -1,4 +1,4 @@
-"""A wav2vec 2.0 checkpoint on disk: whether it is one, which files it has, and their digests.
+"""A speech encoder's checkpoint on disk: whether it is one, which files it has, their digests.
 
 Nothing here needs torch, which takes seconds to import.
 """
@@ -11,9 +11,17 @@ from typing import Any
 from speech.errors import UserError
 from speech.storage.files import sha256_of
 
-_ARCHITECTURE = "wav2vec2"
+FAMILY = {
+    "wav2vec2": "wav2vec 2.0",
+    "hubert": "HuBERT",
+    "wavlm": "WavLM",
+    "data2vec-audio": "data2vec",
+    "unispeech": "UniSpeech",
+    "unispeech-sat": "UniSpeech-SAT",
+}
+"""Names of the architectures that work: convolutions over the waveform below a Transformer."""
 _BASE_LAYERS = 12
-"""What the architecture has where its configuration does not say."""
+"""What each architecture has where its configuration does not say."""
 _MOST_LAYERS = 1000
 """Forty times those of the large model; building more would take hours to no end."""
 CONFIG = "config.json"
@@ -25,14 +33,14 @@ WEIGHTS = ("model.safetensors", SHARDS, "pytorch_model.bin")
 """In the order of preference: safetensors hold nothing that could be run."""
 
 CHOICES = (
-    "set encoder in params.yaml to `sample`, to a folder with a wav2vec 2.0 checkpoint in Hugging "
-    "Face format, or to <id>@<commit> of one on the hub"
+    "set encoder in params.yaml to `sample`, to a folder with a checkpoint of wav2vec 2.0 or its "
+    "kin in Hugging Face format, or to <id>@<commit> of one on the hub"
 )
 """For the message to a user whose encoder is none of these."""
 
 
 def check_encoder_folder(folder: Path) -> list[str]:
-    """Check that a folder holds a wav2vec 2.0 checkpoint, without loading its weights.
+    """Check that a folder holds an encoder's checkpoint, without loading its weights.
 
     Returns
     -------
@@ -85,7 +93,7 @@ def checkpoint_digests(folder: Path) -> dict[str, str]:
 
 
 def check_architecture(config: Path, checkpoint: Path | str) -> None:
-    """Check by its config.json that a checkpoint is a wav2vec 2.0, and of a size that can be.
+    """Check by its config.json that a checkpoint is of a `FAMILY`, and of a size that can be.
 
     Parameters
     ----------
@@ -102,10 +110,10 @@ def check_architecture(config: Path, checkpoint: Path | str) -> None:
     content = _read_json(config, checkpoint)
     architecture = content.get("model_type")
     layers = content.get("num_hidden_layers", _BASE_LAYERS)
-    if architecture != _ARCHITECTURE:
+    if not isinstance(architecture, str) or architecture not in FAMILY:
         raise UserError(
-            f"encoder: {checkpoint} is a {architecture!r} model, not {_ARCHITECTURE!r}; "
-            "choose a wav2vec 2.0 checkpoint."
+            f"encoder: {checkpoint} is a {architecture!r:.40} model; choose one of "
+            f"{', '.join(FAMILY)}."
         )
     if type(layers) is not int or not 1 <= layers <= _MOST_LAYERS:
         raise UserError(
@@ -123,6 +131,17 @@ def hidden_states(folder: Path) -> int:
         As `check_encoder_folder` accepts it.
     """
     return _read_json(folder / CONFIG, folder).get("num_hidden_layers", _BASE_LAYERS) + 1
+
+
+def family_of(folder: Path) -> str:
+    """Name the architecture of a checkpoint, as its authors write it.
+
+    Parameters
+    ----------
+    folder
+        As `check_encoder_folder` accepts it.
+    """
+    return FAMILY[_read_json(folder / CONFIG, folder)["model_type"]]
 
 
 def check_layers(asked: Mapping[str, int], states: int) -> None:

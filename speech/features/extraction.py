@@ -8,7 +8,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,18 @@ from speech.parallel import Progress, Workers, silent, spread
 
 Compute = Callable[[NDArray[np.float32], str], Mapping[str, NDArray[Any]]]
 """From a signal and its utterance id to features by part; part ``""`` is the utterance itself."""
+
+
+@runtime_checkable
+class Batching(Protocol):
+    """A `Compute` that may want all utterances of a speaker at once."""
+
+    @property
+    def batches_utterances(self) -> bool:
+        """Whether it does."""
+
+    def together(self, signals: Sequence[NDArray[np.float32]]) -> list[dict[str, NDArray[Any]]]:
+        """Return the features of each signal."""
 
 
 _DECODERS = ("soundfile", "soxr", "numpy", "scipy")
@@ -129,11 +141,17 @@ def _extract_speaker(
     if complete:
         return Extracted(0, len(sources))
     kept = {name.split("/")[0] for name in tensors}
-    for row in own.itertuples(index=False):
-        if row.utterance_id not in kept:
-            signal = _load(audio / row.path, row.digest)
-            for part, array in compute(signal, row.utterance_id).items():
-                tensors[f"{row.utterance_id}/{part}" if part else row.utterance_id] = array
+    missing = [row for row in own.itertuples(index=False) if row.utterance_id not in kept]
+    signals = (_load(audio / row.path, row.digest) for row in missing)
+    computed: Iterable[Mapping[str, NDArray[Any]]]
+    if isinstance(compute, Batching) and compute.batches_utterances:
+        computed = compute.together(list(signals))
+    else:
+        names = (row.utterance_id for row in missing)
+        computed = (compute(signal, name) for signal, name in zip(signals, names, strict=True))
+    for row, features in zip(missing, computed, strict=True):
+        for part, array in features.items():
+            tensors[f"{row.utterance_id}/{part}" if part else row.utterance_id] = array
     write_speaker(file, tensors, fingerprint)
     return Extracted(len(sources) - len(kept), len(kept))
 

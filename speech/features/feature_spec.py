@@ -11,7 +11,10 @@ from speech.features.settings import Block, Chunks, Mfcc, MfccInput, Pitch, Wav2
 from speech.storage.files import read_json
 
 ENCODER_FILE = "encoder.json"
-"""In the folder of the wav2vec 2.0 features: digests of the checkpoint's files by name."""
+"""In the folder of the wav2vec 2.0 features: which checkpoint they were made with, and how."""
+
+REFERENCE_MODE = "float32 with torch on cpu"
+"""How predict.py runs the encoder, on every machine alike."""
 
 
 class KeptStates(Block):
@@ -38,6 +41,10 @@ class FeatureSpec(Block):
         As in params.yaml; None for what these features are not made of.
     encoder
         SHA-256 of the checkpoint's files by name.
+    encoder_family
+        What the encoder is, such as ``WavLM``.
+    encoder_mode
+        How it was run, such as ``float32 with torch on cpu``.
     """
 
     chunks: Chunks
@@ -46,6 +53,8 @@ class FeatureSpec(Block):
     pitch: Pitch | None = None
     wav2vec2: KeptStates | None = None
     encoder: dict[str, str] | None = None
+    encoder_family: str | None = None
+    encoder_mode: str | None = None
 
     def chunk_inputs(self) -> ChunkInputs:
         """Return what cuts features into the inputs of chunks."""
@@ -90,6 +99,8 @@ def spec_of_wav2vec2(
             sequence_stride=wav2vec2.sequence_stride,
         ),
         encoder=kept["files"],
+        encoder_family=kept["family"],
+        encoder_mode=kept["mode"],
     )
 
 

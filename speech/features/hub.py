@@ -1,4 +1,4 @@
-"""wav2vec 2.0 checkpoints from the Hugging Face hub: one commit, downloaded once, verified.
+"""Speech encoders from the Hugging Face hub: one commit, downloaded once, verified.
 
 The library does what the environment asks for: ``HF_HOME`` (its cache), ``HF_ENDPOINT`` (a mirror),
 ``HF_HUB_OFFLINE``, ``HF_TOKEN`` and proxies.
@@ -139,7 +139,7 @@ def fetch_hub_model(model: HubModel, folder: Path) -> None:
     Raises
     ------
     UserError
-        If the model is no wav2vec 2.0, cannot be downloaded or is not what was published.
+        If the model is no encoder that works, cannot be downloaded or is not what was published.
     """
     snapshot = _download(model, [CONFIG, PREPROCESSOR])
     if not (snapshot / CONFIG).is_file():

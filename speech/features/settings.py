@@ -15,6 +15,10 @@ from speech.features.normalise import Normalisation
 Layer = Annotated[int, Field(ge=0, le=100)]
 """The number of a hidden state of wav2vec 2.0; 0 is what enters the first layer."""
 
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["float32", "bfloat16"]
+Backend = Literal["torch", "openvino"]
+
 
 class Block(BaseModel):
     """A block of params.yaml: unknown keys are refused, values never silently converted."""

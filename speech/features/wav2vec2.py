@@ -1,11 +1,12 @@
-"""wav2vec 2.0 as a frozen feature extractor: chunks in, pooled hidden states out.
+"""wav2vec 2.0 or its kin as a frozen feature extractor: chunks in, pooled hidden states out.
 
 Baevski, Zhou, Mohamed & Auli (2020), "wav2vec 2.0: a framework for self-supervised learning of
-speech representations".
+speech representations". HuBERT, WavLM, data2vec, UniSpeech and UniSpeech-SAT share its shape.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,23 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
+from transformers import (
+    AutoModel,
+    PreTrainedConfig,
+    PreTrainedModel,
+    Wav2Vec2Config,
+    Wav2Vec2FeatureExtractor,
+    Wav2Vec2Model,
+)
 from transformers.utils import logging as transformers_logging
 
 from speech.audio import SAMPLE_RATE
 from speech.audio.chunks import chunk_bounds
 from speech.errors import UserError
 from speech.features.checkpoint import PREPROCESSOR, WEIGHTS, check_encoder_folder
+from speech.features.engines import REFERENCE, Mode, OneByOne, prepare, start
 
 _POOLED, _SEQUENCE = "pooled", "sequence"
-
-_PREFIX = "wav2vec2."
-"""Of the encoder's weights, in a checkpoint that has a head."""
 
 _NEEDED = ("feature_extractor.conv_layers.", "feature_projection.", "encoder.")
 """What the hidden states are computed with, and nothing else is."""
@@ -43,10 +49,13 @@ class Encoder:
         In evaluation mode, so that neither dropout nor LayerDrop is at work.
     extractor
         Normalises the signal the way the checkpoint was trained on.
+    mode
+        How it is run.
     """
 
-    model: Wav2Vec2Model
+    model: PreTrainedModel
     extractor: Wav2Vec2FeatureExtractor
+    mode: Mode = REFERENCE
 
     @property
     def states(self) -> int:
@@ -71,16 +80,17 @@ def load_encoder(folder: Path) -> Encoder:
     Raises
     ------
     UserError
-        If it is no wav2vec 2.0, or weights that the hidden states need are missing, of the wrong
-        shape, left over or no numbers.
+        If it is no encoder that works, or weights that the hidden states need are missing, of the
+        wrong shape, left over or no numbers.
     """
     check_encoder_folder(folder)
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     try:
-        model, report = Wav2Vec2Model.from_pretrained(
+        model, report = AutoModel.from_pretrained(
             folder,
             local_files_only=True,
+            trust_remote_code=False,  # a config.json may ask for code of its own
             use_safetensors=any((folder / name).is_file() for name in WEIGHTS[:2]),
             weights_only=True,
             output_loading_info=True,
@@ -100,7 +110,7 @@ def load_encoder(folder: Path) -> Encoder:
             f"encoder: {folder} expects {extractor.sampling_rate} Hz, the pipeline works at "
             f"{SAMPLE_RATE} Hz; choose another checkpoint."
         )
-    model.feature_extractor = _OneByOne(model.feature_extractor)
+    model.feature_extractor = OneByOne(model.feature_extractor)
     return Encoder(model.eval(), extractor)
 
 
@@ -118,7 +128,7 @@ def cut_after(encoder: Encoder, layer: int) -> None:
     layer = max(layer, 1)  # hidden state 0 is recorded where it enters the first layer
     if layer < len(transformer.layers):
         transformer.layers = transformer.layers[:layer]
-        if encoder.model.config.do_stable_layer_norm:
+        if getattr(encoder.model.config, "do_stable_layer_norm", False):
             # Large models normalise only what leaves their very last layer.
             transformer.layer_norm = torch.nn.Identity()
 
@@ -163,16 +173,15 @@ def embed(
         ``pooled``: float32 of shape (chunks, layers, 2 * hidden), mean and standard deviation
         over frames; ``sequence``: float16 of shape (chunks, frames, hidden).
     """
-    pooled, sequence = [], []
-    chunks = [signal[start:stop] for start, stop in bounds]
-    for first in range(0, len(chunks), batch_size):
-        states = _hidden_states(encoder, chunks[first : first + batch_size])
-        pooled.append(np.stack([_mean_and_std(states[layer]) for layer in layers], axis=1))
-        sequence.append(_at_reduced_rate(states[sequence_layer], sequence_stride))
-    return {
-        _POOLED: np.concatenate(pooled),
-        _SEQUENCE: np.concatenate(sequence).astype(np.float16),
-    }
+    (features,) = _embed_together(
+        encoder,
+        [(signal, bounds)],
+        layers=layers,
+        sequence_layer=sequence_layer,
+        sequence_stride=sequence_stride,
+        batch_size=batch_size,
+    )
+    return features
 
 
 @dataclass(frozen=True)
@@ -187,25 +196,38 @@ class ChunkEmbedder:
         Keyword arguments of `speech.audio.chunks.chunk_bounds`.
     settings
         Keyword arguments of `embed`.
+    mode
+        How the encoder is run.
     """
 
     encoder: Path
     chunks: Mapping[str, Any]
     settings: Mapping[str, Any]
+    mode: Mode = REFERENCE
+
+    @property
+    def batches_utterances(self) -> bool:
+        """Whether it is to be given all utterances of a speaker at once: a GPU wants large batches.
+
+        On the processor it gains little, and an utterance's features would depend on the others'.
+        """
+        return self.mode.device != "cpu"
 
     def __call__(self, signal: NDArray[np.float32], utterance: str = "") -> dict[str, NDArray[Any]]:  # noqa: ARG002
-        """Embed the chunks of one utterance on one thread.
+        """Embed the chunks of one utterance."""
+        (features,) = self.together([signal])
+        return features
+
+    def together(self, signals: Sequence[NDArray[np.float32]]) -> list[dict[str, NDArray[Any]]]:
+        """Embed the chunks of some utterances on one thread, those of one length together.
 
         Many threads on batches this small wait for each other more than they work.
         """
         torch.set_num_threads(1)
         highest = max(self.settings["sequence_layer"], *self.settings["layers"])
-        return embed(
-            _load_once(self.encoder, highest),
-            signal,
-            chunk_bounds(len(signal), **self.chunks),
-            **self.settings,
-        )
+        encoder = _load_once(self.encoder, highest, self.mode)
+        utterances = [(signal, chunk_bounds(len(signal), **self.chunks)) for signal in signals]
+        return _embed_together(encoder, utterances, **self.settings)
 
 
 def make_sample_encoder(
@@ -242,36 +264,65 @@ def make_sample_encoder(
     ).save_pretrained(folder)
 
 
-class _OneByOne(torch.nn.Module):
-    """Runs the convolutions on one chunk at a time: a batch of their frames overflows the cache.
-
-    The transformer above has a hundredth of the frames, and is faster in batches.
-    """
-
-    def __init__(self, convolutions: torch.nn.Module) -> None:
-        super().__init__()
-        self.convolutions = convolutions
-
-    def forward(self, signals: torch.Tensor) -> torch.Tensor:
-        return torch.cat([self.convolutions(signal) for signal in signals.split(1)])
-
-
 @cache
-def _load_once(folder: Path, highest: int) -> Encoder:
+def _load_once(folder: Path, highest: int, mode: Mode) -> Encoder:
     encoder = load_encoder(folder)
     cut_after(encoder, highest)
-    return encoder
+    prepare(encoder.model, mode)
+    return replace(encoder, mode=mode)
 
 
-def _check_weights(folder: Path, model: Wav2Vec2Model, report: dict[str, Any]) -> None:
-    damaged = [name for name, own in model.named_parameters() if not own.isfinite().all()]
+def _embed_together(
+    encoder: Encoder,
+    utterances: Sequence[tuple[NDArray[np.float32], Sequence[tuple[int, int]]]],
+    *,
+    layers: Sequence[int],
+    sequence_layer: int,
+    sequence_stride: int,
+    batch_size: int,
+) -> list[dict[str, NDArray[Any]]]:
+    """Embed the chunks of each utterance, which are of one length, as `embed` does."""
+    run = start(
+        encoder.model,
+        encoder.mode,
+        layers=tuple(layers),
+        sequence_layer=sequence_layer,
+        sequence_stride=sequence_stride,
+    )
+    chunks = [[signal[start:stop] for start, stop in bounds] for signal, bounds in utterances]
+    of_length = defaultdict(list)
+    for number, own in enumerate(chunks):
+        of_length[len(own[0])].append(number)
+    features: dict[int, dict[str, NDArray[Any]]] = {}
+    for numbers in of_length.values():
+        queue = [chunk for number in numbers for chunk in chunks[number]]
+        batches = [queue[at : at + batch_size] for at in range(0, len(queue), batch_size)]
+        made = [run(_normalised(encoder, batch)) for batch in batches]
+        pooled, sequence = (np.concatenate(part) for part in zip(*made, strict=True))
+        ends = np.cumsum([len(chunks[number]) for number in numbers])[:-1]
+        parts = zip(np.split(pooled, ends), np.split(sequence, ends), strict=True)
+        for number, (own_pooled, own_sequence) in zip(numbers, parts, strict=True):
+            kept = own_sequence.astype(np.float16)
+            features[number] = {_POOLED: own_pooled, _SEQUENCE: kept}
+    return [features[number] for number in range(len(utterances))]
+
+
+def _normalised(encoder: Encoder, chunks: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    values = encoder.extractor(
+        chunks, sampling_rate=SAMPLE_RATE, padding=False, return_tensors="np"
+    ).input_values
+    return np.asarray(values, dtype=np.float32)
+
+
+def _check_weights(folder: Path, model: PreTrainedModel, report: dict[str, Any]) -> None:
+    damaged = [name for name, own in model.state_dict().items() if not own.isfinite().all()]
     for problem, names in (
         ("are missing", report["missing_keys"]),
         ("are of another shape", [name for name, *_ in report["mismatched_keys"]]),
         ("do not belong", report["unexpected_keys"]),
         ("hold values that are no numbers", damaged),
     ):
-        found = sorted(filter(_is_of_encoder, names))
+        found = sorted(name for name in names if _is_of_encoder(name, model.base_model_prefix))
         if found:
             raise UserError(
                 f"encoder: {folder} has weights that are not those of its config.json "
@@ -280,36 +331,19 @@ def _check_weights(folder: Path, model: Wav2Vec2Model, report: dict[str, Any]) -
             )
 
 
-def _is_of_encoder(name: str) -> bool:
-    """Tell what hidden states need, or what is unknown beside it, from what a head brings."""
-    own = name.removeprefix(_PREFIX)
+def _is_of_encoder(name: str, prefix: str) -> bool:
+    """Tell what hidden states need, or what is unknown beside it, from what a head brings.
+
+    Below a head the names of the encoder's weights have a prefix, which differs by architecture.
+    """
+    own = name.removeprefix(f"{prefix}.")
     return not own.startswith(_UNUSED) and (own != name or own.startswith(_NEEDED))
 
 
-def _load_extractor(folder: Path, config: Wav2Vec2Config) -> Wav2Vec2FeatureExtractor:
+def _load_extractor(folder: Path, config: PreTrainedConfig) -> Wav2Vec2FeatureExtractor:
     if (folder / PREPROCESSOR).is_file():
         return Wav2Vec2FeatureExtractor.from_pretrained(folder, local_files_only=True)
     # What the checkpoints were trained on when the file is absent: fairseq normalised the
-    # signal exactly for models with layer norm in the convolutions.
-    return Wav2Vec2FeatureExtractor(do_normalize=config.feat_extract_norm == "layer")
-
-
-@torch.inference_mode()
-def _hidden_states(encoder: Encoder, chunks: list[NDArray[np.float32]]) -> list[torch.Tensor]:
-    values = encoder.extractor(
-        chunks, sampling_rate=SAMPLE_RATE, padding=False, return_tensors="np"
-    ).input_values
-    batch = torch.from_numpy(np.asarray(values, dtype=np.float32))
-    return list(encoder.model(batch, output_hidden_states=True).hidden_states)
-
-
-def _mean_and_std(states: torch.Tensor) -> NDArray[np.float32]:
-    statistics = torch.cat([states.mean(dim=1), states.std(dim=1, correction=0)], dim=1)
-    return statistics.numpy()
-
-
-def _at_reduced_rate(states: torch.Tensor, stride: int) -> NDArray[np.float32]:
-    reduced = torch.nn.functional.avg_pool1d(
-        states.transpose(1, 2), stride, ceil_mode=True, count_include_pad=False
-    )
-    return reduced.transpose(1, 2).numpy()
+    # signal exactly for models with layer norm in the convolutions, which data2vec always has.
+    norm = getattr(config, "feat_extract_norm", "layer")
+    return Wav2Vec2FeatureExtractor(do_normalize=norm == "layer")

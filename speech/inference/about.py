@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from speech.features.feature_spec import REFERENCE_MODE
 from speech.inference.answers import FLAGS
 from speech.inference.models import ChosenModel
 from speech.inference.tables import printable
@@ -59,8 +60,8 @@ def _about_model(model: ChosenModel) -> list[str]:
     headline, trained = model.headline, model.card["trained_on"]
     written = datetime.fromtimestamp((model.folder / "model.json").stat().st_mtime, UTC)
     untrained = ", untrained: random weights" if headline.encoder == SAMPLE else ""
-    wav2vec2 = f"wav2vec 2.0 ({headline.encoder}{untrained})"
-    features = wav2vec2 if model.features == "wav2vec2" else model.features
+    embedded = f"{model.encoder_family} ({headline.encoder}{untrained})"
+    features = embedded if model.features == "wav2vec2" else model.features
     made = ", voices made by eSpeak NG" if headline.corpus == SAMPLE else ""
     lines = [
         f"{model.task.capitalize()}: {model.model} on {features}",
@@ -69,6 +70,8 @@ def _about_model(model: ChosenModel) -> list[str]:
         f"{trained['seconds'] / 60:.0f} minutes of {headline.corpus}{made}",
         f"  file of   {written:%Y-%m-%d}",
     ]
+    if model.spec.encoder_mode not in (None, REFERENCE_MODE):
+        lines.append(f"  embedded  in {model.spec.encoder_mode}; here in {REFERENCE_MODE}")
     for name, score in headline.scores.get(f"{model.features}-{model.model}", {}).items():
         if name.endswith("accuracy"):
             level, tested = name.split()[0], _TESTED_ON[model.task]

@@ -51,6 +51,11 @@ class ChosenModel:
     def __str__(self) -> str:
         return f"{self.task}-{self.features}-{self.model}"
 
+    @property
+    def encoder_family(self) -> str:
+        """What the encoder of its features is; models that do not say it are on wav2vec 2.0."""
+        return self.spec.encoder_family or "wav2vec 2.0"
+
 
 def load_model(models: Path, task: Task, choice: str) -> ChosenModel:
     """Load a model of a task.
@@ -92,7 +97,7 @@ def load_model(models: Path, task: Task, choice: str) -> ChosenModel:
 
 
 def find_encoder(models: Path, chosen: ChosenModel, named: Path | None) -> Path:
-    """Find the wav2vec 2.0 of a model, and check that it is the one of training.
+    """Find the encoder of a model, and check that it is the one of training.
 
     Parameters
     ----------
@@ -112,7 +117,7 @@ def find_encoder(models: Path, chosen: ChosenModel, named: Path | None) -> Path:
     folder = next((place for place in places if place.is_dir()), None)
     if folder is None:
         raise UserError(
-            f"{chosen.folder}: needs the wav2vec 2.0 it was trained with "
+            f"{chosen.folder}: needs the {chosen.encoder_family} it was trained with "
             f"({chosen.headline.encoder}), and it is not at {places[0]}; name its folder by "
             "--encoder, or choose another model by --task or --speaker-model."
         )
@@ -123,8 +128,8 @@ def find_encoder(models: Path, chosen: ChosenModel, named: Path | None) -> Path:
         found = None
     if found is None or found != chosen.spec.encoder:
         raise UserError(
-            f"{folder}: is not the wav2vec 2.0 that {chosen.folder.name} was trained with "
-            f"({chosen.headline.encoder}); name the folder of that one by --encoder."
+            f"{folder}: is not the {chosen.encoder_family} that {chosen.folder.name} was "
+            f"trained with ({chosen.headline.encoder}); name the folder of that one by --encoder."
         )
     return folder
 

@@ -53,6 +53,7 @@ def report_page(run: Run, params: dict[str, Any]) -> str:
         If a file of the run is not there.
     """
     results = run.read_results()
+    wording.encoder.set(results["encoder"]["family"])
     asked = [task for task in TASKS if task in params["tasks"]]
     headline, model = params["headline_features"], params["model"]
     return (

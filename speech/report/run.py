@@ -12,7 +12,7 @@ from speech.storage.tables import read_folds, read_parquet
 
 NAMES = ("utterance_id", "speaker_id", "chapter_id", "actual", "predicted", "label", "fold")
 """Columns that hold names, though they may look like numbers or like nothing at all (NA)."""
-RESULTS = ["corpus", "split", "clusters_mfcc", "clusters_wav2vec2", "gender", "speaker"]
+RESULTS = ["corpus", "split", "encoder", "clusters_mfcc", "clusters_wav2vec2", "gender", "speaker"]
 RESULTS += ["split_audit", "layers", "learning_curve", "verification", "rejection"]
 """All that the stages write; of a task that was not asked for, without its block."""
 

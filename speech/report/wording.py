@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Collection, Iterable, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 import pandas as pd
@@ -11,6 +12,8 @@ MODELS = {
     **{"mlp": "MLP", "cnn": "CNN", "best": "the best model of the other folds"},
 }
 FEATURES = {"mfcc": "MFCC", "mfcc_pitch": "MFCC + pitch", "wav2vec2": "wav2vec 2.0"}
+encoder: ContextVar[str] = ContextVar("encoder", default=FEATURES["wav2vec2"])
+"""What the features of the encoder are called on this page: the encoder may be of its kin."""
 GENDERS = {"F": "women", "M": "men", "all": "all speakers"}
 SPLITS = {
     "random-chunk": "random chunks",
@@ -29,7 +32,7 @@ def model(name: str) -> str:
 
 def features(name: str) -> str:
     """Name a kind of features."""
-    return FEATURES.get(name, name)
+    return encoder.get() if name == "wav2vec2" else FEATURES.get(name, name)
 
 
 def system(name: str) -> str:

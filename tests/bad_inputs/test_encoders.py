@@ -1,4 +1,4 @@
-"""wav2vec 2.0 checkpoints of all kinds: what the hidden states need is there, or one sentence.
+"""Checkpoints of all kinds: what the hidden states need is there, or one sentence.
 
 Small ones stand for all: the loading code and the architecture are the same. Fine-tuned ones, which
 are what people have, lack what only training uses, and bring a head.
@@ -212,9 +212,15 @@ REFUSED = {
     "a config that is no text": (write(CONFIG, b"\xff\xfe\x00"), "cannot be read as JSON"),
     "a config of brackets": (write(CONFIG, DEEP), "cannot be read as JSON"),
     "an endless config": (link(CONFIG, "/dev/zero"), "has no config.json"),
-    "HuBERT": (config(model_type="hubert"), "is a 'hubert' model, not 'wav2vec2'"),
+    "Whisper": (
+        config(model_type="whisper"),
+        "is a 'whisper' model; choose one of wav2vec2, hubert, wavlm, data2vec-audio, unispeech, "
+        "unispeech-sat.",
+    ),
     "wav2vec2-bert": (config(model_type="wav2vec2-bert"), "is a 'wav2vec2-bert' model"),
-    "no architecture": (config(model_type=None), "is a None model, not 'wav2vec2'"),
+    "no architecture": (config(model_type=None), "is a None model; choose one of wav2vec2, "),
+    "an architecture that is a list": (config(model_type=["hubert"]), "is a ['hubert'] model"),
+    "one of the family with the weights of another": (config(model_type="wavlm"), "are missing, "),
     "layers in words": (config(num_hidden_layers="many"), "says num_hidden_layers: 'many', but"),
     "no layers": (config(num_hidden_layers=0), "says num_hidden_layers: 0, but"),
     "a thousand million layers": (config(num_hidden_layers=10**9), "a number from 1 to 1000;"),

@@ -79,6 +79,7 @@ def _results(speakers):
         | {"minutes": 20.5, "female": women, "male": men, "gender_overrides": []}
         | {"left_out_by_subset": {"speakers": 0}, "sessions": "as the corpus names them"}
         | {"subset": {**dict.fromkeys(subset), "chapters_at_least": 1}},
+        "encoder": {"family": "wav2vec 2.0", "mode": "float32 with torch on cpu"},
         "split": {"speaker": {"speakers_left_out": 0}},
         **{f"clusters_{kind}": clusters for kind in FEATURES_OF["speaker"]},
         "speaker": {"counts": counts, "chunk": macro, "utterance": macro},

@@ -109,6 +109,14 @@ def test_a_banner_warns_of_synthesised_speech_and_an_untrained_encoder(small, co
     assert bool(banner) == (SAMPLE in (corpus, encoder))
 
 
+def test_an_encoder_of_another_family_is_called_by_its_name(run):
+    change_results(run, "encoder", {"family": "WavLM"})
+    page = without_scripts(page_of(run, encoder="microsoft/wavlm-base-plus"))
+    assert "wav2vec 2.0" not in page
+    assert "pitch, and WavLM (microsoft/wavlm-base-plus)" in page
+    assert "Accuracy by layer of WavLM" in page
+
+
 def test_the_page_is_one_file_that_requests_nothing_and_its_links_lead_somewhere(sized):
     _, page = sized
     assert "default-src 'none'" in page

@@ -86,7 +86,7 @@ def test_a_layer_that_the_encoder_does_not_have_is_refused_before_anything_is_em
 
 def test_another_architecture_is_refused(make_params, root):
     (root / "mine").mkdir()
-    (root / "mine/config.json").write_text('{"model_type": "hubert"}')
-    with pytest.raises(UserError, match=r"^encoder: .*mine is a 'hubert' model, not 'wav2vec2'"):
+    (root / "mine/config.json").write_text('{"model_type": "whisper"}')
+    with pytest.raises(UserError, match=r"^encoder: .*mine is a 'whisper' model; choose one of"):
         fetch_encoder(make_params(encoder=str(root / "mine")))
     assert not ENCODER.exists()

@@ -1,0 +1,204 @@
+"""The stage extract_wav2vec2 on a few recordings: what it writes, and what later stages make of it.
+
+The encoder is a small WavLM with random weights, to which whatever holds for wav2vec 2.0 applies.
+"""
+
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from checkpoints import config
+from nested import with_changes
+from transformers import WavLMConfig, WavLMModel
+
+import stages.extract_wav2vec2
+from speech.audio.decode import file_digest
+from speech.errors import UserError
+from speech.features import engines
+from speech.features.feature_spec import REFERENCE_MODE, spec_of_wav2vec2
+from speech.features.store import read_speaker, speaker_file
+from speech.inference.models import ChosenModel, find_encoder
+from stages.extract_wav2vec2 import extract_wav2vec2
+from stages.fetch_encoder import fetch_encoder
+from stages.paths import CORPUS_AUDIO, ENCODER, RESULTS, UTTERANCES, WAV2VEC2
+
+SPEAKERS = ("ann", "bob")
+
+
+@pytest.fixture
+def params(tmp_path, monkeypatch, voice, write_audio, make_params):
+    """Lie at the root of a project with two speakers and an encoder of the user's own."""
+    monkeypatch.chdir(tmp_path)
+    rows = []
+    for number, speaker in enumerate(SPEAKERS):
+        for session in "ab":
+            file = write_audio(
+                CORPUS_AUDIO / speaker / f"{session}.wav", voice(3.0 + number, seed=number)
+            )
+            rows.append((f"{speaker}-{session}", speaker, f"{speaker}/{file.name}"))
+    table = pd.DataFrame(rows, columns=["utterance_id", "speaker_id", "path"])
+    table["digest"] = [file_digest(CORPUS_AUDIO / path) for path in table["path"]]
+    table.to_parquet(UTTERANCES)
+    # Encoders are kept by their path, which is the same in all tests.
+    torch.manual_seed(17)
+    settings = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2}
+    settings |= {"conv_dim": (16,) * 7, "num_conv_pos_embedding_groups": 4}
+    WavLMModel(WavLMConfig(**settings, intermediate_size=32)).save_pretrained("mine")
+    return make_params(encoder="./mine", **{"compute.jobs": 1})
+
+
+def test_every_utterance_is_embedded_and_the_encoder_is_named(params):
+    fetch_encoder(params)
+    said = extract_wav2vec2(params)
+    assert said.startswith("4 utterances of 2 speakers in data/wav2vec2 (")
+    assert said.endswith(
+        "0 of them kept from an earlier run, by WavLM in float32 with torch on cpu"
+    )
+    for speaker in SPEAKERS:
+        tensors = read_speaker(speaker_file(WAV2VEC2, speaker))
+        assert tensors[f"{speaker}-a/pooled"].shape == (2, 5, 32)
+    expected = {"family": "WavLM", "mode": REFERENCE_MODE}
+    assert json.loads((RESULTS / "encoder.json").read_text()) == expected
+    assert "4 of them kept" in extract_wav2vec2(params)
+
+
+def test_predict_finds_the_encoder_of_training_and_refuses_any_other(params, tmp_path):
+    fetch_encoder(params)
+    extract_wav2vec2(params)
+    spec = spec_of_wav2vec2(
+        WAV2VEC2,
+        chunks=params.chunks,
+        wav2vec2=params.wav2vec2,
+        inputs=params.inputs.wav2vec2,
+    )
+    Path("models").mkdir()
+    headline = SimpleNamespace(encoder="mine")
+    model = ChosenModel(
+        "speaker", "wav2vec2", "svm", None, spec, {}, Path("speaker-wav2vec2-svm"), headline
+    )
+    assert find_encoder(Path("models"), model, None).resolve() == ENCODER.resolve()
+    other = shutil.copytree(tmp_path / "mine", tmp_path / "other")
+    config(layerdrop=0.123)(other)
+    with pytest.raises(UserError, match=r"other: is not the WavLM that speaker-wav2vec2-svm was"):
+        find_encoder(Path("models"), model, other)
+    with pytest.raises(UserError, match=r"needs the WavLM it was trained with \(mine\)"):
+        find_encoder(tmp_path / "models", model, tmp_path / "nowhere")
+
+
+def in_mode(params, **changes):
+    """Run the stage with other choices of `compute`; return its closing line and all features."""
+    changes = {f"compute.{key}": value for key, value in changes.items()}
+    said = extract_wav2vec2(type(params).model_validate(with_changes(params.model_dump(), changes)))
+    files = (speaker_file(WAV2VEC2, speaker) for speaker in SPEAKERS)
+    return said, {name: array for file in files for name, array in read_speaker(file).items()}
+
+
+def test_another_mode_computes_all_anew_and_the_same_mode_the_same_bytes(params):
+    fetch_encoder(params)
+    _, exact = in_mode(params)
+    said, half = in_mode(params, precision="bfloat16")
+    assert "0 of them kept" in said
+    assert said.endswith("by WavLM in bfloat16 with torch on cpu")
+    assert "4 of them kept" in in_mode(params, precision="bfloat16")[0]
+    shutil.rmtree(WAV2VEC2)
+    _, again = in_mode(params, precision="bfloat16")
+    for name, array in half.items():
+        np.testing.assert_array_equal(array, again[name])
+        assert 0 < np.abs(array - exact[name]).max() < 0.03
+
+
+@pytest.fixture
+def a_gpu(monkeypatch):
+    """Have torch say that there is a GPU; what is sent there is noted, and stays where it is."""
+    sent = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(engines, "move", lambda what, device: sent.append((what, device)) or what)
+    yield sent
+    torch.backends.cudnn.deterministic = False
+
+
+def test_a_gpu_is_used_by_one_process_in_batches_over_utterances_of_one_length(
+    params, a_gpu, monkeypatch
+):
+    fetch_encoder(params)
+    _, expected = in_mode(params, device="cpu")
+    assert {device for _, device in a_gpu} == {"cpu"}
+    a_gpu.clear()
+    jobs = []
+    extract = stages.extract_wav2vec2.extract_features
+    monkeypatch.setattr(
+        stages.extract_wav2vec2,
+        "extract_features",
+        lambda *own, **named: jobs.append(named["jobs"]) or extract(*own, **named),
+    )
+    said, found = in_mode(params, device="auto", jobs=2)
+    assert said.endswith("by WavLM in float32 with torch on cuda")
+    assert jobs == [1]
+    assert {device for _, device in a_gpu} == {"cuda"}
+    # A speaker's two utterances have two chunks each, which were two batches on the processor.
+    shapes = [tuple(what.shape) for what, _ in a_gpu if isinstance(what, torch.Tensor)]
+    assert shapes == [(4, 32_000), (4, 32_000)]
+    for name, array in expected.items():
+        np.testing.assert_allclose(found[name], array, atol=2e-3 if "sequence" in name else 1e-5)
+
+
+def test_utterances_shorter_than_a_chunk_share_no_batch_with_others(
+    params, a_gpu, voice, write_audio
+):
+    fetch_encoder(params)
+    write_audio(CORPUS_AUDIO / "ann" / "b.wav", voice(1.2))
+    table = pd.read_parquet(UTTERANCES)
+    table["digest"] = [file_digest(CORPUS_AUDIO / path) for path in table["path"]]
+    table.to_parquet(UTTERANCES)
+    _, expected = in_mode(params, device="cpu")
+    a_gpu.clear()
+    _, found = in_mode(params, device="cuda")
+    shapes = [tuple(what.shape) for what, _ in a_gpu if isinstance(what, torch.Tensor)]
+    assert shapes == [(2, 32_000), (1, 19_200), (4, 32_000)]
+    for name, array in expected.items():
+        np.testing.assert_allclose(found[name], array, atol=2e-3 if "sequence" in name else 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"device": "cuda"}, r"compute\.device: torch finds no cuda on this machine; set it"),
+        ({"device": "mps"}, r"compute\.device: torch finds no mps on this machine; set it"),
+        ({"backend": "openvino"}, r"compute\.backend: openvino is not installed; type `pip"),
+    ],
+)
+def test_what_this_machine_lacks_is_said_before_anything_is_embedded(
+    params, monkeypatch, changes, problem
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setattr(engines, "find_spec", lambda _: None)
+    fetch_encoder(params)
+    with pytest.raises(UserError, match=problem):
+        in_mode(params, **changes)
+    assert not WAV2VEC2.exists()
+
+
+@pytest.mark.parametrize(
+    ("there", "precision", "chosen"),
+    [
+        ((), "float32", "cpu"),
+        (("cuda", "mps"), "bfloat16", "cuda"),
+        (("mps",), "float32", "mps"),
+        # torch's autocast is not for it.
+        (("mps",), "bfloat16", "cpu"),
+    ],
+)
+def test_auto_takes_a_gpu_where_there_is_one(monkeypatch, there, precision, chosen):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: "cuda" in there)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: "mps" in there)
+    assert engines.choose_mode("auto", precision, "torch").device == chosen
+
+
+def test_predict_runs_the_encoder_in_the_mode_that_all_others_are_compared_with():
+    assert str(engines.REFERENCE) == REFERENCE_MODE
