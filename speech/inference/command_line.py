@@ -95,7 +95,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="instead of the headline model: features-model, such as mfcc-logistic",
     )
     add("--speaker-model", metavar="MODEL", default="headline", help="the same for the speaker")
-    add("--models", type=Path, default=Path("models"), help="folder of the trained models")
+    add(
+        "--models",
+        type=Path,
+        help="folder of the trained models; else models, or the model that comes with the project",
+    )
     add("--encoder", type=Path, help="folder of the wav2vec 2.0 that the models were trained with")
     add(
         "--format",
@@ -124,6 +128,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _run(options: argparse.Namespace) -> int:
     # Only now, so that a mistyped option is reported at once.
     from speech.inference.about import about
+    from speech.inference.models import OWN_MODELS, is_pretrained
     from speech.inference.recogniser import Recogniser
 
     recogniser = Recogniser(
@@ -134,6 +139,12 @@ def _run(options: argparse.Namespace) -> int:
         encoder=options.encoder,
         jobs=options.jobs,
     )
+    if options.models is None and is_pretrained(recogniser.folder):
+        print(
+            f"predict: {OWN_MODELS}/ holds no trained models, so the gender model that comes with "
+            f"the project is used; --about describes it",
+            file=sys.stderr,
+        )
     if options.about:
         print(about(recogniser.models, recogniser.rejection))
         return DONE
