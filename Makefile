@@ -36,7 +36,7 @@ clean: ## remove .venv and what the stages made; downloads and DVC's cache stay
 	find data plots -mindepth 1 -maxdepth 1 ! -name .gitignore ! -name archives \
 		! -name librispeech ! -name hub_encoder -exec rm -rf {} +
 
-$(INSTALLED): requirements.txt requirements-dev.txt pyproject.toml
+$(INSTALLED): $(wildcard requirements*.txt) pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.13")'
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) pip install --quiet --disable-pip-version-check -r requirements-dev.txt --editable .

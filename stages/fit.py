@@ -84,7 +84,7 @@ def fit(params: Params, inputs: str, model: str) -> str:
     )
     utterances = _write_predictions(PREDICTIONS / inputs / model, result, tuned)
     saved = MODELS / f"{inputs}-{model}"
-    card = _card(params, inputs, model, table) | {"calibrated_on": result.calibrated_on}
+    card = card_of(params, inputs, model, table) | {"calibrated_on": result.calibrated_on}
     save_classifier(saved, Calibrated(final, temperature=result.temperature), card)
     return (
         f"{model} for {task} on {features}: {utterances:,} utterances predicted out of fold in "
@@ -104,7 +104,7 @@ def _write_predictions(folder: Path, result: OutOfFold, tuned: Tuned) -> int:
     return len(utterances)
 
 
-def _card(params: Params, inputs: str, model: str, table: pd.DataFrame) -> dict[str, Any]:
+def card_of(params: Params, inputs: str, model: str, table: pd.DataFrame) -> dict[str, Any]:
     """Describe the final model."""
     task, features = INPUTS[inputs]
     # Chunks overlap, so seconds are those of utterances.

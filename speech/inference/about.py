@@ -27,7 +27,7 @@ _LIMITS = (
     "Gender is a corpus's label, not an identity; decide nothing about a person by it.",
     "Scores hold for voices, languages, rooms and microphones like those of the corpus.",
     "An unknown speaker may be accepted as an enrolled one; the rate is above.",
-    "Two people in one recording are summed up as if they were one: look at --segments.",
+    "Two people in one recording are summed up as one; a woman and a man are mostly flagged.",
 )
 
 

@@ -7,6 +7,7 @@ SHORT = "short"
 SILENT = "silent"
 NOT_SPEECH = "not speech"
 MOSTLY_NOT_SPEECH = "mostly not speech"
+SEVERAL_VOICES = "several voices"
 CLIPPED = "clipped"
 RESAMPLED = "resampled"
 CHANNELS_CANCEL = "channels cancel"
@@ -18,6 +19,7 @@ FLAGS = {
     SILENT: "silence, or a pause next to speech within the same 40 seconds; no answer",
     NOT_SPEECH: "sound without speech; no answer",
     MOSTLY_NOT_SPEECH: "most of the sound is not speech; the answer is about the rest",
+    SEVERAL_VOICES: "stretches of it are surely of a woman, others of a man: see --segments",
     CLIPPED: "too loud: cut off, a run of equal samples at the maximum",
     RESAMPLED: "recorded at another rate than 16 kHz",
     CHANNELS_CANCEL: "the average of its channels is silent; the loudest one was heard instead",

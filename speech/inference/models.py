@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import speech
 from speech.classifiers.calibrated import Calibrated
 from speech.classifiers.registry import CLASSIFIERS, load_classifier
 from speech.errors import UserError
@@ -15,6 +17,10 @@ from speech.features.feature_spec import FeatureSpec, read_spec
 from speech.params import FEATURES_OF, Features, Task
 
 HEADLINE = "headline"
+OWN_MODELS = Path("models")
+"""Where a run of the pipeline leaves the user's own models."""
+PRETRAINED = Path(str(speech.__file__)).parents[1] / "pretrained"
+"""The model that comes with the project, beside the library wherever that is installed."""
 ENCODER_PLACES = ("encoder", "../data/encoder")
 """Where the encoder is looked for, from the folder of the models: inside it, in the project."""
 
@@ -57,6 +63,17 @@ class ChosenModel:
         return self.spec.encoder_family or "wav2vec 2.0"
 
 
+def find_models() -> Path:
+    """Return the folder of the user's own models or, if there are none, `PRETRAINED`."""
+    own = any(any(OWN_MODELS.glob(f"{task}-*")) for task in get_args(Task))
+    return OWN_MODELS if own else PRETRAINED
+
+
+def is_pretrained(models: Path) -> bool:
+    """Decide whether a folder of models is the one that comes with the project."""
+    return models.resolve() == PRETRAINED.resolve()
+
+
 def load_model(models: Path, task: Task, choice: str) -> ChosenModel:
     """Load a model of a task.
 
@@ -89,11 +106,24 @@ def load_model(models: Path, task: Task, choice: str) -> ChosenModel:
     if not folder.is_dir():
         there = [name for name in choices if (models / f"{task}-{name}").is_dir()]
         raise UserError(f"{folder}: no such model; those there are {', '.join(there) or 'none'}.")
+    _require_libraries(folder, features, model)
     classifier, card = load_classifier(folder)
     if (card.get("task"), card.get("features"), card["model"]) != (task, features, model):
         raise UserError(f"{folder}: holds another model than its name says; copy it anew.")
     spec = read_spec(card.get("spec"), folder)
     return ChosenModel(task, features, model, classifier, spec, card, folder, headline)
+
+
+def _require_libraries(folder: Path, features: Features, model: str) -> None:
+    """Refuse a model for which more is needed than ``pip install .`` brings."""
+    needed = ["tensorflow", "keras"] if CLASSIFIERS[model].trains_in_epochs else []
+    needed += ["torch", "transformers"] if features == "wav2vec2" else []
+    absent = [name for name in needed if find_spec(name) is None]
+    if absent:
+        raise UserError(
+            f"{folder}: needs {' and '.join(absent)}, which the light installation does without; "
+            "run `pip install '.[pipeline]'` in the project's folder, or choose another model."
+        )
 
 
 def find_encoder(models: Path, chosen: ChosenModel, named: Path | None) -> Path:

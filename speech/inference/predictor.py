@@ -20,6 +20,7 @@ from speech.inference.answers import (
     MOSTLY_NOT_SPEECH,
     NOT_SPEECH,
     RESAMPLED,
+    SEVERAL_VOICES,
     SHORT,
     SILENT,
     UNKNOWN_SPEAKER,
@@ -37,6 +38,7 @@ from speech.inference.measure import (
 )
 from speech.inference.models import ChosenModel
 from speech.inference.passages import Passage
+from speech.inference.voices import several_voices
 from speech.predictions import from_logarithms, logarithms_of
 from speech.rejection.model_file import OpenSet
 
@@ -159,6 +161,7 @@ class Predictor:
         # In hours of music some chunks are detected as speech.
         others = sum(NOT_SPEECH in segment.flags for segment in segments)
         flags += [MOSTLY_NOT_SPEECH] if others > spoken else []
+        flags += [SEVERAL_VOICES] if several_voices(segments) else []
         with_speech = [passage for passage in passages if passage.spoken]
         log_sums = zip(*(passage.log_sums for passage in with_speech), strict=True)
         averaged = [from_logarithms(np.sum(own, axis=0) / spoken) for own in log_sums]

@@ -24,6 +24,8 @@ from speech.inference.models import (
     HEADLINE,
     ChosenModel,
     find_encoder,
+    find_models,
+    is_pretrained,
     load_model,
     require_same_features,
 )
@@ -46,7 +48,8 @@ class Recogniser:
     Parameters
     ----------
     models
-        The folder of trained models, which `dvc repro` makes; it may have been moved.
+        The folder of trained models, which `dvc repro` makes; it may have been moved. If not given,
+        ``models`` where there are some, else the gender model that comes with the project.
     tasks
         ``gender``, ``speaker``, or both; if not given, those that models were trained for.
     gender_model, speaker_model
@@ -74,7 +77,7 @@ class Recogniser:
 
     def __init__(
         self,
-        models: str | Path = "models",
+        models: str | Path | None = None,
         *,
         tasks: Sequence[Task] | None = None,
         gender_model: str = HEADLINE,
@@ -84,11 +87,13 @@ class Recogniser:
     ) -> None:
         named = Path(encoder) if encoder is not None else None
         try:
-            self._load(Path(models), tasks, {"gender": gender_model, "speaker": speaker_model})
+            self.folder = Path(models) if models is not None else find_models()
+            """Of the models."""
+            self._load(self.folder, tasks, {"gender": gender_model, "speaker": speaker_model})
             on_wav2vec2 = [model for model in self.models if model.features == "wav2vec2"]
             # Both have the same.
             self._embedder = (
-                Embedder(find_encoder(Path(models), on_wav2vec2[0], named), on_wav2vec2[0].spec)
+                Embedder(find_encoder(self.folder, on_wav2vec2[0], named), on_wav2vec2[0].spec)
                 if on_wav2vec2
                 else None
             )
@@ -176,6 +181,11 @@ class Recogniser:
     def _load(
         self, folder: Path, tasks: Sequence[Task] | None, choices: Mapping[Task, str]
     ) -> None:
+        if is_pretrained(folder) and ("speaker" in (tasks or ()) or choices["speaker"] != HEADLINE):
+            raise UserError(
+                "speaker: the model that comes with the project predicts the gender only; run "
+                "`dvc repro` on recordings of your speakers, or name models of theirs by --models."
+            )
         if tasks is None:
             # A model that is named for a task without one is refused, not passed over.
             trained = trained_tasks(folder)

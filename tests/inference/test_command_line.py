@@ -14,10 +14,10 @@ import pytest
 import soundfile
 from made_models import make_models
 
-import predict
+from speech.inference.command_line import main
 from speech.params import Params
 
-ROOT = Path(predict.__file__).parent
+ROOT = Path(__file__).parents[2]
 RATE = 16_000
 
 
@@ -38,7 +38,7 @@ def predicted(models, capsys):
 
     def run(*arguments):
         options = ["--models", str(models), "--format", "json", *map(str, arguments)]
-        status = predict.main(options)
+        status = main(options)
         out, err = capsys.readouterr()
         return status, json.loads(out, parse_constant=pytest.fail) if out else None, err
 

@@ -349,7 +349,7 @@ def test_the_models_are_described(finished):
 
 ALONE = """
 import contextlib, io, json, sys, time
-from predict import main
+from speech.inference.command_line import main
 figures = []
 for path in sys.argv[1:]:
     with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO(), "utf-8")) as out:

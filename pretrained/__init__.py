@@ -1,0 +1,1 @@
+"""The gender model that comes with the project, and the script that fits it."""

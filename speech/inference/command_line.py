@@ -1,0 +1,220 @@
+"""The command line of predict.py and, where the project is installed, of ``speech-predict``."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from speech.errors import UserError
+from speech.inference.recordings import Found, find_recordings
+
+if TYPE_CHECKING:
+    from speech.inference.answers import Answer
+    from speech.inference.recogniser import Recogniser
+    from speech.storage.progress import ByteProgress
+
+DONE, SOME_FAILED, USAGE = 0, 1, 2
+_BAR_AFTER = 2
+"""Seconds that a recording takes before its progress is shown."""
+
+
+def start() -> NoReturn:
+    """Run `main` as a program, which a signal ends at once with a sentence."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # In the background of a shell, Ctrl-C is for others.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
+    sys.exit(main())
+
+
+def _stop(number: int, _: object) -> None:
+    """End at once, even while something is imported or all threads are busy."""
+    os.write(2, b"predict: interrupted\n" if number == signal.SIGINT else b"predict: terminated\n")
+    os._exit(128 + number)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Predict all recordings that are named.
+
+    Returns
+    -------
+    int
+        0 if all were predicted, 1 if some could not be read, 2 if nothing could be started.
+    """
+    if sys.stdout is None:
+        print("predict: standard output is closed; open it, as by > answers.txt", file=sys.stderr)
+        return USAGE
+    # A file's name may hold what the terminal cannot show.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    options = _options(arguments)
+    try:
+        status = _run(options)
+        sys.stdout.flush()
+        return status
+    except UserError as error:
+        print(f"predict: {error}", file=sys.stderr)
+        return USAGE
+    except OSError as error:
+        # What is left to be written must not fail once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # A reader that has had enough, such as `head`, needs no message.
+        if not isinstance(error, BrokenPipeError):
+            print(f"predict: stopped ({error.strerror or error})", file=sys.stderr)
+        return SOME_FAILED
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description="Predict the gender and the speaker of your own recordings.",
+        epilog="Exit status: 0 all recordings were predicted, 1 some could not be read, 2 nothing "
+        "could be started.",
+    )
+    add = parser.add_argument
+    add(
+        "recordings",
+        nargs="*",
+        metavar="recording",
+        help="file, folder (with all its folders), pattern in quotes, or - for standard input",
+    )
+    add(
+        "--task",
+        choices=["gender", "speaker", "both"],
+        default="both",
+        help="what to predict; both: whatever the models were trained for",
+    )
+    add(
+        "--gender-model",
+        metavar="MODEL",
+        default="headline",
+        help="instead of the headline model: features-model, such as mfcc-logistic",
+    )
+    add("--speaker-model", metavar="MODEL", default="headline", help="the same for the speaker")
+    add(
+        "--models",
+        type=Path,
+        help="folder of the trained models; else models, or the model that comes with the project",
+    )
+    add("--encoder", type=Path, help="folder of the encoder that the models were trained with")
+    add(
+        "--format",
+        choices=["table", "csv", "json", "jsonl"],
+        default="table",
+        help="a table for people, the others for programs",
+    )
+    add("--segments", action="store_true", help="a row for each chunk instead of each recording")
+    add("--plot", type=Path, metavar="PAGE.html", help="draw a timeline of each recording")
+    add("--jobs", type=int, default=-1, help="passages at once; -1: one per core, eight at most")
+    add("--about", action="store_true", help="describe the models: training, scores, limits")
+    options = parser.parse_args(arguments)
+    if not options.recordings and not options.about:
+        parser.error("name at least one recording, folder or pattern, or - for standard input")
+    for task in ("gender", "speaker"):
+        if options.task not in (task, "both") and getattr(options, f"{task}_model") != "headline":
+            parser.error(f"--{task}-model has no use with --task {options.task}; leave one out")
+    if options.jobs < 1 and options.jobs != -1:
+        parser.error(f"--jobs: {options.jobs} is neither 1 or more nor -1")
+    if options.plot and options.plot.suffix.lower() not in (".html", ".htm"):
+        # The page's name may have been forgotten, and the recording named next would be lost.
+        parser.error(f"--plot: {options.plot} does not end in .html; name a page to write")
+    return options
+
+
+def _run(options: argparse.Namespace) -> int:
+    # Only now, so that a mistyped option is reported at once.
+    from speech.inference.about import about
+    from speech.inference.models import OWN_MODELS, is_pretrained
+    from speech.inference.recogniser import Recogniser
+
+    recogniser = Recogniser(
+        options.models,
+        tasks=None if options.task == "both" else [options.task],
+        gender_model=options.gender_model,
+        speaker_model=options.speaker_model,
+        encoder=options.encoder,
+        jobs=options.jobs,
+    )
+    if options.models is None and is_pretrained(recogniser.folder):
+        print(
+            f"predict: {OWN_MODELS}/ holds no trained models, so the gender model that comes with "
+            f"the project is used; --about describes it",
+            file=sys.stderr,
+        )
+    if options.about:
+        print(about(recogniser.models, recogniser.rejection))
+        return DONE
+    return _predict_all(recogniser, find_recordings(options.recordings), options)
+
+
+def _predict_all(
+    recogniser: "Recogniser", found: Sequence[Found], options: argparse.Namespace
+) -> int:
+    from tqdm import tqdm
+
+    from speech.inference.tables import FORMATS, rows_of
+
+    if options.plot:
+        # Now, so that a page that cannot be written is reported before hours of work.
+        _draw(options.plot, [])
+    kept: list[Answer] = []
+    status = DONE
+
+    def rows() -> Iterator[dict[str, Any]]:
+        nonlocal status
+        several = None if len(found) > 1 else True
+        for one in tqdm(found, unit=" recordings", leave=False, disable=several):
+            answer = _predict(recogniser, one)
+            status = SOME_FAILED if answer.error else status
+            if options.plot:
+                kept.append(answer)
+            yield from rows_of(answer, by_segment=options.segments)
+
+    for text in FORMATS[options.format](rows(), [one.name for one in found]):
+        with tqdm.external_write_mode(file=sys.stdout):
+            sys.stdout.write(text)
+            sys.stdout.flush()
+    if options.plot:
+        _draw(options.plot, kept)
+    return status
+
+
+def _predict(recogniser: "Recogniser", one: Found) -> "Answer":
+    from speech.audio.decode import AudioError
+    from speech.inference.answers import Answer
+
+    if one.problem:
+        return Answer(one.name, error=one.problem)
+    # Standard input may have been closed by whoever started this.
+    recording = one.path or (sys.stdin.buffer if sys.stdin else BytesIO())
+    try:
+        with _seconds_bar(one.name) as progress:
+            return replace(recogniser.predict(recording, progress), file=one.name)
+    except AudioError as error:
+        return Answer(one.name, error=str(error))
+
+
+def _draw(page: Path, answers: "Sequence[Answer]") -> None:
+    from speech.inference.timeline import timeline_page
+    from speech.storage.files import write_text, writing
+
+    with writing(page):
+        write_text(page, timeline_page(answers))
+
+
+@contextmanager
+def _seconds_bar(name: str) -> Iterator["ByteProgress"]:
+    """Show how many seconds of a recording are done, if that takes more than a moment."""
+    from tqdm import tqdm
+
+    with tqdm(desc=name, unit=" s", delay=_BAR_AFTER, leave=False, disable=None) as drawn:
+
+        def show(done: int, total: int | None) -> None:
+            drawn.total = total
+            drawn.update(done - drawn.n)
+
+        yield show
