@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from speech.folds import FEMALE
 from speech.inference.answers import Segment
 
-_SUREST = 0.95
+_SUREST = 0.99
 """As what a more probable gender counts: no chunk is proof by itself."""
 
 _SURE_CHUNKS = 2
