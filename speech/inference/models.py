@@ -82,13 +82,19 @@ def load_model(models: Path, task: Task, choice: str) -> ChosenModel:
     features, model = choices.get(choice, (headline.features, headline.model))
     folder = model_folder(models, task, features, model)
     if not folder.is_dir():
-        there = [name for name in choices if (models / f"{task}-{name}").is_dir()]
-        raise UserError(f"{folder}: no such model; those there are {', '.join(there) or 'none'}.")
+        there = ", ".join(models_there(models, task)) or "none"
+        raise UserError(f"{folder}: no such model; those there are {there}.")
     classifier, card = load_classifier(folder)
     if (card.get("task"), card.get("features"), card["model"]) != (task, features, model):
         raise UserError(f"{folder}: holds another model than its name says; copy it anew.")
     spec = read_spec(card.get("spec"), folder)
     return ChosenModel(task, features, model, classifier, spec, card, folder, headline)
+
+
+def models_there(models: Path, task: Task) -> list[str]:
+    """Name the models of a task that are in a folder, as `load_model` takes them."""
+    names = [f"{kind}-{name}" for kind in FEATURES_OF[task] for name in CLASSIFIERS]
+    return [name for name in names if (models / f"{task}-{name}" / "model.json").is_file()]
 
 
 def find_encoder(models: Path, chosen: ChosenModel, named: Path | None) -> Path:
