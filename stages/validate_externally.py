@@ -10,8 +10,7 @@ import pandas as pd
 from speech.corpus.index import BOTH_TASKS
 from speech.corpus.layouts import Location, about
 from speech.errors import UserError
-from speech.inference.external import find_overlap, read_corpus, validate
-from speech.inference.models import HEADLINE, load_model
+from speech.inference.external import find_overlap, load_models, read_corpus, validate
 from speech.params import FEATURES_OF, Params, Task
 from speech.storage.results import write_metrics
 from speech.storage.tables import read_parquet
@@ -32,6 +31,7 @@ _REASONS = {
     "recordings_in_both": "left out, recordings that are in corpus too",
     "speakers_in_both": "left out of gender, speakers who are in corpus too",
     "speakers_without_gender": "left out of gender, no gender on record",
+    "speakers_in_sessions_of_training": "left out of speaker, sessions that are in corpus too, of",
 }
 
 
@@ -65,16 +65,19 @@ def _validate(params: Params) -> tuple[dict[str, Any], str]:
     results: dict[str, Any] = {
         "rejected": int(wholly.sum()),
         "recordings_in_both": utterances.loc[overlap["recording"], "path"].tolist(),
-        "speakers_in_both": sorted(set(utterances.loc[overlap["speaker"], "speaker_id"])),
-        "speakers_without_gender": _without_gender(utterances),
     }
+    if "gender" in params.tasks:
+        results["speakers_in_both"] = _speakers(utterances[overlap["speaker"]])
+        results["speakers_without_gender"] = _speakers(utterances[utterances["gender"].isna()])
+    if "speaker" in params.tasks:
+        results["speakers_in_sessions_of_training"] = _speakers(utterances[overlap["session"]])
     left_out = _left_out(results)
     lines = []
     for task in params.tasks:
-        own = utterances[_eligible(task, utterances, overlap)]
-        results[task] = _ask(task, own, params) if len(own) else None
-        if results[task]:
-            lines.append(_closing_line(task, results[task]))
+        own = _ask(task, utterances, overlap, params)
+        results[task] = own
+        if own:
+            lines.append(_closing_line(task, own))
     if not lines:
         raise UserError(
             f"external: nothing of {location.audio.resolve()} can be scored{left_out}; name a "
@@ -83,39 +86,36 @@ def _validate(params: Params) -> tuple[dict[str, Any], str]:
     return results, "; ".join(lines) + left_out
 
 
-def _without_gender(utterances: pd.DataFrame) -> list[str]:
-    return sorted(set(utterances.loc[utterances["gender"].isna(), "speaker_id"]))
+def _speakers(utterances: pd.DataFrame) -> list[str]:
+    return sorted(set(utterances["speaker_id"]))
 
 
-def _eligible(task: Task, utterances: pd.DataFrame, overlap: pd.DataFrame) -> "pd.Series[bool]":
-    """Find what a task's models can be asked about: nothing that they have heard."""
-    if task == "gender":
-        return ~overlap["speaker"] & utterances["gender"].notna()
-    enrolled = load_model(MODELS, task, HEADLINE).classifier.classes
-    heard = overlap["recording"] | overlap["session"]
-    return utterances["speaker_id"].isin(enrolled) & ~heard
-
-
-def _ask(task: Task, utterances: pd.DataFrame, params: Params) -> dict[str, Any]:
-    systems, unanswered = validate(
-        MODELS,
-        task,
-        [f"{features}-{model}" for features in FEATURES_OF[task] for model in params.models],
+def _ask(
+    task: Task, utterances: pd.DataFrame, overlap: pd.DataFrame, params: Params
+) -> dict[str, Any] | None:
+    """Ask all models of a task about what they have not heard; None if that is nothing."""
+    new = ~overlap["speaker"] & utterances["gender"].notna()
+    if task == "speaker":
+        new = overlap["speaker"] & ~overlap["recording"] & ~overlap["session"]
+    if not new.any():
+        return None
+    choices = [f"{features}-{model}" for features in FEATURES_OF[task] for model in params.models]
+    chosen, embedder = load_models(MODELS, task, choices, ENCODER)
+    if task == "speaker":
+        new &= utterances["speaker_id"].isin(chosen[0].classifier.classes)
+        if not new.any():
+            return None
+    validation = validate(
+        chosen,
+        embedder,
         EXTERNAL_AUDIO,
-        utterances,
-        encoder=ENCODER,
+        utterances[new],
         resamples=params.evaluate.resamples,
         seed=params.seed,
         jobs=params.compute.jobs,
         progress=bar("utterance"),
     )
-    return {
-        "speakers": utterances["speaker_id"].nunique(),
-        "utterances": len(utterances),
-        "minutes": utterances["seconds"].sum() / 60,
-        "unanswered": unanswered,
-        "systems": systems.to_dict("records"),
-    }
+    return {**validation._asdict(), "systems": validation.systems.to_dict("records")}
 
 
 def _headline(results: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def _left_out(results: Mapping[str, Any]) -> str:
     """Say what of the corpus no model is asked about, and why."""
     parts = [f"; files rejected: {results['rejected']}"] if results["rejected"] else []
     for key, words in _REASONS.items():
-        if names := results[key]:
+        if names := results.get(key):
             named = ", ".join(names[:_NAMED]) + " …" * (len(names) > _NAMED)
             parts.append(f"; {words}: {len(names)} ({named})")
     return "".join(parts)

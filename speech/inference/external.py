@@ -6,6 +6,7 @@ scores the models are asked about all chunks of such an utterance nevertheless, 
 is one of all utterances, as the accuracy out of fold is.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,13 +17,14 @@ from numpy.typing import NDArray
 
 from speech.audio.stream import AudioError, open_stream
 from speech.corpus.index import CorpusIndex, index_corpus
-from speech.corpus.layouts import Location, list_recordings, with_genders
+from speech.corpus.layouts import Location, list_recordings, locate, with_genders
+from speech.corpus.spreadsheet import read_header
 from speech.errors import UserError
 from speech.evaluation.calibration import expected_calibration_error, reliability
 from speech.evaluation.scores import average_by
 from speech.evaluation.systems import ECE
-from speech.inference.embedder import embedder_for
-from speech.inference.models import load_model, require_same_features
+from speech.inference.embedder import Embedder, embedder_for
+from speech.inference.models import ChosenModel, load_model, require_same_features
 from speech.inference.passages import cut_passages
 from speech.inference.predictor import Predictor, Probabilities, probabilities_of_whole
 from speech.inference.recogniser import SHORTEST_SECONDS
@@ -42,12 +44,50 @@ class Validation(NamedTuple):
         the models do not say), ``accuracy``, ``low`` and ``high`` (the same on these utterances),
         ``accuracy_F``, ``accuracy_M``, ``f1`` (macro, over the classes that occur) and the
         expected calibration error.
+    utterances, speakers, minutes
+        How much they were asked about.
     unanswered
         Share of the utterances that predict.py gives no answer for: nothing of them is speech.
     """
 
     systems: pd.DataFrame
+    utterances: int
+    speakers: int
+    minutes: float
     unanswered: float
+
+
+def find_labelled(labels: Path, folders: Sequence[Path]) -> Location:
+    """Find the recordings that a table says the speakers and genders of.
+
+    Parameters
+    ----------
+    labels
+        A table with a column ``path``, which names the recordings itself; or one of speaker_id and
+        gender, or a SPEAKERS.TXT, for the folder that holds the recordings.
+    folders
+        None, or that folder.
+
+    Raises
+    ------
+    UserError
+        If the table cannot be read, or is not for what is named beside it.
+    """
+    if not (labels.is_file() and os.access(labels, os.R_OK)):
+        raise UserError(f"--labels: {labels} is no file that can be read; name a table.")
+    if labels.suffix.lower() == ".csv" and "path" in read_header(labels):
+        if folders:
+            raise UserError(
+                f"{labels}: names the recordings itself, by its column path; leave {folders[0]} "
+                "out, or the column."
+            )
+        return locate(labels)
+    if len(folders) != 1 or not folders[0].is_dir():
+        raise UserError(
+            f"{labels}: has no column path, and so goes with one folder, that holds a folder for "
+            "each speaker; name that, or add the column."
+        )
+    return Location(folders[0], labels)
 
 
 def read_corpus(
@@ -74,7 +114,7 @@ def find_overlap(utterances: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFram
     Parameters
     ----------
     utterances, trained
-        Of this corpus and of the one in training: speaker_id, chapter_id and content.
+        Of this corpus and of the one in training, as the index lists them.
 
     Returns
     -------
@@ -86,29 +126,21 @@ def find_overlap(utterances: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFram
     known = {*trained["speaker_id"], *utterances.loc[recording, "speaker_id"]}
     sessions = pd.MultiIndex.from_frame(trained[["speaker_id", "chapter_id"]])
     own = pd.MultiIndex.from_frame(utterances[["speaker_id", "chapter_id"]])
+    # A file that is a session by itself is named by its path, which says nothing here.
+    is_named = utterances["chapter_id"] != utterances["utterance_id"]
     return pd.DataFrame(
         {
             "recording": recording,
             "speaker": utterances["speaker_id"].isin(known),
-            "session": own.isin(sessions),
+            "session": own.isin(sessions) & is_named,
         }
     )
 
 
-def validate(
-    models: Path,
-    task: Task,
-    choices: Sequence[str],
-    audio: Path,
-    utterances: pd.DataFrame,
-    *,
-    encoder: Path | None = None,
-    resamples: int = 1000,
-    seed: int = 0,
-    jobs: int = 1,
-    progress: Progress = silent,
-) -> Validation:
-    """Ask trained models about utterances, all of them in one pass, and score each.
+def load_models(
+    models: Path, task: Task, choices: Sequence[str], encoder: Path | None = None
+) -> tuple[list[ChosenModel], Embedder | None]:
+    """Load several models of a task, and the encoder of those on wav2vec 2.0.
 
     Parameters
     ----------
@@ -118,6 +150,34 @@ def validate(
         Which.
     choices
         The models, as ``<features>-<model>``.
+
+    Raises
+    ------
+    UserError
+        As `load_model` and `find_encoder`; or if the models do not share their features' settings.
+    """
+    chosen = [load_model(models, task, choice) for choice in choices]
+    require_same_features([(str(model), model.spec) for model in chosen])
+    return chosen, embedder_for(chosen, models, encoder)
+
+
+def validate(
+    chosen: Sequence[ChosenModel],
+    embedder: Embedder | None,
+    audio: Path,
+    utterances: pd.DataFrame,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    jobs: int = 1,
+    progress: Progress = silent,
+) -> Validation:
+    """Ask models about utterances, all of them in one pass, and score each.
+
+    Parameters
+    ----------
+    chosen, embedder
+        As `load_models` returns them.
     audio
         The folder of the recordings.
     utterances
@@ -130,12 +190,11 @@ def validate(
     Raises
     ------
     UserError
-        If a model or its encoder cannot be loaded, or a recording changed meanwhile.
+        If there are no utterances, or a recording is not what it was when it was listed.
     """
-    chosen = [load_model(models, task, choice) for choice in choices]
-    require_same_features([(str(model), model.spec) for model in chosen])
-    embedder = embedder_for(chosen, models, encoder)
-    settings = chosen[0].spec.chunks
+    if utterances.empty:
+        raise UserError(f"{audio}: has no recording of a speaker with F or M on record; add some.")
+    task, settings = chosen[0].task, chosen[0].spec.chunks
     # With the gate as predict.py has it, then without.
     predictors = [Predictor(chosen, None, 0.0, embedder, gate) for gate in (True, False)]
 
@@ -174,7 +233,13 @@ def validate(
                 ),
             }
         )
-    return Validation(pd.DataFrame(rows), float(np.mean([not gate for gate, _ in asked])))
+    return Validation(
+        pd.DataFrame(rows),
+        utterances=len(utterances),
+        speakers=utterances["speaker_id"].nunique(),
+        minutes=float(utterances["seconds"].sum()) / 60,
+        unanswered=float(np.mean([not gate for gate, _ in asked])),
+    )
 
 
 def _scores(table: pd.DataFrame, task: Task, *, resamples: int, seed: int) -> dict[str, float]:
