@@ -14,7 +14,7 @@ from speech.corpus.librispeech import SHA256, fetch_subsets
 from speech.corpus.sample import synthesise_corpus
 from speech.errors import UserError
 from speech.params import SAMPLE, Params, Subset
-from speech.storage.files import point
+from speech.storage.files import point, write_text
 from speech.storage.tables import write_csv
 from stages.paths import (
     CORPUS_AUDIO,
@@ -60,9 +60,9 @@ def fetch_corpus(params: Params) -> str:
 
 
 def _external(params: Params, corpus: Location) -> Location:
-    """Find the corpus to validate on; without one, DVC is given an empty folder to watch."""
+    """Find the corpus to validate on; without one, DVC is given a file that says so."""
     if params.external is None:
-        NO_EXTERNAL.mkdir(parents=True, exist_ok=True)
+        write_text(NO_EXTERNAL, "external is null in params.yaml\n")
         return Location(NO_EXTERNAL, NO_EXTERNAL)
     location = locate(_fetch(params.external, params))
     places = [(one.audio.resolve(), one.labels.resolve()) for one in (corpus, location)]
