@@ -82,6 +82,7 @@ Place = Annotated[
     AfterValidator(os.path.expanduser),
 ]
 """A path, or a name of something that is none; ``~`` is the user's home, as in a shell."""
+Corpus = Annotated[list[Subset], Field(min_length=1)] | Place
 
 
 class SampleCorpus(Block):
@@ -295,7 +296,8 @@ def _in_order(tasks: list[Task]) -> list[Task]:
 class _Params(Block):
     """Everything in params.yaml but the blocks of the classifiers."""
 
-    corpus: Annotated[list[Subset], Field(min_length=1)] | Place
+    corpus: Corpus
+    external: Corpus | None
     corpus_mirror: Place | None
     corpus_sha256: dict[Subset, Sha256]
     keep_archives: bool
@@ -333,9 +335,22 @@ class _Params(Block):
 
     @model_validator(mode="after")
     def _subsets_are_different(self) -> Self:
-        if isinstance(self.corpus, list) and len(set(self.corpus)) < len(self.corpus):
+        named = {}
+        for key, place in (("corpus", self.corpus), ("external", self.external)):
+            named[key] = [place] if isinstance(place, str) else place or []
+            if len(set(named[key])) < len(named[key]):
+                raise ValueError(
+                    f"{key} ({', '.join(named[key])}) must not repeat a subset; remove the second"
+                )
+        if SAMPLE in named["external"]:
             raise ValueError(
-                f"corpus ({', '.join(self.corpus)}) must not repeat a subset; remove the second"
+                "external is sample, which is synthesised and validates nothing; name recordings "
+                "of people, or set it to null"
+            )
+        if both := [name for name in named["external"] if name in named["corpus"]]:
+            raise ValueError(
+                f"external must not hold what corpus holds ({both[0]}); name a corpus that takes "
+                "no part in training, or set it to null"
             )
         return self
 

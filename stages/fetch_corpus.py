@@ -9,20 +9,23 @@ from pathlib import Path
 import pandas as pd
 
 from speech.corpus.gender_overrides import COLUMNS
-from speech.corpus.layouts import locate
+from speech.corpus.layouts import Location, about, locate
 from speech.corpus.librispeech import SHA256, fetch_subsets
 from speech.corpus.sample import synthesise_corpus
 from speech.errors import UserError
-from speech.params import SAMPLE, Params
-from speech.storage.files import point
+from speech.params import SAMPLE, Params, Subset
+from speech.storage.files import point, write_text
 from speech.storage.tables import write_csv
 from stages.paths import (
     CORPUS_AUDIO,
     CORPUS_LABELS,
     DOWNLOADS,
+    EXTERNAL_AUDIO,
+    EXTERNAL_LABELS,
     GENDER_OVERRIDES,
     INLINE_OVERRIDES,
     LIBRISPEECH,
+    NO_EXTERNAL,
     SAMPLE_CORPUS,
 )
 
@@ -43,17 +46,38 @@ def fetch_corpus(params: Params) -> str:
             f"gender_overrides: {given} is no file{place}; set it to a CSV with the columns "
             f"{', '.join(COLUMNS)}, or to null."
         )
-    location = locate(_fetch(params))
+    location = locate(_fetch(params.corpus, params))
     _check_audio(location.audio)
+    with about("external"):
+        external = _external(params, location)
     point(CORPUS_AUDIO, location.audio)
     point(CORPUS_LABELS, location.labels)
     point(GENDER_OVERRIDES, _overrides(given))
-    return f"data/corpus is {location.audio}"
+    point(EXTERNAL_AUDIO, external.audio)
+    point(EXTERNAL_LABELS, external.labels)
+    also = "" if params.external is None else f", data/external is {external.audio}"
+    return f"data/corpus is {location.audio}{also}"
 
 
-def _fetch(params: Params) -> Path:
-    """Make or download the corpus, if it is not the user's own; give its folder or table."""
-    if params.corpus == SAMPLE:
+def _external(params: Params, corpus: Location) -> Location:
+    """Find the corpus to validate on; without one, DVC is given a file that says so."""
+    if params.external is None:
+        write_text(NO_EXTERNAL, "external is null in params.yaml\n")
+        return Location(NO_EXTERNAL, NO_EXTERNAL)
+    location = locate(_fetch(params.external, params))
+    places = [(one.audio.resolve(), one.labels.resolve()) for one in (corpus, location)]
+    if places[0] == places[1]:
+        raise UserError(
+            f"corpus: {location.audio} is what corpus names, too; name a corpus that takes no part "
+            "in training, or set it to null."
+        )
+    _check_audio(location.audio)
+    return location
+
+
+def _fetch(corpus: str | list[Subset], params: Params) -> Path:
+    """Make or download a corpus, if it is not the user's own; give its folder or table."""
+    if corpus == SAMPLE:
         synthesise_corpus(
             SAMPLE_CORPUS,
             **params.sample_corpus.model_dump(),
@@ -62,9 +86,9 @@ def _fetch(params: Params) -> Path:
             progress=bar("chapter"),
         )
         return SAMPLE_CORPUS
-    if isinstance(params.corpus, str) and params.corpus not in SHA256:
-        return Path(params.corpus)
-    names = [params.corpus] if isinstance(params.corpus, str) else params.corpus
+    if isinstance(corpus, str) and corpus not in SHA256:
+        return Path(corpus)
+    names = [corpus] if isinstance(corpus, str) else corpus
     return fetch_subsets(
         [subset for subset in SHA256 if subset in names],
         LIBRISPEECH,

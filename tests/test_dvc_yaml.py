@@ -113,7 +113,7 @@ def test_packages_import_one_way_only():
 
 
 BEHIND_LINKS = {"SAMPLE_CORPUS", "LIBRISPEECH", "DOWNLOADS", "INLINE_OVERRIDES"}
-BEHIND_LINKS |= {"SAMPLE_ENCODER", "HUB_ENCODER"}
+BEHIND_LINKS |= {"NO_EXTERNAL", "SAMPLE_ENCODER", "HUB_ENCODER"}
 """Where outs of DVC point to; they are no outs themselves."""
 
 

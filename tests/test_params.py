@@ -94,6 +94,9 @@ def test_names_that_only_look_like_numbers_stay_names(tmp_path, name):
         ("gender_overrides", "my/overrides.csv"),
         ("corpus", "../sounds/Hörbücher"),
         ("corpus", ["dev-clean", "test-other"]),
+        ("external", None),
+        ("external", "/mine/others.csv"),
+        ("external", ["test-clean", "test-other"]),
         ("corpus_mirror", "https://us.openslr.org"),
         ("corpus_sha256", {"dev-clean": "0123456789abcdef" * 4}),
     ],
@@ -105,7 +108,9 @@ def test_every_kind_of_allowed_value_is_taken(make_params, key, value):
     assert found == value
 
 
-@pytest.mark.parametrize("key", ["corpus", "corpus_mirror", "encoder", "gender_overrides"])
+@pytest.mark.parametrize(
+    "key", ["corpus", "corpus_mirror", "encoder", "external", "gender_overrides"]
+)
 def test_a_tilde_is_the_users_home_wherever_a_path_may_stand(make_params, monkeypatch, key):
     monkeypatch.setenv("HOME", "/home/ann")
     assert getattr(make_params(**{key: "~/mine"}), key) == "/home/ann/mine"

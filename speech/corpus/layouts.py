@@ -8,6 +8,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import get_args
@@ -96,6 +97,15 @@ class Listing:
     passed_over: Counter[str] = field(default_factory=Counter)
 
 
+@contextmanager
+def about(named: str) -> Iterator[None]:
+    """Let complaints name another corpus than ``corpus``, such as ``external``."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(re.sub("^corpus:", f"{named}:", str(error))) from None
+
+
 def locate(corpus: Path) -> Location:
     """Find the parts of a corpus that the user named by a table, or by some folder of it.
 
@@ -127,7 +137,7 @@ def _locate(corpus: Path) -> Location:
         place = "" if corpus.is_absolute() else f" in {Path.cwd()}, which the path is relative to"
         what = "is a file, but no CSV" if corpus.exists() else f"does not exist{place}"
         raise UserError(
-            f"corpus: {corpus} {what}; set corpus in params.yaml to `sample`, to a subset of "
+            f"corpus: {corpus} {what}; set it in params.yaml to `sample`, to a subset of "
             f"LibriSpeech ({', '.join(get_args(Subset))}), to a folder of recordings or to a table "
             "of them (.csv)."
         )

@@ -211,6 +211,10 @@ def score_table(
         probability is impossible.
     """
     rows = _Rows(table)
+    absent = np.flatnonzero(np.bincount(rows.labels, minlength=len(rows.classes)) == 0)
+    if len(absent):
+        name = rows.classes[absent[0]]
+        raise ValueError(f"no row has the label {name!r}; its scores are undefined")
     if task == "speaker" and not np.array_equal(rows.speaker_labels, np.arange(len(rows.classes))):
         raise ValueError("in the speaker task every class must be one speaker, and its label")
     weights = _speaker_weights(rows.speaker_labels, task, resamples, seed)
@@ -253,7 +257,7 @@ def average_by(
     Raises
     ------
     ValueError
-        As `score_table`.
+        As `score_table`, but a class may have no row.
     """
     rows = _Rows(table)
     averaged = rows.correct if values is None else values.loc[table.index].to_numpy(np.float64)
@@ -379,10 +383,6 @@ class _Rows:
         if (self.labels < 0).any():
             unknown = table["label"].to_numpy()[self.labels < 0][0]
             raise ValueError(f"label {unknown!r} is not among the classes {self.classes}")
-        absent = np.flatnonzero(np.bincount(self.labels, minlength=len(self.classes)) == 0)
-        if len(absent):
-            name = self.classes[absent[0]]
-            raise ValueError(f"no row has the label {name!r}; its scores are undefined")
         self.correct = self.predicted == self.labels
         self.speakers, names = pd.factorize(table["speaker_id"], sort=True)
         self.speaker_labels = np.zeros(len(names), dtype=np.intp)

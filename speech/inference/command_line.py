@@ -4,7 +4,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
@@ -91,10 +91,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add(
         "--gender-model",
         metavar="MODEL",
-        default="headline",
         help="instead of the headline model: features-model, such as mfcc-logistic",
     )
-    add("--speaker-model", metavar="MODEL", default="headline", help="the same for the speaker")
+    add("--speaker-model", metavar="MODEL", help="the same for the speaker")
     add(
         "--models",
         type=Path,
@@ -111,11 +110,21 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--plot", type=Path, metavar="PAGE.html", help="draw a timeline of each recording")
     add("--jobs", type=int, default=-1, help="passages at once; -1: one per core, eight at most")
     add("--about", action="store_true", help="describe the models: training, scores, limits")
+    add(
+        "--labels",
+        type=Path,
+        metavar="TABLE",
+        help="score the gender models, all of them unless --gender-model names one: a table of "
+        "speaker_id,gender for a folder that holds a folder per speaker, or of "
+        "path,speaker_id,gender, which names the recordings itself",
+    )
     options = parser.parse_args(arguments)
-    if not options.recordings and not options.about:
+    if options.labels:
+        _check_scoring(parser, options)
+    elif not options.recordings and not options.about:
         parser.error("name at least one recording, folder or pattern, or - for standard input")
     for task in ("gender", "speaker"):
-        if options.task not in (task, "both") and getattr(options, f"{task}_model") != "headline":
+        if options.task not in (task, "both") and getattr(options, f"{task}_model"):
             parser.error(f"--{task}-model has no use with --task {options.task}; leave one out")
     if options.jobs < 1 and options.jobs != -1:
         parser.error(f"--jobs: {options.jobs} is neither 1 or more nor -1")
@@ -125,30 +134,78 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
+def _check_scoring(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Refuse what goes with predictions only."""
+    for name in ("segments", "plot", "about", "speaker_model"):
+        if getattr(options, name):
+            parser.error(f"--{name.replace('_', '-')} has no use with --labels; leave one out")
+    if options.task == "speaker":
+        parser.error("--labels scores gender models only; leave --task speaker out")
+
+
 def _run(options: argparse.Namespace) -> int:
     # Only now, so that a mistyped option is reported at once.
     from speech.inference.about import about
-    from speech.inference.models import OWN_MODELS, is_pretrained
+    from speech.inference.models import HEADLINE
     from speech.inference.recogniser import Recogniser
 
+    models = options.models or _find_models()
+    if options.labels:
+        return _score(options, models)
     recogniser = Recogniser(
-        options.models,
+        models,
         tasks=None if options.task == "both" else [options.task],
-        gender_model=options.gender_model,
-        speaker_model=options.speaker_model,
+        gender_model=options.gender_model or HEADLINE,
+        speaker_model=options.speaker_model or HEADLINE,
         encoder=options.encoder,
         jobs=options.jobs,
     )
-    if options.models is None and is_pretrained(recogniser.folder):
-        print(
-            f"predict: {OWN_MODELS}/ holds no trained models, so the gender model that comes with "
-            f"the project is used; --about describes it",
-            file=sys.stderr,
-        )
     if options.about:
         print(about(recogniser.models, recogniser.rejection))
         return DONE
     return _predict_all(recogniser, find_recordings(options.recordings), options)
+
+
+def _find_models() -> Path:
+    """Find the user's own models or, with a word about it, those that come with the project."""
+    from speech.inference.models import OWN_MODELS, find_models, is_pretrained
+
+    models = find_models()
+    if is_pretrained(models):
+        print(
+            f"predict: {OWN_MODELS}/ holds no trained models, so the gender model that comes with "
+            "the project is used; --about describes it",
+            file=sys.stderr,
+        )
+    return models
+
+
+def _score(options: argparse.Namespace, folder: Path) -> int:
+    """Score the gender models on recordings whose speakers are known."""
+    from tqdm import tqdm
+
+    from speech.corpus.layouts import about
+    from speech.inference.external import find_labelled, load_models, read_corpus, validate
+    from speech.inference.models import HEADLINE, models_there
+    from speech.inference.score_tables import FORMATS
+
+    def bar(items: Iterable[Any], total: int) -> Iterable[Any]:
+        return tqdm(items, total=total, unit=" recordings", leave=False, disable=None)
+
+    named = [options.gender_model] if options.gender_model else None
+    choices = named or models_there(folder, "gender") or [HEADLINE]
+    models = load_models(folder, "gender", choices, options.encoder)
+    spreading: Any = {"jobs": options.jobs, "progress": bar}
+    with about("--labels"):
+        location = find_labelled(options.labels, [Path(name) for name in options.recordings])
+        index = read_corpus(location, **spreading)
+    refused = index.rejected[index.rejected["left_out_of"] != "speaker"]
+    for row in refused.itertuples():
+        print(f"predict: {location.audio / str(row.path)}: {row.reason}", file=sys.stderr)
+    usable = index.utterances[index.utterances["gender"].notna()]
+    validation = validate(*models, location.audio, usable, **spreading)
+    sys.stdout.write(FORMATS[options.format](validation))
+    return DONE if refused.empty else SOME_FAILED
 
 
 def _predict_all(

@@ -1,5 +1,6 @@
 """The frozen wav2vec 2.0 of the models, loaded when the first passage needs it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -9,9 +10,20 @@ from numpy.typing import NDArray
 
 from speech.features.examples import Bounds
 from speech.features.feature_spec import FeatureSpec
+from speech.inference.models import ChosenModel, find_encoder
 
 _BATCH = 8
 """Chunks at a time; it changes no result."""
+
+
+def embedder_for(
+    chosen: Sequence[ChosenModel], models: Path, named: Path | None
+) -> "Embedder | None":
+    """Find the encoder that some models share, as `find_encoder`; None if none needs one."""
+    on_wav2vec2 = [model for model in chosen if model.features == "wav2vec2"]
+    if not on_wav2vec2:
+        return None
+    return Embedder(find_encoder(models, on_wav2vec2[0], named), on_wav2vec2[0].spec)
 
 
 class Embedder:

@@ -104,8 +104,8 @@ def load_model(models: Path, task: Task, choice: str) -> ChosenModel:
     features, model = choices.get(choice, (headline.features, headline.model))
     folder = model_folder(models, task, features, model)
     if not folder.is_dir():
-        there = [name for name in choices if (models / f"{task}-{name}").is_dir()]
-        raise UserError(f"{folder}: no such model; those there are {', '.join(there) or 'none'}.")
+        there = ", ".join(models_there(models, task)) or "none"
+        raise UserError(f"{folder}: no such model; those there are {there}.")
     _require_libraries(folder, features, model)
     classifier, card = load_classifier(folder)
     if (card.get("task"), card.get("features"), card["model"]) != (task, features, model):
@@ -124,6 +124,12 @@ def _require_libraries(folder: Path, features: Features, model: str) -> None:
             f"{folder}: needs {' and '.join(absent)}, which the light installation does without; "
             "run `pip install '.[pipeline]'` in the project's folder, or choose another model."
         )
+
+
+def models_there(models: Path, task: Task) -> list[str]:
+    """Name the models of a task that are in a folder, as `load_model` takes them."""
+    names = [f"{kind}-{name}" for kind in FEATURES_OF[task] for name in CLASSIFIERS]
+    return [name for name in names if (models / f"{task}-{name}" / "model.json").is_file()]
 
 
 def find_encoder(models: Path, chosen: ChosenModel, named: Path | None) -> Path:

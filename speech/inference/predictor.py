@@ -88,12 +88,15 @@ class Predictor:
         A prediction below this probability is flagged.
     embedder
         If a model is on wav2vec 2.0.
+    gate
+        Whether chunks without speech get no answer.
     """
 
     models: Sequence[ChosenModel]
     open_set: OpenSet | None
     low_confidence: float
     embedder: Embedder | None
+    gate: bool = True
 
     def predict_passage(self, passage: Passage) -> Predicted:
         """Predict the chunks of a passage; it depends on no other.
@@ -109,6 +112,8 @@ class Predictor:
         bounds = chunk_bounds(len(signal), **settings.model_dump())
         silent = find_silence(signal, bounds)
         speech = find_speech(signal, bounds, silent)
+        if not self.gate:
+            silent, speech = np.zeros_like(silent), np.ones_like(speech)
         probabilities: Probabilities = []
         vectors = np.empty((0, 0), np.float32)
         if speech.any():
@@ -163,8 +168,7 @@ class Predictor:
         flags += [MOSTLY_NOT_SPEECH] if others > spoken else []
         flags += [SEVERAL_VOICES] if several_voices(segments) else []
         with_speech = [passage for passage in passages if passage.spoken]
-        log_sums = zip(*(passage.log_sums for passage in with_speech), strict=True)
-        averaged = [from_logarithms(np.sum(own, axis=0) / spoken) for own in log_sums]
+        averaged = probabilities_of_whole(passages)
         vector = np.sum([passage.vector_sum for passage in with_speech], axis=0) / spoken
         (score,) = self._open_set_scores(np.atleast_2d(vector), "utterance_threshold")
         summary = self._segment(0.0, end, _speech_seconds(segments), averaged, score, flags)
@@ -239,6 +243,13 @@ class Predictor:
         if any(confidence < self.low_confidence for confidence in confidences):
             flags = [*flags, LOW_CONFIDENCE]
         return Segment(start, end, speech_seconds, flags=flags, **predicted)
+
+
+def probabilities_of_whole(passages: Sequence[Predicted]) -> Probabilities:
+    """Average over all chunks with speech of a recording; nothing if there are none."""
+    spoken = sum(passage.spoken for passage in passages)
+    log_sums = zip(*(passage.log_sums for passage in passages if passage.spoken), strict=True)
+    return [from_logarithms(np.sum(own, axis=0) / spoken) for own in log_sums]
 
 
 def _speech_seconds(segments: Sequence[Segment]) -> float:

@@ -19,11 +19,10 @@ from speech.audio.stream import open_stream
 from speech.errors import UserError
 from speech.evaluation.headline import trained_tasks
 from speech.inference.answers import Answer
-from speech.inference.embedder import Embedder
+from speech.inference.embedder import embedder_for
 from speech.inference.models import (
     HEADLINE,
     ChosenModel,
-    find_encoder,
     find_models,
     is_pretrained,
     load_model,
@@ -90,13 +89,7 @@ class Recogniser:
             self.folder = Path(models) if models is not None else find_models()
             """Of the models."""
             self._load(self.folder, tasks, {"gender": gender_model, "speaker": speaker_model})
-            on_wav2vec2 = [model for model in self.models if model.features == "wav2vec2"]
-            # Both have the same.
-            self._embedder = (
-                Embedder(find_encoder(self.folder, on_wav2vec2[0], named), on_wav2vec2[0].spec)
-                if on_wav2vec2
-                else None
-            )
+            self._embedder = embedder_for(self.models, self.folder, named)
         except OSError as error:
             raise UserError(
                 f"{error.filename}: cannot be read ({error.strerror}); correct its access rights, "

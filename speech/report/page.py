@@ -23,6 +23,7 @@ from speech.report.audit import audit_section
 from speech.report.charts import Figure, Show, Table
 from speech.report.clusters import clusters_section
 from speech.report.corpus import corpus_section
+from speech.report.external import external_panel
 from speech.report.features import features_section
 from speech.report.run import Run
 from speech.report.scores import task_section
@@ -63,6 +64,12 @@ def report_page(run: Run, params: dict[str, Any]) -> str:
             **{"params": params, "results": results},
             **{"tasks": TASKS, "asked": asked, "sample": SAMPLE, "contents": []},
             corpus_name=place_name(params["corpus"], "The synthesised sample corpus"),
+            external_name=place_name(params["external"] or "", ""),
+            external={
+                task: external_panel(results["external"][task])
+                for task in asked
+                if results["external"].get(task)
+            },
             encoder_name=place_name(params["encoder"], "the untrained sample encoder"),
             data=corpus_section(run, params["corpus"]),
             features=features_section(run, params["inputs"]["mfcc"]["normalisation"]),

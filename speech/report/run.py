@@ -14,6 +14,7 @@ NAMES = ("utterance_id", "speaker_id", "chapter_id", "actual", "predicted", "lab
 """Columns that hold names, though they may look like numbers or like nothing at all (NA)."""
 RESULTS = ["corpus", "split", "encoder", "clusters_mfcc", "clusters_wav2vec2", "gender", "speaker"]
 RESULTS += ["split_audit", "layers", "learning_curve", "verification", "rejection"]
+RESULTS += ["external"]
 """All that the stages write; of a task that was not asked for, without its block."""
 
 

@@ -11,7 +11,7 @@ from speech.params import load_params
 
 CHANGED = [
     # unknown keys, and missing ones
-    ("formants", 1, "unknown key @; the keys allowed there are corpus, corpus_mirror, "),
+    ("formants", 1, "unknown key @; the keys allowed there are corpus, external, "),
     ("mfcc.coeficients", 1, "unknown key @; the keys allowed there are coefficie"),
     ("mfcc.0", 1, "unknown key @; the keys allowed there are coefficients, filters, "),
     ("svm.seed", 1, "unknown key @; the keys allowed there are C, kernel, gamma."),
@@ -73,6 +73,9 @@ CHANGED = [
     ("chunks.tail", "pad", "@ is \"pad\", but should be 'overlap' or 'drop'; change it."),
     ("corpus", ["dev-clean", "sample"], "@[1] is \"sample\", but should be 'dev-clean', "),
     ("corpus", ["dev-clean"] * 2, "@ (dev-clean, dev-clean) must not repeat a subset; remove "),
+    ("external", ["dev-clean"] * 2, "@ (dev-clean, dev-clean) must not repeat a subset; remove "),
+    ("external", "sample", "@ is sample, which is synthesised and validates nothing; name "),
+    ("external", 7, "@ is 7, but should be a valid list or a valid string; change it."),
     ("corpus", "a" * 100_000, f'@ is "{"a" * 59}…, but should be a valid list or at most 4096 '),
     ("corpus", "a\0b", '@ is "a\\u0000b", but should be a valid list or text without the '),
     ("corpus_mirror", "", '@ is "", but should be at least 1 character; change it.'),
@@ -124,7 +127,7 @@ FILES = {
     "a control character": ("seed: \x01", "@ (special characters are not allowed); "),
     "a number as a key": (
         "1: sample",
-        "unknown key 1; the keys allowed there are corpus, corpus_mir",
+        "unknown key 1; the keys allowed there are corpus, external",
     ),
     "a list as a key": ("? [1, 2]\n: 3", "unknown key (1, 2); the keys allowed there are corpus, "),
     "nothing": ("", "holds no keys; restore it from git."),

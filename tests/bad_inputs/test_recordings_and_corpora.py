@@ -367,8 +367,8 @@ def test_a_corpus_is_read_as_it_was_meant_or_refused_in_a_sentence(corpus, name)
 @pytest.mark.parametrize(
     ("named", "message"),
     [
-        ("loop", "does not exist; set corpus"),
-        ("loop/my.csv", "does not exist; set corpus"),
+        ("loop", "does not exist; set it"),
+        ("loop/my.csv", "does not exist; set it"),
         ("x" * 100_000, "cannot be read (File name too long)"),
     ],
 )

@@ -257,6 +257,12 @@ def project(finished, tmp_path):
 
 
 @pytest.fixture(scope="session")
+def copy_of():
+    """Copy a finished project to a folder, for tests of one module to share."""
+    return copied
+
+
+@pytest.fixture(scope="session")
 def new_project():
     """Check the project out at a folder: nothing has run yet."""
     return check_out
@@ -269,7 +275,7 @@ def bare(tmp_path):
 
 
 LINKS = [f"data/corpus/{name}" for name in ("audio", "gender_overrides.csv", "labels")]
-LINKS += ["data/encoder"]
+LINKS += ["data/encoder", "data/external/audio", "data/external/labels"]
 
 
 def copied(source, root):

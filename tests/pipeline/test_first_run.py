@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 TASKS = ["gender", "speaker"]
+METRICS = [*TASKS, "external"]
 MODELS = ["svm", "cnn"]
 INPUTS = {
     "gender": ["mfcc", "mfcc_pitch", "wav2vec2"],
@@ -19,6 +20,7 @@ INPUTS = {
 }
 FITS = [f"{t}-{f}-{model}" for t in TASKS for f, model in product(INPUTS[t], MODELS)]
 REEVALUATED = ["check_params", "evaluate@gender", "evaluate@speaker", "report"]
+REEVALUATED += ["validate_externally"]
 
 
 def metrics(project, name):
@@ -65,7 +67,7 @@ def test_all_outputs_are_there_and_whole(finished):
         assert files, out
         assert all(file.stat().st_size > 0 for file in files), out
     # Nothing else lies about, such as a temporary file.
-    behind_links = ("inline_overrides.csv", "sample_corpus", "sample_encoder")
+    behind_links = ("inline_overrides.csv", "no_external", "sample_corpus", "sample_encoder")
     homes = [Path(out) for out in outs] + [Path("data") / name for name in behind_links]
     stray = [file for file in finished.made() if not any(map(file.is_relative_to, homes))]
     assert stray == []
@@ -75,7 +77,7 @@ def test_all_outputs_are_there_and_whole(finished):
 def test_git_knows_the_metrics_and_the_lock_but_no_data(finished):
     tracked = finished.must("git", "ls-files").out.splitlines()
     assert "dvc.lock" in tracked
-    assert {f"metrics/{task}.json" for task in TASKS} <= set(tracked)
+    assert {f"metrics/{name}.json" for name in METRICS} <= set(tracked)
     assert not [file for file in tracked if file.endswith((".parquet", ".safetensors"))]
     made = [file for file in tracked if file.startswith(("data/", "models/", "plots/"))]
     assert made == ["data/.gitignore", "plots/.gitignore"]
@@ -169,7 +171,7 @@ def test_a_second_repro_runs_nothing_and_is_quick(finished):
 def test_metrics_show_lists_every_metrics_file(finished):
     result = finished.dvc("metrics", "show", "--json")
     data = json.loads(result.out)[""]["data"]
-    assert set(data) == {f"metrics/{task}.json" for task in TASKS}
+    assert set(data) == {f"metrics/{name}.json" for name in METRICS}
     assert all("error" not in entry for entry in data.values())
     lines = finished.dvc("metrics", "show").out.splitlines()
     assert "gender.accuracy" in lines[0]

@@ -92,6 +92,7 @@ def _results(speakers):
         "split_audit": {task: {"accuracy": splits} for task in FEATURES_OF},
         "layers": dict.fromkeys(FEATURES_OF, layer),
         "learning_curve": {},
+        "external": {},
         "verification": dict.fromkeys(
             FEATURES_OF["gender"],
             _ends("equal_error_rate", 0.1) | {"same_gender_equal_error_rate": 0.125},

@@ -15,9 +15,10 @@ from typing import get_args
 
 import pandas as pd
 import pytest
+import yaml
 
 from speech.errors import UserError
-from speech.params import Subset
+from speech.params import Subset, load_params
 from stages.fetch_corpus import fetch_corpus
 from stages.index_corpus import build_index
 
@@ -96,6 +97,38 @@ def test_a_name_that_is_nothing_is_refused_with_those_there_are(here, make_param
         fetch_corpus(make_params(corpus="dev-cleen"))
     for name in ("`sample`", *get_args(Subset)):
         assert name in str(caught.value)
+
+
+def test_a_corpus_to_validate_on_is_pointed_to_as_the_corpus_is(
+    here, mirror, settings, make_params
+):
+    fetch_corpus(make_params(**settings))
+    for link in ("audio", "labels"):  # DVC is given something to watch
+        assert Path("data/external", link).read_text() == "external is null in params.yaml\n"
+    said = fetch_corpus(make_params(**settings, external="dev-other"))
+    assert said.endswith(", data/external is data/librispeech/dev-other/LibriSpeech")
+    assert Path("data/external/audio/dev-other").is_dir()
+    assert len(mirror.log) == 2
+
+
+@pytest.mark.parametrize(
+    ("corpus", "external", "said"),
+    [
+        ("mine", "gone", "^external: gone does not exist in"),
+        ("mine", "./mine", "^external: mine is what corpus names, too; name a corpus that takes"),
+        ("mine", "mine", r"^params\.yaml: external must not hold what corpus holds \(mine\); "),
+        (["dev-clean"], "dev-clean", r"external must not hold what corpus holds \(dev-clean\); "),
+    ],
+)
+def test_a_corpus_to_validate_on_must_be_there_and_another(
+    here, shipped_params, corpus, external, said
+):
+    (here / "mine/ann").mkdir(parents=True)
+    (here / "mine/speakers.csv").write_text("speaker_id,gender\nann,F\n")
+    params = shipped_params | {"corpus": corpus, "external": external}
+    (here / "params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(UserError, match=said):
+        fetch_corpus(load_params(Path("params.yaml")))
 
 
 @pytest.mark.parametrize("name", ["lost.wav", ".#speakers.csv", "pipe.wav"])

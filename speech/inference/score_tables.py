@@ -1,0 +1,54 @@
+"""Scores of trained models as text: a table for people, CSV and JSON for programs."""
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from speech.evaluation.systems import ECE
+from speech.inference.external import Validation
+
+_DIGITS = 4
+
+
+def _table(validation: Validation) -> str:
+    """Align columns for people: what was printed out of fold, and what came out here."""
+    names = ("model", "out of fold", "here", "women", "men", "calibration error")
+    lines: list[tuple[str, ...]] = [names]
+    lines += [
+        (
+            f"{row['features']}-{row['model']}",
+            _interval(row["printed"], row["printed_low"], row["printed_high"]),
+            _interval(row["accuracy"], row["low"], row["high"]),
+            *(_percent(row[name]) for name in ("accuracy_F", "accuracy_M", ECE)),
+        )
+        for _, row in validation.systems.iterrows()
+    ]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    table = ["  ".join(map(str.ljust, line, widths)).rstrip() + "\n" for line in lines]
+    return "".join(table) + (
+        f"{validation.utterances:,} recordings of {validation.speakers:,} speakers, "
+        f"{validation.minutes:.1f} minutes; {_percent(validation.unanswered)} would get no "
+        "answer, because nothing in them is speech\n"
+    )
+
+
+def _interval(value: float, low: float, high: float) -> str:
+    shown = _percent(value)
+    return shown if pd.isna(low) else f"{shown} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def _percent(share: float) -> str:
+    return "–" if pd.isna(share) else f"{100 * share:.1f} %"  # noqa: RUF001
+
+
+def _rows(validation: Validation) -> pd.DataFrame:
+    systems, *counts = validation
+    return systems.assign(**dict(zip(validation._fields[1:], counts, strict=True))).round(_DIGITS)
+
+
+FORMATS: dict[str, Callable[[Validation], str]] = {
+    "table": _table,
+    "csv": lambda scored: _rows(scored).to_csv(index=False, lineterminator="\n"),
+    "json": lambda scored: _rows(scored).to_json(orient="records") + "\n",
+    "jsonl": lambda scored: _rows(scored).to_json(orient="records", lines=True),
+}
