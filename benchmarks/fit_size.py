@@ -16,14 +16,16 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from speech.classifiers.registry import CLASSIFIERS
+from speech.folds import Task
 from speech.params import load_params
 from speech.storage.arrays import writing_rows
-from speech.storage.examples import array_file, array_names, read_examples, write_table
+from speech.storage.examples import Form, array_file, array_names, read_examples, write_table
 from speech.training.cross_validation import TRAIN_ONLY, cross_validate, labelled, taking_part
 
 FRAMES, COEFFICIENTS, DIMENSIONS = 198, 30, 251
@@ -59,10 +61,11 @@ def write_made_up(folder: Path, table: pd.DataFrame, seed: int = 0) -> None:
     write_table(folder, table)
     random, names = np.random.default_rng(seed), array_names(1)
     codes = [pd.factorize(table[name])[0] for name in ("speaker_id", "chapter_id")]
-    for form, shape, kind in (
+    forms: list[tuple[Form, tuple[int, ...], Any]] = [
         ("pooled", (DIMENSIONS,), np.float32),
         ("frames", (FRAMES, COEFFICIENTS), np.float16),
-    ):
+    ]
+    for form, shape, kind in forms:
         places = [random.normal(0, 0.3, (own.max() + 1, shape[-1])) for own in codes]
         path = array_file(folder, form)
         with writing_rows(path, names, (len(table), *shape), np.dtype(kind)) as put:
@@ -90,7 +93,7 @@ class PeakMemory(threading.Thread):
             time.sleep(0.05)
 
 
-def measure(folder: Path, task: str, model: str) -> dict[str, object]:
+def measure(folder: Path, task: Task, model: str) -> dict[str, object]:
     """Fit two folds at once."""
     params = load_params(Path("params.yaml"))
     peak = PeakMemory()

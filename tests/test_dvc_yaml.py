@@ -29,6 +29,7 @@ WITHOUT_EFFECT = {
     # Checks, messages and spreading work change no result.
     "speech/params.py",
     "speech/errors.py",
+    "speech/cluster.py",
     "speech/parallel.py",
     "speech/__init__.py",
     "stages/__init__.py",
