@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -172,7 +172,7 @@ def _separate(
         if reason:
             rejected.append((recording.path, name, BOTH_TASKS, reason))
         else:
-            usable[name] = asdict(recording) | asdict(fact)
+            usable[name] = vars(recording) | vars(fact)
             used[fact.content] = recording.path
     table = pd.DataFrame(usable.values(), columns=UTTERANCE_COLUMNS).astype({"gender": "object"})
     order = ["speaker_id", "chapter_id", "utterance_id"]
@@ -254,7 +254,7 @@ def _nothing_usable(rejected: Sequence[tuple[str, ...]]) -> str:
 
 
 def _facts_table(facts: list[AudioFacts]) -> pd.DataFrame:
-    table = pd.DataFrame([asdict(fact) for fact in facts if fact.digest])
+    table = pd.DataFrame([vars(fact) for fact in facts if fact.digest])
     table[_DECODER] = decoder_digest()
     return table.drop_duplicates("digest").sort_values("digest", ignore_index=True)
 

@@ -1,0 +1,75 @@
+"""How much faster two workers of a Dask cluster are than one: MFCC and their copies of recordings.
+
+``python benchmarks/cluster.py FOLDER`` takes a corpus in LibriSpeech layout; needs the extra
+`cluster`. One and two workers take turns, so that a busy machine slows both alike. Compares the
+files with those of a run without a cluster, too.
+"""
+
+import argparse
+import tempfile
+from functools import partial
+from pathlib import Path
+from statistics import median
+from time import monotonic, sleep
+
+import pandas as pd
+from distributed import LocalCluster
+
+from speech.audio import SUFFIXES
+from speech.audio.decode import digest_of, file_digest
+from speech.features.extraction import extract_features
+from speech.features.mfcc import mfcc_and_copies
+from speech.parallel import Workers
+from speech.params import load_params
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def list_recordings(folder: Path, speakers: int) -> pd.DataFrame:
+    """List the recordings of the first speakers."""
+    files = sorted(path.absolute() for path in folder.rglob("*") if path.suffix in SUFFIXES)
+    rows = [(file.stem, file.parts[-3], str(file), file_digest(file)) for file in files]
+    table = pd.DataFrame(rows, columns=["utterance_id", "speaker_id", "path", "digest"])
+    return table[table["speaker_id"].isin(sorted(table["speaker_id"].unique())[:speakers])]
+
+
+def extract(table: pd.DataFrame, workers: Workers) -> tuple[float, dict[str, str]]:
+    """Extract anew; return how long that took, and the digest of each file."""
+    params = load_params(ROOT / "params.yaml")
+    conditions = params.augmentation.model_dump()
+    settings = {"settings": params.mfcc.model_dump(), "copies": conditions.pop("copies")}
+    compute = partial(mfcc_and_copies, conditions=conditions, seed=params.seed, **settings)
+    with tempfile.TemporaryDirectory() as folder:
+        started = monotonic()
+        extract_features(table, Path("/"), Path(folder), settings="", compute=compute, jobs=workers)
+        took = monotonic() - started
+        return took, {file.name: digest_of(file.read_bytes()) for file in Path(folder).iterdir()}
+
+
+def main() -> None:
+    """Take turns and say the ratio."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("--speakers", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=3)
+    asked = parser.parse_args()
+    table = list_recordings(asked.corpus, asked.speakers)
+    _, expected = extract(table, 1)
+    took: dict[int, list[float]] = {1: [], 2: []}
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        for _ in range(asked.rounds):
+            for workers in took:
+                cluster.scale(workers)
+                while len(cluster.scheduler_info["workers"]) != workers:
+                    sleep(0.1)
+                extract(table.head(2 * workers), cluster.scheduler_address)  # loads the libraries
+                seconds, made = extract(table, cluster.scheduler_address)
+                took[workers].append(seconds)
+                if made != expected:
+                    raise SystemExit(f"{workers} workers made other files than this machine alone")
+    one, two = (median(seconds) for seconds in took.values())
+    print(f"one worker {one:.1f} s, two {two:.1f} s: {one / two:.2f} times as fast; same files")
+
+
+if __name__ == "__main__":
+    main()
