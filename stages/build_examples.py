@@ -43,7 +43,7 @@ def _build(
     params: Params, task: Task, features: Features, utterances: pd.DataFrame, folds: pd.DataFrame
 ) -> str:
     """Write the examples of one task, in both forms."""
-    spec, folder = _spec(params, features), EXAMPLES / f"{task}-{features}"
+    spec, folder = _spec(params, task, features), EXAMPLES / f"{task}-{features}"
     pooled, _ = (
         build_examples(
             FEATURES[features],
@@ -64,7 +64,7 @@ def _build(
     return f"{len(pooled.table):,} chunks of {len(utterances):,} utterances, {features}"
 
 
-def _spec(params: Params, features: Features) -> FeatureSpec:
+def _spec(params: Params, task: Task, features: Features) -> FeatureSpec:
     """Write down what features are made of."""
     if features == "wav2vec2":
         return spec_of_wav2vec2(
@@ -75,7 +75,7 @@ def _spec(params: Params, features: Features) -> FeatureSpec:
         )
     return FeatureSpec(
         chunks=params.chunks,
-        inputs=SpecInputs(mfcc=params.inputs.mfcc),
+        inputs=SpecInputs(mfcc=params.inputs.mfcc.of(task)),
         mfcc=params.mfcc,
         pitch=params.pitch if features == "mfcc_pitch" else None,
     )
