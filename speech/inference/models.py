@@ -6,8 +6,6 @@ from importlib.util import find_spec
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, get_args
-
-import speech
 from speech.classifiers.calibrated import Calibrated
 from speech.classifiers.registry import CLASSIFIERS, load_classifier
 from speech.errors import UserError
@@ -19,7 +17,7 @@ from speech.params import FEATURES_OF, Features, Task
 HEADLINE = "headline"
 OWN_MODELS = Path("models")
 """Where a run of the pipeline leaves the user's own models."""
-PRETRAINED = Path(str(speech.__file__)).parents[1] / "pretrained"
+PRETRAINED = Path(__file__).resolve().parents[2] / "pretrained"
 """The model that comes with the project, beside the library wherever that is installed."""
 ENCODER_PLACES = ("encoder", "../data/encoder")
 """Where the encoder is looked for, from the folder of the models: inside it, in the project."""
