@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, get_args
+
 from speech.classifiers.calibrated import Calibrated
 from speech.classifiers.registry import CLASSIFIERS, load_classifier
 from speech.errors import UserError
