@@ -23,7 +23,6 @@ from contextlib import chdir
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -56,6 +55,9 @@ MINUTES_PER_SPEAKER = 5.0
 """At most: with more, the temperature would be learnt from a few speakers only."""
 COPIES = 2
 """Of each utterance under other acoustic conditions."""
+CORRELATED = 20
+"""Of the 146 readers, each held out once and all weighing alike, the Brier score was 1.4 %, against
+1.6 with 13 coefficients and 2.2 with 30; logistic regression had 1.8."""
 
 
 def fit_pretrained(params: Params, corpora: Sequence[Path], folder: Path) -> str:
@@ -96,12 +98,12 @@ def _recordings(corpora: Sequence[Path]) -> Iterator[dict[str, str | None]]:
 
 
 def _settings(params: Params, corpus: str) -> Params:
-    blocks: dict[str, dict[str, Any]] = {
-        "subset": {"minutes_per_speaker": MINUTES_PER_SPEAKER},
-        "augmentation": {"copies": COPIES},
-    }
-    changed = {name: getattr(params, name).model_copy(update=own) for name, own in blocks.items()}
-    return params.model_copy(update={"corpus": corpus, "tasks": ["gender"], **changed})
+    content = params.model_dump()
+    content |= {"corpus": corpus, "tasks": ["gender"]}
+    content["subset"]["minutes_per_speaker"] = MINUTES_PER_SPEAKER
+    content["augmentation"]["copies"] = COPIES
+    content["inputs"]["mfcc"]["correlated"]["gender"] = CORRELATED
+    return Params.model_validate(content, strict=True)
 
 
 def _fit(params: Params, corpora: list[str]) -> Headline:

@@ -18,7 +18,7 @@ from speech.params import FEATURES_OF, Features, Task
 HEADLINE = "headline"
 OWN_MODELS = Path("models")
 """Where a run of the pipeline leaves the user's own models."""
-PRETRAINED = Path(__file__).parents[2] / "pretrained"
+PRETRAINED = Path(__file__).resolve().parents[2] / "pretrained"
 """The model that comes with the project, beside the library wherever that is installed."""
 ENCODER_PLACES = ("encoder", "../data/encoder")
 """Where the encoder is looked for, from the folder of the models: inside it, in the project."""

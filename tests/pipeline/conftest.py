@@ -21,7 +21,7 @@ from nested import with_changes
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [
-    *("speech", "stages", "predict.py", "dvc.yaml", ".dvcignore", ".gitignore"),
+    *("speech", "stages", "pretrained", "predict.py", "dvc.yaml", ".dvcignore", ".gitignore"),
     *(".dvc/.gitignore", ".dvc/config", ".dvc/plots", "data/.gitignore", "plots/.gitignore"),
 ]
 

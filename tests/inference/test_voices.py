@@ -1,0 +1,37 @@
+"""Several voices in one recording, told by stretches of chunks of either gender."""
+
+import pytest
+
+from speech.inference.answers import Segment
+from speech.inference.voices import several_voices
+
+
+def chunks(genders: str, probability: float = 0.999):
+    """Make chunks: ``F`` and ``M`` are sure, ``f`` and ``m`` are not, ``-`` is silence."""
+    return [
+        Segment(2.0 * number, 2.0 * number + 2.0)
+        if sign == "-"
+        else Segment(
+            2.0 * number,
+            2.0 * number + 2.0,
+            gender=sign.upper(),
+            gender_probability=probability if sign.isupper() else 0.6,
+        )
+        for number, sign in enumerate(genders)
+    ]
+
+
+@pytest.mark.parametrize("genders", ["FFFFMMMM", "MMFF", "FFFMMFFF", "FF--MM", "MMmMFFfF"])
+def test_a_woman_and_a_man_are_several_voices(genders):
+    assert several_voices(chunks(genders))
+
+
+@pytest.mark.parametrize(
+    "genders", ["", "-", "F", "FFFF", "FFFFM", "FFFFMF", "fmfmfmfm", "FFFFmmmmm", "FFMFFMFFMF"]
+)
+def test_chunks_that_are_wrong_now_and_then_are_one_voice(genders):
+    assert not several_voices(chunks(genders))
+
+
+def test_no_chunk_counts_for_more_than_it_can_know():
+    assert not several_voices(chunks("FFFFM", probability=1.0))
