@@ -113,6 +113,27 @@ def test_packages_import_one_way_only():
     graphlib.TopologicalSorter(graph).prepare()  # raises a CycleError that names the circle
 
 
+PACKAGES = sorted(path.parent.name for path in ROOT.glob("speech/*/__init__.py"))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_names_the_modules_that_are_used_from_outside(package):
+    """They are its door; what is behind may change as long as that stays."""
+    own = f"speech/{package}/"
+    folders = ("speech", "stages", "pretrained", "benchmarks")
+    files = [str(path.relative_to(ROOT)) for top in folders for path in ROOT.glob(f"{top}/**/*.py")]
+    used = {
+        PurePosixPath(module).stem
+        for file in [*files, "predict.py"]
+        if not file.startswith(own)
+        for module in imports_of(file)
+        if module.startswith(own)
+    }
+    text = ast.get_docstring(ast.parse((ROOT / own / "__init__.py").read_text("utf-8")))
+    _, _, named = text.partition("Used from outside: ")
+    assert re.findall(r"`(\w+)`", named) == sorted(used - {"__init__"})
+
+
 BEHIND_LINKS = {"SAMPLE_CORPUS", "LIBRISPEECH", "DOWNLOADS", "INLINE_OVERRIDES"}
 BEHIND_LINKS |= {"NO_EXTERNAL", "SAMPLE_ENCODER", "HUB_ENCODER"}
 """Where outs of DVC point to; they are no outs themselves."""

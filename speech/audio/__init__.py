@@ -1,4 +1,7 @@
-"""Audio in: decoding, streams, chunks, acoustic conditions."""
+"""Audio in: decoding, streams, chunks, acoustic conditions.
+
+Used from outside: `chunks`, `conditions`, `decode`, `stream`.
+"""
 
 SAMPLE_RATE = 16_000
 """Hz; wav2vec 2.0 and LibriSpeech are both defined at this rate, so it is no parameter."""

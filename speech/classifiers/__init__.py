@@ -1,1 +1,4 @@
-"""Six classifiers under one protocol."""
+"""Six classifiers under one protocol.
+
+Used from outside: `calibrated`, `protocol`, `registry`.
+"""

@@ -1,1 +1,4 @@
-"""Where recordings come from and what is known about each of them."""
+"""Where recordings come from and what is known about each of them.
+
+Used from outside: `gender_overrides`, `index`, `layouts`, `librispeech`, `sample`, `spreadsheet`.
+"""

@@ -1,1 +1,4 @@
-"""Features without models: analysis of MFCC, outliers, clusters."""
+"""Features without models: analysis of MFCC, outliers, clusters.
+
+Used from outside: `clusters`, `mfcc_analysis`, `outliers`.
+"""

@@ -1,1 +1,4 @@
-"""Files, tables and sealed folders: whole or absent."""
+"""Files, tables and sealed folders: whole or absent.
+
+Used from outside: `arrays`, `examples`, `files`, `progress`, `results`, `sealed`, `tables`.
+"""

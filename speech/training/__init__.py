@@ -1,1 +1,5 @@
-"""Cross-validation, tuning, model selection, and experiments that refit a model."""
+"""Cross-validation, tuning, model selection, and experiments that refit a model.
+
+Used from outside: `cross_validation`, `layer_probe`, `learning_curve`, `model_selection`,
+`split_audit`, `tuning`.
+"""
