@@ -109,7 +109,7 @@ def test_another_mode_computes_all_anew_and_the_same_mode_the_same_bytes(params)
     _, again = in_mode(params, precision="bfloat16")
     for name, array in half.items():
         np.testing.assert_array_equal(array, again[name])
-        assert 0 < np.abs(array - exact[name]).max() < 0.03
+        assert 0 < np.linalg.norm(array - exact[name]) < 0.03 * np.linalg.norm(exact[name])
 
 
 @pytest.fixture
@@ -182,6 +182,18 @@ def test_what_this_machine_lacks_is_said_before_anything_is_embedded(
     with pytest.raises(UserError, match=problem):
         in_mode(params, **changes)
     assert not WAV2VEC2.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"device": "cuda", "backend": "openvino"}, r"device \(cuda\) must be auto or cpu with"),
+        ({"device": "mps", "precision": "bfloat16"}, r"precision \(bfloat16\) must be float32"),
+    ],
+)
+def test_modes_that_no_machine_has_are_refused_with_params_yaml(make_params, changes, problem):
+    with pytest.raises(ValueError, match=problem):
+        make_params(**{f"compute.{key}": value for key, value in changes.items()})
 
 
 @pytest.mark.parametrize(
