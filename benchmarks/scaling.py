@@ -165,7 +165,8 @@ def measure(source: Path, base: Path, times: int, minutes: float | None) -> dict
         targets = ["split_by_speaker", "extract_mfcc"]
         run(folder, ["dvc", "commit", "--force", "--quiet", *targets, "--with-deps"])
         again = [run(folder, ["dvc", "repro", *targets]) for _ in range(3)]
-        row["nothing to do"] = min(used.wall for used in again)
+        for key in ("wall", "cpu"):
+            row[f"nothing to do {key}"] = min(getattr(used, key) for used in again)
     return row
 
 
@@ -174,13 +175,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("corpus", type=Path, help="in LibriSpeech layout, with SPEAKERS.TXT")
     parser.add_argument("--times", type=int, nargs="+", default=TIMES, help="sizes (1 2 4 8)")
-    parser.add_argument("--encoder-minutes", type=float, default=3, help="of the smallest size (3)")
+    parser.add_argument(
+        "--encoder-minutes", type=float, default=3, help="of the smallest size (3); 0: none"
+    )
     parser.add_argument("--folder", type=Path, help="where to work (default: a temporary one)")
     parser.add_argument("--plot", type=Path, help="an SVG, of processor time by hours of speech")
     asked = parser.parse_args()
     base = asked.folder or Path(tempfile.mkdtemp(prefix="scaling-"))
     tables = []
-    for minutes in (None, asked.encoder_minutes):
+    for minutes in (None, asked.encoder_minutes)[: 2 if asked.encoder_minutes else 1]:
         rows = []
         for times in asked.times:
             rows.append(measure(asked.corpus, base, times, minutes))
