@@ -77,8 +77,6 @@ class Network(ABC):
 
     trains_in_epochs = True
     calibration_fits = 1
-    every_copy: ClassVar[bool] = True
-    """Whether an epoch has every example and its copies, or one of these, drawn anew each time."""
 
     learning_rate: LearningRate = 0.003
     decay: Decay = "none"
@@ -220,10 +218,7 @@ class Network(ABC):
         graph, size = self._graph(), self.batch_size
         sources, targets = [training.inputs, *training.copies], self._targets(training.labels)
         importance = _balanced_weights(targets)
-        versions = len(sources) if self.every_copy else 1
-        order = random.permutation(versions * len(targets))
-        if not self.every_copy:
-            order += len(targets) * random.integers(len(sources), size=len(order))
+        order = random.permutation(len(sources) * len(targets))
         batches = -(-len(order) // size)
         rates = np.full(batches, self.learning_rate)
         if self.decay == "cosine":
@@ -308,8 +303,6 @@ class CnnModel(Network):
 
     form = "frames"
     architecture = ("channels", "kernel", "max_steps", "dropout")
-    # Frames cost so much that more epochs are better than more copies.
-    every_copy = False
 
     channels: Annotated[Sequence[Width], Field(min_length=1, max_length=5)] = (32, 64, 96)
     kernel: Annotated[int, Field(ge=1, le=31)] = 5
@@ -317,7 +310,7 @@ class CnnModel(Network):
     dropout: Dropout = 0.4
     decay: Decay = "cosine"
     batch_size: Count = 32
-    epochs: Count = 12
+    epochs: Count = 8
     patience: Count | None = None
 
     def build(self, shape: tuple[int, ...], classes: int) -> "keras.Model":

@@ -199,26 +199,6 @@ def test_the_convolutional_network_skips_frames_only_of_long_examples(frames, mo
     assert first.output.shape[1] == steps
 
 
-@pytest.mark.parametrize("model", SMALL)
-def test_an_epoch_has_all_copies_or_one_version_of_each_example(model, monkeypatch):
-    """Nothing but the versions differs, so the labels come as often as without copies."""
-    seen = []
-    clean = examples(model)
-    whole = replace(clean, copies=(clean.inputs + 100, clean.inputs + 200))
-    network = build(model, epochs=3)
-    monkeypatch.setattr(
-        network, "_standardise", lambda inputs: seen.append(inputs) or inputs.astype(np.float32)
-    )
-    network.fit(whole)
-    versions = np.round(np.concatenate(seen).reshape(-1, *clean.inputs.shape[1:]).mean(-1) / 100)
-    versions = versions if versions.ndim == 1 else versions[:, 0]
-    count = len(clean.labels)
-    assert len(versions) == (9 if model == "mlp" else 3) * count
-    assert set(np.unique(versions)) == {0, 1, 2}
-    firsts = versions[:count], versions[count : 2 * count]
-    assert not np.array_equal(*firsts)
-
-
 @pytest.mark.parametrize("speakers", [2, 3])
 def test_the_most_probable_class_of_the_svm_is_its_prediction(speakers):
     data = examples("svm", noise=6, speakers=SPEAKERS[:speakers])
