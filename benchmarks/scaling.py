@@ -36,6 +36,7 @@ from speech.audio.decode import file_digest, load_audio
 from speech.parallel import spread
 
 TIMES = (1, 2, 4, 8)
+SPEAKERS = "SPEAKERS.TXT"
 STAGES = {
     "index": "index_corpus",
     "index again": "index_corpus",
@@ -96,37 +97,26 @@ def run(folder: Path, command: list[str]) -> Used:
     return used
 
 
-def enlarge(source: Path, target: Path, times: int, minutes: float | None) -> float:
-    """Write a corpus so many times over, or so many minutes of it; return its hours."""
+def enlarge(source: Path, target: Path, times: int) -> None:
+    """Write a corpus so many times over."""
     files = sorted(path for path in source.rglob("*") if path.suffix in SUFFIXES)
     listed = next(source.rglob("SPEAKERS.TXT")).read_text("utf-8").splitlines()
     genders = dict(
         [part.strip() for part in line.split("|")[:2]] for line in listed if line[:1].isdigit()
     )
-    speakers = sorted({path.parts[-3] for path in files})
     lines = [
         f"{copy}{speaker} | {genders[speaker]} | made | 1 | Nobody"
         for copy in range(1, times + 1)
-        for speaker in speakers
+        for speaker in sorted({path.parts[-3] for path in files})
     ]
     target.mkdir(parents=True)
-    (target / "SPEAKERS.TXT").write_text("\n".join(lines) + "\n", "utf-8")
-    if minutes is not None:  # of all speakers alike
-        files = sorted(files, key=lambda path: (path.stem[-4:], path))
-        files = [
-            file for file, enough in zip(files, _within(files, minutes), strict=True) if enough
-        ]
-    return sum(spread(partial(_copy, target=target, times=times), files, -1, prefer="threads"))
+    (target / SPEAKERS).write_text("\n".join(lines) + "\n", "utf-8")
+    spread(partial(_copy, target=target, times=times), files, -1, prefer="threads")
 
 
-def _within(files: list[Path], minutes: float) -> list[bool]:
-    seconds = np.cumsum([soundfile.info(file).duration for file in files])
-    return list(seconds <= 60 * minutes)
-
-
-def _copy(file: Path, target: Path, times: int) -> float:
-    """Write a recording so many times, each time another; return how many hours that is."""
-    signal, hours = load_audio(file), 0.0
+def _copy(file: Path, target: Path, times: int) -> None:
+    """Write a recording so many times, each time another."""
+    signal = load_audio(file)
     for copy in range(1, times + 1):
         speaker, chapter, number = file.stem.split("-")
         folder = target / "made" / f"{copy}{speaker}" / chapter
@@ -134,17 +124,32 @@ def _copy(file: Path, target: Path, times: int) -> float:
         changed = np.roll(signal, 1600 * (copy - 1)) * (1 - 0.05 * (copy - 1))
         name = f"{copy}{speaker}-{chapter}-{number}.flac"
         soundfile.write(folder / name, changed, SAMPLE_RATE, subtype="PCM_16")
-        hours += len(signal) / SAMPLE_RATE / 3600
-    return hours
 
 
-def measure(source: Path, base: Path, times: int, minutes: float | None) -> dict[str, float]:
+def take_part(corpus: Path, part: Path, times: int, minutes: float | None) -> tuple[int, float]:
+    """Link the first copies, or so many minutes of the first; return files and hours."""
+    files = sorted(corpus.rglob("*.flac"), key=lambda file: (file.stem[-4:], file))
+    seconds = np.array([soundfile.info(file).duration for file in files])
+    copies = np.array([int(file.parts[-3][0]) for file in files])
+    taken = copies <= (times if minutes is None else 1)
+    if minutes is not None:
+        taken &= np.cumsum(seconds * taken) <= 60 * minutes * times
+    for file in (file for file, wanted in zip(files, taken, strict=True) if wanted):
+        link = part / file.relative_to(corpus)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.hardlink_to(file)
+    shutil.copy(corpus / SPEAKERS, part)
+    return int(taken.sum()), float(seconds[taken].sum() / 3600)
+
+
+def measure(base: Path, times: int, minutes: float | None) -> dict[str, float]:
     """Run the stages of one size, and return its row of the table."""
-    corpus, folder = base / "corpus", base / "project"
+    corpus, folder = base / "part", base / "project"
     encoder = minutes is not None
     for old in (corpus, folder, Path(f"{folder}.site")):
         shutil.rmtree(old, ignore_errors=True)
-    row: dict[str, float] = {"times": times, "hours": enlarge(source, corpus, times, minutes)}
+    files, hours = take_part(base / "corpus", corpus, times, minutes)
+    row: dict[str, float] = {"times": times, "files": files, "hours": hours}
     check_out(folder)
     yaml = YAML()
     params = yaml.load(folder / "params.yaml")
@@ -156,11 +161,9 @@ def measure(source: Path, base: Path, times: int, minutes: float | None) -> dict
     for name, stage in (OF_ENCODER if encoder else STAGES).items():
         used = run(folder, [sys.executable, f"stages/{stage}.py"])
         row |= {f"{name} {key}": value for key, value in vars(used).items()}
-    files = list(corpus.rglob("*.flac"))
-    row["files"] = len(files)
     if not encoder:
         started = time.monotonic()
-        spread(file_digest, files, -1, prefer="threads")
+        spread(file_digest, list(corpus.rglob("*.flac")), -1, prefer="threads")
         row["reading files"] = time.monotonic() - started
         targets = ["split_by_speaker", "extract_mfcc"]
         run(folder, ["dvc", "commit", "--force", "--quiet", *targets, "--with-deps"])
@@ -176,17 +179,19 @@ def main() -> None:
     parser.add_argument("corpus", type=Path, help="in LibriSpeech layout, with SPEAKERS.TXT")
     parser.add_argument("--times", type=int, nargs="+", default=TIMES, help="sizes (1 2 4 8)")
     parser.add_argument(
-        "--encoder-minutes", type=float, default=3, help="of the smallest size (3); 0: none"
+        "--encoder-minutes", type=float, default=3, help="of the smallest size; 0: none (3)"
     )
     parser.add_argument("--folder", type=Path, help="where to work (default: a temporary one)")
     parser.add_argument("--plot", type=Path, help="an SVG, of processor time by hours of speech")
     asked = parser.parse_args()
     base = asked.folder or Path(tempfile.mkdtemp(prefix="scaling-"))
+    if not (base / "corpus" / SPEAKERS).is_file():
+        enlarge(asked.corpus, base / "corpus", max(asked.times))
     tables = []
     for minutes in (None, asked.encoder_minutes)[: 2 if asked.encoder_minutes else 1]:
         rows = []
         for times in asked.times:
-            rows.append(measure(asked.corpus, base, times, minutes))
+            rows.append(measure(base, times, minutes))
             print(rows[-1], file=sys.stderr, flush=True)
         tables.append(pd.DataFrame(rows).set_index("times"))
         print(tables[-1].round(2).to_csv(sep="|"), flush=True)
