@@ -3,12 +3,14 @@
 PYTHON ?= python3
 # Of pytest; each takes up to 2 GB.
 WORKERS ?= 2
+# Of benchmarks: any folder of recordings.
+SPEECH ?= data/corpus/audio
 VENV := .venv
 INSTALLED := $(VENV)/installed
 # In quotes: the repository may lie in a folder whose name has spaces.
 RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 
-.PHONY: help install repro dev-clean test lint clean
+.PHONY: help install repro dev-clean test bench lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +27,12 @@ dev-clean: $(INSTALLED) ## run it on LibriSpeech dev-clean with a pre-trained wa
 
 test: $(INSTALLED) ## run the tests, whole pipelines on tiny corpora among them
 	$(RUN) pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+bench: $(INSTALLED) ## time it against peers and goals, after make repro: make bench SPEECH=/a/folder
+	$(RUN) pip install --quiet --disable-pip-version-check librosa==0.11.0 --editable '.[openvino]'
+	$(RUN) python benchmarks/mfcc.py "$(SPEECH)"
+	$(RUN) python benchmarks/wav2vec2.py "$(SPEECH)"
+	$(RUN) python benchmarks/cnn.py
 
 lint: $(INSTALLED) ## check style, format and types
 	$(RUN) ruff check .

@@ -25,6 +25,9 @@ from speech.features.mfcc import mfcc
 Signal = NDArray[np.float32]
 Features = dict[str, Callable[[Signal], NDArray[Any]]]
 
+_GOALS = {"python_speech_features": 4.0, "librosa": 1.5}
+"""How many times faster this project is to be."""
+_TOLERANCE = 1e-4
 _SETTINGS = {"lowfreq": 60, "highfreq": 6000, "preemph": 0.97}
 
 
@@ -104,8 +107,18 @@ def main() -> None:
             most = max(most, float(np.abs(ours[:, 0] - first).max()))
     for name, value in speed.items():
         ratio = speed["this project"] / value
-        print(f"{name:24} {value:7,.0f} x real time   this project is {ratio:4.1f} x as fast")
-    print(f"largest difference from python_speech_features: {most:.1e}")
+        print(
+            f"{name:24} {value:7,.0f} x real time   this project is {ratio:4.1f} x as fast", end=""
+        )
+        print(f", goal {_GOALS[name]}: {_passed(ratio >= _GOALS[name])}" if name in _GOALS else "")
+    print(
+        f"largest difference from python_speech_features: {most:.1e}, "
+        f"goal {_TOLERANCE}: {_passed(most <= _TOLERANCE)}"
+    )
+
+
+def _passed(reached: bool) -> str:
+    return "pass" if reached else "miss"
 
 
 if __name__ == "__main__":
