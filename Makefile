@@ -40,7 +40,7 @@ lint: $(INSTALLED) ## check style, format and types
 	$(RUN) mypy
 
 clean: ## remove .venv and what the stages made; downloads and DVC's cache stay
-	rm -rf $(VENV) models dvc_plots
+	rm -rf $(VENV) models dvc_plots .cluster-*
 	find data plots -mindepth 1 -maxdepth 1 ! -name .gitignore ! -name archives \
 		! -name librispeech ! -name hub_encoder -exec rm -rf {} +
 

@@ -1,7 +1,7 @@
 """Fit the gender model that comes with the project.
 
-It was fitted on recordings of LibriSpeech [1]_: all of 20 readers of dev-clean, as MP3, and one
-each of 126 readers of train-clean-100, as FLAC. recordings.csv names them::
+It was fitted on recordings of LibriSpeech [1]_: of 20 readers of dev-clean at most five minutes
+each, as MP3, and of 126 readers of train-clean-100 one each, as FLAC. recordings.csv names them::
 
     python pretrained/fit.py /path/to/dev-clean-20 /path/to/train-clean-126
 

@@ -107,8 +107,8 @@ def _on_cluster(
         from speech.cluster import call_on_cluster
     except ModuleNotFoundError as error:
         raise UserError(
-            f"compute.scheduler: needs the module {error.name}; run `pip install '.[cluster]'`, or "
-            "set it to null to work on this machine alone."
+            f"compute.scheduler: needs the module {error.name}; run `pip install -e '.[cluster]'`, "
+            "or set it to null to work on this machine alone."
         ) from None
     return call_on_cluster(function, items, scheduler)
 

@@ -2,6 +2,8 @@
 
 from stages.console import bar, run_stage
 
+import json
+
 import speech.features.engines
 import speech.features.wav2vec2
 from speech.features.checkpoint import check_layers, checkpoint_digests, family_of
@@ -29,8 +31,10 @@ def extract_wav2vec2(params: Params) -> str:
     check_layers(highest, states)
     compute = params.compute
     mode = choose_mode(compute.device, compute.precision, compute.backend)
-    embedder = ChunkEmbedder(ENCODER, params.chunks.model_dump(), settings, mode)
     checkpoint = checkpoint_digests(ENCODER)
+    # The files as one text.
+    files = json.dumps(checkpoint, sort_keys=True)
+    embedder = ChunkEmbedder(ENCODER, params.chunks.model_dump(), settings, mode, files)
     digest = settings_digest(
         {
             "encoder": checkpoint,

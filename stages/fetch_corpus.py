@@ -41,10 +41,15 @@ def fetch_corpus(params: Params) -> str:
     """
     given = params.gender_overrides
     if isinstance(given, str) and not Path(given).is_file():  # shows before any download
-        place = "" if Path(given).is_absolute() else f" in {Path.cwd()}"
         raise UserError(
-            f"gender_overrides: {given} is no file{place}; set it to a CSV with the columns "
-            f"{', '.join(COLUMNS)}, or to null."
+            f"gender_overrides: {given} is no file{_relative(given)}; set it to a CSV with the "
+            f"columns {', '.join(COLUMNS)}, or to null."
+        )
+    other = params.external
+    if isinstance(other, str) and other not in SHA256 and not Path(other).exists():
+        raise UserError(
+            f"external: {other} does not exist{_relative(other)}; set it to a "
+            "folder or table of recordings, to a subset of LibriSpeech, or to null."
         )
     location = locate(_fetch(params.corpus, params))
     _check_audio(location.audio)
@@ -57,6 +62,11 @@ def fetch_corpus(params: Params) -> str:
     point(EXTERNAL_LABELS, external.labels)
     also = "" if params.external is None else f", data/external is {external.audio}"
     return f"data/corpus is {location.audio}{also}"
+
+
+def _relative(place: str) -> str:
+    """Name the folder that a path is relative to."""
+    return "" if Path(place).is_absolute() else f" in {Path.cwd()}"
 
 
 def _external(params: Params, corpus: Location) -> Location:

@@ -246,10 +246,12 @@ def test_a_worker_with_threads_or_without_the_files_is_one_sentence(tmp_path):
         ("nothing.json", "No such file or directory"),
         ("torn.json", "Expecting value"),
         ("foo://host:1", "unknown address scheme"),
+        ("list.json", "list indices must be"),
     ],
 )
 def test_a_scheduler_that_is_not_there_is_one_sentence(place, reason):
     Path("torn.json").write_text("")
+    Path("list.json").write_text("[]")
     with pytest.raises(
         UserError, match=rf"^compute\.scheduler: no scheduler at {place} \({reason}"
     ):
@@ -272,10 +274,29 @@ def test_what_else_a_cluster_may_say_is_one_sentence(error, said):
         cluster._result(SimpleNamespace(result=result, key="fit-1"), "s")
 
 
+def test_a_worker_that_stays_takes_the_encoder_that_lies_at_a_path_now(tmp_path):
+    """A worker outlives the encoder: what it has loaded from a path may be another by now."""
+    pytest.importorskip("torch")
+    from speech.features.wav2vec2 import ChunkEmbedder, make_sample_encoder
+
+    signal = np.random.default_rng(SEED).normal(0, 0.1, 32_000).astype(np.float32)
+    chunks = {"seconds": 2.0, "hop_seconds": 2.0, "tail": "drop"}
+    settings = {"layers": [1], "sequence_layer": 1, "sequence_stride": 4, "batch_size": 1}
+    link, made = tmp_path / "encoder", []
+    for name, seed in (("a", 1), ("b", 2)):
+        make_sample_encoder(tmp_path / name, hidden=32, layers=1, seed=seed)
+        link.unlink(missing_ok=True)
+        link.symlink_to(tmp_path / name)
+        made.append(ChunkEmbedder(link, chunks, settings, checkpoint=name)(signal)["pooled"])
+    assert not np.allclose(*made)
+
+
 def test_without_the_extra_it_is_one_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     monkeypatch.delitem(sys.modules, "speech.cluster")
-    with pytest.raises(UserError, match=r"needs the module distributed; run `pip install '\.\[cl"):
+    with pytest.raises(
+        UserError, match=r"needs the module distributed; run `pip install -e '\.\[cl"
+    ):
         spread(abs, [-1], "tcp://127.0.0.1:9")
 
 

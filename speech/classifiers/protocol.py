@@ -7,6 +7,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from speech.errors import UserError
 from speech.storage.arrays import choose_rows
 from speech.storage.examples import Form, draw_in_proportion
 
@@ -61,10 +62,20 @@ class Labelled:
             each speaker, or of each label where there are more sessions than that.
         seed
             Of the draw.
+
+        Raises
+        ------
+        UserError
+            If a sample of that size cannot hold two examples of some label.
         """
         versions, count = [self.inputs, *self.copies], len(self.labels)
         if most is None or len(versions) * count <= most:
             chosen = np.arange(len(versions) * count)
+        elif most <= (labels := len(set(self.labels.tolist()))):
+            raise UserError(
+                f"max_examples is {most:,}, but there are {labels:,} labels to learn; set it "
+                "higher, or to null."
+            )
         else:
             groups = (np.tile(own, len(versions)) for own in (self.sessions_of_labels, self.labels))
             chosen = draw_in_proportion(*groups, most=most, seed=seed)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from speech.audio import SAMPLE_RATE
 from speech.audio.chunks import chunk_bounds, seconds_to_samples
+from speech.errors import UserError
 from speech.features.mfcc import frame_count
 from speech.features.normalise import Normalisation, normalise
 from speech.features.pitch import PART as PITCH
@@ -196,6 +197,11 @@ def build_examples(
                 part = cut(tensors, own, "" if copy == 0 else f"/{array}")
                 if form == "frames":
                     part = [to_length(frames, len(example)) for frames in part]
+                if len(part) != len(rows[number]):
+                    raise UserError(
+                        f"{folders[0]}: the features of speaker {name} are not those of the "
+                        "recordings in the index; run `dvc repro`."
+                    )
                 put(array, int(firsts[number]), np.stack(part).astype(kind, copy=False))
 
         spread(write, range(len(speakers)), jobs, progress, "threads")

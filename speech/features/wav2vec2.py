@@ -7,7 +7,7 @@ speech representations". HuBERT, WavLM, data2vec, UniSpeech and UniSpeech-SAT sh
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -198,12 +198,15 @@ class ChunkEmbedder:
         Keyword arguments of `embed`.
     mode
         How the encoder is run.
+    checkpoint
+        Digest of its files: a worker of a cluster outlives the encoder that lies at a path.
     """
 
     encoder: Path
     chunks: Mapping[str, Any]
     settings: Mapping[str, Any]
     mode: Mode = REFERENCE
+    checkpoint: str = ""
 
     @property
     def batches_utterances(self) -> bool:
@@ -225,7 +228,7 @@ class ChunkEmbedder:
         """
         torch.set_num_threads(1)
         highest = max(self.settings["sequence_layer"], *self.settings["layers"])
-        encoder = _load_once(self.encoder, highest, self.mode)
+        encoder = _load_once(self.encoder, highest, self.mode, self.checkpoint)
         utterances = [(signal, chunk_bounds(len(signal), **self.chunks)) for signal in signals]
         return _embed_together(encoder, utterances, **self.settings)
 
@@ -264,8 +267,8 @@ def make_sample_encoder(
     ).save_pretrained(folder)
 
 
-@cache
-def _load_once(folder: Path, highest: int, mode: Mode) -> Encoder:
+@lru_cache(maxsize=1)
+def _load_once(folder: Path, highest: int, mode: Mode, checkpoint: str) -> Encoder:  # noqa: ARG001
     encoder = load_encoder(folder)
     cut_after(encoder, highest)
     prepare(encoder.model, mode)

@@ -26,7 +26,6 @@ _ERRORS = {
 _LIMITS = (
     "Gender is a corpus's label, not an identity; decide nothing about a person by it.",
     "Scores hold for voices, languages, rooms and microphones like those of the corpus.",
-    "An unknown speaker may be accepted as an enrolled one; the rate is above.",
     "Two people in one recording are summed up as one; a woman and a man are mostly flagged.",
 )
 
@@ -52,6 +51,8 @@ def about(models: list[ChosenModel], rejection: Rejection) -> str:
     lines += [*_about_rejection(rejection, {model.features for model in models}), ""]
     lines += ["Flags", *(f"  {flag:<17}  {words}" for flag, words in FLAGS.items()), ""]
     lines += ["Limits", *(f"  {limit}" for limit in _LIMITS)]
+    if any(model.task == "speaker" for model in models):
+        lines.append("  An unknown speaker may be accepted as an enrolled one; the rate is above.")
     # The names in a model that somebody else made may hold anything.
     return "\n".join(map(printable, lines))
 

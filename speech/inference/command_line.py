@@ -149,7 +149,7 @@ def _run(options: argparse.Namespace) -> int:
     from speech.inference.models import HEADLINE
     from speech.inference.recogniser import Recogniser
 
-    models = options.models or _find_models()
+    models = _find_models(options.models)
     if options.labels:
         return _score(options, models)
     recogniser = Recogniser(
@@ -160,24 +160,33 @@ def _run(options: argparse.Namespace) -> int:
         encoder=options.encoder,
         jobs=options.jobs,
     )
+    _say_which(models, options)
     if options.about:
         print(about(recogniser.models, recogniser.rejection))
         return DONE
     return _predict_all(recogniser, find_recordings(options.recordings), options)
 
 
-def _find_models() -> Path:
-    """Find the user's own models or, with a word about it, those that come with the project."""
-    from speech.inference.models import OWN_MODELS, find_models, is_pretrained
+def _find_models(named: Path | None) -> Path:
+    """Find the models: those that are named, else the user's own, else what the project brings."""
+    from speech.inference.models import PRETRAINED, find_models
 
-    models = find_models()
-    if is_pretrained(models):
+    if named is None:
+        return find_models()
+    # By its name, wherever this is run.
+    return PRETRAINED if named == Path(PRETRAINED.name) and not named.exists() else named
+
+
+def _say_which(models: Path, options: argparse.Namespace) -> None:
+    """Say that the models are not the user's own, if none were named."""
+    from speech.inference.models import OWN_MODELS, is_pretrained
+
+    if options.models is None and is_pretrained(models):
         print(
             f"predict: {OWN_MODELS}/ holds no trained models, so the gender model that comes with "
             "the project is used; --about describes it",
             file=sys.stderr,
         )
-    return models
 
 
 def _score(options: argparse.Namespace, folder: Path) -> int:
@@ -195,13 +204,16 @@ def _score(options: argparse.Namespace, folder: Path) -> int:
     named = [options.gender_model] if options.gender_model else None
     choices = named or models_there(folder, "gender") or [HEADLINE]
     models = load_models(folder, "gender", choices, options.encoder)
+    _say_which(folder, options)
     spreading: Any = {"jobs": options.jobs, "progress": bar}
     with about("--labels"):
         location = find_labelled(options.labels, [Path(name) for name in options.recordings])
         index = read_corpus(location, **spreading)
     refused = index.rejected[index.rejected["left_out_of"] != "speaker"]
     for row in refused.itertuples():
-        print(f"predict: {location.audio / str(row.path)}: {row.reason}", file=sys.stderr)
+        # The table's own words for what is not there.
+        place = row.path if row.reason == "no such file" else location.audio / str(row.path)
+        print(f"predict: {place}: {row.reason}", file=sys.stderr)
     usable = index.utterances[index.utterances["gender"].notna()]
     validation = validate(*models, location.audio, usable, **spreading)
     sys.stdout.write(FORMATS[options.format](validation))

@@ -121,7 +121,7 @@ def _require_libraries(folder: Path, features: Features, model: str) -> None:
     if absent:
         raise UserError(
             f"{folder}: needs {' and '.join(absent)}, which the light installation does without; "
-            "run `pip install '.[pipeline]'` in the project's folder, or choose another model."
+            "run `pip install -e '.[pipeline]'` in the project's folder, or choose another model."
         )
 
 

@@ -26,7 +26,7 @@ def _table(validation: Validation) -> str:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     table = ["  ".join(map(str.ljust, line, widths)).rstrip() + "\n" for line in lines]
     return "".join(table) + (
-        f"{validation.utterances:,} recordings of {validation.speakers:,} speakers, "
+        f"recordings: {validation.utterances:,}, of speakers: {validation.speakers:,}, "
         f"{validation.minutes:.1f} minutes; {_percent(validation.unanswered)} would get no "
         "answer, because nothing in them is speech\n"
     )

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from speech.classifiers.calibrated import Calibrated, HeldOut
 from speech.classifiers.protocol import Classifier, Labelled
 from speech.classifiers.registry import CLASSIFIERS
+from speech.errors import UserError
 from speech.folds import Task, check_folds, hold_out
 from speech.parallel import Progress, Workers, silent, spread
 from speech.predictions import with_probabilities
@@ -156,16 +157,27 @@ def cross_validate(
         As in `speech.parallel.spread`.
     progress
         Shown over folds.
+
+    Raises
+    ------
+    UserError
+        If so few probabilities are to be kept that not every label has one.
     """
     folds = table["fold"].to_numpy()
     predicted = folds >= 0
     numbers = sorted(set(folds[predicted].tolist()))
     classes = sorted(set(data.labels.tolist()))
+    most = most_probabilities // len(classes)
+    if most < min(len(classes), predicted.sum()):
+        raise UserError(
+            f"limits.probabilities is {most_probabilities:,}, too few for {len(classes):,} labels; "
+            f"set it to {len(classes) ** 2:,} or more."
+        )
     predicted[predicted] = draw_utterances(
         data.utterances[predicted],
         data.sessions_of_labels[predicted],
         data.labels[predicted],
-        most=most_probabilities // len(classes),
+        most=most,
         seed=seed,
     )
     of_fold = dict.fromkeys(numbers, hyperparameters or {}) | dict(tuned or {})
@@ -224,7 +236,12 @@ def fit_final(
         Shown over this one fit.
     """
     classifier: Classifier = CLASSIFIERS[model](**(hyperparameters or {}), seed=seed)
-    (fitted,) = spread(partial(classifier.fit, epochs=epochs), [data], jobs, progress, "threads")
+
+    # The examples belong to the function, which a cluster's workers map; an item is sent to them.
+    def fit(_: None) -> Classifier:
+        return classifier.fit(data, epochs=epochs)
+
+    (fitted,) = spread(fit, [None], jobs, progress, "threads")
     return fitted
 
 

@@ -161,7 +161,7 @@ def test_a_model_that_needs_more_is_refused_with_the_command_that_brings_it(
     models = make_models(tmp_path / "models", params)
     (models / f"gender-{features}-{model}").mkdir()
     monkeypatch.setattr(found, "find_spec", {}.get)
-    with pytest.raises(UserError, match=r"pip install '\.\[pipeline\]'") as refused:
+    with pytest.raises(UserError, match=r"pip install -e '\.\[pipeline\]'") as refused:
         Recogniser(models, tasks=["gender"], gender_model=f"{features}-{model}")
     assert " and ".join(absent) in str(refused.value)
 

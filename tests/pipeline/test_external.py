@@ -236,7 +236,7 @@ def test_predict_prints_the_same_scores_of_labelled_recordings(validated, others
     got = 100 * expected["svm", "mfcc"]["accuracy"]
     assert line.startswith("mfcc-svm ")
     assert f" {got:.1f} % [" in line
-    assert footer.startswith("13 recordings of 6 speakers, ")
+    assert footer.startswith("recordings: 13, of speakers: 6, ")
 
 
 LABELS = "speaker_id,gender\nann,F\n"

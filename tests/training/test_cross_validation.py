@@ -14,6 +14,7 @@ from speech.classifiers.calibrated import Calibrated
 from speech.classifiers.classical import ScikitClassifier
 from speech.classifiers.networks import MlpModel
 from speech.classifiers.registry import CLASSIFIERS, load_classifier, save_classifier
+from speech.errors import UserError
 from speech.folds import Task
 from speech.predictions import predicted_classes
 from speech.storage.examples import Examples
@@ -268,6 +269,20 @@ def test_temperatures_are_learnt_from_held_out_units_and_the_final_one_is_their_
     assert result.calibrated_on == units
     assert len(set(result.temperatures)) == shape["folds"]
     assert np.log(result.temperature) == pytest.approx(np.log(result.temperatures).mean())
+
+
+@pytest.mark.parametrize(
+    ("limits", "key"),
+    [
+        ({"hyperparameters": {"max_examples": 6}}, "max_examples is 6, but there are 6 labels"),
+        ({"most_probabilities": 30}, "limits.probabilities is 30, too few for 6 labels"),
+    ],
+)
+@pytest.mark.parametrize("model", ["logistic", "lda"])
+def test_a_limit_that_not_every_label_fits_in_is_one_sentence(model, limits, key):
+    table = chunk_table("speaker", 6)
+    with pytest.raises(UserError, match=f"^{key}"):
+        validated(model, "speaker", table, clustered(table), **limits)
 
 
 class NaiveBayes(ScikitClassifier):
