@@ -147,6 +147,7 @@ def extract_and_lose_a_worker(scheduler, audio, how):
             file.write(f"{utterance}\n")
         if utterance == "2-0-1" and not first.exists():
             first.touch()
+            Path("cluster").mkdir(exist_ok=True)
             Path("cluster/.2.left.safetensors").touch()  # as if in the midst of writing
             os.kill(os.getpid(), how)
         return {"": np.array([np.abs(samples).mean()], dtype=np.float32)}
