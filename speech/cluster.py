@@ -35,7 +35,7 @@ Result = TypeVar("Result")
 _LIBRARIES = (
     *("numpy", "scipy", "pandas", "soundfile", "soxr", "python_speech_features"),
     *("praat-parselmouth", "torch", "transformers", "scikit-learn", "keras", "tensorflow"),
-    *("safetensors", "threadpoolctl", "cloudpickle", "distributed"),
+    *("safetensors", "openvino", "threadpoolctl", "cloudpickle", "distributed"),
 )
 """Whose versions must be those of this machine: they compute, write, or carry what is computed."""
 

@@ -228,6 +228,11 @@ def test_other_versions_on_a_worker_are_one_sentence(scheduler, monkeypatch, nam
         spread(abs, [-1], scheduler)
 
 
+def test_the_libraries_whose_versions_are_compared_are_those_that_are_installed():
+    absent = {name for name, own in cluster.environment().items() if own == "none"}
+    assert absent <= {"openvino"}
+
+
 def test_a_worker_with_threads_or_without_the_files_is_one_sentence(tmp_path):
     def check(threads, folder):
         worker = SimpleNamespace(address="tcp://w", state=SimpleNamespace(nthreads=threads))
