@@ -147,6 +147,7 @@ def extract_and_lose_a_worker(scheduler, audio, how):
             file.write(f"{utterance}\n")
         if utterance == "2-0-1" and not first.exists():
             first.touch()
+            Path("cluster").mkdir(exist_ok=True)
             Path("cluster/.2.left.safetensors").touch()  # as if in the midst of writing
             os.kill(os.getpid(), how)
         return {"": np.array([np.abs(samples).mean()], dtype=np.float32)}
@@ -225,6 +226,11 @@ def test_other_versions_on_a_worker_are_one_sentence(scheduler, monkeypatch, nam
     monkeypatch.setattr(cluster, "environment", lambda: other)
     with pytest.raises(UserError, match=rf"^compute\.scheduler: the worker tcp://\S+ {said}"):
         spread(abs, [-1], scheduler)
+
+
+def test_the_libraries_whose_versions_are_compared_are_those_that_are_installed():
+    absent = {name for name, own in cluster.environment().items() if own == "none"}
+    assert absent <= {"openvino"}
 
 
 def test_a_worker_with_threads_or_without_the_files_is_one_sentence(tmp_path):
