@@ -140,8 +140,8 @@ def _shared(function: Callable[[Any], Any]) -> Iterator[Path]:
 def _read_shared(folder: Path) -> Callable[[Any], Any]:
     """Read what `_shared` wrote; arrays are read from the disk as they are used."""
     pickled, bounds = pickle.loads((folder / _FUNCTION).read_bytes())
-    if not bounds:
-        return pickle.loads(pickled)
+    if not any(stop > start for start, stop in bounds):  # nothing that could be mapped
+        return pickle.loads(pickled, buffers=[b"" for _ in bounds])
     with (folder / _ARRAYS).open("rb") as file:
         mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     return pickle.loads(pickled, buffers=[mapped[start:stop] for start, stop in bounds])
@@ -159,8 +159,9 @@ def _connect(scheduler: str) -> Client:
         # Refused, or no such host, within a moment; the library would try again for long.
         socket.create_connection(get_address_host_port(address), _CONNECT_SECONDS).close()
         client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError, KeyError) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        reason = reason.splitlines()[0]
         raise UserError(
             f"compute.scheduler: no scheduler at {scheduler} ({reason}); start it and name its "
             "address, such as tcp://host:8786, or its scheduler file; or set this to null."
