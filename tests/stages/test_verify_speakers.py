@@ -11,7 +11,7 @@ from speech.storage.examples import Examples
 from stages import verify_speakers as stage
 from stages.paths import PLOTS, RESULTS, UTTERANCES
 
-FEATURES = ("mfcc", "mfcc_pitch", "wav2vec2")
+FEATURES = ("mfcc", "wav2vec2")
 
 
 def test_each_kind_of_features_has_its_equal_error_rates_and_curve(
