@@ -28,6 +28,8 @@ from ruamel.yaml.events import AliasEvent
 
 from speech.classifiers.registry import CLASSIFIERS
 from speech.errors import UserError
+from speech.features.examples import Statistic
+from speech.features.normalise import Normalisation
 from speech.features.settings import (
     Backend,
     Block,
@@ -138,10 +140,33 @@ class Augmentation(Block):
         return self
 
 
+class Correlated(Block):
+    """How many of the first MFCC are correlated with each other, for each task."""
+
+    gender: int = Field(ge=2, le=128)
+    speaker: int = Field(ge=2, le=128)
+
+
+class MfccInputs(Block):
+    """What classifiers are given of the MFCC, for each task."""
+
+    normalisation: Normalisation
+    statistics: list[Statistic] = Field(min_length=1)
+    correlated: Correlated
+
+    def of(self, task: Task) -> MfccInput:
+        """Return what the classifiers of one task are given."""
+        return MfccInput(
+            normalisation=self.normalisation,
+            statistics=self.statistics,
+            correlated=getattr(self.correlated, task),
+        )
+
+
 class Inputs(Block):
     """What classifiers and clusters are given of each feature."""
 
-    mfcc: MfccInput
+    mfcc: MfccInputs
     wav2vec2: Wav2vec2Input
 
 

@@ -30,21 +30,19 @@ def build(params: Params, kind: str) -> str:
         check_folds(utterances.merge(own, on="utterance_id"), task)
     lines = []
     for features in KINDS[kind]:
-        of_features = [task for task in FEATURES_OF if features in FEATURES_OF[task]]
-        asked = {task: folds[task] for task in of_features if task in folds}
-        if asked:
-            lines.append(_build(params, features, utterances, asked))
-        for task in of_features:
-            if task not in asked:
+        for task in (task for task in FEATURES_OF if features in FEATURES_OF[task]):
+            if task in folds:
+                lines.append(_build(params, task, features, utterances, folds[task]))
+            else:
                 lines.append(leave_out(task, folders=[EXAMPLES / f"{task}-{features}"]))
     return "; ".join(dict.fromkeys(lines))
 
 
 def _build(
-    params: Params, features: Features, utterances: pd.DataFrame, folds: dict[Task, pd.DataFrame]
+    params: Params, task: Task, features: Features, utterances: pd.DataFrame, folds: pd.DataFrame
 ) -> str:
-    """Write the examples of each task that has folds, all cut once."""
-    spec = _spec(params, features)
+    """Write the examples of one task, in both forms."""
+    spec = _spec(params, task, features)
     pooled, frames = (
         build_examples(
             FEATURES[features],
@@ -59,14 +57,13 @@ def _build(
         )
         for form in ("pooled", "frames")
     )
-    for task, own in folds.items():
-        folder = EXAMPLES / f"{task}-{features}"
-        write_examples(folder, with_labels(pooled, own, task), frames)
-        write_json(folder / "spec.json", spec.model_dump(exclude_none=True))
+    folder = EXAMPLES / f"{task}-{features}"
+    write_examples(folder, with_labels(pooled, folds, task), frames)
+    write_json(folder / "spec.json", spec.model_dump(exclude_none=True))
     return f"{len(pooled.table):,} chunks of {len(utterances):,} utterances, {features}"
 
 
-def _spec(params: Params, features: Features) -> FeatureSpec:
+def _spec(params: Params, task: Task, features: Features) -> FeatureSpec:
     """Write down what features are made of."""
     if features == "wav2vec2":
         return spec_of_wav2vec2(
@@ -77,7 +74,7 @@ def _spec(params: Params, features: Features) -> FeatureSpec:
         )
     return FeatureSpec(
         chunks=params.chunks,
-        inputs=SpecInputs(mfcc=params.inputs.mfcc),
+        inputs=SpecInputs(mfcc=params.inputs.mfcc.of(task)),
         mfcc=params.mfcc,
         pitch=params.pitch if features == "mfcc_pitch" else None,
     )

@@ -17,6 +17,7 @@ from speech.evaluation.label_audit import median_pitch
 from speech.evaluation.systems import Predictions, System
 from speech.features.store import read_speaker, speaker_file
 from speech.params import BEST, FEATURES_OF, Params, Task
+from speech.storage.files import reading
 from speech.storage.results import write_metrics, write_plot
 from speech.storage.tables import read_parquet
 from speech.training.model_selection import (
@@ -107,7 +108,12 @@ def _read(task: Task, system: System, name: str) -> pd.DataFrame:
 def _written_by_fits(
     task: Task, systems: Sequence[System], name: str
 ) -> dict[System, pd.DataFrame]:
-    return {system: pd.read_csv(_folder(task, system) / f"{name}.csv") for system in systems}
+    tables = {}
+    for system in systems:
+        path = _folder(task, system) / f"{name}.csv"
+        with reading(path):
+            tables[system] = pd.read_csv(path)
+    return tables
 
 
 def _pitch(speakers: pd.Series) -> pd.Series:

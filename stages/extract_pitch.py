@@ -9,10 +9,13 @@ from speech.features.pitch import PART, pitch
 from speech.params import Params
 from speech.storage.tables import read_parquet
 from stages.paths import CORPUS_AUDIO, PITCH, UTTERANCES
+from stages.tasks import leave_out
 
 
 def extract_pitch(params: Params) -> str:
     """Measure what is not there yet from an earlier run."""
+    if "gender" not in params.tasks:
+        return leave_out("gender", folders=[PITCH])
     settings = params.pitch.model_dump() | {
         "hop_seconds": params.mfcc.hop_seconds,
         "window_seconds": params.mfcc.window_seconds,

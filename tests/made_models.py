@@ -22,7 +22,9 @@ GENDER, SPEAKER = "gender-mfcc-logistic", "speaker-mfcc-logistic"
 def make_models(folder: Path, params) -> Path:
     """Make the headline models of both tasks, on MFCC, and what rejects."""
     spec = FeatureSpec(
-        chunks=params.chunks, inputs=SpecInputs(mfcc=params.inputs.mfcc), mfcc=params.mfcc
+        chunks=params.chunks,
+        inputs=SpecInputs(mfcc=params.inputs.mfcc.of("gender")),
+        mfcc=params.mfcc,
     )
     random = np.random.default_rng(17)
     noise = random.standard_normal(32_000).astype(np.float32)

@@ -63,12 +63,21 @@ def _find(argument: str) -> Iterator[Found]:
     elif Path(argument).exists() or not glob.has_magic(argument):
         yield from _named(argument)
     else:
-        matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207
-        if not matches:
-            yield Found(argument, None, "no file matches")
         # As if the shell had expanded it.
-        for match in matches:
-            yield from _named(match)
+        matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207
+        found = [one for match in matches for one in _named(match)] + list(_closed_to(argument))
+        yield from found or [Found(argument, None, "no file matches")]
+
+
+def _closed_to(pattern: str) -> Iterator[Found]:
+    """Name the folders that ``**`` passes over in silence, because they cannot be looked into."""
+    before, deep, _ = pattern.partition("**")
+    if deep:
+        closed: list[OSError] = []
+        for root in glob.glob(before or "."):  # noqa: PTH207
+            for _, folders, _ in os.walk(root, onerror=closed.append):
+                folders[:] = (name for name in folders if not name.startswith("."))
+        yield from map(_unreadable, closed)
 
 
 def _named(name: str) -> Iterator[Found]:
@@ -89,10 +98,12 @@ def _inside(folder: Path) -> Iterator[Found]:
         files += (Path(parent, name) for name in names if not name.startswith("."))
     found = [Found(str(file), file) for file in sorted(files) if _is_recording(file)]
     # What cannot be looked into may hold recordings.
-    found += [
-        Found(str(error.filename), None, f"unreadable ({error.strerror})") for error in closed
-    ]
+    found += map(_unreadable, closed)
     yield from found or [Found(str(folder), None, "a folder without recordings")]
+
+
+def _unreadable(error: OSError) -> Found:
+    return Found(str(error.filename), None, f"unreadable ({error.strerror})")
 
 
 def _is_recording(file: Path) -> bool:

@@ -9,6 +9,7 @@ References
    https://github.com/snakers4/silero-vad.
 """
 
+import os
 from functools import cache
 from importlib.resources import as_file, files
 from typing import Any
@@ -100,6 +101,8 @@ def _amplified(chunks: NDArray[np.floating]) -> NDArray[np.float32]:
 @cache
 def _network() -> Any:
     """Load the network, once per process."""
+    # Nothing is to be sent to anybody, nor an identifier to be written to the home folder.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

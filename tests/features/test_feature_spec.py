@@ -32,7 +32,7 @@ def spec_of(params, features, folder):
             folder, chunks=chunks, wav2vec2=params.wav2vec2, inputs=inputs.wav2vec2
         )
     pitch = params.pitch if features == "mfcc_pitch" else None
-    inputs = SpecInputs(mfcc=inputs.mfcc)
+    inputs = SpecInputs(mfcc=inputs.mfcc.of("gender"))
     return FeatureSpec(chunks=chunks, inputs=inputs, mfcc=params.mfcc, pitch=pitch)
 
 
@@ -63,6 +63,7 @@ def test_the_inputs_of_mfcc_are_those_of_params(make_params, folder, pitch):
         normalisation="none",
         pitch=pitch,
         statistics=["mean", "std", "correlation", "delta_correlation"],
+        correlated=30,
     )
 
 

@@ -15,7 +15,9 @@ VECTORS = np.random.default_rng(0).standard_normal((40, 5)).astype(np.float32)
 def rejection(params):
     enrolled = EnrolledSpeakers.fit(VECTORS, np.repeat(["ann", "bob"], 20))
     spec = FeatureSpec(
-        chunks=params.chunks, mfcc=params.mfcc, inputs=SpecInputs(mfcc=params.inputs.mfcc)
+        chunks=params.chunks,
+        mfcc=params.mfcc,
+        inputs=SpecInputs(mfcc=params.inputs.mfcc.of("gender")),
     )
     rates = {"speech": {"speech_false_rejection": 0.01}}
     return Rejection({"mfcc": OpenSet(enrolled, 0.1, 0.2, spec)}, 0.8, rates)

@@ -12,8 +12,8 @@ from stages.build_examples import KINDS, build
 from stages.paths import EXAMPLES, FOLDS, UTTERANCES
 
 INPUTS = {
-    "gender-mfcc": (2, (30 + 60 + 78 + 78,), (198, 30)),
-    "gender-mfcc_pitch": (2, (30 + 60 + 78 + 78 + 5,), (198, 32)),
+    "gender-mfcc": (2, (30 + 60 + 435 + 435,), (198, 30)),
+    "gender-mfcc_pitch": (2, (30 + 60 + 435 + 435 + 5,), (198, 32)),
     "gender-wav2vec2": (0, (16,), (25, 8)),
     "speaker-mfcc": (2, (30 + 60 + 78 + 78,), (198, 30)),
     "speaker-wav2vec2": (0, (16,), (25, 8)),

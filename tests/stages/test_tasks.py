@@ -17,9 +17,10 @@ from stages.audit_split import audit_split
 from stages.build_examples import KINDS, build
 from stages.check_params import check_params
 from stages.evaluate import evaluate
+from stages.extract_pitch import extract_pitch
 from stages.fit import INPUTS, fit
 from stages.learning_curve import learning_curve
-from stages.paths import EXAMPLES, FOLDS, MODELS, PLOTS, UTTERANCES
+from stages.paths import EXAMPLES, FOLDS, MODELS, PITCH, PLOTS, UTTERANCES
 from stages.probe_layers import probe_layers
 from stages.reduce_and_cluster import reduce_and_cluster
 from stages.split_by_speaker import split_by_speaker
@@ -60,6 +61,8 @@ def run_stages(params, other):
         (place / "of an earlier run").touch()
     check_params(params)
     lines = {"split": split_by_speaker(params)}
+    if other == "gender":
+        lines["pitch"] = extract_pitch(params)
     lines |= {kind: build(params, kind) for kind in KINDS}
     lines |= {inputs: fit(params, inputs, "logistic") for inputs in INPUTS}
     lines |= {one: evaluate(params, one) for one in FEATURES_OF}
@@ -92,6 +95,7 @@ def test_the_task_that_was_asked_for_is_done_and_the_other_left_empty_and_said_t
     task, other, lines = run
     about_other = [lines[other], *(lines[inputs] for inputs in INPUTS if inputs.startswith(other))]
     about_other.append(lines["learning_curve" if other == "gender" else "verify_speakers"])
+    about_other += [lines["pitch"]] if other == "gender" else []
     assert set(about_other) == {f"the {other} {NOT_ASKED}"}
     assert lines["split"].endswith(f"not asked for (tasks in params.yaml): {other}")
     for kind in KINDS:
@@ -99,6 +103,7 @@ def test_the_task_that_was_asked_for_is_done_and_the_other_left_empty_and_said_t
 
     assert (FOLDS / f"{other}.csv").read_text() == "utterance_id,fold\n"
     left = [PLOTS / other, *(f for f in EXAMPLES.iterdir() if f.name.startswith(other))]
+    left += [PITCH] if other == "gender" else []
     left += [MODELS / f"{inputs}-logistic" for inputs in INPUTS if inputs.startswith(other)]
     for folder in left:
         assert folder.is_dir()
