@@ -199,6 +199,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--accuracy", action="store_true")
+    parser.add_argument("--checkpoint", type=Path, help="another than that, for --accuracy")
     parser.add_argument("--utterances", type=int, default=3, help="of each chapter, for --accuracy")
     asked = parser.parse_args()
     signals = _signals(asked.folder, asked.chunks)
@@ -211,7 +212,8 @@ def main() -> None:
         Wav2Vec2Model(Wav2Vec2Config()).save_pretrained(checkpoint)
         Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(checkpoint)
         if asked.accuracy:
-            compare_accuracy(checkpoint, rows[:4], asked.folder, asked.utterances)
+            own = asked.checkpoint or checkpoint
+            compare_accuracy(own, rows[:4], asked.folder, asked.utterances)
         else:
             compare_speed(checkpoint, rows, signals, cores=asked.cores, rounds=asked.rounds)
 
