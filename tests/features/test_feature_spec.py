@@ -9,6 +9,7 @@ from speech.errors import UserError
 from speech.features.examples import MfccInputs, Wav2vec2Inputs
 from speech.features.feature_spec import (
     ENCODER_FILE,
+    REFERENCE_MODE,
     FeatureSpec,
     SpecInputs,
     read_spec,
@@ -21,7 +22,8 @@ FILES = {"config.json": "0" * 64, "model.safetensors": "f" * 64}
 
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / ENCODER_FILE).write_text(json.dumps({"files": FILES, "states": 7}))
+    encoder = {"files": FILES, "states": 7, "family": "WavLM", "mode": REFERENCE_MODE}
+    (tmp_path / ENCODER_FILE).write_text(json.dumps(encoder))
     return tmp_path
 
 

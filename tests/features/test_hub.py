@@ -157,8 +157,8 @@ def test_weights_spread_over_several_files_come_with_all_of_them(hub, checkpoint
 
 
 def test_another_architecture_is_refused_by_name_before_its_weights_come(hub, published, folder):
-    (published() / CONFIG).write_text(json.dumps({"model_type": "hubert"}))
-    with refused("some/encoder is a 'hubert' model, not 'wav2vec2'"):
+    (published() / CONFIG).write_text(json.dumps({"model_type": "whisper"}))
+    with refused("some/encoder is a 'whisper' model; choose one of wav2vec2, hubert,"):
         fetch_hub_model(MODEL, folder)
     assert set(hub.downloaded) <= {CONFIG, PREPROCESSOR}
     assert not folder.exists()

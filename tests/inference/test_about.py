@@ -1,0 +1,30 @@
+"""What --about says of the encoder: which it is, and whether training ran it another way."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from speech.features.feature_spec import REFERENCE_MODE
+from speech.inference.about import about
+
+
+@pytest.mark.parametrize("mode", [REFERENCE_MODE, "bfloat16 with openvino on cpu", None])
+def test_the_encoder_is_named_and_how_it_was_run_where_it_is_not_run_so_here(tmp_path, mode):
+    (tmp_path / "model.json").touch()
+    model = SimpleNamespace(
+        task="gender",
+        features="wav2vec2",
+        model="svm",
+        encoder_family="WavLM",
+        spec=SimpleNamespace(encoder_mode=mode),
+        card={"trained_on": {"speakers": 2, "utterances": 4, "seconds": 60}},
+        folder=tmp_path,
+        headline=SimpleNamespace(encoder="mine", corpus="mine", scores={}),
+    )
+    rates = {"speech_false_rejection" + end: 0.0 for end in ("", "_low", "_high")}
+    rejection = SimpleNamespace(rates={"speech": rates, "speakers": {}}, low_confidence=0.8)
+    text = about([model], rejection)
+    assert "Gender: svm on WavLM (mine)\n" in text
+    said = "  embedded  in bfloat16 with openvino on cpu; here in float32 with torch on cpu\n"
+    assert (said in text) == (mode not in (REFERENCE_MODE, None))
+    assert ("embedded" in text) == (said in text)
