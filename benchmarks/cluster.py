@@ -1,11 +1,15 @@
 """How much faster two workers of a Dask cluster are than one: MFCC and their copies of recordings.
 
 ``python benchmarks/cluster.py FOLDER`` takes a corpus in LibriSpeech layout; needs the extra
-`cluster`. One and two workers take turns, so that a busy machine slows both alike. Compares the
-files with those of a run without a cluster, too.
+`cluster`, and a machine whose two cores have nothing else to do. Compares the files with those of a
+run without a cluster, too.
 """
 
 import argparse
+import os
+import signal
+import subprocess
+import sys
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -13,7 +17,7 @@ from statistics import median
 from time import monotonic, sleep
 
 import pandas as pd
-from distributed import LocalCluster
+from distributed import Client
 
 from speech.audio import SUFFIXES
 from speech.audio.decode import digest_of, file_digest
@@ -46,6 +50,25 @@ def extract(table: pd.DataFrame, workers: Workers) -> tuple[float, dict[str, str
         return took, {file.name: digest_of(file.read_bytes()) for file in Path(folder).iterdir()}
 
 
+def start(*command: str, file: Path) -> subprocess.Popen[bytes]:
+    """Start a part of the cluster, in a session of its own: the system shares cores by session."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "dask", *command, "--no-dashboard", "--scheduler-file", str(file)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def wait_for(workers: int, file: Path) -> None:
+    """Wait until a cluster has so many workers."""
+    while not file.is_file():
+        sleep(0.1)
+    with Client(scheduler_file=str(file)) as client:
+        client.wait_for_workers(workers, timeout=60)
+
+
 def main() -> None:
     """Take turns and say the ratio."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -56,17 +79,23 @@ def main() -> None:
     table = list_recordings(asked.corpus, asked.speakers)
     _, expected = extract(table, 1)
     took: dict[int, list[float]] = {1: [], 2: []}
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-        for _ in range(asked.rounds):
-            for workers in took:
-                cluster.scale(workers)
-                while len(cluster.scheduler_info["workers"]) != workers:
-                    sleep(0.1)
-                extract(table.head(2 * workers), cluster.scheduler_address)  # loads the libraries
-                seconds, made = extract(table, cluster.scheduler_address)
-                took[workers].append(seconds)
-                if made != expected:
-                    raise SystemExit(f"{workers} workers made other files than this machine alone")
+    with tempfile.TemporaryDirectory() as home:
+        file = Path(home) / "scheduler.json"
+        started = [start("scheduler", "--port", "0", file=file)]
+        try:
+            for workers, seconds in took.items():
+                started.append(start("worker", "--nthreads", "1", file=file))
+                wait_for(workers, file)
+                # So that all have loaded the libraries.
+                extract(table.groupby("speaker_id").head(1), str(file))
+                for _ in range(asked.rounds):
+                    needed, made = extract(table, str(file))
+                    seconds.append(needed)
+                    if made != expected:
+                        raise SystemExit(f"{workers} workers made other files than this machine")
+        finally:
+            for process in started:
+                os.killpg(process.pid, signal.SIGTERM)
     one, two = (median(seconds) for seconds in took.values())
     print(f"one worker {one:.1f} s, two {two:.1f} s: {one / two:.2f} times as fast; same files")
 
