@@ -102,7 +102,7 @@ def audio(tmp_path, write_audio, voice):
 def test_features_are_those_of_a_run_on_this_machine(scheduler, audio, shipped_params):
     conditions = {key: it for key, it in shipped_params["augmentation"].items() if key != "copies"}
     settings = {"settings": shipped_params["mfcc"], "conditions": conditions, "copies": 1}
-    for folder, workers in (("local", 2), ("cluster", scheduler)):
+    for folder, workers in (("local", 1), ("cluster", scheduler)):
         done = extract_features(
             table_of(audio),
             audio,

@@ -335,7 +335,7 @@ def test_the_models_are_described(finished):
     done = predicted(finished, "--about")
     assert done.status == 0, done.err
     for words in (
-        "svm on mfcc_pitch",
+        "svm on mfcc",
         "svm on wav2vec 2.0 (sample, untrained: random weights)",
         "of sample, voices made by eSpeak NG",
         "8 speakers",
