@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from time import perf_counter
 
+from verdict import passed
+
 _SECONDS, _GIGABYTES = 45, 1.0
 
 
@@ -25,13 +27,9 @@ def main() -> None:
     processors = used.ru_utime + used.ru_stime
     print(
         f"cnn, gender, MFCC: {seconds:.0f} s ({processors:.0f} s of processors), "
-        f"goal {_SECONDS}: {_passed(seconds <= _SECONDS)}; {gigabytes:.2f} GB, "
-        f"goal {_GIGABYTES}: {_passed(gigabytes <= _GIGABYTES)}"
+        f"goal {_SECONDS}: {passed(seconds <= _SECONDS)}; {gigabytes:.2f} GB, "
+        f"goal {_GIGABYTES}: {passed(gigabytes <= _GIGABYTES)}"
     )
-
-
-def _passed(reached: bool) -> str:
-    return "pass" if reached else "miss"
 
 
 if __name__ == "__main__":

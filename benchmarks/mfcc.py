@@ -17,6 +17,7 @@ import numpy as np
 import python_speech_features
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
+from verdict import passed
 
 from speech.audio import SAMPLE_RATE, SUFFIXES
 from speech.audio.decode import load_audio
@@ -99,7 +100,8 @@ def main() -> None:
         speed = measure(functions, signals, asked.rounds)
         most = 0.0
         for signal in signals:
-            ours = mfcc(signal)
+            # The library has no floor.
+            ours = mfcc(signal, top_db=None)
             # The library adds a last frame of zeros, and deltas before it take part of it.
             theirs = of_library(signal[: 400 + 160 * (len(ours) - 1)])
             first = np.maximum(theirs[:, 0], 0)
@@ -110,15 +112,11 @@ def main() -> None:
         print(
             f"{name:24} {value:7,.0f} x real time   this project is {ratio:4.1f} x as fast", end=""
         )
-        print(f", goal {_GOALS[name]}: {_passed(ratio >= _GOALS[name])}" if name in _GOALS else "")
+        print(f", goal {_GOALS[name]}: {passed(ratio >= _GOALS[name])}" if name in _GOALS else "")
     print(
         f"largest difference from python_speech_features: {most:.1e}, "
-        f"goal {_TOLERANCE}: {_passed(most <= _TOLERANCE)}"
+        f"goal {_TOLERANCE}: {passed(most <= _TOLERANCE)}"
     )
-
-
-def _passed(reached: bool) -> str:
-    return "pass" if reached else "miss"
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
+from verdict import passed
 
 from speech.audio import SAMPLE_RATE, SUFFIXES
 from speech.audio.decode import load_audio
@@ -126,7 +127,7 @@ def compare_speed(
             wanted = expected[:, layers]
             error = np.linalg.norm(made - wanted, axis=-1)
             error = float((error / np.linalg.norm(wanted, axis=-1)).max())
-            verdict = "" if goal is None else "pass" if ours >= goal * theirs else "miss"
+            verdict = "" if goal is None else passed(ours >= goal * theirs)
             print(
                 f"{row:26} {ours:11.1f} {theirs:11.1f} {ours / theirs:7.2f} {goal or '':>6} "
                 f"{verdict:5} {error:.0e}",
