@@ -93,7 +93,7 @@ def _speakers(utterances: pd.DataFrame) -> list[str]:
 def _ask(
     task: Task, utterances: pd.DataFrame, overlap: pd.DataFrame, params: Params
 ) -> dict[str, Any] | None:
-    """Ask all models of a task about what they have not heard; None if that is nothing."""
+    """Ask all models of a task about what took no part in training; None if that is nothing."""
     new = ~overlap["speaker"] & utterances["gender"].notna()
     if task == "speaker":
         new = overlap["speaker"] & ~overlap["recording"] & ~overlap["session"]

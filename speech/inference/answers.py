@@ -22,7 +22,7 @@ FLAGS = {
     SEVERAL_VOICES: "stretches of it are surely of a woman, others of a man: see --segments",
     CLIPPED: "too loud: cut off, a run of equal samples at the maximum",
     RESAMPLED: "recorded at another rate than 16 kHz",
-    CHANNELS_CANCEL: "the average of its channels is silent; the loudest one was heard instead",
+    CHANNELS_CANCEL: "the average of its channels is silent; the loudest one is used instead",
     LOW_CONFIDENCE: "the gender, or the speaker if one is named, is not probable enough",
     UNKNOWN_SPEAKER: "not similar to any enrolled speaker",
 }

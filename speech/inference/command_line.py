@@ -146,10 +146,10 @@ def _check_scoring(parser: argparse.ArgumentParser, options: argparse.Namespace)
 def _run(options: argparse.Namespace) -> int:
     # Only now, so that a mistyped option is reported at once.
     from speech.inference.about import about
-    from speech.inference.models import HEADLINE
+    from speech.inference.models import HEADLINE, find_models
     from speech.inference.recogniser import Recogniser
 
-    models = _find_models(options.models)
+    models = find_models(options.models)
     if options.labels:
         return _score(options, models)
     recogniser = Recogniser(
@@ -165,16 +165,6 @@ def _run(options: argparse.Namespace) -> int:
         print(about(recogniser.models, recogniser.rejection))
         return DONE
     return _predict_all(recogniser, find_recordings(options.recordings), options)
-
-
-def _find_models(named: Path | None) -> Path:
-    """Find the models: those that are named, else the user's own, else what the project brings."""
-    from speech.inference.models import PRETRAINED, find_models
-
-    if named is None:
-        return find_models()
-    # By its name, wherever this is run.
-    return PRETRAINED if named == Path(PRETRAINED.name) and not named.exists() else named
 
 
 def _say_which(models: Path, options: argparse.Namespace) -> None:

@@ -62,8 +62,13 @@ class ChosenModel:
         return self.spec.encoder_family or "wav2vec 2.0"
 
 
-def find_models() -> Path:
-    """Return the folder of the user's own models or, if there are none, `PRETRAINED`."""
+def find_models(named: Path | None = None) -> Path:
+    """Return the folder that is named, else that of the user's own models, else `PRETRAINED`.
+
+    The models that come with the project go by their name, wherever this is run.
+    """
+    if named is not None:
+        return PRETRAINED if named == Path(PRETRAINED.name) and not named.exists() else named
     own = any(any(OWN_MODELS.glob(f"{task}-*")) for task in get_args(Task))
     return OWN_MODELS if own else PRETRAINED
 

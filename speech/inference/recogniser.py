@@ -86,7 +86,7 @@ class Recogniser:
     ) -> None:
         named = Path(encoder) if encoder is not None else None
         try:
-            self.folder = Path(models) if models is not None else find_models()
+            self.folder = find_models(Path(models) if models is not None else None)
             """Of the models."""
             self._load(self.folder, tasks, {"gender": gender_model, "speaker": speaker_model})
             self._embedder = embedder_for(self.models, self.folder, named)
