@@ -33,8 +33,8 @@ from speech.corpus.layouts import list_recordings, locate, with_genders
 from speech.evaluation.headline import Headline, headline_file, headline_of, write_headline
 from speech.evaluation.systems import Predictions, score_headline
 from speech.params import Features, Params
-from speech.predictions import utterance_level
 from speech.storage.examples import Examples, read_examples
+from speech.storage.predictions import utterance_level
 from speech.storage.tables import read_parquet, write_csv
 from speech.training.cross_validation import cross_validate, labelled
 from stages.build_examples import build

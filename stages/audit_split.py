@@ -9,8 +9,8 @@ import pandas as pd
 from speech.classifiers.registry import CLASSIFIERS
 from speech.evaluation.scores import score_levels
 from speech.params import Params, Task
-from speech.predictions import utterance_level
 from speech.storage.examples import read_examples
+from speech.storage.predictions import utterance_level
 from speech.storage.results import with_names, write_metrics, write_plot
 from speech.training.cross_validation import cross_validate, labelled, taking_part
 from speech.training.split_audit import apply_split, splits_of

@@ -15,9 +15,9 @@ from speech.classifiers.protocol import Labelled
 from speech.classifiers.registry import CLASSIFIERS, save_classifier
 from speech.folds import ALL_FOLDS
 from speech.params import FEATURES_OF, Params
-from speech.predictions import utterance_level
 from speech.storage.examples import read_examples
 from speech.storage.files import read_json
+from speech.storage.predictions import utterance_level
 from speech.storage.tables import write_csv, write_parquet
 from speech.training.cross_validation import (
     OutOfFold,

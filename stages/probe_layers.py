@@ -9,8 +9,8 @@ import pandas as pd
 from speech.evaluation.scores import score_levels
 from speech.folds import ALL_FOLDS, check_folds
 from speech.params import Params, Task
-from speech.predictions import utterance_level
 from speech.storage.examples import draw_in_proportion
+from speech.storage.predictions import utterance_level
 from speech.storage.results import write_metrics, write_plot
 from speech.storage.tables import read_folds, read_parquet
 from speech.training.layer_probe import Probed, kept_layers, probe_task

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from speech.predictions import SMALLEST
+from speech.storage.predictions import SMALLEST
 
 _COLDEST, _HOTTEST = 1 / 50, 50.0
 """A temperature beyond these bounds would no longer be calibration."""
@@ -21,9 +21,9 @@ def fit_temperature(
 ) -> float:
     """Find the temperature at which predictions of whole utterances have the lowest Brier score.
 
-    Chunks are averaged over utterances as in `speech.predictions.utterance_level`. The Brier score
-    is bounded: a whole session that is confused counts by its length. The log loss is not, and
-    one such session would lower the confidence in all others.
+    Chunks are averaged over utterances as in `speech.storage.predictions.utterance_level`. The
+    Brier score is bounded: a whole session that is confused counts by its length. The log loss is
+    not, and one such session would lower the confidence in all others.
 
     Parameters
     ----------

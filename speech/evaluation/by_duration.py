@@ -5,7 +5,7 @@ import pandas as pd
 from speech.audio import SAMPLE_RATE
 from speech.evaluation.scores import average_by
 from speech.params import Task
-from speech.predictions import utterance_level
+from speech.storage.predictions import utterance_level
 
 RUNS = (1, 2, 4, 8)
 """Lengths of runs of chunks."""

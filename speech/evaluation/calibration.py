@@ -21,7 +21,7 @@ import pandas as pd
 
 from speech.evaluation.scores import average_by, with_outcome
 from speech.params import Task
-from speech.predictions import probabilities_of
+from speech.storage.predictions import probabilities_of
 
 BINS = 15
 """Of equal width from 0 to 1, each with its upper end; with two classes the lower seven are empty,

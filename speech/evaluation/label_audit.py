@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from speech.evaluation.scores import speaker_level, with_outcome
 from speech.features.pitch import UNVOICED
-from speech.predictions import SMALLEST_PROBABILITY
+from speech.storage.predictions import SMALLEST_PROBABILITY
 
 IMPROBABLE = 0.25
 """Highest probability of a label that is suspected. Of 20 and 24 speakers with right labels, real

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from speech.evaluation.scores import interval_of
 from speech.folds import FEMALE
 from speech.params import Task
-from speech.predictions import classes_of, columns_of
+from speech.storage.predictions import classes_of, columns_of
 
 ROC_POINTS = 100
 """Of a curve, at most: more cannot be seen."""

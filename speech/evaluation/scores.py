@@ -1,7 +1,7 @@
 """How good out-of-fold predictions are, with intervals that resample whole speakers.
 
-Tables of predictions are those of `speech.predictions`. The predicted class is the one of highest
-probability; of equal ones, the first.
+Tables of predictions are those of `speech.storage.predictions`. The predicted class is the one of
+highest probability; of equal ones, the first.
 
 Why speakers are resampled: the chunks and utterances of one speaker succeed or fail together, so
 that the number of speakers, not of chunks, says how much a score can be trusted. An interval that
@@ -42,7 +42,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from speech.params import Task
-from speech.predictions import (
+from speech.storage.predictions import (
     SMALLEST_PROBABILITY,
     classes_of,
     columns_of,

@@ -19,7 +19,7 @@ from speech.evaluation.label_audit import audit_labels
 from speech.evaluation.roc import roc_points
 from speech.evaluation.scores import average_by, score_levels, speaker_table
 from speech.params import Features, ModelName, Task
-from speech.predictions import predicted_classes
+from speech.storage.predictions import predicted_classes
 from speech.storage.results import with_names
 
 ECE, ECE_BY_CHANCE = "expected_calibration_error", "calibration_error_by_chance"

@@ -30,7 +30,7 @@ from speech.inference.predictor import Predictor, Probabilities, probabilities_o
 from speech.inference.recogniser import SHORTEST_SECONDS
 from speech.parallel import Progress, silent, spread
 from speech.params import Task
-from speech.predictions import predicted_classes, with_probabilities
+from speech.storage.predictions import predicted_classes, with_probabilities
 
 
 class Validation(NamedTuple):

@@ -39,8 +39,8 @@ from speech.inference.measure import (
 from speech.inference.models import ChosenModel
 from speech.inference.passages import Passage
 from speech.inference.voices import several_voices
-from speech.predictions import from_logarithms, logarithms_of
 from speech.rejection.model_file import OpenSet
+from speech.storage.predictions import from_logarithms, logarithms_of
 
 _NEAREST = 3
 """How many of the enrolled speakers are named."""

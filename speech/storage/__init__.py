@@ -1,4 +1,5 @@
 """Files, tables and sealed folders: whole or absent.
 
-Used from outside: `arrays`, `examples`, `files`, `progress`, `results`, `sealed`, `tables`.
+Used from outside: `arrays`, `examples`, `files`, `predictions`, `progress`, `results`, `sealed`,
+`tables`.
 """

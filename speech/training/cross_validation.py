@@ -21,9 +21,9 @@ from speech.classifiers.registry import CLASSIFIERS
 from speech.errors import UserError
 from speech.folds import Task, check_folds, hold_out
 from speech.parallel import Progress, Workers, silent, spread
-from speech.predictions import with_probabilities
 from speech.storage.arrays import choose_rows
 from speech.storage.examples import Examples, draw_utterances
+from speech.storage.predictions import with_probabilities
 
 Hyperparameters = Mapping[str, Any]
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from speech.features.store import read_speaker, speaker_file
 from speech.folds import ALL_FOLDS, Task, inner_folds
 from speech.parallel import Progress, Workers, silent, spread
-from speech.predictions import predicted_classes, utterance_level, with_probabilities
+from speech.storage.predictions import predicted_classes, utterance_level, with_probabilities
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline

@@ -18,8 +18,8 @@ import pandas as pd
 
 from speech.classifiers.protocol import Classifier, Labelled
 from speech.parallel import Progress, Workers, silent, spread
-from speech.predictions import utterance_level, with_probabilities
 from speech.storage.arrays import choose_rows
+from speech.storage.predictions import utterance_level, with_probabilities
 
 
 def predict_with_fewer_speakers(

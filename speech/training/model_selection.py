@@ -23,7 +23,12 @@ import numpy as np
 import pandas as pd
 
 from speech.folds import ALL_FOLDS
-from speech.predictions import SMALLEST_PROBABILITY, classes_of, predicted_classes, probabilities_of
+from speech.storage.predictions import (
+    SMALLEST_PROBABILITY,
+    classes_of,
+    predicted_classes,
+    probabilities_of,
+)
 
 
 def pick_models(predictions: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

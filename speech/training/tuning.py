@@ -33,7 +33,7 @@ from speech.classifiers.protocol import Labelled
 from speech.errors import UserError
 from speech.folds import ALL_FOLDS, Task, inner_folds
 from speech.parallel import Progress, Workers, silent, spread
-from speech.predictions import utterance_level
+from speech.storage.predictions import utterance_level
 from speech.training.cross_validation import Hyperparameters, cross_validate
 from speech.training.model_selection import best_of, mean_scores
 

@@ -6,7 +6,7 @@ import pytest
 from scipy.special import softmax
 
 from speech.classifiers.temperature import at_temperature, fit_temperature
-from speech.predictions import utterance_level
+from speech.storage.predictions import utterance_level
 
 CLASSES = 4
 

@@ -17,7 +17,7 @@ from speech.evaluation.scores import (
     speaker_level,
     speaker_table,
 )
-from speech.predictions import (
+from speech.storage.predictions import (
     SMALLEST_PROBABILITY,
     classes_of,
     predicted_classes,

@@ -21,8 +21,8 @@ from speech.classifiers.registry import load_classifier
 from speech.errors import UserError
 from speech.inference.answers import FLAGS
 from speech.inference.embedder import Embedder
-from speech.predictions import from_logarithms, logarithms_of
 from speech.storage.examples import read_examples
+from speech.storage.predictions import from_logarithms, logarithms_of
 from speech.storage.sealed import read_sealed, write_sealed
 
 RATE = 16_000

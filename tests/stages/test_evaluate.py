@@ -16,7 +16,7 @@ from scipy.special import softmax
 from speech.errors import UserError
 from speech.evaluation.headline import read_headline
 from speech.params import FEATURES_OF
-from speech.predictions import utterance_level
+from speech.storage.predictions import utterance_level
 from stages.evaluate import evaluate
 
 TASKS = ["gender", "speaker"]

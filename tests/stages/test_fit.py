@@ -8,9 +8,9 @@ from made_examples import write_examples
 
 from speech.classifiers.registry import load_classifier
 from speech.errors import UserError
-from speech.predictions import utterance_level
 from speech.storage.examples import Examples, read_examples
 from speech.storage.files import write_json
+from speech.storage.predictions import utterance_level
 from stages import fit as stage
 from stages.check_params import check_params
 from stages.fit import calibration_warning, fit

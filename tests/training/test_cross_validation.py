@@ -16,8 +16,8 @@ from speech.classifiers.networks import MlpModel
 from speech.classifiers.registry import CLASSIFIERS, load_classifier, save_classifier
 from speech.errors import UserError
 from speech.folds import Task
-from speech.predictions import predicted_classes
 from speech.storage.examples import Examples
+from speech.storage.predictions import predicted_classes
 from speech.training import cross_validation
 from speech.training.cross_validation import TRAIN_ONLY, cross_validate, fit_final, labelled
 

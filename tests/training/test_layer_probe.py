@@ -7,7 +7,7 @@ from made_corpus import chunk_table
 
 from speech.errors import UserError
 from speech.features.store import Fingerprint, speaker_file, write_speaker
-from speech.predictions import predicted_classes, utterance_level
+from speech.storage.predictions import predicted_classes, utterance_level
 from speech.training.layer_probe import (
     ALL_FOLDS,
     kept_layers,

@@ -3,7 +3,12 @@
 import numpy as np
 import pandas as pd
 
-from speech.predictions import classes_of, predicted_classes, probabilities_of, utterance_level
+from speech.storage.predictions import (
+    classes_of,
+    predicted_classes,
+    probabilities_of,
+    utterance_level,
+)
 
 
 def test_classes_are_in_the_order_of_their_columns():
