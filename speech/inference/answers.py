@@ -19,7 +19,7 @@ FLAGS = {
     SILENT: "silence, or a pause next to speech within the same 40 seconds; no answer",
     NOT_SPEECH: "sound without speech; no answer",
     MOSTLY_NOT_SPEECH: "most of the sound is not speech; the answer is about the rest",
-    SEVERAL_VOICES: "stretches of it are surely of a woman, others of a man: see --segments",
+    SEVERAL_VOICES: "stretches of it are surely of a woman, others of a man: --segments gives them",
     CLIPPED: "too loud: cut off, a run of equal samples at the maximum",
     RESAMPLED: "recorded at another rate than 16 kHz",
     CHANNELS_CANCEL: "the average of its channels is silent; the loudest one is used instead",
@@ -77,6 +77,9 @@ class Answer:
     summary
         Of all of it; None if there was an error.
     segments
+        Of each stretch of one voice, or of sound without speech, in order. Two voices of one gender
+        are not distinguished.
+    chunks
         Of each chunk, in order.
     error
         Why it could not be read, or an empty string.
@@ -85,4 +88,5 @@ class Answer:
     file: str
     summary: Segment | None = None
     segments: Sequence[Segment] = field(default=(), repr=False)
+    chunks: Sequence[Segment] = field(default=(), repr=False)
     error: str = ""

@@ -106,7 +106,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         default="table",
         help="a table for people, the others for programs",
     )
-    add("--segments", action="store_true", help="a row for each chunk instead of each recording")
+    rows = parser.add_mutually_exclusive_group()
+    rows.add_argument(
+        "--segments",
+        action="store_true",
+        help="a row for each stretch of one voice, or without speech, instead of each recording",
+    )
+    rows.add_argument("--chunks", action="store_true", help="a row for each chunk of 2 seconds")
     add("--plot", type=Path, metavar="PAGE.html", help="draw a timeline of each recording")
     add("--jobs", type=int, default=-1, help="passages at once; -1: one per core, eight at most")
     add("--about", action="store_true", help="describe the models: training, scores, limits")
@@ -136,7 +142,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _check_scoring(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     """Refuse what goes with predictions only."""
-    for name in ("segments", "plot", "about", "speaker_model"):
+    for name in ("segments", "chunks", "plot", "about", "speaker_model"):
         if getattr(options, name):
             parser.error(f"--{name.replace('_', '-')} has no use with --labels; leave one out")
     if options.task == "speaker":
@@ -220,6 +226,7 @@ def _predict_all(
     if options.plot:
         # Now, so that a page that cannot be written is reported before hours of work.
         _draw(options.plot, [])
+    per: Any = "segment" if options.segments else "chunk" if options.chunks else "recording"
     kept: list[Answer] = []
     status = DONE
 
@@ -231,7 +238,7 @@ def _predict_all(
             status = SOME_FAILED if answer.error else status
             if options.plot:
                 kept.append(answer)
-            yield from rows_of(answer, by_segment=options.segments)
+            yield from rows_of(answer, per=per)
 
     for text in FORMATS[options.format](rows(), [one.name for one in found]):
         with tqdm.external_write_mode(file=sys.stdout):

@@ -38,7 +38,7 @@ from speech.inference.measure import (
 )
 from speech.inference.models import ChosenModel
 from speech.inference.passages import Passage
-from speech.inference.voices import several_voices
+from speech.inference.voices import several_voices, stretches
 from speech.rejection.model_file import OpenSet
 from speech.storage.predictions import from_logarithms, logarithms_of
 
@@ -57,21 +57,21 @@ class Predicted:
     ----------
     stop
         Where the passage ends, in samples from the recording's start.
-    segments
+    chunks
         Of each chunk.
-    spoken
-        How many chunks are speech. Of those are:
-    log_sums
-        Sums of the logarithms of the probabilities, of each model.
-    vector_sum
-        Sum of the features that are compared with those of the enrolled speakers.
+    speech
+        Which chunks are speech. Of those are:
+    logarithms
+        Of the probabilities, of each model; nothing without speech.
+    vectors
+        What is compared with the enrolled speakers; nothing without speech.
     """
 
     stop: int
-    segments: list[Segment]
-    spoken: int
-    log_sums: Probabilities
-    vector_sum: NDArray[np.float64]
+    chunks: list[Segment]
+    speech: NDArray[np.bool_]
+    logarithms: Probabilities
+    vectors: NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -115,33 +115,28 @@ class Predictor:
         if not self.gate:
             silent, speech = np.zeros_like(silent), np.ones_like(speech)
         probabilities: Probabilities = []
-        vectors = np.empty((0, 0), np.float32)
+        vectors: NDArray[np.floating] = np.empty((0, 0))
         if speech.any():
             probabilities, vectors = self._predict_chunks(signal, bounds, silent, speech)
         rows = zip(*probabilities, strict=True)
         scores = iter(self._open_set_scores(vectors, "chunk_threshold"))
-        segments = []
+        chunks = []
         clipped = find_clipped(passage, bounds)
         for chunk, bound in enumerate(bounds):
             start, end = ((passage.start + edge) / SAMPLE_RATE for edge in bound)
             flags = [SHORT] if bound[1] - bound[0] < self._chunk_samples else []
             flags += [CLIPPED] if clipped[chunk] else []
             if speech[chunk]:
-                segment = self._segment(start, end, end - start, next(rows), next(scores), flags)
+                own = self._segment(start, end, end - start, next(rows), next(scores), flags)
             else:
                 flags += [SILENT if silent[chunk] else NOT_SPEECH]
-                segment = Segment(start, end, flags=flags)
-            segments.append(segment)
-        return Predicted(
-            passage.start + len(signal),
-            segments,
-            int(speech.sum()),
-            [logarithms_of(own.astype(np.float64)).sum(axis=0) for own in probabilities],
-            vectors.sum(axis=0, dtype=np.float64),
-        )
+                own = Segment(start, end, flags=flags)
+            chunks.append(own)
+        logarithms = [logarithms_of(own.astype(np.float64)) for own in probabilities]
+        return Predicted(passage.start + len(signal), chunks, speech, logarithms, vectors)
 
     def predict_whole(self, name: str, passages: Sequence[Predicted], stream: Stream) -> Answer:
-        """Predict a whole recording: all chunks with speech count alike.
+        """Predict a whole recording, and stretches of it: all chunks with speech count alike.
 
         Parameters
         ----------
@@ -152,27 +147,34 @@ class Predictor:
         stream
             What they were decoded from.
         """
-        segments = [segment for passage in passages for segment in passage.segments]
-        samples, spoken = passages[-1].stop, sum(passage.spoken for passage in passages)
-        flags = [SHORT] if samples < self._chunk_samples else []
-        flags += [CLIPPED] if any(CLIPPED in segment.flags for segment in segments) else []
-        flags += [RESAMPLED] if stream.sample_rate != SAMPLE_RATE else []
+        whole = _joined(passages)
+        flags = [RESAMPLED] if stream.sample_rate != SAMPLE_RATE else []
         flags += [CHANNELS_CANCEL] if stream.cancelled else []
-        end = samples / SAMPLE_RATE
-        if not spoken:
-            silent = all(SILENT in segment.flags for segment in segments)
-            flags += [SILENT if silent else NOT_SPEECH]
-            return Answer(name, Segment(0.0, end, flags=flags), segments)
         # In hours of music some chunks are detected as speech.
-        others = sum(NOT_SPEECH in segment.flags for segment in segments)
-        flags += [MOSTLY_NOT_SPEECH] if others > spoken else []
-        flags += [SEVERAL_VOICES] if several_voices(segments) else []
-        with_speech = [passage for passage in passages if passage.spoken]
-        averaged = probabilities_of_whole(passages)
-        vector = np.sum([passage.vector_sum for passage in with_speech], axis=0) / spoken
-        (score,) = self._open_set_scores(np.atleast_2d(vector), "utterance_threshold")
-        summary = self._segment(0.0, end, _speech_seconds(segments), averaged, score, flags)
-        return Answer(name, summary, segments)
+        others = sum(NOT_SPEECH in chunk.flags for chunk in whole.chunks)
+        flags += [MOSTLY_NOT_SPEECH] if others > whole.speech.sum() > 0 else []
+        flags += [SEVERAL_VOICES] if several_voices(whole.chunks) else []
+        summary = self._over(whole, slice(0, len(whole.chunks)), flags)
+        segments = [self._over(whole, place) for place in stretches(whole.chunks)]
+        return Answer(name, summary, segments, whole.chunks)
+
+    def _over(self, whole: Predicted, place: slice, added: Sequence[str] = ()) -> Segment:
+        """Predict what consecutive chunks hold together, and add flags of the recording."""
+        chunks = whole.chunks[place]
+        start, end = chunks[0].start, chunks[-1].end
+        if place.stop == len(whole.chunks):  # What is left over may be in no chunk.
+            end = whole.stop / SAMPLE_RATE
+        flags = [SHORT] if round((end - start) * SAMPLE_RATE) < self._chunk_samples else []
+        flags += [CLIPPED] if any(CLIPPED in chunk.flags for chunk in chunks) else []
+        flags += added
+        if not whole.speech[place].any():
+            silent = all(SILENT in chunk.flags for chunk in chunks)
+            return Segment(start, end, flags=[*flags, SILENT if silent else NOT_SPEECH])
+        rows = slice(*(int(whole.speech[:edge].sum()) for edge in (place.start, place.stop)))
+        averaged = [from_logarithms(own[rows].mean(axis=0)) for own in whole.logarithms]
+        vector = whole.vectors[rows].mean(axis=0, dtype=np.float64, keepdims=True)
+        (score,) = self._open_set_scores(vector, "utterance_threshold")
+        return self._segment(start, end, _speech_seconds(chunks), averaged, score, flags)
 
     def _predict_chunks(
         self,
@@ -247,16 +249,29 @@ class Predictor:
 
 def probabilities_of_whole(passages: Sequence[Predicted]) -> Probabilities:
     """Average over all chunks with speech of a recording; nothing if there are none."""
-    spoken = sum(passage.spoken for passage in passages)
-    log_sums = zip(*(passage.log_sums for passage in passages if passage.spoken), strict=True)
-    return [from_logarithms(np.sum(own, axis=0) / spoken) for own in log_sums]
+    return [from_logarithms(own.mean(axis=0)) for own in _joined(passages).logarithms]
 
 
-def _speech_seconds(segments: Sequence[Segment]) -> float:
+def _joined(passages: Sequence[Predicted]) -> Predicted:
+    """Put the passages of a recording together."""
+    with_speech = [passage for passage in passages if passage.speech.any()]
+    return Predicted(
+        passages[-1].stop,
+        [chunk for passage in passages for chunk in passage.chunks],
+        np.concatenate([passage.speech for passage in passages]),
+        [
+            np.concatenate(own)
+            for own in zip(*(passage.logarithms for passage in with_speech), strict=True)
+        ],
+        np.concatenate([passage.vectors for passage in with_speech or passages]),
+    )
+
+
+def _speech_seconds(chunks: Sequence[Segment]) -> float:
     """Count speech once, though the last chunk may overlap the one before."""
     seconds, counted_to = 0.0, 0.0
-    for segment in segments:
-        if segment.speech_seconds:
-            seconds += segment.end - max(segment.start, counted_to)
-            counted_to = segment.end
+    for chunk in chunks:
+        if chunk.speech_seconds:
+            seconds += chunk.end - max(chunk.start, counted_to)
+            counted_to = chunk.end
     return seconds

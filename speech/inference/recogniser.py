@@ -119,7 +119,8 @@ class Recogniser:
         Returns
         -------
         Answer
-            For the whole (``summary``) and for each chunk (``segments``); times in seconds.
+            For the whole (``summary``), for each stretch of one voice (``segments``) and for each
+            chunk (``chunks``); times in seconds.
 
         Raises
         ------

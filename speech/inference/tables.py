@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
 from io import StringIO
-from typing import Any
+from typing import Any, Literal
 from unicodedata import combining, east_asian_width
 
 from speech.inference.answers import Answer, Segment
@@ -20,15 +20,15 @@ _SUREST = 0.99
 _NOTHING = "–"  # noqa: RUF001
 
 
-def rows_of(answer: Answer, *, by_segment: bool) -> list[Row]:
+def rows_of(answer: Answer, *, per: Literal["recording", "segment", "chunk"]) -> list[Row]:
     """Make rows of an answer, with all `COLUMNS`.
 
     Parameters
     ----------
     answer
         For one recording.
-    by_segment
-        A row for each chunk, instead of one for all.
+    per
+        What each row is of.
 
     Returns
     -------
@@ -37,11 +37,11 @@ def rows_of(answer: Answer, *, by_segment: bool) -> list[Row]:
     """
     if answer.summary is None:
         return [dict.fromkeys(COLUMNS) | {"file": answer.file, "flags": [], "error": answer.error}]
-    segments = answer.segments if by_segment else [answer.summary]
+    rows = {"recording": [answer.summary], "segment": answer.segments, "chunk": answer.chunks}
     return [
         {"file": answer.file, **{key: _plain(value) for key, value in vars(segment).items()}}
         | {"nearest": [_plain_speaker(*speaker) for speaker in segment.nearest], "error": None}
-        for segment in segments
+        for segment in rows[per]
     ]
 
 

@@ -62,7 +62,7 @@ def _recording(answer: Answer) -> dict[str, Any]:
         "summary": "; ".join(
             [f"{clock(end)}, {clock(speech)} of it speech", *_words(answer.summary)]
         ),
-        "lines": [_line(answer.segments, start, seconds) for start in starts],
+        "lines": [_line(answer.chunks, start, seconds) for start in starts],
     }
 
 

@@ -66,7 +66,7 @@ def test_a_recording_beyond_all_numbers_is_a_row_and_json_stays_json(predicted, 
     for rate in (44_100, 8_000):
         soundfile.write(tmp_path / f"{rate}.wav", 1e38 * samples, rate, "FLOAT")
     shutil.copy(talk, tmp_path / "talk.flac")
-    status, rows, err = predicted("--segments", tmp_path)
+    status, rows, err = predicted("--chunks", tmp_path)
     assert (status, err) == (1, "")
     answered = {Path(row["file"]).name for row in rows if row["gender"]}
     refused = {Path(row["file"]).name for row in rows if row["error"]}
@@ -80,7 +80,7 @@ def test_a_constant_offset_changes_no_answer_and_a_pause_stays_silent(predicted,
     answers = []
     for offset in (0.0, 0.3):
         soundfile.write(tmp_path / "talk.wav", quiet + offset, RATE, "FLOAT")
-        _, rows, _ = predicted("--segments", tmp_path / "talk.wav")
+        _, rows, _ = predicted("--chunks", tmp_path / "talk.wav")
         answers.append([(row["gender"], row["speaker"], row["flags"]) for row in rows])
     assert answers[0] == answers[1]
     assert answers[0][-1][2] == ["silent"]

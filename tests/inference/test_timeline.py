@@ -9,12 +9,12 @@ from speech.inference.timeline import timeline_page
 
 
 def talk(seconds, name="talk.wav", speaker="ann"):
-    segments = [
+    chunks = [
         Segment(start, start + 2.0, 2.0, "F", 0.9, speaker, [(speaker, 0.9)], 0.1, [])
         for start in range(0, seconds, 2)
     ]
     summary = Segment(0.0, float(seconds), float(seconds), "F", 0.95, speaker, [(speaker, 0.9)])
-    return Answer(name, summary, segments)
+    return Answer(name, summary, chunks=chunks)
 
 
 def chunks(page, attribute):
@@ -33,7 +33,7 @@ def test_every_chunk_is_drawn_in_as_many_lines_as_needed(seconds, lines):
 def test_a_less_probable_gender_is_fainter():
     half = Segment(0.0, 2.0, 2.0, "F", 0.5)
     certain = Segment(2.0, 4.0, 2.0, "F", 1.0)
-    page = timeline_page([Answer("a.wav", Segment(0.0, 4.0), [half, certain])])
+    page = timeline_page([Answer("a.wav", Segment(0.0, 4.0), chunks=[half, certain])])
     assert chunks(page, "fill-opacity") == [0.25, 1.0]
 
 

@@ -66,7 +66,7 @@ def long_talk(talks):
 
 def parts(answer):
     """Give an answer without the name of the recording."""
-    return answer.summary, answer.segments
+    return answer.summary, answer.chunks
 
 
 # --- predictions are those of the pipeline ----------------------------------------------------
@@ -92,7 +92,7 @@ def test_an_utterance_is_predicted_as_in_the_pipeline(
     compared = 0
     for row in utterances.itertuples():
         answer = recogniser.predict(finished.root / "data/corpus/audio" / row.path)
-        if not all(segment.speech_seconds for segment in answer.segments):
+        if not all(segment.speech_seconds for segment in answer.chunks):
             continue  # the pipeline leaves out no chunk
         compared += 1
         examples = built[(built.table["utterance_id"] == row.utterance_id).to_numpy()]
@@ -104,7 +104,7 @@ def test_an_utterance_is_predicted_as_in_the_pipeline(
             (summary.gender, summary.gender_probability) if task == "gender" else summary.nearest[0]
         )
         assert predicted == (best, pytest.approx(expected.max(), abs=1e-3))
-        times = [(segment.start, segment.end) for segment in answer.segments]
+        times = [(segment.start, segment.end) for segment in answer.chunks]
         table = examples.table
         assert times == list(zip(table["start_seconds"], table["end_seconds"], strict=True))
     assert compared >= 4
@@ -169,7 +169,7 @@ def test_a_short_recording_is_flagged_and_one_too_short_is_refused(both, talks):
         answer = both.predict_signal(signal[: round(seconds * RATE)], RATE)
         assert ("short" in answer.summary.flags) is (seconds < 2)
         assert answer.summary.end == pytest.approx(seconds)
-        assert len(answer.segments) == 1
+        assert len(answer.chunks) == 1
     with pytest.raises(AudioError, match=r"too short \(0\.40 s; at least 0\.5 s"):
         both.predict_signal(signal[: round(0.4 * RATE)], RATE)
 
@@ -188,7 +188,7 @@ def test_a_pause_is_flagged_and_changes_no_prediction(quick, talks):
     signal = load_audio(talks[0])
     plain = quick.predict_signal(signal, RATE).summary
     paused = quick.predict_signal(np.concatenate([np.zeros(6 * RATE), signal]), RATE)
-    assert [list(segment.flags) for segment in paused.segments[:3]] == 3 * [["silent"]]
+    assert [list(segment.flags) for segment in paused.chunks[:3]] == 3 * [["silent"]]
     assert paused.summary.gender == plain.gender
     assert paused.summary.speech_seconds == pytest.approx(plain.speech_seconds, abs=0.01)
     assert paused.summary.gender_probability == pytest.approx(plain.gender_probability, abs=0.02)
@@ -198,7 +198,7 @@ def test_clipping_is_flagged_where_it_is(quick, talks):
     signal = np.tile(load_audio(talks[0])[: 2 * RATE], 3)
     signal[2 * RATE : 4 * RATE] = np.clip(100 * signal[2 * RATE : 4 * RATE], -1, 1)
     answer = quick.predict_signal(signal, RATE)
-    assert ["clipped" in segment.flags for segment in answer.segments] == [False, True, False]
+    assert ["clipped" in segment.flags for segment in answer.chunks] == [False, True, False]
     assert "clipped" in answer.summary.flags
 
 
@@ -281,9 +281,9 @@ def test_a_broken_recording_is_reported_in_its_row_and_the_rest_goes_on(finished
     assert "Zoë 日本語.flac" in drawn
 
 
-def test_segments_are_a_row_per_chunk_in_every_format(finished, talks):
+def test_chunks_are_rows_in_every_format(finished, talks):
     written = {
-        form: predicted(finished, *QUICK, "--segments", "--format", form, talks[0]).out
+        form: predicted(finished, *QUICK, "--chunks", "--format", form, talks[0]).out
         for form in ("table", "csv", "json", "jsonl")
     }
     rows = json.loads(written["json"])
@@ -383,7 +383,7 @@ def test_a_quick_model_is_quick_and_memory_does_not_grow_with_the_recording(
 
 
 def test_a_reader_that_stops_reading_is_no_error(finished, talks):
-    command = [sys.executable, "predict.py", *QUICK, "--segments", *map(str, talks)]
+    command = [sys.executable, "predict.py", *QUICK, "--chunks", *map(str, talks)]
     process = subprocess.Popen(
         command,
         cwd=finished.root,
