@@ -27,7 +27,6 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 
-from speech.classifiers.calibrated import Calibrated
 from speech.classifiers.registry import save_classifier
 from speech.corpus.layouts import list_recordings, locate, with_genders
 from speech.evaluation.headline import Headline, headline_file, headline_of, write_headline
@@ -121,11 +120,9 @@ def _fit(params: Params, corpora: list[str]) -> Headline:
         jobs=params.compute.jobs,
         progress=bar("fold"),
     )
-    if result.final is None:
-        raise ValueError("asked for a final model, got none")
     save_classifier(
         MODELS / f"{INPUTS}-{MODEL}",
-        Calibrated(result.final, temperature=result.temperature),
+        result.model,
         card_of(params, INPUTS, MODEL, examples.table) | {"calibrated_on": result.calibrated_on},
     )
     chunks = result.chunks.drop_duplicates(["utterance_id", "chunk"], ignore_index=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from speech.classifiers.calibrated import Calibrated, HeldOut
+from speech.classifiers.calibrated import HeldOut
 from speech.classifiers.protocol import Labelled
 from speech.classifiers.registry import CLASSIFIERS, save_classifier
 from speech.folds import ALL_FOLDS
@@ -22,7 +22,6 @@ from speech.storage.tables import write_csv, write_parquet
 from speech.training.cross_validation import (
     OutOfFold,
     cross_validate,
-    fit_final,
     labelled,
     taking_part,
 )
@@ -68,24 +67,15 @@ def fit(params: Params, inputs: str, model: str) -> str:
         data,
         hyperparameters=params.hyperparameters(model),
         tuned=tuned.of_fold,
-        final=tuned.final if tuned.final.get("patience") is None else None,
+        final=tuned.final,
         progress=bar("fold"),
         **kept,
-        **common,
-    )
-    # With early stopping, the folds decide how many epochs the final model is trained.
-    final = result.final or fit_final(
-        model,
-        data,
-        hyperparameters=tuned.final,
-        epochs=tuned.epochs or result.epochs,
-        progress=bar("final fit"),
         **common,
     )
     utterances = _write_predictions(PREDICTIONS / inputs / model, result, tuned)
     saved = MODELS / f"{inputs}-{model}"
     card = card_of(params, inputs, model, table) | {"calibrated_on": result.calibrated_on}
-    save_classifier(saved, Calibrated(final, temperature=result.temperature), card)
+    save_classifier(saved, result.model, card)
     return (
         f"{model} for {task} on {features}: {utterances:,} utterances predicted out of fold in "
         f"{table['fold'].nunique()} folds{calibration_warning(result.calibrated_on, model)}, "

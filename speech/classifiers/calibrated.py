@@ -77,14 +77,12 @@ class Calibrated:
         """The labels, sorted."""
         return self._classifier.classes
 
-    def fit(
-        self, training: Labelled, validation: Labelled | None = None, epochs: int | None = None
-    ) -> Self:
+    def fit(self, training: Labelled, validation: Labelled | None = None) -> Self:
         """Learn from all training data and its copies, the temperature from held-out sessions.
 
         The temperature is learnt from clean examples only, not from copies.
         """
-        self._classifier.fit(training, validation, epochs)
+        self._classifier.fit(training, validation)
         if self._given is None:
             self._learn_temperature(training, validation)
         return self
@@ -134,7 +132,7 @@ class Calibrated:
                 out = parts == part
                 if out.any():
                     other = copy(self._classifier)
-                    other.fit(training[~out], epochs=self._classifier.best_epochs or None)
+                    other.fit(training[~out])
                     held_out.append(self._few(training[out]))
                     predicted.append(other.predict_proba(held_out[-1].inputs))
         labels = np.concatenate([part.labels for part in held_out])

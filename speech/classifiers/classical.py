@@ -35,7 +35,6 @@ class ScikitClassifier:
     trains_in_epochs = False
     calibration_fits = 3
     curves: ClassVar[list[dict[str, float]]] = []
-    best_epochs = 0
 
     estimator: "BaseEstimator"
     """Set by each classifier's own ``__init__``."""
@@ -55,7 +54,6 @@ class ScikitClassifier:
         self,
         training: Labelled,
         validation: Labelled | None = None,  # noqa: ARG002
-        epochs: int | None = None,  # noqa: ARG002
     ) -> Self:
         """Learn from training data and its copies; nothing here is trained in epochs."""
         from sklearn.base import clone
@@ -199,12 +197,7 @@ class LdaModel(ScikitClassifier):
             LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage)
         )
 
-    def fit(
-        self,
-        training: Labelled,
-        validation: Labelled | None = None,
-        epochs: int | None = None,
-    ) -> Self:
+    def fit(self, training: Labelled, validation: Labelled | None = None) -> Self:
         """Learn from training data and its copies."""
         count = len(set(training.labels.tolist()))
         if len(training.labels) * (1 + len(training.copies)) <= count:
@@ -217,7 +210,7 @@ class LdaModel(ScikitClassifier):
         # Copies of a classifier share the estimator, so the priors are set on a new one.
         self.estimator = clone(self.estimator)
         self.estimator[-1].set_params(priors=np.full(count, 1 / count))
-        super().fit(training, validation, epochs)
+        super().fit(training, validation)
         # Of no use for predicting, and many times larger than what is.
         del self.estimator[-1].covariance_
         return self

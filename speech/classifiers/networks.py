@@ -58,10 +58,8 @@ class Network(ABC):
     ----------
     learning_rate, decay, weight_decay, batch_size, epochs
         Of the training by AdamW; the learning rate stays, or falls along half a cosine [1]_.
-    patience
-        Epochs without a lower validation loss after which training stops; None for never.
     validation_fraction
-        Of the training data, what cross-validation holds out for validation.
+        Of the training speakers, those that cross-validation holds out to calibrate on.
     seed
         Of initialisation, shuffling and dropout.
 
@@ -79,18 +77,16 @@ class Network(ABC):
     calibration_fits = 1
 
     learning_rate: LearningRate = 0.003
-    decay: Decay = "none"
+    decay: Decay = "cosine"
     weight_decay: WeightDecay = 0.0001
     batch_size: Count = 128
-    epochs: Count = 30
-    patience: Count | None = 5
+    epochs: Count = 20
     validation_fraction: ValidationFraction = 0.2
     seed: int = 0
 
     def __post_init__(self) -> None:
         self.classes: list[str] = []
         self.curves: list[dict[str, float]] = []
-        self.best_epochs = 0
         self._shape: tuple[int, ...] = ()
         self._weights: tuple[Variables, Variables] = ([], [])
 
@@ -98,44 +94,30 @@ class Network(ABC):
     def build(self, shape: tuple[int, ...], classes: int) -> "keras.Model":
         """Build the untrained network, from inputs of a shape to the probabilities of classes."""
 
-    def fit(
-        self, training: Labelled, validation: Labelled | None = None, epochs: int | None = None
-    ) -> Self:
-        """Learn from training data, for all epochs or until validation loss stops falling.
+    def fit(self, training: Labelled, validation: Labelled | None = None) -> Self:
+        """Learn from training data, for all epochs.
 
         Inputs are standardised by the mean and standard deviation of the training data and its
-        copies. Classes weigh equally, however many examples they have. The weights of the best
-        epoch are kept where patience is limited, else those of the last.
+        copies. Classes weigh equally, however many examples they have.
 
         Parameters
         ----------
         training, validation
-            Examples.
-        epochs
-            Train exactly that long.
+            Examples; those for validation are for the learning curves only.
         """
         self.classes = sorted(set(training.labels.tolist()))
         self._shape = training.inputs.shape[1:]
         self._mean, self._std = _moments([training.inputs, *training.copies])
-        # A network that trains fewer epochs than it could goes the same way down, not all of it.
-        longest = max(self.epochs, epochs or 0)
-        stops_early = epochs is None and validation is not None and self.patience is not None
-        random, state, lowest = np.random.default_rng(self.seed), self._graph().initial, np.inf
-        self.curves, self.best_epochs = [], 0
-        for epoch in range(1, 1 + (epochs or self.epochs)):
-            progress = (epoch - 1) / longest, epoch / longest
+        random, state = np.random.default_rng(self.seed), self._graph().initial
+        self.curves = []
+        for epoch in range(1, 1 + self.epochs):
+            progress = (epoch - 1) / self.epochs, epoch / self.epochs
             state, logs = self._train(state, training, progress, random)
             row = {"epoch": epoch, **logs}
             if validation is not None:
                 row |= self._validate(state, validation)
             self.curves.append(row)
-            # The first is kept in any case: a loss may be no number from the start.
-            if epoch == 1 or not stops_early or row["validation_loss"] < lowest:
-                self.best_epochs, lowest = epoch, row.get("validation_loss", lowest)
-                best = state
-            elif epoch - self.best_epochs == self.patience:
-                break
-        weights, others = ([value.numpy() for value in part] for part in best[:2])
+        weights, others = ([value.numpy() for value in part] for part in state[:2])
         self._weights = weights, others
         return self
 
@@ -277,7 +259,7 @@ class MlpModel(Network):
     architecture = ("hidden", "dropout")
 
     hidden: Annotated[Sequence[Width], Field(min_length=1, max_length=10)] = (128, 64)
-    dropout: Dropout = 0.4
+    dropout: Dropout = 0.6
 
     def build(self, shape: tuple[int, ...], classes: int) -> "keras.Model":
         """Build dense layers with batch normalisation."""
@@ -305,13 +287,11 @@ class CnnModel(Network):
     architecture = ("channels", "kernel", "max_steps", "dropout")
 
     channels: Annotated[Sequence[Width], Field(min_length=1, max_length=5)] = (32, 64, 96)
-    kernel: Annotated[int, Field(ge=1, le=31)] = 5
+    kernel: Annotated[int, Field(ge=1, le=31)] = 3
     max_steps: Annotated[int, Field(ge=1, le=10_000)] = 100
     dropout: Dropout = 0.4
-    decay: Decay = "cosine"
     batch_size: Count = 32
     epochs: Count = 8
-    patience: Count | None = None
 
     def build(self, shape: tuple[int, ...], classes: int) -> "keras.Model":
         """Build convolutions; the first may skip frames, the others follow a pooling."""

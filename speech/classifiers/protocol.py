@@ -98,7 +98,7 @@ class Classifier(Protocol):
     form
         Which form of inputs it takes.
     trains_in_epochs
-        Whether it is trained in epochs, so that validation data can stop its training.
+        Whether it is trained in epochs, and so has curves.
     calibration_fits
         How many further fits, each without a third of the sessions, its temperature is learnt
         from; 0 if it needs none.
@@ -107,8 +107,6 @@ class Classifier(Protocol):
     curves
         One row per epoch of training (epoch, loss, validation_loss, accuracy,
         validation_accuracy); empty if it is not trained in epochs.
-    best_epochs
-        How many epochs its weights were trained; 0 if it is not trained in epochs.
     """
 
     form: Form
@@ -116,11 +114,8 @@ class Classifier(Protocol):
     calibration_fits: int
     classes: list[str]
     curves: list[dict[str, float]]
-    best_epochs: int
 
-    def fit(
-        self, training: Labelled, validation: Labelled | None = None, epochs: int | None = None
-    ) -> Self:
+    def fit(self, training: Labelled, validation: Labelled | None = None) -> Self:
         """Learn from training data and its copies.
 
         Parameters
@@ -128,9 +123,7 @@ class Classifier(Protocol):
         training
             Examples.
         validation
-            May stop the training early.
-        epochs
-            Train exactly that long; only for what is trained in epochs.
+            For curves only.
         """
 
     def predict_proba(self, inputs: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -1,9 +1,8 @@
 """Out-of-fold predictions: every chunk is predicted by a model that was not fitted on its fold.
 
-For gender the folds hold whole speakers, for the speaker task whole chapters. Scalers,
-temperatures and early stopping see training data only; a network's validation part is taken from
-the training speakers (gender) or training utterances (speaker: whole chapters would be too much to
-lose).
+For gender the folds hold whole speakers, for the speaker task whole chapters. Scalers and
+temperatures see training data only. A network, whose fits take long, leaves out some training
+speakers to calibrate on (gender); for speakers, whole chapters would be too much to lose.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,9 +34,6 @@ _EVERYTHING = -2
 
 CURVES = ["fold", "epoch", "loss", "validation_loss", "accuracy", "validation_accuracy"]
 
-_VALIDATION: dict[Task, str] = {"gender": "sessions", "speaker": "utterances"}
-"""What is held out whole, inside training."""
-
 
 @dataclass(frozen=True)
 class OutOfFold:
@@ -49,8 +45,6 @@ class OutOfFold:
         The chunk table with one column ``p_<class>`` per class; of more than are kept, a sample.
     curves
         Learning curves of networks, with the columns `CURVES`; no rows for other classifiers.
-    best_epochs
-        Of each fold: how many epochs a network was trained until its best; 0 for others.
     temperatures
         Of each fold.
     calibrated_on
@@ -61,27 +55,27 @@ class OutOfFold:
 
     chunks: pd.DataFrame
     curves: pd.DataFrame
-    best_epochs: list[int]
     temperatures: list[float]
     calibrated_on: HeldOut
     final: Classifier | None = None
-
-    @property
-    def epochs(self) -> int:
-        """How long a network should train on all data: the median over folds."""
-        return int(np.median(self.best_epochs))
 
     @property
     def temperature(self) -> float:
         """The temperature of a model fitted on all data: the geometric mean over folds."""
         return float(np.exp(np.mean(np.log(self.temperatures))))
 
+    @property
+    def model(self) -> Calibrated:
+        """The classifier fitted on everything, at that temperature."""
+        if self.final is None:
+            raise ValueError("cross_validate was not asked for a final fit")
+        return Calibrated(self.final, temperature=self.temperature)
+
 
 @dataclass(frozen=True)
 class _FoldResult:
     probabilities: NDArray[np.float32]
     curves: list[dict[str, float]]
-    best_epochs: int
     temperature: float
     calibrated_on: HeldOut
 
@@ -207,42 +201,10 @@ def cross_validate(
     return OutOfFold(
         with_probabilities(own[predicted], classes, probabilities),
         pd.DataFrame(curves, columns=CURVES),
-        [results[number].best_epochs for number in numbers],
         [results[number].temperature for number in numbers],
         _lesser([results[number].calibrated_on for number in numbers]),
         results.get(_EVERYTHING),
     )
-
-
-def fit_final(
-    model: str,
-    data: Labelled,
-    *,
-    hyperparameters: Hyperparameters | None = None,
-    epochs: int | None = None,
-    seed: int = 0,
-    jobs: Workers = -1,
-    progress: Progress = silent,
-) -> Classifier:
-    """Fit a classifier on everything.
-
-    Parameters
-    ----------
-    model, data, hyperparameters, seed, jobs
-        As in `cross_validate`.
-    epochs
-        How long a network trains: nothing is left to stop early on.
-    progress
-        Shown over this one fit.
-    """
-    classifier: Classifier = CLASSIFIERS[model](**(hyperparameters or {}), seed=seed)
-
-    # The examples belong to the function, which a cluster's workers map; an item is sent to them.
-    def fit(_: None) -> Classifier:
-        return classifier.fit(data, epochs=epochs)
-
-    (fitted,) = spread(fit, [None], jobs, progress, "threads")
-    return fitted
 
 
 def _fit_fold(
@@ -260,10 +222,9 @@ def _fit_fold(
     if number == _EVERYTHING:
         return classifier.fit(data)
     train, held_out = np.flatnonzero(folds != number), np.zeros(0, dtype=np.int64)
-    # Where no network stops early, whole sessions are still worth holding out for the temperature.
-    if classifier.trains_in_epochs and (task == "gender" or classifier.patience is not None):
+    if classifier.trains_in_epochs and task == "gender":
         chosen = hold_out(
-            getattr(data, _VALIDATION[task])[train].tolist(),
+            data.sessions[train].tolist(),
             data.labels[train].tolist(),
             classifier.validation_fraction,
             seed,
@@ -275,7 +236,6 @@ def _fit_fold(
     return _FoldResult(
         calibrated.predict_proba(choose_rows(data.inputs, predicted & (folds == number))),
         classifier.curves,
-        classifier.best_epochs,
         calibrated.temperature,
         calibrated.calibrated_on,
     )

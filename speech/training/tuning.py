@@ -54,14 +54,11 @@ class Tuned:
         The hyperparameters chosen for each fold; empty where nothing was searched.
     final
         The hyperparameters of the model that is fitted on all data.
-    epochs
-        How long that model should train, if it is a network and was searched; else 0.
     """
 
     tried: pd.DataFrame
     of_fold: dict[int, Hyperparameters]
     final: Hyperparameters
-    epochs: int
 
 
 def tune(
@@ -108,7 +105,7 @@ def tune(
     """
     candidates = list_candidates(hyperparameters, space, budget=budget, seed=seed)
     if len(candidates) == 1:
-        return Tuned(pd.DataFrame(columns=COLUMNS), {}, hyperparameters, 0)
+        return Tuned(pd.DataFrame(columns=COLUMNS), {}, hyperparameters)
     score = partial(
         _score_candidate,
         model=model,
@@ -134,7 +131,7 @@ def tune(
     by_fold = pd.concat([tried[tried["fold"] == fold] for fold in parts], ignore_index=True)
     chosen = {fold: candidates[tried.loc[row, "candidate"]] for fold, row in best.items()}
     final = chosen.pop(ALL_FOLDS)
-    return Tuned(by_fold[COLUMNS], chosen, final, int(tried.loc[best[ALL_FOLDS], "epochs"]))
+    return Tuned(by_fold[COLUMNS], chosen, final)
 
 
 def list_candidates(
@@ -202,4 +199,4 @@ def _score_candidate(
         most_probabilities=most_probabilities,
         jobs=1,  # the candidates are what is spread over cores
     )
-    return {"epochs": result.epochs, **mean_scores(utterance_level(result.chunks))}
+    return mean_scores(utterance_level(result.chunks))

@@ -32,10 +32,10 @@ MODELS = list(CLASSIFIERS)
 SEED = 5
 SPEAKERS = ["anna", "bert", "carl é"]
 FRAMES, DIMENSIONS = 16, 6
-QUICK = {"epochs": 5, "patience": 4, "batch_size": 24, "dropout": 0.1, "learning_rate": 0.03}
+QUICK = {"epochs": 5, "decay": "none", "batch_size": 24, "dropout": 0.1, "learning_rate": 0.03}
 SMALL = {
     "mlp": {"hidden": [16], **QUICK},
-    "cnn": {"channels": [8, 8], "kernel": 3, "decay": "none", **QUICK},
+    "cnn": {"channels": [8, 8], "kernel": 3, **QUICK},
 }
 
 every_model = pytest.mark.parametrize("model", MODELS)
@@ -214,7 +214,7 @@ def test_a_fit_starts_anew_and_leaves_copies_of_the_classifier_alone(model, save
     """Byte by byte, though networks share a graph."""
     first = build(model).fit(examples(model, seed=3, offset=5))
     # Only what is trained in epochs has curves.
-    assert bool(first.curves) == (first.best_epochs > 0) == (model in SMALL)
+    assert bool(first.curves) == (model in SMALL)
     expected = first.predict_proba(held_out(model))
     first.save(tmp_path / "before")
     second = copy.copy(first).fit(examples(model, seed=3, speakers=SPEAKERS[1:]))
@@ -299,59 +299,39 @@ def test_files_that_do_not_fit_together_are_refused(saved, damage):
         Calibrated.load(saved, MlpModel)
 
 
-STOPPING = {"epochs": 30, "patience": 3}
-
-
-def test_a_network_stops_once_validation_loss_has_not_fallen_for_its_patience():
+def test_a_network_trains_all_epochs_and_validation_data_are_for_the_curves_only(recwarn):
     training, validation = (examples("mlp", seed=seed, noise=8) for seed in (0, 1))
-    network = build("mlp", **STOPPING).fit(training, validation)
-    losses = [row["validation_loss"] for row in network.curves]
-    assert [row["epoch"] for row in network.curves] == list(range(1, len(losses) + 1))
+    network = build("mlp").fit(training, validation)
+    assert [row["epoch"] for row in network.curves] == list(range(1, 1 + QUICK["epochs"]))
     of_both = {"loss", "validation_loss", "accuracy", "validation_accuracy"}
     assert set(network.curves[0]) == {"epoch", *of_both}
-    assert network.best_epochs == 1 + int(np.argmin(losses))
-    assert len(losses) == network.best_epochs + 3 < 30
-    # The weights kept are those of the best epoch, not of the last.
     probabilities = network.predict_proba(validation.inputs)
     loss = log_loss(validation.labels, probabilities, labels=SPEAKERS)
-    assert loss == pytest.approx(min(losses), rel=1e-3)
-    # Validation data decide when to stop and nothing else.
-    other = examples("mlp", seed=1, offset=1e4)
-    given = build("mlp", **STOPPING).fit(training, other, epochs=network.best_epochs)
-    np.testing.assert_array_equal(given.predict_proba(validation.inputs), probabilities)
-
-
-@pytest.mark.parametrize(("given", "trained"), [(1, 1), (32, 32), (None, 30)])
-def test_without_validation_the_given_epochs_are_trained_or_all(given, trained, recwarn):
-    network = build("mlp", **STOPPING).fit(examples("mlp"), epochs=given)
-    assert len(network.curves) == network.best_epochs == trained
-    assert "validation_loss" not in network.curves[0]
+    assert loss == pytest.approx(network.curves[-1]["validation_loss"], rel=1e-3)
+    alone = build("mlp").fit(training)
+    assert "validation_loss" not in alone.curves[0]
+    np.testing.assert_array_equal(alone.predict_proba(validation.inputs), probabilities)
     assert [str(warning.message) for warning in recwarn] == []
 
 
-def test_without_patience_all_epochs_are_trained_and_the_last_weights_kept():
-    """Though validation loss would have stopped the training at once."""
-    network = build("mlp", patience=None, decay="cosine")
-    network.fit(examples("mlp"), examples("mlp", seed=1, offset=1e4))
-    assert network.best_epochs == len(network.curves) == QUICK["epochs"]
-    probabilities = network.predict_proba(held_out("mlp"))
-    network.fit(examples("mlp"))
-    np.testing.assert_array_equal(network.predict_proba(held_out("mlp")), probabilities)
+@pytest.mark.parametrize("decay", ["none", "cosine"])
+def test_the_learning_rate_stays_or_falls_along_half_a_cosine(monkeypatch, decay):
+    rates, graph_of = [], MlpModel._graph
 
+    def spied(network):
+        graph = graph_of(network)
 
-def test_a_decaying_learning_rate_starts_as_given_and_all_but_ends_at_zero():
-    steps = []
-    # An epoch is one step.
-    whole = {"batch_size": 1000, "patience": None}
-    for network in (build("mlp", **whole), build("mlp", decay="cosine", **whole)):
-        first, last_but_one, last = (
-            network.fit(examples("mlp", noise=8), epochs=epochs).predict_proba(held_out("mlp"))
-            for epochs in (1, 4, 5)
-        )
-        steps.append((first, np.abs(last - last_but_one).max()))
-    (first, constant), (same, decayed) = steps
-    np.testing.assert_array_equal(first, same)
-    assert decayed < constant / 2
+        def train(*arguments):
+            rates.extend(arguments[-2].tolist())
+            return graph.train(*arguments)
+
+        return graph._replace(train=train)
+
+    monkeypatch.setattr(MlpModel, "_graph", spied)
+    build("mlp", decay=decay, epochs=4, batch_size=40).fit(examples("mlp"))
+    steps = 4 * 2  # Two batches in an epoch.
+    along = (1 + np.cos(np.pi * np.arange(steps) / steps)) / 2
+    np.testing.assert_allclose(rates, 0.03 * (along if decay == "cosine" else 1), rtol=1e-5)
 
 
 @pytest.mark.parametrize("model", SMALL)
@@ -404,7 +384,7 @@ def test_adamw_is_that_of_keras():
 def test_a_fitted_network_lets_its_training_data_go():
     training = examples("cnn")
     inputs = weakref.ref(training.inputs)
-    network = build("cnn").fit(training, epochs=1)
+    network = build("cnn", epochs=1).fit(training)
     del training
     gc.collect()
     assert network.classes == SPEAKERS

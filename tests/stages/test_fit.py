@@ -22,7 +22,7 @@ SPEC = {"chunks": {"seconds": 2.0}}
 
 @pytest.fixture
 def params(make_params):
-    quick = {"compute.jobs": 1, "cnn.epochs": 2, "cnn.channels": [4], "folds.gender": FOLDS}
+    quick = {"compute.jobs": 1, "cnn.epochs": 4, "cnn.channels": [4], "folds.gender": FOLDS}
     return make_params(**quick, **{"tuning.budget": 2, "tuning.inner_folds": 2})
 
 

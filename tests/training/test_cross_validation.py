@@ -1,7 +1,7 @@
 """No speaker and no session is predicted by a model that learnt from it: the project's promise."""
 
 from dataclasses import replace
-from typing import get_args
+from typing import ClassVar, get_args
 
 import numpy as np
 import pandas as pd
@@ -19,10 +19,9 @@ from speech.folds import Task
 from speech.storage.examples import Examples
 from speech.storage.predictions import predicted_classes
 from speech.training import cross_validation
-from speech.training.cross_validation import TRAIN_ONLY, cross_validate, fit_final, labelled
+from speech.training.cross_validation import TRAIN_ONLY, cross_validate, labelled
 
 TASKS = get_args(Task)
-VALIDATION_UNIT = {"gender": "speaker_id", "speaker": "utterance_id"}
 QUICK = {"hidden": [8], "epochs": 2, "batch_size": 64}
 
 
@@ -50,12 +49,12 @@ class Spy:
     """A classifier that learns nothing and remembers which rows it was given."""
 
     form, calibration_fits = "pooled", 0
-    curves, best_epochs = [], 0
+    curves: ClassVar[list[dict[str, float]]] = []
 
-    def __init__(self, *, patience=5, validation_fraction=0.2, seed=0):  # noqa: ARG002
-        self.patience, self.validation_fraction = patience, validation_fraction
+    def __init__(self, *, validation_fraction=0.2, seed=0):  # noqa: ARG002
+        self.validation_fraction = validation_fraction
 
-    def fit(self, training, validation=None, epochs=None):  # noqa: ARG002
+    def fit(self, training, validation=None):
         self.classes = sorted(set(training.labels.tolist()))
         self.training, self.validation = training, validation
         return self
@@ -75,17 +74,17 @@ def rows_of(data):
     return data.inputs[:, 0].astype(int)
 
 
-@pytest.fixture(params=[True, False], ids=["stops early", "trains to the end"])
-def stops_early(request):
+@pytest.fixture(params=[True, False], ids=["network", "no network"])
+def is_network(request):
     return request.param
 
 
 @pytest.fixture
-def spied(stops_early, monkeypatch):
+def spied(is_network, monkeypatch):
     """Cross-validate a spy; give the table, (training, validation, tested) rows and the result."""
 
     def run(task, table=None, **options):
-        spy = type("ThisSpy", (Spy,), {"trains_in_epochs": stops_early, "seen": []})
+        spy = type("ThisSpy", (Spy,), {"trains_in_epochs": is_network, "seen": []})
         monkeypatch.setitem(CLASSIFIERS, "mlp", spy)
         table = chunk_table(task) if table is None else table
         return table, spy.seen, validated("mlp", task, table, numbered(table), **options)
@@ -94,8 +93,7 @@ def spied(stops_early, monkeypatch):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_training_validation_and_test_share_no_speaker_or_session(spied, stops_early, task):
-    """Of the speaker task, training and validation share no utterance."""
+def test_training_validation_and_test_share_no_speaker_or_session(spied, is_network, task):
     table, seen, _ = spied(task)
     assert len(seen) == table["fold"].nunique() > 1
     for training, validation, tested in seen:
@@ -103,22 +101,13 @@ def test_training_validation_and_test_share_no_speaker_or_session(spied, stops_e
         assert not set(table.loc[tested, SESSION[task]]) & set(table.loc[learnt, SESSION[task]])
         # All the rest is learnt from, and each row is in one part.
         assert sorted([*learnt, *tested]) == list(table.index)
-        assert bool(len(validation)) == stops_early
-        if stops_early:
+        # For speakers, a whole session would be too much to lose.
+        assert bool(len(validation)) == (is_network and task == "gender")
+        if len(validation):
             train, held_out = table.loc[training], table.loc[validation]
-            unit = VALIDATION_UNIT[task]
-            assert not set(train[unit]) & set(held_out[unit])
+            assert not set(train["speaker_id"]) & set(held_out["speaker_id"])
             assert set(train["label"]) == set(held_out["label"]) == set(table["label"])
             assert 0.1 < len(held_out) / len(learnt) < 0.4
-
-
-@pytest.mark.parametrize("task", TASKS)
-def test_without_patience_only_whole_speakers_are_held_out_for_the_temperature(
-    spied, stops_early, task
-):
-    _, seen, _ = spied(task, hyperparameters={"patience": None})
-    held_out = {len(validation) > 0 for _, validation, _ in seen}
-    assert held_out == {stops_early and task == "gender"}
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -171,8 +160,8 @@ def test_what_a_model_learns_does_not_depend_on_what_it_is_tested_on(model, task
     probe, learnt = data.inputs[::5].copy(), []
 
     class Probed(Calibrated):
-        def fit(self, training, validation=None, epochs=None):
-            super().fit(training, validation, epochs)
+        def fit(self, training, validation=None):
+            super().fit(training, validation)
             learnt.append(self.predict_proba(probe))
             return self
 
@@ -194,25 +183,17 @@ def test_the_number_of_workers_changes_no_bit_of_a_result(tmp_path):
     for jobs in (1, 2):
         options = {"hyperparameters": QUICK, "jobs": jobs}
         results.append(validated("mlp", "gender", table, data, final=QUICK, **options))
-        # Fitted beside the folds, and by itself.
-        finals = [results[-1].final]
-        if jobs == 1:
-            finals.append(fit_final("mlp", data, seed=SEED, **options))
-        for number, final in enumerate(finals):
-            folder = tmp_path / f"{jobs}-{number}"
-            save_classifier(folder, Calibrated(final, temperature=0.7), {"model": "mlp"})
-            written.append({file.name: file.read_bytes() for file in folder.iterdir()})
-    assert written[0] == written[1] == written[2]
+        folder = tmp_path / str(jobs)
+        save_classifier(folder, results[-1].model, {"model": "mlp"})
+        written.append({file.name: file.read_bytes() for file in folder.iterdir()})
+    assert written[0] == written[1]
     alone, together = results
     pd.testing.assert_frame_equal(alone.chunks, together.chunks, check_exact=True)
     pd.testing.assert_frame_equal(alone.curves, together.curves, check_exact=True)
     assert alone.temperatures == together.temperatures
-    # Networks have a curve per fold, and train as long as the median of their best epochs.
+    # Networks have a curve per fold.
     assert list(alone.curves.columns) == cross_validation.CURVES
     assert set(alone.curves["fold"]) == {0, 1, 2}
-    best = alone.curves.loc[alone.curves.groupby("fold")["validation_loss"].idxmin(), "epoch"]
-    assert alone.best_epochs == together.best_epochs == best.tolist()
-    assert alone.epochs == int(np.median(alone.best_epochs))
 
 
 def test_all_folds_share_one_graph(monkeypatch):
@@ -243,10 +224,9 @@ def test_each_fold_is_predicted_with_the_hyperparameters_tuned_for_it():
 
 
 def test_a_network_trains_on_a_single_utterance_per_speaker(recwarn):
-    """Nothing is left to stop early on, and the curves say so."""
     table = chunk_table("speaker", 6, chapters=2, utterances=1, folds=2)
     result = validated("mlp", "speaker", table, clustered(table), hyperparameters=QUICK)
-    assert result.epochs == QUICK["epochs"]
+    assert len(result.curves) == QUICK["epochs"] * 2
     assert result.curves["loss"].notna().all()
     assert result.curves["validation_loss"].isna().all()
     assert [str(warning.message) for warning in recwarn] == []
@@ -296,14 +276,13 @@ def test_one_class_and_one_line_in_the_registry_make_a_new_classifier(monkeypatc
     monkeypatch.setitem(CLASSIFIERS, "bayes", NaiveBayes)
     table = chunk_table("speaker", 6)
     data, own = clustered(table), {"smoothing": 0.1}
-    result = validated("bayes", "speaker", table, data, hyperparameters=own)
+    result = validated("bayes", "speaker", table, data, hyperparameters=own, final=own)
     assert (predicted_classes(result.chunks) == table["label"]).mean() > 0.95
-    # The final model is fitted on everything, and is given its temperature.
+    # The final model is fitted on everything, and is given the folds' temperature.
     card = {"model": "bayes", "task": "speaker"}
-    final = fit_final("bayes", data, hyperparameters=own, jobs=1)
-    save_classifier(tmp_path / "m", Calibrated(final, temperature=0.7), card)
+    save_classifier(tmp_path / "m", result.model, card)
     loaded, read = load_classifier(tmp_path / "m")
-    expected = Calibrated(NaiveBayes(**own), temperature=0.7).fit(data)
+    expected = Calibrated(NaiveBayes(**own), temperature=result.temperature).fit(data)
     np.testing.assert_array_equal(
         loaded.predict_proba(data.inputs), expected.predict_proba(data.inputs)
     )
