@@ -1,4 +1,4 @@
 """The trained models on a user's recordings.
 
-Used from outside: `command_line`, `external`, `passages`, `recogniser`.
+Used from outside: `answers`, `command_line`, `external`, `passages`, `recogniser`.
 """
