@@ -3,7 +3,7 @@
 PYTHON ?= python3
 # Of pytest; each takes up to 2 GB.
 WORKERS ?= 2
-# Of benchmarks: any folder of recordings.
+# Of benchmarks: a folder of recordings.
 SPEECH ?= data/corpus/audio
 VENV := .venv
 INSTALLED := $(VENV)/installed
@@ -28,11 +28,11 @@ dev-clean: $(INSTALLED) ## run it on LibriSpeech dev-clean with a pre-trained wa
 test: $(INSTALLED) ## run the tests, whole pipelines on tiny corpora among them
 	$(RUN) pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-bench: $(INSTALLED) ## time it against peers and goals, after make repro: make bench SPEECH=/a/folder
+bench: $(INSTALLED) ## time it against peers and goals: make bench SPEECH=/a/corpus
 	$(RUN) pip install --quiet --disable-pip-version-check librosa==0.11.0 --editable '.[openvino]'
 	$(RUN) python benchmarks/mfcc.py "$(SPEECH)"
 	$(RUN) python benchmarks/wav2vec2.py "$(SPEECH)"
-	$(RUN) python benchmarks/cnn.py
+	$(RUN) python benchmarks/pipeline.py "$(SPEECH)"
 
 lint: $(INSTALLED) ## check style, format and types
 	$(RUN) ruff check .

@@ -18,7 +18,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -37,12 +39,12 @@ TINY = {
 OUTPUTS = ("data", "models", "metrics", "plots", "dvc.lock")
 
 
-def check_out(folder: Path) -> None:
-    """Clone what is committed, with small params."""
+def check_out(folder: Path, changes: Mapping[str, Any]) -> None:
+    """Clone what is committed, without its results, and change params."""
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
     yaml = YAML()
     params = yaml.load(folder / "params.yaml")
-    for key, value in TINY.items():
+    for key, value in changes.items():
         if isinstance(value, dict):
             params[key].update(value)
         else:
@@ -51,7 +53,7 @@ def check_out(folder: Path) -> None:
     for name in ("dvc.lock", "metrics"):
         subprocess.run(["git", "rm", "-rq", "--cached", name], cwd=folder, check=True)
         subprocess.run(["rm", "-rf", name], cwd=folder, check=True)
-    commit = ["git", "-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qam", "Small"]
+    commit = ["git", "-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qam", "Changed"]
     subprocess.run(commit, cwd=folder, check=True)
 
 
@@ -125,7 +127,7 @@ def main() -> None:
     base = options.folder or Path(tempfile.mkdtemp(prefix="kill-"))
     folder = base / "project"
     if not folder.exists():
-        check_out(folder)
+        check_out(folder, TINY)
     started = time.monotonic()
     if repro(folder) != 0:
         raise SystemExit(f"the undisturbed run failed; see {folder}.log")

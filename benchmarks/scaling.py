@@ -28,7 +28,7 @@ import pandas as pd
 import psutil
 import soundfile
 import vl_convert
-from kill import check_out, environment
+from kill import TINY, check_out, environment
 from ruamel.yaml import YAML
 
 from speech.audio import SAMPLE_RATE, SUFFIXES
@@ -150,7 +150,7 @@ def measure(base: Path, times: int, minutes: float | None) -> dict[str, float]:
         shutil.rmtree(old, ignore_errors=True)
     files, hours = take_part(base / "corpus", corpus, times, minutes)
     row: dict[str, float] = {"times": times, "files": files, "hours": hours}
-    check_out(folder)
+    check_out(folder, TINY)
     yaml = YAML()
     params = yaml.load(folder / "params.yaml")
     params["corpus"], params["augmentation"]["copies"] = str(corpus), 0

@@ -11,6 +11,9 @@ from speech.storage.files import write_json
 from speech.storage.tables import read_parquet, write_csv
 from stages.paths import FOLDS, RESULTS, UTTERANCES
 
+_NAMED = 20
+"""How many of the speakers that are left out stand in the closing line."""
+
 
 def split_by_speaker(params: Params) -> str:
     """Write a fold table for each task, and name the speakers that cannot be tested."""
@@ -35,10 +38,15 @@ def split_by_speaker(params: Params) -> str:
         whole = "chapters of " if task == "speaker" else ""
         lines.append(f"{whole}{len(takes_part[task])} speakers in {count} {task} folds")
     if "speaker" in params.tasks:
-        left_out = ", ".join(sorted(set(speaker_of) - takes_part["speaker"]))
-        summary["speaker"]["speakers_left_out"] = len(set(speaker_of) - takes_part["speaker"])
-        summary["speaker"]["left_out"] = left_out
-        lines.append(f"left out there, for lack of a second chapter: {left_out or 'nobody'}")
+        left_out = sorted(set(speaker_of) - takes_part["speaker"])
+        summary["speaker"]["speakers_left_out"] = len(left_out)
+        summary["speaker"]["left_out"] = ", ".join(left_out)
+        named = ", ".join(left_out[:_NAMED]) or "nobody"
+        more = len(left_out) - _NAMED
+        lines.append(
+            f"left out there, for lack of a second chapter: {named}"
+            + (f" and {more:,} more, see {RESULTS / 'split.json'}" if more > 0 else "")
+        )
     not_asked = [task for task in folds if task not in params.tasks]
     if not_asked:
         summary["not_asked"] = ", ".join(not_asked)
