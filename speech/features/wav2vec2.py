@@ -4,6 +4,7 @@ Baevski, Zhou, Mohamed & Auli (2020), "wav2vec 2.0: a framework for self-supervi
 speech representations". HuBERT, WavLM, data2vec, UniSpeech and UniSpeech-SAT share its shape.
 """
 
+import shutil
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -265,6 +266,8 @@ def make_sample_encoder(
     Wav2Vec2FeatureExtractor(
         feature_size=1, sampling_rate=SAMPLE_RATE, do_normalize=True, return_attention_mask=False
     ).save_pretrained(folder)
+    # safetensors lets nobody but the owner read what it writes.
+    shutil.copymode(folder / "config.json", folder / WEIGHTS[0])
 
 
 @lru_cache(maxsize=1)

@@ -90,3 +90,9 @@ def test_another_architecture_is_refused(make_params, root):
     with pytest.raises(UserError, match=r"^encoder: .*mine is a 'whisper' model; choose one of"):
         fetch_encoder(make_params(encoder=str(root / "mine")))
     assert not ENCODER.exists()
+
+
+def test_all_files_of_the_sample_encoder_have_the_rights_that_the_umask_leaves(make_params):
+    made = {"sample_encoder.hidden": 32, "sample_encoder.layers": 1, "inputs.wav2vec2.layer": 1}
+    fetch_encoder(make_params(encoder="sample", **made))
+    assert len({file.stat().st_mode for file in ENCODER.iterdir()}) == 1
