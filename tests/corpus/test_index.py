@@ -32,19 +32,6 @@ def audio(pristine, tmp_path):
     return shutil.copytree(pristine, tmp_path / pristine.name)
 
 
-@pytest.fixture
-def decoded(monkeypatch):
-    """Collect the names of the files that are decoded."""
-    names = []
-
-    def remember(path):
-        names.append(path.name)
-        return inspect_audio(path)
-
-    monkeypatch.setattr(speech.corpus.index, "inspect_audio", remember)
-    return names
-
-
 def listed(audio, genders=GENDERS):
     """List a corpus in LibriSpeech layout, with these genders in SPEAKERS.TXT."""
     table = audio / "SPEAKERS.TXT"
@@ -178,8 +165,14 @@ def test_a_corpus_without_any_usable_file_is_refused(audio, tmp_path):
 
 
 def test_a_second_run_decodes_only_files_with_new_content(
-    audio, decoded, write_audio, voice, tmp_path, monkeypatch
+    audio, write_audio, voice, tmp_path, monkeypatch
 ):
+    decoded = []
+    monkeypatch.setattr(
+        speech.corpus.index,
+        "inspect_audio",
+        lambda path: decoded.append(path.name) or inspect_audio(path),
+    )
     utterance(audio, "3").write_text("no sound")
     before = index(audio)
     assert len(decoded) == 6
@@ -219,18 +212,6 @@ def test_the_result_does_not_depend_on_order_or_jobs_and_progress_counts_recordi
 # --- ids, which users choose as they like -----------------------------------------------------
 
 
-def index_named(audio, **ids):
-    """Index one recording under ids of another layout, beside one under usual ids."""
-    known = {"utterance_id": "u", "speaker_id": "s", "chapter_id": "c"} | ids
-    return index_corpus(
-        audio,
-        [
-            Recording("dev/1/7/1-7-0000.flac", **known),
-            Recording("dev/2/7/2-7-0000.flac", "other", "Ann", "c"),
-        ],
-    )
-
-
 @pytest.mark.parametrize(
     ("key", "name"),
     [
@@ -239,5 +220,6 @@ def index_named(audio, **ids):
     ],
 )
 def test_an_id_that_cannot_name_features_is_refused_with_its_file(audio, key, name):
+    ids = {"utterance_id": "u", "speaker_id": "s", "chapter_id": "c"} | {key: name}
     with pytest.raises(UserError, match=rf"^corpus: dev/1/7/1-7-0000\.flac has the {key} '"):
-        index_named(audio, **{key: name})
+        index_corpus(audio, [Recording("dev/1/7/1-7-0000.flac", **ids)])

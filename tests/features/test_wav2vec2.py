@@ -7,6 +7,7 @@ architecture are the same.
 import numpy as np
 import pytest
 import torch
+from checkpoints import CONFIG, PREPROCESSOR, SAFE
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2Attention
 
 from speech.audio.chunks import chunk_bounds
@@ -18,8 +19,6 @@ from speech.features.wav2vec2 import (
 )
 
 HIDDEN, LAYERS = 16, 2
-CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
-SAFE = "model.safetensors"
 
 
 @pytest.fixture(scope="module", autouse=True)
