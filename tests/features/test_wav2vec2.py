@@ -58,14 +58,6 @@ def test_the_same_call_gives_the_same_bits(encoder, voice):
         np.testing.assert_array_equal(first[part], second[part])
 
 
-def test_the_level_of_a_chunk_makes_no_difference_and_its_neighbours_none_either(encoder, voice):
-    quiet_then_loud = voice(4.0)
-    quiet_then_loud[32_000:] *= 20
-    bounds = [(0, 32_000), (32_000, 64_000)]
-    features = embedded(encoder, quiet_then_loud, bounds)["pooled"]
-    np.testing.assert_allclose(features, embedded(encoder, voice(4.0), bounds)["pooled"], atol=1e-3)
-
-
 def test_the_embedder_runs_no_layer_above_those_asked_for(checkpoint, voice, monkeypatch):
     run = []
     attention = Wav2Vec2Attention.forward
@@ -86,28 +78,23 @@ def test_the_shortest_signal_gives_one_frame_and_one_sample_less_none(encoder, v
         embedded(encoder, voice(1.0), [(0, 399)])
 
 
-@pytest.mark.parametrize("tail", ["overlap", "drop"])
-def test_the_embedder_embeds_the_grid_of_chunks(checkpoint, encoder, voice, tail):
-    chunks = {"seconds": 0.5, "hop_seconds": 0.5, "tail": tail}
+def test_the_embedder_embeds_the_grid_of_chunks(checkpoint, encoder, voice):
+    chunks = {"seconds": 0.5, "hop_seconds": 0.5, "tail": "drop"}
     signal = voice(1.8)
-    bounds = chunk_bounds(len(signal), **chunks)
     settings = {"layers": (0, 2), "sequence_layer": 2, "sequence_stride": 5, "batch_size": 2}
     features = ChunkEmbedder(checkpoint, chunks, settings)(signal)
-    expected = embed(encoder, signal, bounds, **settings)
-    assert set(expected) == {"pooled", "sequence"}
+    expected = embed(encoder, signal, chunk_bounds(len(signal), **chunks), **settings)
+    assert len(features["pooled"]) == 3
+    assert features.keys() == expected.keys() == {"pooled", "sequence"}
     for part, array in expected.items():
         np.testing.assert_array_equal(features[part], array)
-    assert len(features["pooled"]) == {"overlap": 4, "drop": 3}[tail]
 
 
-@pytest.mark.parametrize(("hidden", "layers"), [(16, 1), (64, 3)])
-def test_a_sample_encoder_has_the_size_asked_for_and_the_same_bytes_for_the_same_seed(
-    tmp_path, hidden, layers
-):
+def test_a_sample_encoder_has_the_size_asked_for_and_the_same_bytes_for_the_same_seed(tmp_path):
     for name, seed in (("first", 17), ("again", 17), ("other", 18)):
-        make_sample_encoder(tmp_path / name, hidden=hidden, layers=layers, seed=seed)
+        make_sample_encoder(tmp_path / name, hidden=64, layers=3, seed=seed)
     encoder = load_encoder(tmp_path / "first")
-    assert (encoder.states, encoder.model.config.hidden_size) == (layers + 1, hidden)
+    assert (encoder.states, encoder.model.config.hidden_size) == (4, 64)
     first, again, other = (
         {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
         for name in ("first", "again", "other")
