@@ -109,20 +109,6 @@ def test_of_two_formats_the_first_that_can_be_decoded_is_used(audio, write_audio
     assert "dev/1/7/1-7-0000.wav" in index(audio).utterances["path"].tolist()
 
 
-@pytest.mark.parametrize(("minutes", "utterances"), [(None, 1), (2.6 / 60, 3)])
-def test_what_the_subset_leaves_out_is_counted_and_not_rejected(
-    audio, write_audio, voice, minutes, utterances
-):
-    write_audio(utterance(audio), voice(1.0))
-    utterance(audio, "3").write_text("no sound")
-    found = index(audio, speakers_per_gender=1, minutes_per_speaker=minutes)
-    left_out = {"speakers": 1, "utterances": utterances}
-    assert describe_corpus(found)["left_out_by_subset"] == left_out
-    assert len(found.utterances) + utterances == 5
-    tasks = {task for name, task, _ in reasons(found) if name[0] == "3"}
-    assert tasks == {"both tasks"}, "speaker 3 is not in the subset"
-
-
 def test_the_description_counts_what_the_index_holds(audio, write_audio, voice):
     write_audio(utterance(audio), voice(1.0))
     utterance(audio, "2").write_text("no sound")

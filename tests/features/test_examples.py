@@ -24,7 +24,6 @@ from speech.features.store import Fingerprint, read_speaker, speaker_file, write
 from speech.storage.examples import (
     average_over_utterances,
     read_examples,
-    with_labels,
 )
 
 SAMPLES = {
@@ -237,26 +236,7 @@ def test_copies_are_cut_from_their_own_frames_with_the_pitch_of_the_clean_uttera
         )
 
 
-# --- tasks and files --------------------------------------------------------------------------
-
-FOLDS = pd.DataFrame({"utterance_id": ["10-1-0001", "10-2-0000"], "fold": [1, 0]})
-
-
-@pytest.mark.parametrize(
-    ("task", "label", "session"),
-    [("gender", "gender", "speaker_id"), ("speaker", "speaker_id", "chapter_id")],
-)
-def test_a_task_adds_labels_sessions_and_folds(build, task, label, session):
-    examples = build()
-    table = with_labels(examples, FOLDS, task).table
-    pd.testing.assert_frame_equal(table[examples.table.columns], examples.table)
-    assert table["label"].equals(table[label].rename("label"))
-    assert table["session"].equals(table[session].rename("session"))
-    # Who is not listed takes no part.
-    assert table["fold"].tolist() == [-1, 1, 1, 1, 0, -1, -1]
-    chosen = with_labels(examples, FOLDS, task)[(table["fold"] >= 0).to_numpy()]
-    assert chosen.table.index.tolist() == [0, 1, 2, 3]
-    np.testing.assert_array_equal(chosen.inputs, examples.inputs[1:5])
+# --- files --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("copies", [0, 1, 12])
