@@ -2,7 +2,6 @@
 
 from itertools import pairwise
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,12 +61,3 @@ def test_drop_leaves_out_less_than_one_hop_which_overlap_covers_by_one_more_chun
     assert all(start % hop_of(settings) == 0 for start, _ in drop)
     assert overlap[: len(drop)] == drop
     assert len(overlap) - len(drop) == (drop[-1][1] < samples)
-
-
-@pytest.mark.parametrize(
-    ("tail", "hop", "starts"),
-    [("drop", 2.0, [0, 2]), ("overlap", 2.0, [0, 2, 3]), ("overlap", 1.0, [0, 1, 2, 3])],
-)
-def test_five_seconds_in_chunks_of_two_by_hand(tail, hop, starts):
-    bounds = chunk_bounds(80_000, hop_seconds=hop, tail=tail)
-    assert bounds == [(start * 16_000, (start + 2) * 16_000) for start in starts]

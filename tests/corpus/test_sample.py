@@ -13,11 +13,7 @@ import pytest
 import soundfile
 
 from speech.corpus.espeak import Voice, reading
-from speech.corpus.sample import (
-    FEMALE_VOICES,
-    MALE_VOICES,
-    synthesise_corpus,
-)
+from speech.corpus.sample import FEMALE_VOICES, MALE_VOICES, synthesise_corpus
 from speech.errors import UserError
 
 TINY = {"speakers_per_gender": 2, "chapters": 2, "minutes": 0.6, "seed": 17}

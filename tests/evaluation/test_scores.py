@@ -174,10 +174,7 @@ def test_the_seed_alone_decides_the_draws_and_the_order_of_rows_does_not_matter(
     assert not first["low"].equals(other["low"])
 
 
-@given(
-    strata=st.lists(st.integers(0, 3), min_size=1, max_size=30),
-    seed=st.integers(0, 2**32 - 1),
-)
+@given(strata=st.lists(st.integers(0, 3), min_size=1, max_size=30), seed=st.integers(0, 2**32 - 1))
 def test_each_draw_has_as_many_speakers_of_a_stratum_as_there_are(strata, seed):
     strata = np.array(strata)
     drawn = draw_speakers(strata, 20, seed)

@@ -11,20 +11,12 @@ from made_examples import write_examples
 
 from speech.audio.chunks import chunk_bounds, seconds_to_samples
 from speech.errors import UserError
-from speech.features.examples import (
-    MfccInputs,
-    Wav2vec2Inputs,
-    build_examples,
-    mfcc_statistics,
-)
+from speech.features.examples import MfccInputs, Wav2vec2Inputs, build_examples, mfcc_statistics
 from speech.features.mfcc import frame_count
 from speech.features.normalise import normalise
 from speech.features.pitch import pitch_statistics
 from speech.features.store import Fingerprint, read_speaker, speaker_file, write_speaker
-from speech.storage.examples import (
-    average_over_utterances,
-    read_examples,
-)
+from speech.storage.examples import average_over_utterances, read_examples
 
 SAMPLES = {
     "10-1-0000": 32_000,  # one chunk exactly

@@ -8,12 +8,7 @@ import pytest
 
 from speech.audio.decode import digest_of
 from speech.errors import UserError
-from speech.features.extraction import (
-    Extracted,
-    describe_extraction,
-    extract_features,
-    settings_digest,
-)
+from speech.features.extraction import Extracted, extract_features, settings_digest
 from speech.features.store import read_speaker
 
 
@@ -103,10 +98,7 @@ CHANGES = {
     "new recording": (lambda corpus: corpus.record("1-7-3", 98), [(1, 3), (0, 3)]),
     "renamed recording": (rename, [(1, 2), (0, 3)]),
     "swapped recordings": (swap, [(2, 1), (0, 3)]),
-    "removed recording": (
-        lambda corpus: (corpus.audio / "1-7-1.wav").unlink(),
-        [(0, 2), (0, 3)],
-    ),
+    "removed recording": (lambda corpus: (corpus.audio / "1-7-1.wav").unlink(), [(0, 2), (0, 3)]),
     "removed speaker": (remove_speaker, [(0, 3)]),
     "left by an interrupted run": (
         lambda corpus: (corpus.folder / ".1.4711.safetensors").write_bytes(b"half"),
@@ -189,13 +181,3 @@ def test_an_utterance_is_given_by_name_and_several_workers_change_nothing(corpus
     corpus.folder = corpus.folder.with_name("other")
     corpus.run(compute, jobs=2)
     assert corpus.contents() == alone
-
-
-def test_the_summary_counts_what_was_computed_and_kept(corpus):
-    corpus.extract()
-    corpus.record("1-7-1", 99)
-    _, reports = corpus.extract()
-    assert describe_extraction(reports, corpus.folder) == (
-        f"6 utterances of 2 speakers in {corpus.folder} (0.0 MB), 5 of them kept from an earlier "
-        "run"
-    )

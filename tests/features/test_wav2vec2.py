@@ -11,12 +11,7 @@ from checkpoints import CONFIG, PREPROCESSOR, SAFE
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2Attention
 
 from speech.audio.chunks import chunk_bounds
-from speech.features.wav2vec2 import (
-    ChunkEmbedder,
-    embed,
-    load_encoder,
-    make_sample_encoder,
-)
+from speech.features.wav2vec2 import ChunkEmbedder, embed, load_encoder, make_sample_encoder
 
 HIDDEN, LAYERS = 16, 2
 

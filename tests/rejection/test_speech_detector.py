@@ -85,8 +85,8 @@ def melody(random):
         length = round(SAMPLE_RATE * random.choice([0.15, 0.3, 0.6]))
         time = TIME[: min(2 * length, SAMPLES - start)]
         hertz = 220 * 2 ** (random.choice([0, 2, 4, 7, 9, 12]) / 12)
-        for partial in range(1, 6):
-            tone = 0.5**partial * np.sin(2 * np.pi * hertz * partial * time)
+        for overtone in range(1, 6):
+            tone = 0.5**overtone * np.sin(2 * np.pi * hertz * overtone * time)
             tune[start : start + len(time)] += tone * np.exp(-3 * time)
         start += length
     return tune
