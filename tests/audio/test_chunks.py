@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,3 +62,18 @@ def test_drop_leaves_out_less_than_one_hop_which_overlap_covers_by_one_more_chun
     assert all(start % hop_of(settings) == 0 for start, _ in drop)
     assert overlap[: len(drop)] == drop
     assert len(overlap) - len(drop) == (drop[-1][1] < samples)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "tail", "hop", "starts"),
+    [
+        (5, "drop", 2.0, [0, 2]),
+        (5, "overlap", 2.0, [0, 2, 3]),
+        (5, "overlap", 1.0, [0, 1, 2, 3]),
+        (4, "drop", 2.0, [0, 2]),
+        (2, "drop", 2.0, [0]),
+    ],
+)
+def test_chunks_of_two_seconds_by_hand(seconds, tail, hop, starts):
+    bounds = chunk_bounds(seconds * 16_000, hop_seconds=hop, tail=tail)
+    assert bounds == [(start * 16_000, (start + 2) * 16_000) for start in starts]

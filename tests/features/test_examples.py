@@ -143,6 +143,13 @@ def test_some_utterances_of_a_speaker_can_be_cut_alone_and_without_the_rest_at_t
         build(utterances=utterances.assign(speaker_id="11"))
 
 
+def test_chosen_examples_are_numbered_anew(build):
+    examples = build()
+    chosen = examples[(examples.table["chunk"] > 0).to_numpy()]
+    assert chosen.table.index.tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(chosen.inputs, examples.inputs[[2, 3, 6]])
+
+
 # --- what a chunk is given --------------------------------------------------------------------
 
 

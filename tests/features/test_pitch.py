@@ -67,12 +67,12 @@ def frames_of(*hertz):
 
 
 def test_statistics_are_of_the_voiced_frames_alone():
-    chunk = frames_of(*[100] * 10, *[0] * 10, *[400] * 10)
-    low, middle, high, std, share = pitch_statistics(chunk, chunk)
-    assert (2**low, 2**high) == pytest.approx((100, 400), rel=1e-4)
-    assert 2**middle == pytest.approx(200, rel=1e-4)
-    assert std == pytest.approx(1, rel=1e-4)
-    assert share == pytest.approx(2 / 3)
+    octaves = np.linspace(0, 2, 21)
+    chunk = frames_of(*100 * 2 ** octaves[:10], *[0] * 9, *100 * 2 ** octaves[10:])
+    *percentiles, std, share = pitch_statistics(chunk, chunk)
+    np.testing.assert_allclose(percentiles - np.log2(100), [0.2, 1, 1.8], atol=1e-4)
+    assert std == pytest.approx(octaves.std(), rel=1e-4)
+    assert share == pytest.approx(21 / 30)
 
 
 def test_for_a_chunk_without_voice_stands_the_utterance_or_else_what_lies_between_the_genders():
