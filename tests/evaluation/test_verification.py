@@ -7,11 +7,7 @@ import pandas as pd
 import pytest
 
 from speech.errors import UserError
-from speech.evaluation.verification import (
-    draw_trials,
-    normalise_by_other_folds,
-    verify,
-)
+from speech.evaluation.verification import draw_trials, normalise_by_other_folds, verify
 
 
 def corpus(speakers=12, chapters=2, utterances=5, folds=3):

@@ -11,22 +11,12 @@ from made_examples import write_examples
 
 from speech.audio.chunks import chunk_bounds, seconds_to_samples
 from speech.errors import UserError
-from speech.features.examples import (
-    MfccInputs,
-    Wav2vec2Inputs,
-    build_examples,
-    mfcc_statistics,
-)
+from speech.features.examples import MfccInputs, Wav2vec2Inputs, build_examples, mfcc_statistics
 from speech.features.mfcc import frame_count
 from speech.features.normalise import normalise
 from speech.features.pitch import pitch_statistics
 from speech.features.store import Fingerprint, read_speaker, speaker_file, write_speaker
-from speech.storage.examples import (
-    Examples,
-    average_over_utterances,
-    read_examples,
-    with_labels,
-)
+from speech.storage.examples import average_over_utterances, read_examples
 
 SAMPLES = {
     "10-1-0000": 32_000,  # one chunk exactly
@@ -153,6 +143,13 @@ def test_some_utterances_of_a_speaker_can_be_cut_alone_and_without_the_rest_at_t
         build(utterances=utterances.assign(speaker_id="11"))
 
 
+def test_chosen_examples_are_numbered_anew(build):
+    examples = build()
+    chosen = examples[(examples.table["chunk"] > 0).to_numpy()]
+    assert chosen.table.index.tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(chosen.inputs, examples.inputs[[2, 3, 6]])
+
+
 # --- what a chunk is given --------------------------------------------------------------------
 
 
@@ -238,63 +235,25 @@ def test_copies_are_cut_from_their_own_frames_with_the_pitch_of_the_clean_uttera
         )
 
 
-# --- tasks and files --------------------------------------------------------------------------
-
-FOLDS = pd.DataFrame({"utterance_id": ["10-1-0001", "10-2-0000"], "fold": [1, 0]})
-
-
-@pytest.mark.parametrize(
-    ("task", "label", "session"),
-    [("gender", "gender", "speaker_id"), ("speaker", "speaker_id", "chapter_id")],
-)
-def test_a_task_adds_labels_sessions_and_folds(build, task, label, session):
-    examples = build()
-    table = with_labels(examples, FOLDS, task).table
-    pd.testing.assert_frame_equal(table[examples.table.columns], examples.table)
-    assert table["label"].equals(table[label].rename("label"))
-    assert table["session"].equals(table[session].rename("session"))
-    # Who is not listed takes no part.
-    assert table["fold"].tolist() == [-1, 1, 1, 1, 0, -1, -1]
-    chosen = with_labels(examples, FOLDS, task)[(table["fold"] >= 0).to_numpy()]
-    assert chosen.table.index.tolist() == [0, 1, 2, 3]
-    np.testing.assert_array_equal(chosen.inputs, examples.inputs[1:5])
+# --- files --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("copies", [0, 1, 12])
 def test_examples_that_are_read_are_those_that_were_written(build, tmp_path, copies):
-    written = {}
-    for form in FORMS:
-        examples = with_labels(build(form=form), FOLDS, "gender")
-        more = tuple(examples.inputs + number for number in range(1, copies + 1))
-        written[form] = Examples(examples.table, examples.inputs, more)
-    for folder in ("a", "b"):
-        write_examples(tmp_path / folder, **written)
-    for form, examples in written.items():
-        read, clean = (read_examples(tmp_path / "a", form, copies=with_) for with_ in (True, False))
-        pd.testing.assert_frame_equal(read.table, examples.table)
+    pooled, frames = (build(form=form) for form in FORMS)
+    more = tuple(frames.inputs + number for number in range(1, copies + 1))
+    write_examples(tmp_path, pooled, replace(frames, copies=more))
+    for form, written in (("pooled", pooled), ("frames", frames)):
+        read = read_examples(tmp_path, form, copies=True)
+        pd.testing.assert_frame_equal(read.table, written.table)
         for array, expected in zip(
-            (read.inputs, *read.copies, clean.inputs),
-            (examples.inputs, *examples.copies, examples.inputs),
+            (read.inputs, *read.copies),
+            (written.inputs, *(more if form == "frames" else ())),
             strict=True,
         ):
             np.testing.assert_array_equal(array, expected)
             assert array.dtype == expected.dtype
-        assert clean.copies == ()
-    files = [{f.name: f.read_bytes() for f in (tmp_path / name).iterdir()} for name in "ab"]
-    assert files[0] == files[1]
-
-
-@pytest.mark.parametrize("file", ["table.parquet", "vectors.safetensors"])
-@pytest.mark.parametrize("damage", ["missing", "cut short"])
-def test_missing_or_damaged_examples_are_named_with_what_to_do(build, tmp_path, file, damage):
-    write_examples(tmp_path, build(), build(form="frames"))
-    path = tmp_path / file
-    whole = path.read_bytes()
-    path.unlink()
-    if damage == "cut short":
-        path.write_bytes(whole[:-50])
-    with pytest.raises(UserError, match=f"{file}: .*dvc repro"):
-        read_examples(tmp_path)
+        assert read_examples(tmp_path, form).copies == ()
 
 
 def test_vectors_are_averaged_over_the_chunks_of_each_utterance(build):

@@ -12,19 +12,17 @@ from contextlib import contextmanager
 import huggingface_hub
 import pytest
 import torch
+from checkpoints import BIN, CONFIG, INDEX, PREPROCESSOR, SAFE, spread
 from huggingface_hub import constants
 from safetensors.torch import load_file
-from transformers import Wav2Vec2Model
 
 from speech.errors import UserError
-from speech.features.checkpoint import check_encoder_folder
 from speech.features.hub import HubModel, fetch_hub_model, parse_hub_model
 from speech.features.wav2vec2 import load_encoder, make_sample_encoder
 
 A, B = 40 * "a", 40 * "b"
 MODEL = HubModel("some/encoder", A)
-CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
-SAFE, INDEX, BIN = "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"
+OTHERS = {"README.md", "tf_model.h5", "vocab.json"}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +31,7 @@ def checkpoint(tmp_path_factory):
     folder = tmp_path_factory.mktemp("checkpoint") / "all"
     make_sample_encoder(folder, hidden=16, layers=2, seed=17)
     torch.save(load_file(folder / SAFE), folder / BIN)
-    for name in ("README.md", "tf_model.h5", "vocab.json"):
+    for name in OTHERS:
         (folder / name).write_text("not for us")
     return folder
 
@@ -122,38 +120,31 @@ def test_what_is_neither_a_folder_nor_an_id_is_refused(hub, name):
 
 
 @pytest.mark.parametrize(
-    ("without", "fetched"),
+    ("without", "edit", "unwanted"),
     [
-        ([], {CONFIG, PREPROCESSOR, SAFE}),
-        ([SAFE], {CONFIG, PREPROCESSOR, BIN}),
-        ([PREPROCESSOR], {CONFIG, SAFE}),
+        ([], None, {BIN}),
+        ([SAFE], None, set()),
+        ([PREPROCESSOR], None, {BIN}),
+        ([], spread, {BIN}),
     ],
-    ids=["both forms", "bin", "no preprocessor"],
+    ids=["both forms", "bin", "no preprocessor", "spread over several files"],
 )
 def test_exactly_the_needed_files_come_and_safetensors_before_pickles_and_only_once(
-    hub, published, folder, without, fetched
+    hub, published, folder, without, edit, unwanted
 ):
-    published(*without)
+    source = published(*without)
+    if edit:
+        edit(source)
     fetch_hub_model(MODEL, folder)
+    fetched = names(source) - OTHERS - unwanted
     assert names(folder) == fetched
     assert sorted(hub.downloaded) == sorted(fetched)
+    assert all((folder / name).read_bytes() == (source / name).read_bytes() for name in fetched)
     assert load_encoder(folder).states == 3
     (folder / "left over").touch()
     hub.stop()  # what was fetched serves without it
     fetch_hub_model(MODEL, folder)
     assert names(folder) == fetched
-
-
-def test_weights_spread_over_several_files_come_with_all_of_them(hub, checkpoint, tmp_path, folder):
-    spread = tmp_path / "spread"
-    Wav2Vec2Model.from_pretrained(checkpoint).save_pretrained(spread, max_shard_size="20KB")
-    shutil.copy(checkpoint / PREPROCESSOR, spread)
-    hub.publish(MODEL.id, spread)
-    fetch_hub_model(MODEL, folder)
-    assert {INDEX, CONFIG, PREPROCESSOR} < names(folder) == names(spread)
-    assert check_encoder_folder(folder) == sorted(names(folder))
-    for name in names(spread):
-        assert (folder / name).read_bytes() == (spread / name).read_bytes()
 
 
 def test_another_architecture_is_refused_by_name_before_its_weights_come(hub, published, folder):

@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from speech.features.store import (
     Fingerprint,
@@ -17,12 +15,12 @@ FINGERPRINT = Fingerprint("settings", {"7-1-0": "digest a", "7-1-1": "digest b"}
 
 
 def some_tensors():
-    """Make arrays that are views of others, too: they are written as they look."""
+    """Make arrays that are empty or views of others, too: they are written as they look."""
     return {
         "7-1-0/pooled": np.arange(12, dtype=np.float32).reshape(3, 2, 2).T,
         "7-1-0/sequence": np.arange(32, dtype=np.float16).reshape(4, 8)[::2, ::2],
         "7-1-1/pooled": -np.arange(6, dtype=np.float32).reshape(1, 2, 3),
-        "7-1-1/sequence": np.ones((1, 4), dtype=np.float16),
+        "7-1-1/sequence": np.ones((0, 4), dtype=np.float16),
     }
 
 
@@ -47,30 +45,6 @@ def test_what_is_written_is_read(file):
     current, complete = read_current(file, FINGERPRINT)
     assert_same(current, some_tensors())
     assert complete
-
-
-arrays = st.builds(
-    lambda shape, dtype, seed: np.random.default_rng(seed).integers(-99, 99, shape).astype(dtype),
-    st.lists(st.integers(0, 4), min_size=1, max_size=3),
-    st.sampled_from(["float16", "float32", "float64", "int64"]),
-    st.integers(0, 99),
-)
-
-
-@settings(max_examples=30)
-@given(st.dictionaries(st.text("0123456789-é", min_size=1, max_size=8), arrays, max_size=5))
-def test_arrays_of_any_shape_and_type_survive(tmp_path_factory, tensors):
-    path = tmp_path_factory.mktemp("store") / "1.safetensors"
-    fingerprint = Fingerprint("settings", dict.fromkeys(tensors, "digest"))
-    write_speaker(path, tensors, fingerprint)
-    assert_same(read_current(path, fingerprint)[0], tensors)
-
-
-def test_the_order_of_utterances_does_not_show_in_the_bytes(file, tmp_path):
-    backwards = dict(reversed(some_tensors().items()))
-    sources = dict(reversed(FINGERPRINT.sources.items()))
-    write_speaker(tmp_path / "other.safetensors", backwards, Fingerprint("settings", sources))
-    assert (tmp_path / "other.safetensors").read_bytes() == file.read_bytes()
 
 
 def test_one_flipped_bit_anywhere_never_gives_another_value(file):

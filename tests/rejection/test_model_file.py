@@ -30,9 +30,7 @@ def test_what_was_written_is_read(rejection, tmp_path):
     own, expected = read.speakers["mfcc"], rejection.speakers["mfcc"]
     assert own[1:] == expected[1:]
     np.testing.assert_array_equal(own.enrolled.scores(VECTORS), expected.enrolled.scores(VECTORS))
-
-
-def test_models_without_enrolled_speakers_can_be_written(tmp_path):
+    # Nobody may be enrolled.
     write_rejection(tmp_path, Rejection({}, 0.9, {}))
     assert read_rejection(tmp_path) == Rejection({}, 0.9, {})
 

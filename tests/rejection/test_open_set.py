@@ -119,18 +119,6 @@ def test_every_speaker_is_unknown_and_all_but_those_with_one_session_are_enrolle
     assert set(enrolled) == {2 * SESSIONS * UTTERANCES}
 
 
-def test_the_score_of_an_utterance_is_that_of_the_mean_of_its_chunks():
-    table, vectors = corpus(distance=1.0)
-    shuffled = np.random.default_rng(0).permutation(len(table))
-    straight = open_set_trials(table, vectors)["utterance"]
-    mixed = open_set_trials(table.iloc[shuffled].reset_index(drop=True), vectors[shuffled])
-    scores = [
-        one.sort_values(list(one), ignore_index=True)["score"]
-        for one in (straight, mixed["utterance"])
-    ]
-    np.testing.assert_allclose(*scores, atol=1e-4)
-
-
 def test_the_threshold_accepts_as_many_unknown_speakers_as_were_asked_for():
     trials = open_set_trials(*corpus(distance=1.0))["chunk"]
     threshold = accepting_threshold(trials, 0.1)

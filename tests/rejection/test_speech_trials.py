@@ -6,11 +6,7 @@ import pytest
 
 from speech.audio.conditions import CONDITIONS
 from speech.rejection import speech_trials as module
-from speech.rejection.speech_trials import (
-    CHUNKS_PER_SPEAKER,
-    speech_false_rejection,
-    speech_trials,
-)
+from speech.rejection.speech_trials import CHUNKS_PER_SPEAKER, speech_false_rejection, speech_trials
 
 
 @pytest.fixture

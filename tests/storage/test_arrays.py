@@ -64,5 +64,6 @@ def test_mapped_arrays_are_those_that_are_read(tmp_path, arrays):
         assert array[0].tobytes() in pickle.dumps(Rows(array, np.arange(11)))
     assert list(map_arrays(path, ["copy0"])) == ["copy0"]
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(UserError, match="missing or damaged"):
-        map_arrays(path)
+    for file in (path, tmp_path / "none.safetensors"):
+        with pytest.raises(UserError, match=rf"{file.name}: missing or damaged; run `dvc repro`"):
+            map_arrays(file)

@@ -32,24 +32,6 @@ def test_text_is_written_as_given_into_new_folders_and_replaced(tmp_path):
         assert list(path.parent.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_a_writer_that_fails_leaves_the_old_file_and_no_other(tmp_path, error):
-    path = tmp_path / "table.csv"
-    write_text(path, "old")
-
-    def fail_halfway():
-        with replacing(path) as sibling:
-            # Writers choose a format by the suffix.
-            assert (sibling.suffix, sibling.parent) == (".csv", tmp_path)
-            sibling.write_text("half of the ne")
-            raise error
-
-    with pytest.raises(error):
-        fail_halfway()
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
 def test_every_file_has_the_rights_that_the_umask_leaves(tmp_path):
     """Safetensors keeps its own to their owner; others could use neither features nor models."""
     before = os.umask(0o027)
@@ -74,12 +56,12 @@ def test_json_that_cannot_be_read_is_named_with_what_to_do(tmp_path, content, re
         read_json(path)
 
 
-@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_json_keeps_the_order_of_keys_and_refuses_numbers_it_has_no_word_for(tmp_path, number):
+def test_json_keeps_the_order_of_keys_and_refuses_numbers_it_has_no_word_for(tmp_path):
     path = tmp_path / "metrics.json"
     write_json(path, {"f1": 0.5, "accuracy": {}})
-    with pytest.raises(ValueError, match="JSON compliant"):
-        write_json(path, {"accuracy": number})
+    for number in (math.nan, math.inf):
+        with pytest.raises(ValueError, match="JSON compliant"):
+            write_json(path, {"accuracy": number})
     assert path.read_text() == '{\n  "f1": 0.5,\n  "accuracy": {}\n}\n'
 
 
@@ -99,18 +81,23 @@ def test_a_folder_takes_its_place_when_it_is_full(tmp_path):
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_a_folder_that_was_not_filled_leaves_the_old_one_and_no_other(tmp_path, error):
-    (tmp_path / "corpus" / "old").mkdir(parents=True)
+@pytest.mark.parametrize("way", [replacing, replacing_folder])
+def test_what_is_given_up_half_way_leaves_what_was_there_and_nothing_else(tmp_path, way, error):
+    path = tmp_path / "table.csv"
+    file = path / "old" if way is replacing_folder else path
+    write_text(file, "old")
 
     def fail_halfway():
-        with replacing_folder(tmp_path / "corpus") as folder:
-            (folder / "half").touch()
+        with way(path) as sibling:
+            # Writers choose a format by the suffix.
+            assert way is replacing_folder or (sibling.suffix, sibling.parent) == (".csv", tmp_path)
+            write_text(sibling / "new" if way is replacing_folder else sibling, "half of the ne")
             raise error
 
     with pytest.raises(error):
         fail_halfway()
-    assert names(tmp_path / "corpus") == ["old"]
-    assert names(tmp_path) == ["corpus"]
+    assert file.read_text() == "old"
+    assert names(tmp_path) == ["table.csv"]
 
 
 # --- links ------------------------------------------------------------------------------------

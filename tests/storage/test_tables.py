@@ -18,18 +18,16 @@ TABLE = pd.DataFrame(
 )
 
 
-def test_parquet_keeps_values_types_and_what_is_missing(tmp_path):
-    write_parquet(tmp_path / "data" / "table.parquet", TABLE)
-    pd.testing.assert_frame_equal(read_parquet(tmp_path / "data" / "table.parquet"), TABLE)
-
-
 @pytest.mark.parametrize("write", [write_parquet, write_csv])
 def test_the_same_table_gives_the_same_bytes_whatever_its_index(tmp_path, write):
     write(tmp_path / "first", TABLE)
     write(tmp_path / "again", TABLE.set_index(pd.Index([7, 9])))
     content = (tmp_path / "first").read_bytes()
     assert content == (tmp_path / "again").read_bytes()
-    assert write is write_parquet or content.startswith(b"utterance_id,gender,seconds,samples\n84-")
+    if write is write_parquet:
+        pd.testing.assert_frame_equal(read_parquet(tmp_path / "again"), TABLE)
+    else:
+        assert content.startswith(b"utterance_id,gender,seconds,samples\n84-")
 
 
 def test_text_stays_as_it_stands_and_numbers_are_numbers(tmp_path):

@@ -8,13 +8,7 @@ from made_corpus import chunk_table
 from speech.errors import UserError
 from speech.features.store import Fingerprint, speaker_file, write_speaker
 from speech.storage.predictions import predicted_classes, utterance_level
-from speech.training.layer_probe import (
-    ALL_FOLDS,
-    kept_layers,
-    load_layers,
-    probe_layer,
-    probe_task,
-)
+from speech.training.layer_probe import ALL_FOLDS, kept_layers, load_layers, probe_layer, probe_task
 
 CHUNKS, DIMENSIONS = 2, 12
 NOTHING, SPEAKER, SESSION, GENDER = range(4)

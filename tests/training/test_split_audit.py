@@ -34,11 +34,6 @@ def split_up(task, split, unit):
     return *apply_split(split, task, table, data, seed=SEED), table, data
 
 
-def test_the_splits_of_a_task_end_with_its_careful_one():
-    assert splits_of("gender") == list(WHOLE)
-    assert splits_of("speaker") == ["random-chunk", "random-utterance", "chapter-disjoint"]
-
-
 def test_a_split_keeps_its_units_whole_and_sets_the_same_ones_aside_in_training(case):
     task, split = case
     dealt, data, table, before = split_up(task, split, "speaker")
