@@ -5,6 +5,7 @@ nothing. Neither holds anything that is lost with it: finished stages come from 
 """
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -67,5 +68,8 @@ def recover() -> list[str]:
 
 
 if __name__ == "__main__":
+    # DVC works below the root of its repository, too.
+    here = Path.cwd()
+    os.chdir(next((one for one in (here, *here.parents) if (one / ".dvc").is_dir()), here))
     for line in recover():
         print(line)

@@ -16,6 +16,7 @@ from speech.exploration.mfcc_analysis import (
 )
 from speech.exploration.outliers import find_outliers
 from speech.features.store import read_speaker, speaker_file
+from speech.folds import check_folds
 from speech.params import Params
 from speech.storage.results import write_plot
 from speech.storage.tables import read_folds, read_parquet
@@ -30,6 +31,7 @@ def analyse_mfcc(params: Params) -> str:
     names = coefficient_names(params.mfcc.coefficients, energy=params.mfcc.energy)
     folds = read_folds(FOLDS / "gender.csv")
     utterances = read_parquet(UTTERANCES).merge(folds, on="utterance_id", how="left")
+    check_folds(utterances, "gender")
     if "gender" not in params.tasks:
         # What is not on record cannot be compared: all that has to do with gender comes out empty.
         utterances["gender"] = None

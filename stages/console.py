@@ -95,8 +95,13 @@ def _sentence(error: Exception) -> str | None:
     return None
 
 
-_SHORT_OF_MEMORY = ("can't start new thread", "failed to map segment", "can't allocate memory")
-"""As Python, the loader of libraries and torch say it, in errors of other kinds."""
+_SHORT_OF_MEMORY = (
+    "can't start new thread",
+    "failed to map segment",
+    "can't allocate memory",
+    "Failed to launch worker thread",
+)
+"""As Python, the loader of libraries, torch and Arrow say it, in errors of other kinds."""
 
 
 def bar(unit: str) -> Progress:

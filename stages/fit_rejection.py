@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from speech.features.feature_spec import read_spec
-from speech.folds import deal_units
+from speech.folds import check_folds, deal_units
 from speech.parallel import spread
 from speech.params import FEATURES_OF, Features, Params
 from speech.rejection.model_file import OpenSet, Rejection, write_rejection
@@ -69,6 +69,7 @@ def _measure_speech(utterances: pd.DataFrame, params: Params) -> dict[str, Any]:
 def _fit_open_set(features: Features, params: Params) -> tuple[OpenSet, dict[str, float]]:
     folder = EXAMPLES / f"speaker-{features}"
     examples = read_examples(folder)
+    check_folds(examples.table, "speaker")
     speakers = list(examples.table["speaker_id"])
     return fit_open_set(
         # The group and the session that each chunk is held out by.

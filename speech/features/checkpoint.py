@@ -4,6 +4,7 @@ Nothing here needs torch, which takes seconds to import.
 """
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,11 @@ def check_encoder_folder(folder: Path) -> list[str]:
                 f"encoder: {folder} has no {shard}, which its {SHARDS} lists; download it as well."
             )
     preprocessor = [PREPROCESSOR] if (folder / PREPROCESSOR).is_file() else []
-    return sorted([CONFIG, weights, *preprocessor, *shards])
+    files = sorted([CONFIG, weights, *preprocessor, *shards])
+    for file in files:
+        if not os.access(folder / file, os.R_OK):
+            raise UserError(f"encoder: {folder / file} may not be read; correct its access rights.")
+    return files
 
 
 def checkpoint_digests(folder: Path) -> dict[str, str]:

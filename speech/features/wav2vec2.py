@@ -129,9 +129,6 @@ def cut_after(encoder: Encoder, layer: int) -> None:
     layer = max(layer, 1)  # hidden state 0 is recorded where it enters the first layer
     if layer < len(transformer.layers):
         transformer.layers = transformer.layers[:layer]
-        if getattr(encoder.model.config, "do_stable_layer_norm", False):
-            # Large models normalise only what leaves their very last layer.
-            transformer.layer_norm = torch.nn.Identity()
 
 
 def embed(

@@ -60,6 +60,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"predict: {error}", file=sys.stderr)
         return USAGE
+    except (ImportError, MemoryError) as error:
+        # A library that finds no room fails while it is imported.
+        print(
+            f"predict: {error or 'no memory is left'}; give it more memory, or install what is "
+            "missing (requirements-predict.txt)",
+            file=sys.stderr,
+        )
+        return USAGE
     except OSError as error:
         # What is left to be written must not fail once more when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -163,7 +163,7 @@ def find_encoder(models: Path, chosen: ChosenModel, named: Path | None) -> Path:
         )
     try:
         found = checkpoint_digests(folder)
-    except (OSError, UserError):
+    except UserError:
         # Its message is about params.yaml, which a user who was given models may not have.
         found = None
     if found is None or found != chosen.spec.encoder:

@@ -170,13 +170,18 @@ def reading(path: Path) -> Iterator[None]:
     Raises
     ------
     UserError
-        If it is missing, or the block finds it damaged, by an `OSError` or `ValueError`.
+        If it is missing, the system refuses it, or the block finds it damaged, by a `ValueError`.
     """
     try:
         yield
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run `dvc repro` to make it.") from None
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        if reason := getattr(error, "strerror", None):
+            raise UserError(
+                f"{path}: cannot be read ({reason}); correct its access rights, and run again."
+            ) from None
+        # Without a reason of the system it is a library's.
         raise UserError(f"{path}: damaged; delete it and run `dvc repro`.") from None
 
 
