@@ -23,6 +23,9 @@ def here(tmp_path):
 
 
 def recover(folder):
+    """Type the command in a folder below, as DVC allows."""
+    folder = folder / "data"
+    folder.mkdir(exist_ok=True)
     command = [sys.executable, str(ROOT / ".dvc/recover.py")]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 

@@ -4,7 +4,6 @@ Nothing here needs torch, which takes seconds to import.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -52,6 +51,8 @@ def check_encoder_folder(folder: Path) -> list[str]:
     ------
     UserError
         If a file is missing or the checkpoint is of another architecture.
+    PermissionError
+        If a file may not be read.
     """
     if not (folder / CONFIG).is_file():
         raise UserError(f"encoder: {folder} has no {CONFIG}; {CHOICES}.")
@@ -71,8 +72,8 @@ def check_encoder_folder(folder: Path) -> list[str]:
     preprocessor = [PREPROCESSOR] if (folder / PREPROCESSOR).is_file() else []
     files = sorted([CONFIG, weights, *preprocessor, *shards])
     for file in files:
-        if not os.access(folder / file, os.R_OK):
-            raise UserError(f"encoder: {folder / file} may not be read; correct its access rights.")
+        # The library would say of one that may not be read that it is not there.
+        (folder / file).open("rb").close()
     return files
 
 
@@ -192,6 +193,8 @@ def _read_json(file: Path, checkpoint: Path | str) -> dict[str, Any]:
         content = json.loads(file.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             raise ValueError
+    except PermissionError:
+        raise  # which names the file
     # Nested too deep, JSON is a RecursionError.
     except (ValueError, OSError, RecursionError):
         raise UserError(

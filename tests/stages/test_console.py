@@ -97,6 +97,7 @@ def test_a_defect_of_ours_keeps_its_traceback(here, capsys):
         (MemoryError("No 9 GiB"), "memory does not suffice (No 9 GiB); set compute.jobs lower"),
         (MemoryError(), "memory does not suffice; set compute.jobs lower"),
         (RuntimeError("can't start new thread"), "memory does not suffice (can't start new thread"),
+        (RuntimeError("Failed to launch worker thread"), "memory does not suffice (Failed to"),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "memory does not suffice ([Errno 12] "),
     ],
     ids=str,

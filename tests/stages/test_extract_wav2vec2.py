@@ -3,6 +3,7 @@
 The encoder is a small WavLM with random weights, to which whatever holds for wav2vec 2.0 applies.
 """
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -88,6 +89,22 @@ def test_predict_finds_the_encoder_of_training_and_refuses_any_other(params, tmp
         find_encoder(Path("models"), model, other)
     with pytest.raises(UserError, match=r"needs the WavLM it was trained with \(mine\)"):
         find_encoder(tmp_path / "models", model, tmp_path / "nowhere")
+
+
+def test_an_encoder_that_may_not_be_read_is_not_called_damaged(params, monkeypatch):
+    fetch_encoder(params)
+    opened = Path.open
+
+    def refuse(path, *arguments, **options):
+        if path.suffix == ".safetensors":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(PermissionError, match=r"data/encoder/model\.safetensors"):
+        extract_wav2vec2(params)
+    with pytest.raises(PermissionError, match=r"mine/model\.safetensors"):
+        find_encoder(Path("models"), SimpleNamespace(folder=Path("models/m")), Path("mine"))
 
 
 def in_mode(params, **changes):

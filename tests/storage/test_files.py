@@ -15,6 +15,7 @@ from speech.storage.files import (
     link_or_copy,
     point,
     read_json,
+    reading,
     replacing,
     replacing_folder,
     require_space,
@@ -212,3 +213,21 @@ def test_a_file_in_place_of_the_folder_is_one_sentence(tmp_path, way):
     (tmp_path / "data").write_text("")
     with pytest.raises(UserError, match=r"out: cannot be written \("), way(tmp_path / "data/out"):
         raise AssertionError("not reached")
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (FileNotFoundError(2, "No such file or directory"), "no such file; run `dvc repro`"),
+        (
+            PermissionError(13, "Permission denied"),
+            r"cannot be read \(Permission denied\); correct",
+        ),
+        (OSError("Invalid parquet"), "damaged; delete it"),
+        (ValueError("no JSON"), "damaged; delete it"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_read_says_whether_it_is_missing_refused_or_damaged(error, sentence):
+    with pytest.raises(UserError, match=f"^table: {sentence}"), reading(Path("table")):
+        raise error
