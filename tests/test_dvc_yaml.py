@@ -1,8 +1,7 @@
-"""dvc.yaml and the code agree: packages, parameters, paths and plots."""
+"""dvc.yaml and the code agree: packages, parameters and paths."""
 
 import ast
 import graphlib
-import itertools
 import re
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -11,14 +10,12 @@ import pytest
 import yaml
 from dvc.parsing import DataResolver
 from dvc.repo import Repo
-from dvc_render import VegaRenderer
 
 from stages import paths
 
 ROOT = Path(__file__).parents[1]
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
-TEMPLATES = ROOT / ".dvc" / "plots"
 RESOLVED = DataResolver(Repo(ROOT, uninitialized=True), str(ROOT), PIPELINE).resolve()["stages"]
 INSTANCES = [(name.split("@")[0], instance) for name, instance in RESOLVED.items()]
 STAGES = dict(reversed(INSTANCES))
@@ -154,11 +151,6 @@ def test_every_place_that_a_script_uses_is_an_input_or_an_output_of_its_stages(s
         assert any(under(one, place) or under(place, one) for one in listed), place
 
 
-@every_stage
-def test_every_stage_says_what_it_does(name):
-    assert STAGES[name]["desc"]
-
-
 def test_every_script_is_a_stage_or_shared_by_all():
     scripts = {f"stages/{file.name}" for file in ROOT.glob("stages/*.py")}
     shared = {"stages/__init__.py", "stages/console.py", "stages/paths.py", "stages/tasks.py"}
@@ -170,12 +162,6 @@ def flat(tree, prefix=""):
         yield f"{prefix}{key}"
         if isinstance(value, dict):
             yield from flat(value, f"{prefix}{key}.")
-
-
-def test_every_param_that_a_stage_names_is_there():
-    known = set(flat(PARAMS))
-    for name, instance in INSTANCES:
-        assert set(instance.get("params", [])) <= known, name
 
 
 NO_RESULT = {
@@ -237,13 +223,6 @@ def test_the_params_that_a_script_reads_are_those_of_its_stages(script):
     assert [key for key in sorted(read) if not any(covers(key, one) for one in listed)] == []
 
 
-def test_no_two_stages_write_the_same_place():
-    outs = [out for _, instance in INSTANCES for out in outs_of(instance)]
-    assert len(outs) == len(set(outs))
-    for one, other in itertools.permutations(outs, 2):
-        assert not under(one, other), f"{one} lies in {other}"
-
-
 def test_every_input_is_written_by_an_earlier_stage():
     written = []
     for name, instance in INSTANCES:
@@ -255,37 +234,3 @@ def test_every_input_is_written_by_an_earlier_stage():
 
 def test_a_comment_on_a_score_refits_nothing():
     assert "speech/evaluation" not in STAGES["fit"]["deps"]
-
-
-def test_metrics_are_kept_in_git():
-    for _, instance in INSTANCES:
-        for metric in instance.get("metrics", []):
-            ((path, options),) = metric.items()
-            assert options == {"cache": False}, path
-
-
-# --- plots ------------------------------------------------------------------------------------
-
-PLOTS = {name: plot for entry in PIPELINE["plots"] for name, plot in entry.items()}
-
-
-@pytest.mark.parametrize("name", PLOTS)
-def test_a_plot_is_drawn_from_what_a_stage_writes(name):
-    outs = [out for _, instance in INSTANCES for out in outs_of(instance)]
-    for path in PLOTS[name]["y"]:
-        assert any(under(path, out) for out in outs), path
-
-
-@pytest.mark.parametrize("name", PLOTS)
-def test_a_template_of_ours_is_filled_to_the_last_place(name):
-    plot = PLOTS[name]
-    if not (TEMPLATES / f"{plot['template']}.json").is_file():
-        pytest.skip("drawn by a template of DVC's own")
-    (column,) = set(plot["y"].values())
-    point = {plot["x"]: 1, column: 1, "rev": "workspace", "filename": "x", "field": column}
-    text = (TEMPLATES / f"{plot['template']}.json").read_text("utf-8")
-    for other in set(re.findall(r'"field": "(\w+)"', text)):
-        point.setdefault(other, 1)
-    properties = {key: value for key, value in plot.items() if key not in ("y",)}
-    renderer = VegaRenderer([point], name, **properties, y=column, template_dir=str(TEMPLATES))
-    assert "<DVC_METRIC" not in renderer.get_filled_template()

@@ -57,10 +57,6 @@ def test_the_block_of_a_classifier_has_its_keyword_arguments(params, model):
         assert name == "seed" or params.hyperparameters(model)[name] == default
 
 
-def test_the_best_model_need_not_be_named(make_params):
-    assert make_params(model="best", models=["mlp", "cnn"]).model == "best"
-
-
 @pytest.mark.parametrize(
     "written",
     ["1e-05", "1E-3", "2.5e-4", "+.5", "0o17", "017", "1_000", "0x1F", "TRUE", "~", "off", "17:30"],
@@ -81,6 +77,7 @@ def test_names_that_only_look_like_numbers_stay_names(tmp_path, name):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
+        ("model", "best"),
         ("wav2vec2.layers", [0, 4]),
         ("wav2vec2.layers", "all"),
         ("svm.gamma", 0.1),

@@ -14,11 +14,9 @@ from checkpoints import BIN, CONFIG, INDEX, PREPROCESSOR, SAFE, config, spread, 
 from safetensors.torch import load_file
 from transformers import (
     Wav2Vec2Config,
-    Wav2Vec2ForAudioFrameClassification,
     Wav2Vec2ForCTC,
     Wav2Vec2ForPreTraining,
     Wav2Vec2ForSequenceClassification,
-    Wav2Vec2ForXVector,
 )
 
 from speech.errors import UserError
@@ -37,7 +35,6 @@ SMALL = {
     "proj_codevector_dim": 16,
     "num_codevectors_per_group": 8,
 }
-LARGE = {"do_stable_layer_norm": True, "feat_extract_norm": "layer", "conv_bias": True}
 
 
 @pytest.fixture(scope="module")
@@ -69,10 +66,6 @@ def link(name, target):
     return edit
 
 
-def both(*edits):
-    return lambda folder: [edit(folder) for edit in edits]
-
-
 def torn(name, share):
     def edit(folder):
         if name == BIN:
@@ -89,7 +82,7 @@ def without_a_shard(folder):
 
 
 def index(content):
-    return both(spread, write(INDEX, content))
+    return lambda folder: [spread(folder), write(INDEX, content)(folder)]
 
 
 def one_weight(tensor):
@@ -107,15 +100,11 @@ def one_value(value):
 MASK = "wav2vec2.masked_spec_embed"
 FINE_TUNED = {
     "for speech recognition": (Wav2Vec2ForCTC, {}, {MASK: None}),
-    "that one, with the mask of training": (Wav2Vec2ForCTC, {}, {}),
-    "large, for speech recognition": (Wav2Vec2ForCTC, LARGE, {MASK: None}),
     "for a class of each utterance": (
         Wav2Vec2ForSequenceClassification,
         {"use_weighted_layer_sum": True},
         {MASK: None},
     ),
-    "for a class of each frame": (Wav2Vec2ForAudioFrameClassification, {}, {}),
-    "for speakers": (Wav2Vec2ForXVector, {}, {}),
     "pre-trained": (Wav2Vec2ForPreTraining, {}, {}),
     "with an adapter above": (
         Wav2Vec2ForCTC,
@@ -185,19 +174,6 @@ def test_weights_spread_over_several_files_are_the_same_encoder(spoilt, checkpoi
     assert all(torch.equal(loaded[name], expected[name]) for name in expected)
 
 
-def test_without_a_preprocessor_the_architecture_decides_whether_signals_are_normalised(spoilt):
-    remove(PREPROCESSOR)(spoilt)
-    assert not load_encoder(spoilt).extractor.do_normalize
-    config(feat_extract_norm="layer")(spoilt)
-    names = [
-        f"feature_extractor.conv_layers.{layer}.layer_norm.{kind}"
-        for layer in range(7)
-        for kind in ("weight", "bias")
-    ]
-    weights(**{name: torch.ones(HIDDEN) for name in names})(spoilt)
-    assert load_encoder(spoilt).extractor.do_normalize
-
-
 # --- what is refused ----------------------------------------------------------------------------
 
 NOT_THOSE = "has weights that are not those of its config.json"
@@ -206,8 +182,10 @@ OTHER_SHAPE = "(1 are of another shape, such as {weight})"
 DEEP = 100_000 * b"["
 REFUSED = {
     "no config": (remove(CONFIG), "has no config.json; set encoder in params.yaml to `sample`"),
-    "an empty config": (write(CONFIG, b""), f"{CONFIG} of {{folder}} cannot be read as JSON"),
-    "half a config": (write(CONFIG, b'{"model_type": "wav'), "cannot be read as JSON"),
+    "half a config": (
+        write(CONFIG, b'{"model_type": "wav'),
+        f"{CONFIG} of {{folder}} cannot be read as JSON",
+    ),
     "a config that is a list": (write(CONFIG, b"[]"), "cannot be read as JSON"),
     "a config that is no text": (write(CONFIG, b"\xff\xfe\x00"), "cannot be read as JSON"),
     "a config of brackets": (write(CONFIG, DEEP), "cannot be read as JSON"),
@@ -217,7 +195,6 @@ REFUSED = {
         "is a 'whisper' model; choose one of wav2vec2, hubert, wavlm, data2vec-audio, unispeech, "
         "unispeech-sat.",
     ),
-    "wav2vec2-bert": (config(model_type="wav2vec2-bert"), "is a 'wav2vec2-bert' model"),
     "no architecture": (config(model_type=None), "is a None model; choose one of wav2vec2, "),
     "an architecture that is a list": (config(model_type=["hubert"]), "is a ['hubert'] model"),
     "one of the family with the weights of another": (config(model_type="wavlm"), "are missing, "),
@@ -241,7 +218,6 @@ REFUSED = {
     "a weight that is infinite": (one_value(-torch.inf), NO_NUMBERS),
     "one layer too few": (config(num_hidden_layers=3), "(16 are missing, "),
     "one layer too many": (config(num_hidden_layers=1), "(16 do not belong, "),
-    "layers of another width": (config(intermediate_size=32), "(6 are of another shape, "),
     "a width in words": (config(hidden_size="wide"), "cannot be loaded ("),
     "convolutions that do not fit": (config(conv_dim=[1, 2]), "cannot be loaded ("),
     "half a preprocessor": (write(PREPROCESSOR, b"{"), "cannot be loaded ("),
@@ -254,12 +230,10 @@ REFUSED = {
     **{
         f"{name} cut to {share:.1%}": (torn(name, share), "cannot be loaded (")
         for name in (SAFE, BIN)
-        for share in (0.0, 0.001, 0.5, 0.99)
+        for share in (0.0, 0.5, 0.99)
     },
     "one of several files is missing": (without_a_shard, f".safetensors, which its {INDEX} lists"),
     "half an index": (index(b"{"), f"{INDEX} of {{folder}} cannot be read as JSON"),
-    "an index that is a list": (index(b"[]"), f"{INDEX} of {{folder}} cannot be read as JSON"),
-    "an index of brackets": (index(DEEP), f"{INDEX} of {{folder}} cannot be read as JSON"),
     "an empty index": (index(b"{}"), f"the {INDEX} of {{folder}} does not list"),
     "an index of numbers": (index(b'{"weight_map": {"w": 1}}'), "does not list safetensors files"),
     "an index that leads elsewhere": (

@@ -228,11 +228,6 @@ def test_what_may_not_be_read_is_named(open_models, name):
     assert "cannot be read (Permission denied)" in str(error.value)
 
 
-def test_a_name_that_no_folder_can_have_is_refused():
-    with pytest.raises(UserError, match=r"^m{5000}: cannot be read \(File name too long\)"):
-        Recogniser("m" * 5000)
-
-
 @pytest.mark.parametrize("layer", [4, 5])
 def test_models_that_are_given_another_layer_of_the_encoder_are_refused_together(params, layer):
     """It is computed once: the second would be given the layer of the first."""

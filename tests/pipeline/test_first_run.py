@@ -1,7 +1,6 @@
 """A fresh clone, one command, and everything is there; a second time, nothing is done."""
 
 import json
-import math
 import os
 import re
 from itertools import product
@@ -94,15 +93,6 @@ def leaves(tree, path=""):
             yield here, value
 
 
-def test_no_metric_is_infinite_or_no_number(finished):
-    places = ("metrics/*.json", "data/results/*.json")
-    files = [file for place in places for file in finished.root.glob(place)]
-    for file in files:
-        values = [value for _, value in leaves(json.loads(file.read_text("utf-8")))]
-        assert all(math.isfinite(value) for value in values if isinstance(value, float)), file
-    assert len(files) >= len(TASKS)
-
-
 @pytest.mark.parametrize("name", FITS)
 def test_every_utterance_of_a_task_is_predicted_once_with_its_true_label(finished, name):
     task = name.split("-")[0]
@@ -147,15 +137,6 @@ def test_all_stages_in_one_process_at_another_place_make_the_same_bytes(
     other.environment.update(PYTHONHASHSEED="7", TZ="Asia/Kathmandu", LC_ALL="C")
     other.must("python", "-c", STRAIGHT_ON, *commands)
     assert other.changed(project.made()) == []
-
-
-def test_a_forced_run_keeps_current_features_and_leaves_the_lock_as_it_was(project):
-    before = (project.root / "dvc.lock").read_bytes()
-    result = project.dvc("repro", "--force", "extract_mfcc")
-    assert {"fetch_corpus", "index_corpus", "extract_mfcc"} <= set(result.stages_run)
-    utterances = metrics(project, "corpus")["utterances"]
-    assert f"{utterances} of them kept" in result.closing_line("extract_mfcc")
-    assert (project.root / "dvc.lock").read_bytes() == before
 
 
 def test_a_second_repro_runs_nothing_and_is_quick(finished):
@@ -205,7 +186,7 @@ def test_how_the_work_is_spread_reruns_nothing_but_the_check(project):
     assert project.dvc("repro").stages_run == ["check_params", "report"]
 
 
-def test_another_headline_model_is_evaluated_without_a_refit_and_compared(project, tmp_path):
+def test_another_headline_model_is_evaluated_without_a_refit(project):
     before = {task: metrics(project, task) for task in TASKS}
     result = project.dvc("exp", "run", "--set-param", "model=cnn")
     assert sorted(result.stages_run) == REEVALUATED
@@ -214,17 +195,3 @@ def test_another_headline_model_is_evaluated_without_a_refit_and_compared(projec
         assert [key for key, _ in leaves(after)] == [key for key, _ in leaves(before[task])]
         assert after["utterance"]["log_loss"] != before[task]["utterance"]["log_loss"]
         assert after["counts"] == before[task]["counts"]
-
-    diff = json.loads(project.dvc("metrics", "diff", "--json").out)
-    assert set(diff) == {f"metrics/{task}.json" for task in TASKS}
-    for changes in diff.values():
-        assert any(name.endswith(".accuracy") for name in changes)
-        assert all(set(change) == {"old", "new", "diff"} for change in changes.values())
-    # All else is compared by name.
-    named = ("metrics", "diff", "--targets", "data/results/gender.json")
-    assert "utterance.log_loss" in project.dvc(*named).out
-
-    project.dvc("plots", "diff", "HEAD", "--out", str(tmp_path / "diff"))
-    page = (tmp_path / "diff/index.html").read_text("utf-8")
-    assert {'"rev": "HEAD"', '"rev": "workspace"'} <= set(re.findall(r'"rev": "\w+"', page))
-    assert "cdn." not in page

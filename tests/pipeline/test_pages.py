@@ -44,6 +44,7 @@ def plots(finished):
 
 def test_dvcs_page_has_every_plot_with_its_title(dvc_page, plots):
     page = dvc_page.read_text("utf-8")
+    assert "<DVC_METRIC" not in page, "a place in a template that nothing fills"
     for name, about in plots.items():
         assert name in page
         assert json.dumps(about["title"])[1:-1] in page or about["title"] in page

@@ -1,7 +1,5 @@
 """predict.py and `speech.Recogniser` on recordings, with the models of the tiny pipeline."""
 
-import csv
-import io
 import json
 import os
 import shutil
@@ -281,22 +279,6 @@ def test_a_broken_recording_is_reported_in_its_row_and_the_rest_goes_on(finished
     assert "Zoë 日本語.flac" in drawn
 
 
-def test_chunks_are_rows_in_every_format(finished, talks):
-    written = {
-        form: predicted(finished, *QUICK, "--chunks", "--format", form, talks[0]).out
-        for form in ("table", "csv", "json", "jsonl")
-    }
-    rows = json.loads(written["json"])
-    assert [row["start"] for row in rows][:2] == [0, 2]
-    assert rows[-1]["end"] == pytest.approx(len(load_audio(talks[0])) / RATE, abs=1e-3)
-    assert rows == [json.loads(line) for line in written["jsonl"].splitlines()]
-    table = list(csv.DictReader(io.StringIO(written["csv"])))
-    assert [float(row["start"]) for row in table] == [row["start"] for row in rows]
-    header, *lines = written["table"].splitlines()
-    assert header.split() == ["file", "time", "gender", "speaker", "flags"]
-    assert len(lines) == len(rows)
-
-
 def test_a_pattern_and_standard_input_are_predicted_as_the_file(finished, own):
     path = own / NAMES[0]
     with path.open("r") as file:
@@ -434,19 +416,6 @@ def test_models_predict_the_same_wherever_they_are(both, moved, talks):
     (moved.parent / "checkpoint").rename(moved / "encoder")
     inside = Recogniser(moved)
     assert [parts(inside.predict(path)) for path in talks[:2]] == expected
-
-
-def test_dvc_gets_the_models_as_the_docs_say(finished, quick, tmp_path, talks):
-    finished.dvc("get", ".", "models", "-o", str(tmp_path / "models"))
-    got = Recogniser(tmp_path / "models", tasks=["gender"], gender_model="mfcc-svm")
-    assert parts(got.predict(talks[0])) == parts(quick.predict(talks[0]))
-
-
-def test_another_encoder_than_that_of_training_is_refused(moved):
-    config = moved.parent / "checkpoint" / "config.json"
-    config.write_text(json.dumps(json.loads(config.read_text()) | {"layerdrop": 0.123}))
-    with pytest.raises(UserError, match=r"is not the wav2vec 2\.0 that speaker-wav2vec2-svm"):
-        Recogniser(moved, encoder=moved.parent / "checkpoint")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from speech.errors import UserError
 from speech.exploration.mfcc_analysis import NORMALISATIONS
 from speech.features.store import Fingerprint, speaker_file, write_speaker
 from speech.params import load_params
@@ -91,9 +90,3 @@ def test_without_the_gender_task_what_belongs_to_it_is_empty(inputs):
     empty = {name for name, table in tables.items() if table.empty}
     assert empty == {"correlation", "normalisations"}
     assert set(tables["distributions"]["gender"]) == {"all"}
-
-
-def test_a_missing_features_file_is_named(inputs):
-    speaker_file(MFCC, "005").unlink()
-    with pytest.raises(UserError, match=r"005\.safetensors"):
-        analyse_mfcc(PARAMS)
