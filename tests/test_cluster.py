@@ -19,6 +19,8 @@ from threadpoolctl import threadpool_info
 
 pytest.importorskip("distributed", reason="needs the extra `cluster`")
 
+from distributed import KilledWorker
+
 from speech import cluster
 from speech.audio.decode import digest_of
 from speech.classifiers.registry import save_classifier
@@ -35,19 +37,16 @@ WORKER = ["worker", "--host", "127.0.0.1", "--nthreads", "1", "--no-dashboard"]
 
 
 @contextmanager
-def started(home):
+def started(home, **settings):
     """Start a scheduler and two workers, which are at home elsewhere; give its scheduler file."""
     file, log = home / "scheduler.json", home / "log"
+    settings = {f"DASK_DISTRIBUTED__SCHEDULER__{name}": it for name, it in settings.items()}
     with log.open("w") as out:
         processes = [
             subprocess.Popen(
                 [sys.executable, "-m", "dask", *command, "--scheduler-file", str(file)],
                 cwd=home,
-                env=os.environ
-                | {
-                    "PYTHONPATH": str(ROOT),
-                    "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1",
-                },
+                env=os.environ | settings | {"PYTHONPATH": str(ROOT)},
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
@@ -68,7 +67,7 @@ def started(home):
 
 @pytest.fixture(scope="module")
 def scheduler(tmp_path_factory):
-    with started(tmp_path_factory.mktemp("cluster")) as file:
+    with started(tmp_path_factory.mktemp("cluster"), ALLOWED_FAILURES="1") as file:
         yield file
 
 
@@ -139,8 +138,8 @@ def test_predictions_and_models_are_those_of_a_run_on_this_machine(scheduler, mo
     assert contents("cluster") == contents("local")
 
 
-def test_a_worker_that_is_killed_loses_nothing_and_nothing_else_is_computed_twice(scheduler, audio):
-    """The worker that is at speaker 2 ends, once; the rest is compared with a run without it."""
+def extract_and_lose_a_worker(scheduler, audio, how):
+    """Stop the worker that is at speaker 2, once, and compare with a run on this machine."""
     first, calls = Path("first").absolute(), Path("calls").absolute()
 
     def loudness(samples, utterance):
@@ -150,7 +149,7 @@ def test_a_worker_that_is_killed_loses_nothing_and_nothing_else_is_computed_twic
             first.touch()
             Path("cluster").mkdir(exist_ok=True)
             Path("cluster/.2.left.safetensors").touch()  # as if in the midst of writing
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), how)
             time.sleep(60)  # a signal to oneself may come after the next lines have run
         return {"": np.array([np.abs(samples).mean()], dtype=np.float32)}
 
@@ -166,6 +165,17 @@ def test_a_worker_that_is_killed_loses_nothing_and_nothing_else_is_computed_twic
                 [*table_of(audio)["utterance_id"], *again]
             )
     assert contents("cluster") == contents("local")
+
+
+def test_a_worker_that_is_killed_loses_nothing_and_nothing_else_is_computed_twice(scheduler, audio):
+    extract_and_lose_a_worker(scheduler, audio, signal.SIGKILL)
+
+
+def test_a_worker_that_hangs_loses_nothing_and_nothing_else_is_computed_twice(audio, tmp_path):
+    home = tmp_path / "cluster_home"
+    home.mkdir()
+    with started(home, WORKER_TTL="1s") as impatient:
+        extract_and_lose_a_worker(impatient, audio, signal.SIGSTOP)
 
 
 def test_what_ends_every_worker_is_one_sentence_and_the_cluster_works_on(scheduler):
@@ -261,6 +271,7 @@ def test_a_scheduler_that_is_not_there_is_one_sentence(place, reason):
     [
         (CancelledError(), "s went away; start it anew, and run again to go on"),
         (ModuleNotFoundError("No module named 'x'"), r"s cannot load .* \(No module named 'x'\)"),
+        (KilledWorker("fit-1", None, 3), "4 workers of s ended"),
     ],
 )
 def test_what_else_a_cluster_may_say_is_one_sentence(error, said):
