@@ -329,7 +329,7 @@ def _check_genders(speakers: pd.DataFrame, folds: int, others: int) -> None:
         fewest = min(counts.values())
         fitting = max((k for k in range(2, folds) if _speakers_needed(k) <= fewest), default=0)
         way_out = f", set folds.gender to {fitting}" if fitting else ""
-        write = f"write F or M for the {others} whose gender was not understood, " if others else ""
+        write = f"write F or M for the {others} that have neither, " if others else ""
         raise UserError(
             f"folds.gender is {folds}, which needs at least {needed} speakers of each gender, but "
             f"the corpus has {' and '.join(there)}: {' and '.join(missing)} missing; "

@@ -173,7 +173,7 @@ def test_sessions_are_spread_over_folds_by_how_long_they_are():
 def test_the_error_for_genders_says_what_there_is_and_what_to_do(women, men, found, ways_out):
     for others, write in (
         (0, ""),
-        (3, "write F or M for the 3 whose gender was not understood, "),
+        (3, "write F or M for the 3 that have neither, "),
     ):
         with pytest.raises(UserError) as caught:
             gender_folds(pd.concat([corpus(women, men), new_rows(others, None)]), 5, 0)
