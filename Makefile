@@ -3,8 +3,8 @@
 PYTHON ?= python3
 # Of pytest; each takes up to 2 GB.
 WORKERS ?= 2
-# Of benchmarks: a folder of recordings.
-SPEECH ?= data/corpus/audio
+# Of benchmarks: a corpus, some of its recordings of 16 seconds or more.
+SPEECH ?=
 VENV := .venv
 INSTALLED := $(VENV)/installed
 # In quotes: the repository may lie in a folder whose name has spaces.
@@ -29,6 +29,7 @@ test: $(INSTALLED) ## run the tests, whole pipelines on tiny corpora among them
 	$(RUN) pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 bench: $(INSTALLED) ## time it against peers and goals: make bench SPEECH=/a/corpus
+	@test -n "$(SPEECH)" || { echo "bench: name a corpus: make bench SPEECH=/a/corpus"; exit 1; }
 	$(RUN) pip install --quiet --disable-pip-version-check librosa==0.11.0 --editable '.[openvino]'
 	$(RUN) python benchmarks/mfcc.py "$(SPEECH)"
 	$(RUN) python benchmarks/wav2vec2.py "$(SPEECH)"

@@ -2,7 +2,8 @@
 
 ``python benchmarks/pipeline.py CORPUS`` clones what is committed, and runs `dvc repro` there from
 nothing. Features come from the sample's encoder, which is a fraction of wav2vec 2.0's size. The
-goals are for 162 minutes of speech (20 speakers of LibriSpeech dev-clean) on two cores.
+goals are for 162 minutes of speech (20 speakers of LibriSpeech dev-clean) on two cores; of another
+amount there is no verdict.
 """
 
 import argparse
@@ -15,9 +16,12 @@ from pathlib import Path
 from resource import struct_rusage
 from time import perf_counter
 
+import pandas as pd
 from kill import check_out, environment
 from verdict import passed
 
+_SPEECH = 162
+"""Minutes, for which the goals are."""
 _MINUTES = 8
 _SECONDS, _GIGABYTES = 45, 1.0
 _FIT = ("stages/fit.py", "gender-mfcc", "cnn")
@@ -33,23 +37,30 @@ def timed(folder: Path, *command: str) -> tuple[float, struct_rusage]:
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit(f"{' '.join(command)} failed; see {folder}.log")
+        said = Path(f"{folder}.log").read_text("utf-8")[-2000:]
+        raise SystemExit(f"{said}\n{' '.join(command)} failed in a clone of the repository.")
     return perf_counter() - started, used
 
 
 def rows(folder: Path) -> Sequence[str]:
     """Run both, and say how they compare with the goals."""
     seconds, used = timed(folder, "dvc", "repro")
+    speech = pd.read_parquet(folder / "data/utterances.parquet")["seconds"].sum() / 60
+
+    def verdict(reached: bool) -> str:
+        return passed(reached) if abs(speech - _SPEECH) < 10 else "of another amount of speech"
+
     whole = (
-        f"the whole pipeline: {seconds / 60:.1f} min ({_processors(used):.1f} of processors), "
-        f"goal {_MINUTES}: {passed(seconds <= 60 * _MINUTES)}"
+        f"the whole pipeline, {speech:.0f} minutes of speech: {seconds / 60:.1f} min "
+        f"({_processors(used):.1f} of processors), "
+        f"goal {_MINUTES}: {verdict(seconds <= 60 * _MINUTES)}"
     )
     seconds, used = timed(folder, sys.executable, *_FIT)
     gigabytes = used.ru_maxrss / 2**20
     fit = (
         f"cnn, gender, MFCC: {seconds:.0f} s ({60 * _processors(used):.0f} of processors), "
-        f"goal {_SECONDS}: {passed(seconds <= _SECONDS)}; {gigabytes:.2f} GB, "
-        f"goal {_GIGABYTES}: {passed(gigabytes <= _GIGABYTES)}"
+        f"goal {_SECONDS}: {verdict(seconds <= _SECONDS)}; {gigabytes:.2f} GB, "
+        f"goal {_GIGABYTES}: {verdict(gigabytes <= _GIGABYTES)}"
     )
     return whole, fit
 

@@ -26,7 +26,8 @@ _ERRORS = {
 _LIMITS = (
     "Gender is a corpus's label, not an identity; decide nothing about a person by it.",
     "Scores hold for voices, languages, rooms and microphones like those of the corpus.",
-    "Two people in one recording are summed up as one; a woman and a man are mostly flagged.",
+    "Two people in one recording are summed up as one; a woman and a man are mostly flagged, if "
+    "each speaks for eight seconds.",
 )
 
 

@@ -120,7 +120,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         action="store_true",
         help="a row for each stretch of one voice, or without speech, instead of each recording",
     )
-    rows.add_argument("--chunks", action="store_true", help="a row for each chunk of 2 seconds")
+    rows.add_argument("--chunks", action="store_true", help="a row for each chunk")
     add("--plot", type=Path, metavar="PAGE.html", help="draw a timeline of each recording")
     add("--jobs", type=int, default=-1, help="passages at once; -1: one per core, eight at most")
     add("--about", action="store_true", help="describe the models: training, scores, limits")

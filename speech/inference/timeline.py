@@ -31,7 +31,7 @@ def timeline_page(answers: Sequence[Answer]) -> str:
     Parameters
     ----------
     answers
-        With their segments.
+        With their chunks.
 
     Returns
     -------

@@ -92,7 +92,13 @@ def _female(evidence: NDArray[np.floating]) -> list[bool]:
     for lead in reversed(leads[:-1]):
         # Before a woman came a man only if his sequence led by more than the change costs.
         female.append(lead >= -_ENOUGH / 2 if female[-1] else lead > _ENOUGH / 2)
-    return female[::-1]
+    female.reverse()
+    # A stretch at either end pays for one change only, and must be worth as much as any other.
+    runs = [list(own) for _, own in groupby(range(len(female)), key=female.__getitem__)]
+    for run, other in ((runs[0], runs[1:2]), (runs[-1], runs[-2:-1])):
+        if other and abs(evidence[run].sum()) < _ENOUGH:
+            female[run[0] : run[-1] + 1] = [female[other[0][0]]] * len(run)
+    return female
 
 
 def _strongest(evidence: NDArray[np.floating]) -> float:

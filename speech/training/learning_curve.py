@@ -37,8 +37,8 @@ def predict_with_fewer_speakers(
     Parameters
     ----------
     build
-        Makes an unfitted classifier. It must do without sessions to stop early by or to calibrate
-        on: a draw may hold one speaker of each gender.
+        Makes an unfitted classifier. It must do without sessions to calibrate on: a draw may hold
+        one speaker of each gender.
     table
         The chunk table of the examples, with ``fold``.
     data

@@ -44,8 +44,8 @@ def apply_split(
 ) -> tuple[pd.DataFrame, Labelled]:
     """Deal the chunks to folds as a split does.
 
-    A careless split is careless throughout: what is set aside inside training, to stop early or to
-    calibrate, is made of the same units as the folds.
+    A careless split is careless throughout: what is set aside inside training, to calibrate, is
+    made of the same units as the folds.
 
     Parameters
     ----------

@@ -46,6 +46,8 @@ def test_no_chunk_counts_for_more_than_it_can_know():
         "FFFFMMMM": "FFFF MMMM",
         "FFFMMFFF": "FFF MM FFF",
         "FFMFFfMMmMfMM": "FFMFFf MMmMfMM",
+        "MFFFMMM": "MFFF MMM",  # At the ends neither.
+        "FFFFMMMMF": "FFFF MMMMF",
         "FF-FF--F": "FF - FF -- F",
         "-FFF-MMM-": "- FFF - MMM -",
         "MMFM-MFFF": "MMFM - M FFF",
