@@ -77,7 +77,7 @@ def main() -> None:
     recogniser = Recogniser(asked.models.resolve(), tasks=["gender"])
     flagged = defaultdict(list)
     made = recordings_of(asked.corpus, np.random.default_rng(asked.seed))
-    for name, signal in tqdm(made, unit=" recordings", leave=False):
+    for name, signal in tqdm(made, unit=" recordings", leave=False, disable=None):
         summary = recogniser.predict_signal(signal, SAMPLE_RATE).summary
         flagged[name].append(summary is not None and SEVERAL_VOICES in summary.flags)
     for name, flags in flagged.items():
