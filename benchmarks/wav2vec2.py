@@ -7,8 +7,8 @@ the same with two workers of one thread. Every round times both, one after the o
 busy machine slows both alike; the ratios are those of the medians. Threads that wait for each
 other do badly on a busy machine, so there ``--cores 1`` compares one thread with one worker, both
 by the time of the processor. Rows of OpenVINO are left out where it is not installed.
-``--accuracy`` compares instead how well speakers of a folder in LibriSpeech's layout are told
-apart, in chapters not in training, from features of each mode.
+``--accuracy`` compares instead how well speakers of a folder in LibriSpeech's layout are
+identified, in chapters not in training, from features of each mode.
 """
 
 import argparse

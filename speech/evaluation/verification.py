@@ -6,7 +6,7 @@ Nothing is trained on speakers' identities: this measures the features, not a cl
 
 A target trial is of one speaker, an impostor trial of two. The equal error rate is where misses
 (target trials rejected) and false alarms (impostor trials accepted) are equally frequent. A woman
-and a man are easily told apart, so it is also given for impostors of the speaker's own gender.
+and a man are easily distinguished, so it is also given for impostors of the speaker's own gender.
 """
 
 from typing import NamedTuple

@@ -35,7 +35,7 @@ PASSAGE = "passage"
 
 def find_silence(signal: NDArray[np.float32], bounds: Bounds) -> NDArray[np.bool_]:
     """Find the chunks that are silent, or pauses next to speech, shape (chunks,)."""
-    # The variance, because a constant offset cannot be heard.
+    # The variance, because a constant offset is inaudible.
     power = [np.var(signal[start:stop]) for start, stop in bounds]
     levels = 10 * np.log10(np.maximum(power, np.finfo(np.float32).tiny))
     return levels < max(_SILENT_DB, levels.max() - _PAUSE_DB)

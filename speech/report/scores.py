@@ -69,7 +69,7 @@ def _kept(picks: pd.DataFrame) -> str:
 
 
 def _best(accuracies: pd.DataFrame) -> dict[str, Any] | None:
-    """Find the most accurate model, and how many others cannot be told from it."""
+    """Find the most accurate model, and how many others cannot be distinguished from it."""
     rows = accuracies[accuracies["model"] != "dummy"]
     if rows.empty:
         return None

@@ -108,20 +108,20 @@ def test_of_channels_that_cancel_out_the_loudest_is_heard_and_a_flag_says_so(voi
         ([signal, voice(3.0, seed=1)], False),
         ([signal, 0 * signal], False),
     ):
-        heard, _, recording = streamed(packed(np.stack(channels, axis=1)))
+        mono, _, recording = streamed(packed(np.stack(channels, axis=1)))
         assert recording.cancelled is flagged
         if flagged:
             loudest = max(channels, key=np.ptp)
-            np.testing.assert_allclose(heard, loudest - loudest.mean(), atol=1e-6)
+            np.testing.assert_allclose(mono, loudest - loudest.mean(), atol=1e-6)
 
 
 def test_channels_that_cancel_late_are_noticed(voice, monkeypatch):
     monkeypatch.setattr(stream, "_BLOCK", 16_000)
     hum, signal = 0.01 * voice(1.0, seed=1), voice(2.2)
     left, right = np.concatenate([hum, signal]), np.concatenate([hum, -signal])
-    heard, _, recording = streamed(packed(np.stack([left, right], axis=1)))
+    mono, _, recording = streamed(packed(np.stack([left, right], axis=1)))
     assert recording.cancelled
-    assert np.abs(heard[16_000:]).mean() == pytest.approx(np.abs(signal).mean(), rel=0.01)
+    assert np.abs(mono[16_000:]).mean() == pytest.approx(np.abs(signal).mean(), rel=0.01)
 
 
 # --- clipping ---------------------------------------------------------------------------------

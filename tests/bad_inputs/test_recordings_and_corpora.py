@@ -1,4 +1,4 @@
-"""Bad recordings and corpora, one table each: heard to their end, or refused by name."""
+"""Bad recordings and corpora, one table each: decoded to their end, or refused by name."""
 
 import io
 import os
@@ -68,7 +68,7 @@ PADDED_MP3 = pytest.approx(2 + SECONDS, abs=0.15)
 """Without a header nobody knows what the encoder added at both ends."""
 
 RECORDINGS = {
-    # What is there is heard, whatever the header says of it.
+    # What is there is decoded, whatever the header says of it.
     "WAV from a pipe, sizes 0": (wav(size=0, riff=0), SECONDS),
     "WAV, data size 0": (wav(size=0), SECONDS),
     "WAV from a pipe, sizes unknown": (wav(size=0xFFFFFFFF, riff=0xFFFFFFFF), SECONDS),
@@ -165,20 +165,20 @@ def test_a_recording_is_heard_to_its_end_or_refused_by_name_alike_in_corpus_and_
     (corpus / "bob" / "odd.m4a").write_bytes(content)
     tracemalloc.start()
     try:
-        heard, refused, flagged = index(corpus)
+        decoded, refused, flagged = index(corpus)
         predicted = heard_in_predict(content)
         assert tracemalloc.get_traced_memory()[1] < 50e6
     finally:
         tracemalloc.stop()
-    assert heard.pop("ann/good.wav") == SECONDS, "the rest goes on"
+    assert decoded.pop("ann/good.wav") == SECONDS, "the rest goes on"
     if isinstance(outcome, str):
-        assert heard == {}
+        assert decoded == {}
         (reason,) = refused.values()
         assert reason.startswith(outcome)
-        unheard = not reason.startswith(("digital silence", "shorter"))  # which predict flags
-        assert (predicted == reason) == unheard
+        undecoded = not reason.startswith(("digital silence", "shorter"))  # which predict flags
+        assert (predicted == reason) == undecoded
     else:
-        assert (heard, refused) == ({"bob/odd.m4a": outcome}, {})
+        assert (decoded, refused) == ({"bob/odd.m4a": outcome}, {})
         assert predicted == len(load_audio(corpus / "bob/odd.m4a"))
         assert flagged == ({"bob/odd.m4a"} if name in FLAGGED else set())
 
@@ -208,8 +208,8 @@ def others(*names):
     return arrange
 
 
-def heard(*names):
-    """Write different recordings, all of which are heard."""
+def usable(*names):
+    """Write different recordings, all of which can be used."""
     return others(*names), sorted(names), {}
 
 
@@ -245,8 +245,8 @@ TWO = "same recording under two speakers (also {})"
 AGAIN = "same recording again (first in {})"
 
 CORPORA = {
-    # (how it is arranged, the paths that are heard beside ann's good one, the reasons by path)
-    "a folder named .flac": heard("bob/tape.flac/1.wav"),
+    # (how it is arranged, the paths that are decoded beside ann's good one, the reasons by path)
+    "a folder named .flac": usable("bob/tape.flac/1.wav"),
     "a loop of links": (
         all_of(others("bob/1.wav"), link("bob/loop", "..")),
         ["bob/1.wav"],
@@ -262,15 +262,15 @@ CORPORA = {
         [],
         {r"bob/a\nb.wav": "wrong name: holds a control character"},
     ),
-    "quotes and commas in names": heard("bob/a\"b', c.wav", "bob/`$(x)`.wav"),
-    "a name of 250 letters": heard(f"bob/{'x' * 246}.wav"),
+    "quotes and commas in names": usable("bob/a\"b', c.wav", "bob/`$(x)`.wav"),
+    "a name of 250 letters": usable(f"bob/{'x' * 246}.wav"),
     "names that are no UTF-8": (
         others(os.fsdecode(b"bob/\xff.wav")),
         [],
         {"bob/\N{REPLACEMENT CHARACTER}.wav": "wrong name: not UTF-8"},
     ),
-    "files that differ in capitals": heard("bob/a.wav", "bob/A.WAV"),
-    "paths that hyphens would make one": heard(
+    "files that differ in capitals": usable("bob/a.wav", "bob/A.WAV"),
+    "paths that hyphens would make one": usable(
         "bob/1/2-3.flac", "bob/1-2/3.flac", "bob/1:2/3.wav", "bob/1/2:3.wav"
     ),
     "a speaker whose name begins like another's": (
@@ -348,9 +348,9 @@ def test_a_corpus_is_read_as_it_was_meant_or_refused_in_a_sentence(corpus, name)
         assert len(said) < 1000
         assert "\n" not in said
         return
-    heard, refused, _ = index(corpus)
+    decoded, refused, _ = index(corpus)
     expected, reasons = outcome
-    assert set(heard) - {"ann/good.wav"} == set(expected)
+    assert set(decoded) - {"ann/good.wav"} == set(expected)
     assert refused.keys() == reasons.keys()
     for path, reason in reasons.items():
         assert refused[path].startswith(reason)

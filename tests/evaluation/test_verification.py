@@ -113,7 +113,7 @@ def test_impostors_of_the_other_gender_are_easy_so_those_of_the_same_are_scored_
 def test_a_speaker_without_a_gender_on_record_is_nobodys_impostor_of_the_same_gender():
     utterances, vectors = gendered()
     trials = draw_trials(utterances, most=100)
-    # Whose gender is not known could be told apart by everything.
+    # Whose gender is not known could be distinguished by everything.
     nameless = utterances["speaker_id"].astype(int) < 12
     some = utterances.assign(gender=utterances["gender"].mask(nameless))
     known = ~nameless.iloc[trials["first"]].to_numpy() | trials["target"].to_numpy()

@@ -57,7 +57,7 @@ def test_mapped_arrays_are_those_that_are_read(tmp_path, arrays):
         np.testing.assert_array_equal(rows[positions], array[[10, 0, 3, 10]])
         np.testing.assert_array_equal(np.asarray(rows)[3:5], array[[3, 5]])
         np.testing.assert_array_equal(rows.choose(positions)[1:], array[[0, 3, 10]])
-        # Another process is told where they lie, not what they are.
+        # Another process gets to know where they lie, not what they are.
         sent = pickle.dumps(rows)
         np.testing.assert_array_equal(pickle.loads(sent)[positions], rows[positions])
         assert array[0].tobytes() not in sent
