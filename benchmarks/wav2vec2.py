@@ -7,17 +7,20 @@ the same with two workers of one thread. Every round times both, one after the o
 busy machine slows both alike; the ratios are those of the medians. Threads that wait for each
 other do badly on a busy machine, so there ``--cores 1`` compares one thread with one worker, both
 by the time of the processor. Rows of OpenVINO are left out where it is not installed.
-``--accuracy`` compares instead how well speakers of a folder in LibriSpeech's layout are
-identified, in chapters not in training, from features of each mode.
+``--gpu`` compares on a graphics card, where one process embeds batches of chunks of all
+recordings; the plain loop runs there too. ``--accuracy`` compares instead how well speakers of a
+folder in LibriSpeech's layout are identified, in chapters not in training, from features of each
+mode.
 """
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
@@ -43,6 +46,16 @@ _CHUNKS = {"seconds": _SECONDS, "hop_seconds": _SECONDS, "tail": "drop"}
 _LAYER = 4
 """The one that params.yaml has in use."""
 _ALL = tuple(range(13))
+_DEVICE = "cuda" if torch.cuda.is_available() else "mps"
+
+_GPU: dict[str, Mode] = {
+    "float32, processor": Mode(),
+    "float32, gpu": Mode(_DEVICE),
+    "bfloat16, gpu": Mode(_DEVICE, "bfloat16"),
+}
+
+_BATCHES = (8, 64, 256)
+"""What is tried on a graphics card."""
 
 _ROWS: dict[str, tuple[Mode, tuple[int, ...], float | None]] = {
     "float32, torch": (Mode(), _ALL, 1.25),
@@ -60,19 +73,22 @@ def _plain_model(checkpoint: Path) -> Wav2Vec2Model:
     return Wav2Vec2Model.from_pretrained(checkpoint).eval()
 
 
-def plain_loop(checkpoint: Path, threads: int, signals: list[Signal]) -> tuple[float, Pooled]:
+def plain_loop(
+    checkpoint: Path, threads: int, signals: list[Signal], device: str = "cpu"
+) -> tuple[float, Pooled]:
     """Embed chunk by chunk, as transformers' documentation does; give the processor's time."""
     torch.set_num_threads(threads)
     start = process_time()
-    model, extractor = _plain_model(checkpoint), Wav2Vec2FeatureExtractor(do_normalize=True)
+    model = _plain_model(checkpoint).to(device)
+    extractor = Wav2Vec2FeatureExtractor(do_normalize=True)
     pooled = []
     with torch.inference_mode():
         for signal in signals:
             for chunk in np.split(signal, len(signal) // round(_SECONDS * SAMPLE_RATE)):
-                inputs = extractor(chunk, sampling_rate=SAMPLE_RATE, return_tensors="pt")
+                inputs = extractor(chunk, sampling_rate=SAMPLE_RATE, return_tensors="pt").to(device)
                 states = model(**inputs, output_hidden_states=True).hidden_states
                 of_states = [torch.cat([s[0].mean(0), s[0].std(0, correction=0)]) for s in states]
-                pooled.append(torch.stack(of_states).numpy())
+                pooled.append(torch.stack(of_states).cpu().numpy())
     return process_time() - start, np.stack(pooled)
 
 
@@ -125,8 +141,7 @@ def compare_speed(
                     plain_seconds.append(used if cores == 1 else perf_counter() - start)
             ours, theirs = (speech / median(times) for times in (ours_seconds, plain_seconds))
             wanted = expected[:, layers]
-            error = np.linalg.norm(made - wanted, axis=-1)
-            error = float((error / np.linalg.norm(wanted, axis=-1)).max())
+            error = _relative_error(made, wanted)
             verdict = "" if goal is None else passed(ours >= goal * theirs)
             print(
                 f"{row:26} {ours:11.1f} {theirs:11.1f} {ours / theirs:7.2f} {goal or '':>6} "
@@ -135,7 +150,48 @@ def compare_speed(
             )
 
 
-def compare_accuracy(checkpoint: Path, rows: list[str], folder: Path, utterances: int) -> None:
+def _relative_error(made: Pooled, wanted: Pooled) -> float:
+    """Return the largest of any chunk's pooled state."""
+    error = np.linalg.norm(made - wanted, axis=-1) / np.linalg.norm(wanted, axis=-1)
+    return float(error.max())
+
+
+def compare_on_gpu(checkpoint: Path, signals: list[Signal], rounds: int) -> None:
+    """Print a row for each way to run it on a graphics card, and whether it repeats itself."""
+    speech = sum(map(len, signals)) / SAMPLE_RATE
+    few = signals[:: max(1, len(signals) // 16)]
+    _, expected = plain_loop(checkpoint, 2, few)
+
+    def timed(work: Callable[[], object]) -> float:
+        seconds = []
+        for _ in range(1 + rounds):  # the first loads and warms up
+            start = perf_counter()
+            work()
+            seconds.append(perf_counter() - start)
+        return median(seconds[1:])
+
+    some = sum(map(len, few)) / SAMPLE_RATE
+    plain = some / timed(lambda: plain_loop(checkpoint, 2, few, _DEVICE))
+    print(f"plain loop, float32: {plain:,.0f} x real time")
+    for mode, layers, batch in product(tuple(_GPU.values())[1:], (_ALL, (_LAYER,)), _BATCHES):
+        settings = {"layers": layers, "sequence_layer": _LAYER, "sequence_stride": 4}
+        embedder = ChunkEmbedder(checkpoint, _CHUNKS, settings | {"batch_size": batch}, mode)
+        speed = speech / timed(partial(embedder.together, signals))
+        made, again = (
+            np.concatenate([one["pooled"] for one in embedder.together(few)]) for _ in range(2)
+        )
+        print(
+            f"{mode.precision:8}, {'all' if layers == _ALL else 'cut':3}, batches of {batch:3}: "
+            f"{speed:7,.0f} x real time, {speed / plain:5.1f} x plain loop, "
+            f"error {_relative_error(made, expected[:, layers]):.0e}, "
+            f"twice {'the same' if np.array_equal(made, again) else 'NOT the same'} bytes",
+            flush=True,
+        )
+
+
+def compare_accuracy(
+    checkpoint: Path, modes: Mapping[str, Mode], folder: Path, utterances: int
+) -> None:
     """Print how many chunks and utterances each mode tells the speaker of."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -149,8 +205,7 @@ def compare_accuracy(checkpoint: Path, rows: list[str], folder: Path, utterances
                 signals.append(load_audio(path))
                 speakers.append(speaker.name)
                 halves.append(number % 2)
-    for row in rows:
-        mode = _ROWS[row][0]
+    for row, mode in modes.items():
         with _pool(2) as pool:
             waiting = [
                 pool.submit(embed_one, checkpoint, mode, (_LAYER,), signal) for signal in signals
@@ -199,6 +254,7 @@ def main() -> None:
     parser.add_argument("--chunks", type=int, default=16, help="of each round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--gpu", action="store_true")
     parser.add_argument("--accuracy", action="store_true")
     parser.add_argument("--checkpoint", type=Path, help="another than that, for --accuracy")
     parser.add_argument("--utterances", type=int, default=3, help="of each chapter, for --accuracy")
@@ -214,7 +270,10 @@ def main() -> None:
         Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(checkpoint)
         if asked.accuracy:
             own = asked.checkpoint or checkpoint
-            compare_accuracy(own, rows[:4], asked.folder, asked.utterances)
+            modes = {name: _ROWS[name][0] for name in rows[:4]}
+            compare_accuracy(own, _GPU if asked.gpu else modes, asked.folder, asked.utterances)
+        elif asked.gpu:
+            compare_on_gpu(checkpoint, signals, asked.rounds)
         else:
             compare_speed(checkpoint, rows, signals, cores=asked.cores, rounds=asked.rounds)
 

@@ -21,6 +21,9 @@ Workers = int | str
 """How many of this machine, -1 for one per core; or those of a Dask cluster, by the address of its
 scheduler or the path of its scheduler file."""
 
+Prefer = Literal["processes", "threads"]
+"""What workers of this machine are."""
+
 
 class Progress(Protocol):
     """Wraps an iterable of `total` items and shows how far it has come."""
@@ -39,7 +42,7 @@ def spread(
     items: Sequence[Item],
     jobs: Workers,
     progress: Progress = silent,
-    prefer: Literal["processes", "threads"] = "processes",
+    prefer: Prefer = "processes",
 ) -> list[Result]:
     """Apply a function to every item in parallel, each worker on one thread of BLAS and OpenMP.
 

@@ -3,19 +3,23 @@
 from stages.console import bar, run_stage
 
 import json
+from typing import Any
 
 import speech.features.engines
 import speech.features.wav2vec2
 from speech.features.checkpoint import check_layers, checkpoint_digests, family_of
-from speech.features.engines import choose_mode, libraries
+from speech.features.engines import Mode, choose_mode, libraries
 from speech.features.extraction import describe_extraction, extract_features, settings_digest
 from speech.features.feature_spec import ENCODER_FILE
 from speech.features.wav2vec2 import ChunkEmbedder, load_encoder
-from speech.params import Params
+from speech.params import Compute, Params
 from speech.storage.files import write_json
 from speech.storage.results import write_metrics
 from speech.storage.tables import read_parquet
 from stages.paths import CORPUS_AUDIO, ENCODER, RESULTS, UTTERANCES, WAV2VEC2
+
+_BESIDE_A_GPU = 3
+"""Threads: while one speaker is embedded, the next is decoded and the last is written."""
 
 
 def extract_wav2vec2(params: Params) -> str:
@@ -52,15 +56,22 @@ def extract_wav2vec2(params: Params) -> str:
         WAV2VEC2,
         settings=digest,
         compute=embedder,
-        # One process feeds a GPU.
-        jobs=compute.workers if mode.device == "cpu" or compute.scheduler else 1,
         progress=bar("speaker"),
+        **_workers(compute, mode),
     )
     # Models that learn from these features need the very same encoder wherever they are used.
     facts = {"family": family_of(ENCODER), "mode": str(mode)}
     write_json(WAV2VEC2 / ENCODER_FILE, {"files": checkpoint, "states": states, **facts})
     write_metrics(RESULTS / "encoder.json", facts)
     return f"{describe_extraction(done, WAV2VEC2)}, by {facts['family']} in {mode}"
+
+
+def _workers(compute: Compute, mode: Mode) -> dict[str, Any]:
+    """Choose who works: one process feeds a GPU, and reads and writes other speakers meanwhile."""
+    if mode.device == "cpu" or compute.scheduler:
+        return {"jobs": compute.workers}
+    most = compute.jobs if compute.jobs > 0 else _BESIDE_A_GPU
+    return {"jobs": min(most, _BESIDE_A_GPU), "prefer": "threads"}
 
 
 if __name__ == "__main__":

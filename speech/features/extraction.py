@@ -18,7 +18,7 @@ import speech.audio
 from speech.audio.decode import AudioError, digest_of, file_digest, load_audio
 from speech.errors import UserError
 from speech.features.store import Fingerprint, read_current, speaker_file, write_speaker
-from speech.parallel import Progress, Workers, silent, spread
+from speech.parallel import Prefer, Progress, Workers, silent, spread
 
 Compute = Callable[[NDArray[np.float32], str], Mapping[str, NDArray[Any]]]
 """From a signal and its utterance id to features by part; part ``""`` is the utterance itself."""
@@ -84,6 +84,7 @@ def extract_features(
     settings: str,
     compute: Compute,
     jobs: Workers = -1,
+    prefer: Prefer = "processes",
     progress: Progress = silent,
 ) -> list[Extracted]:
     """Bring the features of all speakers up to date, one file per speaker.
@@ -101,7 +102,7 @@ def extract_features(
     compute
         Computes the features of one signal; must be picklable by cloudpickle. Its source counts
         beside the settings.
-    jobs
+    jobs, prefer
         As in `speech.parallel.spread`.
     progress
         Shown over speakers.
@@ -118,7 +119,7 @@ def extract_features(
     extract = partial(
         _extract_speaker, audio=audio, settings=settings + _code_of(compute), compute=compute
     )
-    done = spread(extract, list(owners.items()), jobs, progress)
+    done = spread(extract, list(owners.items()), jobs, progress, prefer)
     _remove_others(folder, owners)  # what a worker that was killed on the way left unfinished
     return done
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ from speech.audio.chunks import chunk_bounds
 from speech.errors import UserError
 from speech.features.checkpoint import PREPROCESSOR, WEIGHTS, check_encoder_folder
 from speech.features.engines import REFERENCE, Mode, OneByOne, prepare, start
+
+_ENCODING = Lock()
 
 _POOLED, _SEQUENCE = "pooled", "sequence"
 
@@ -224,11 +227,13 @@ class ChunkEmbedder:
 
         Many threads on batches this small wait for each other more than they work.
         """
-        torch.set_num_threads(1)
-        highest = max(self.settings["sequence_layer"], *self.settings["layers"])
-        encoder = _load_once(self.encoder, highest, self.mode, self.checkpoint)
         utterances = [(signal, chunk_bounds(len(signal), **self.chunks)) for signal in signals]
-        return _embed_together(encoder, utterances, **self.settings)
+        highest = max(self.settings["sequence_layer"], *self.settings["layers"])
+        # Threads that share a GPU have the encoder in turn.
+        with _ENCODING:
+            torch.set_num_threads(1)
+            encoder = _load_once(self.encoder, highest, self.mode, self.checkpoint)
+            return _embed_together(encoder, utterances, **self.settings)
 
 
 def make_sample_encoder(

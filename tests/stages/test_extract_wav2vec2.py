@@ -139,23 +139,26 @@ def a_gpu(monkeypatch):
     torch.backends.cudnn.deterministic = False
 
 
-def test_a_gpu_is_used_by_one_process_in_batches_over_utterances_of_one_length(
+def test_a_gpu_is_used_by_threads_of_one_process_in_batches_over_utterances_of_one_length(
     params, a_gpu, monkeypatch
 ):
     fetch_encoder(params)
     _, expected = in_mode(params, device="cpu")
     assert {device for _, device in a_gpu} == {"cpu"}
     a_gpu.clear()
-    jobs = []
+    monkeypatch.setattr(engines, "_POSITIONS_AT_A_TIME", 3)  # of four in a batch
+    workers = []
     extract = stages.extract_wav2vec2.extract_features
     monkeypatch.setattr(
         stages.extract_wav2vec2,
         "extract_features",
-        lambda *own, **named: jobs.append(named["jobs"]) or extract(*own, **named),
+        lambda *own, **named: (
+            workers.append((named["jobs"], named["prefer"])) or extract(*own, **named)
+        ),
     )
     said, found = in_mode(params, device="auto", jobs=2)
     assert said.endswith("by WavLM in float32 with torch on cuda")
-    assert jobs == [1]
+    assert workers == [(2, "threads")]
     assert {device for _, device in a_gpu} == {"cuda"}
     # A speaker's two utterances have two chunks each, which were two batches on the processor.
     shapes = [tuple(what.shape) for what, _ in a_gpu if isinstance(what, torch.Tensor)]
@@ -174,7 +177,7 @@ def test_utterances_shorter_than_a_chunk_share_no_batch_with_others(
     table.to_parquet(UTTERANCES)
     _, expected = in_mode(params, device="cpu")
     a_gpu.clear()
-    _, found = in_mode(params, device="cuda")
+    _, found = in_mode(params, device="cuda", jobs=1)
     shapes = [tuple(what.shape) for what, _ in a_gpu if isinstance(what, torch.Tensor)]
     assert shapes == [(2, 32_000), (1, 19_200), (4, 32_000)]
     for name, array in expected.items():
