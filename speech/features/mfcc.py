@@ -104,34 +104,35 @@ def mfcc(
     Davis & Mermelstein (1980), "Comparison of parametric representations for monosyllabic word
     recognition in continuously spoken sentences".
     """
-    import python_speech_features
-    import scipy.fft
-
     window, hop = seconds_to_samples(window_seconds), seconds_to_samples(hop_seconds)
     if len(signal) < window:
         raise ValueError(f"{len(signal)} samples are fewer than a window's {window}")
     emphasised = np.multiply(signal, _INT16_SCALE, dtype=np.float64)
     emphasised[1:] -= preemphasis * emphasised[:-1]
     windows = sliding_window_view(emphasised, window)[::hop]
-    filterbank, shape = _filterbank(filters, fft, low_hz, high_hz), np.hamming(window)
-    # Padded with zeros once: scipy's own padding takes longer than its transform.
+    bins, filterbank = _filterbank(filters, fft, low_hz, high_hz)
+    shape = np.hamming(window)
+    # Each step writes over what the last windows left: new memory would take as long as the sums.
     padded = np.zeros((_AT_ONCE, fft))
+    spectra = np.empty((_AT_ONCE, fft // 2 + 1), dtype=np.complex128)
+    powers = np.empty(spectra.shape)
 
     log_energies, frame_energies = np.empty((len(windows), filters)), np.empty(len(windows))
     for start in range(0, len(windows), _AT_ONCE):
         some = slice(start, start + _AT_ONCE)
         count = len(windows[some])
         np.multiply(windows[some], shape, out=padded[:count, :window])
-        power = np.abs(scipy.fft.rfft(padded[:count]))
+        spectrum = np.fft.rfft(padded[:count], out=spectra[:count])
+        power = np.abs(spectrum, out=powers[:count])
         np.square(power, out=power)
-        power /= fft
-        log_energies[some] = _log(power @ filterbank)
-        frame_energies[some] = _log(power.sum(axis=1))
+        np.matmul(power[:, bins], filterbank, out=log_energies[some])
+        power.sum(axis=1, out=frame_energies[some])
+    _take_log(log_energies)
+    _take_log(np.divide(frame_energies, fft, out=frame_energies))
     if top_db is not None:
         floor = log_energies.max() - top_db * np.log(10) / 10
         np.maximum(log_energies, floor, out=log_energies)
-    cepstra = scipy.fft.dct(log_energies, type=2, norm="ortho", overwrite_x=True)
-    orders = [python_speech_features.lifter(cepstra[:, :coefficients], lifter)]
+    orders = [log_energies @ _cepstral_transform(filters, coefficients, lifter)]
     first = frame_energies if energy else orders[0][:, 0]
     orders[0][:, 0] = np.maximum(first, _SILENCE)
     for _ in range(delta_orders):
@@ -288,13 +289,29 @@ def mfcc_and_copies(
 
 
 @cache
-def _filterbank(filters: int, fft: int, low_hz: float, high_hz: float) -> NDArray[np.float64]:
-    """Return mel filters in columns, shape (fft // 2 + 1, filters)."""
+def _filterbank(
+    filters: int, fft: int, low_hz: float, high_hz: float
+) -> tuple[slice, NDArray[np.float64]]:
+    """Return which bins the mel filters cover, and the filters of powers, (bins, filters)."""
     import python_speech_features
 
-    return python_speech_features.get_filterbanks(filters, fft, SAMPLE_RATE, low_hz, high_hz).T
+    rows = python_speech_features.get_filterbanks(filters, fft, SAMPLE_RATE, low_hz, high_hz).T
+    covered = np.flatnonzero(rows.any(axis=1))
+    bins = slice(covered[0], covered[-1] + 1)
+    return bins, np.ascontiguousarray(rows[bins]) / fft
 
 
-def _log(energies: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the logarithm, where there is no energy at all that of the smallest step of 1."""
-    return np.log(np.where(energies == 0, np.finfo(np.float64).eps, energies))
+@cache
+def _cepstral_transform(filters: int, coefficients: int, lifter: int) -> NDArray[np.float64]:
+    """Return the cosine transform and the lifter as one matrix, (filters, coefficients)."""
+    import python_speech_features
+    import scipy.fft
+
+    cosines = scipy.fft.dct(np.eye(filters), type=2, norm="ortho")[:, :coefficients]
+    return np.ascontiguousarray(python_speech_features.lifter(cosines, lifter))
+
+
+def _take_log(energies: NDArray[np.float64]) -> None:
+    """Take the logarithm in place, where there is no energy at all that of the smallest step."""
+    energies[energies == 0] = np.finfo(np.float64).eps
+    np.log(energies, out=energies)
