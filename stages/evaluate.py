@@ -1,11 +1,9 @@
-"""Score the out-of-fold predictions of one task: the headline system in full, all side by side."""
+"""Score the out-of-fold predictions: the headline system in full, all systems side by side."""
 
 from stages.console import bar, run_stage
 
-import argparse
 import shutil
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -30,7 +28,12 @@ from stages.paths import METRICS, MODELS, PITCH, PLOTS, PREDICTIONS, RESULTS, UT
 from stages.tasks import leave_out
 
 
-def evaluate(params: Params, task: Task) -> str:
+def evaluate(params: Params) -> str:
+    """Score both tasks."""
+    return ". ".join(evaluate_task(params, task) for task in get_args(Task))
+
+
+def evaluate_task(params: Params, task: Task) -> str:
     """Score one task."""
     if task not in params.tasks:
         documents = [folder / f"{task}.json" for folder in (METRICS, RESULTS)]
@@ -90,7 +93,7 @@ def evaluate(params: Params, task: Task) -> str:
     if suspects := ", ".join(scored.suspects_of(plots)):
         remarks.append(f"look at the labels of {suspects}: suspects, not verdicts")
     return (
-        f"utterance accuracy {accuracy:.1f} % [{low:.1f}, {high:.1f}] for {params.model} · "
+        f"{task}: utterance accuracy {accuracy:.1f} % [{low:.1f}, {high:.1f}] for {params.model} · "
         f"{features} on {results['counts']['speakers']} {held_out} not in training; "
         f"{'; '.join([*remarks, f'{len(systems)} systems compared'])}"
     )
@@ -135,6 +138,4 @@ def _remove_other_predictions(task: Task, systems: Sequence[System]) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("task", choices=get_args(Task))
-    run_stage(partial(evaluate, task=parser.parse_args().task))
+    run_stage(evaluate)

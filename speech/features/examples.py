@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -264,7 +264,12 @@ def correlations(columns: NDArray[np.floating]) -> NDArray[np.floating]:
     """
     centred = columns - columns.mean(axis=0)
     scaled = centred / np.maximum(np.linalg.norm(centred, axis=0), _CONSTANT)
-    return (scaled.T @ scaled)[np.triu_indices(columns.shape[1], k=1)]
+    return (scaled.T @ scaled)[_pairs(columns.shape[1])]
+
+
+@cache
+def _pairs(count: int) -> tuple[NDArray[np.intp], ...]:
+    return np.triu_indices(count, k=1)
 
 
 def to_length(frames: NDArray[Any], length: int) -> NDArray[Any]:

@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import itertools
 import json
 import random
 import shutil
@@ -12,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
+from scipy.special import softmax
 from sklearn.metrics import log_loss
 
+from speech.classifiers import classical
 from speech.classifiers.calibrated import Calibrated
 from speech.classifiers.graph import adamw, import_keras
 from speech.classifiers.networks import MlpModel
@@ -189,13 +192,24 @@ def test_the_convolutional_network_skips_frames_only_of_long_examples(frames, mo
 
 
 @pytest.mark.parametrize("speakers", [2, 3])
-def test_the_most_probable_class_of_the_svm_is_its_prediction(speakers):
+@pytest.mark.parametrize("hyperparameters", [{}, {"gamma": "scale"}, {"kernel": "linear"}])
+def test_the_svm_scores_a_label_by_its_smallest_margin_of_scikit_learn(
+    speakers, hyperparameters, monkeypatch
+):
+    monkeypatch.setattr(classical, "_MARGINS_AT_ONCE", 100)  # a few examples at a time
     data = examples("svm", noise=6, speakers=SPEAKERS[:speakers])
-    classifier = build("svm").fit(data)
-    chosen = np.array(classifier.classes)[classifier.predict_proba(data.inputs).argmax(axis=1)]
-    agreement = (chosen == classifier.estimator.predict(data.inputs)).mean()
-    # Of more than two classes, votes and margins may disagree where it is close.
-    assert agreement > 0.9 if speakers > 2 else agreement == 1
+    classifier = build("svm", **hyperparameters).fit(data)
+    margins = classifier.estimator.decision_function(data.inputs)
+    if speakers == 2:
+        margins = -margins[:, np.newaxis]
+    pairs = [*itertools.combinations(range(speakers), 2)]
+    over = [
+        [margins[:, pairs.index((a, b))] for b in range(a + 1, speakers)]
+        + [-margins[:, pairs.index((b, a))] for b in range(a)]
+        for a in range(speakers)
+    ]
+    expected = softmax(np.min(over, axis=1).T, axis=1)
+    np.testing.assert_allclose(classifier.predict_proba(data.inputs), expected, atol=1e-6)
 
 
 @every_model

@@ -43,7 +43,7 @@ def test_through_dvc_it_is_the_same_sentence_and_the_mended_params_go_on(bare, f
         ("extract_mfcc", "data/utterances.parquet"),
         ("build_examples mfcc", "data/utterances.parquet"),
         ("fit gender-mfcc dummy", "data/examples/gender-mfcc"),
-        ("evaluate gender", "data/utterances.parquet"),
+        ("evaluate", "data/utterances.parquet"),
     ],
 )
 def test_a_stage_before_its_time_names_what_is_missing(bare, command, named):
@@ -52,7 +52,7 @@ def test_a_stage_before_its_time_names_what_is_missing(bare, command, named):
 
 def test_a_stage_run_again_makes_what_it_made_in_the_pipeline(project):
     before = project.made()
-    for command in ("index_corpus", "extract_mfcc", "fit speaker-mfcc svm", "evaluate speaker"):
+    for command in ("index_corpus", "extract_mfcc", "fit speaker-mfcc svm", "evaluate"):
         result = project.stage(*command.split())
         assert (result.status, result.err) == (0, "")
         assert result.out.count("\n") == 1

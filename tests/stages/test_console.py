@@ -177,7 +177,7 @@ def test_a_signal_during_the_imports_is_one_line(here, how, status):
     """They take seconds on a busy machine; here they take a minute."""
     (here / "pandas.py").write_text("print(flush=True)\nimport time\ntime.sleep(60)\n")
     code = "import sys; sys.path.insert(0, '.'); import runpy; "
-    code += f"sys.argv = [{str(ROOT / 'stages/evaluate.py')!r}, 'gender']; "
+    code += f"sys.argv = [{str(ROOT / 'stages/evaluate.py')!r}]; "
     process = start(["-c", f"{code}runpy.run_path(sys.argv[0], run_name='__main__')"], here)
     process.stdout.readline()
     process.send_signal(how)
