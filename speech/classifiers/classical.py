@@ -153,6 +153,8 @@ class SvmModel(ScikitClassifier):
             gamma=gamma,
             class_weight="balanced",
             decision_function_shape="ovo",
+            # There are fewer steps than examples, and looking for what to leave out takes longer.
+            shrinking=False,
         )
         self.estimator = _standardised(machine)
 
