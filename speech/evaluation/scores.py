@@ -22,7 +22,7 @@ speaker
 
 Percentile intervals of few speakers are somewhat too narrow: simulated with accuracies that vary
 between speakers as in practice, those called 95 % held the truth in 86 % of cases with 10 speakers,
-89 % with 20 and 93 % with 40 (benchmarks/coverage.py). Where all speakers score alike they have no
+89 % with 20 and 93 % with 40 (benchmarks/intervals.py). Where all speakers score alike they have no
 width: [100, 100] for 100 % says that there were no errors to resample, not that there are none.
 
 Probabilities of different folds come from different models and are ranked together by ROC AUC. A
