@@ -22,7 +22,7 @@ Workers = int | str
 scheduler or the path of its scheduler file."""
 
 Prefer = Literal["processes", "threads"]
-"""What workers of this machine are."""
+"""What kind of workers this machine runs."""
 
 
 class Progress(Protocol):

@@ -3,14 +3,19 @@
 from stages.console import bar, run_stage
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, NamedTuple, get_args
 
 import pandas as pd
 
 from speech.evaluation import systems as scored
-from speech.evaluation.headline import headline_file, headline_of, write_headline
+from speech.evaluation.headline import (
+    Headline,
+    headline_file,
+    headline_of,
+    write_headline,
+)
 from speech.evaluation.label_audit import median_pitch
 from speech.evaluation.systems import Predictions, System
 from speech.features.store import read_speaker, speaker_file
@@ -28,21 +33,41 @@ from stages.paths import METRICS, MODELS, PITCH, PLOTS, PREDICTIONS, RESULTS, UT
 from stages.tasks import leave_out
 
 
-def evaluate(params: Params) -> str:
-    """Score both tasks."""
-    return ". ".join(evaluate_task(params, task) for task in get_args(Task))
+class _Scored(NamedTuple):
+    """All that is written of one task."""
+
+    plots: scored.Tables
+    results: Mapping[str, Any]
+    headline: Headline
+    line: str
 
 
-def evaluate_task(params: Params, task: Task) -> str:
+def evaluate(params: Params, tasks: Sequence[Task] = get_args(Task)) -> str:
+    """Score both tasks; predictions that are missing are noticed before anything is written."""
+    of_tasks = {task: _score(params, task) for task in tasks if task in params.tasks}
+    lines = []
+    for task in tasks:
+        _remove_other_predictions(task, _systems(params, task))
+        own = of_tasks.get(task)
+        lines.append(_write(task, own) if own else _leave_out(task))
+    return ". ".join(lines)
+
+
+def _systems(params: Params, task: Task) -> list[System]:
+    return [System(model, kind) for kind in FEATURES_OF[task] for model in params.models]
+
+
+def _leave_out(task: Task) -> str:
+    documents = [folder / f"{task}.json" for folder in (METRICS, RESULTS)]
+    documents.append(headline_file(MODELS, task))
+    return leave_out(task, folders=[PLOTS / task], documents=documents)
+
+
+def _score(params: Params, task: Task) -> _Scored:
     """Score one task."""
-    if task not in params.tasks:
-        documents = [folder / f"{task}.json" for folder in (METRICS, RESULTS)]
-        documents.append(headline_file(MODELS, task))
-        return leave_out(task, folders=[PLOTS / task], documents=documents)
     resampling = {"resamples": params.evaluate.resamples, "seed": params.seed}
-    systems = [System(model, kind) for kind in FEATURES_OF[task] for model in params.models]
+    systems = _systems(params, task)
     corpus = read_parquet(UTTERANCES)
-    # All before anything is written: none may be missing.
     utterances = {system: _read(task, system, "utterances") for system in systems}
 
     features = getattr(params.headline_features, task)
@@ -78,25 +103,34 @@ def evaluate_task(params: Params, task: Task) -> str:
         corpus=params.corpus,
         encoder=params.encoder,
     )
+    return _Scored(plots, results, kept, _closing_line(params, task, plots, results))
 
-    _remove_other_predictions(task, systems)
+
+def _closing_line(
+    params: Params, task: Task, plots: scored.Tables, results: Mapping[str, Any]
+) -> str:
     metrics = scored.metrics_of(results)
-    # Nested by task, so that DVC can tell the columns of both tasks apart without a path.
-    write_metrics(METRICS / f"{task}.json", {task: metrics})
-    write_metrics(RESULTS / f"{task}.json", results)
-    for name, table in plots.items():
-        write_plot(PLOTS / task / f"{name}.csv", table)
-    write_headline(MODELS, task, kept)
     accuracy, low, high = (100 * metrics[name] for name in ("accuracy", "low", "high"))
     held_out = {"gender": "speakers", "speaker": "speakers, in chapters"}[task]
-    remarks = [summary_of_picks(picks)] if params.model == BEST else []
+    remarks = [summary_of_picks(plots["picked"])] if params.model == BEST else []
     if suspects := ", ".join(scored.suspects_of(plots)):
         remarks.append(f"look at the labels of {suspects}: suspects, not verdicts")
+    remarks.append(f"{len(_systems(params, task))} systems compared")
     return (
         f"{task}: utterance accuracy {accuracy:.1f} % [{low:.1f}, {high:.1f}] for {params.model} · "
-        f"{features} on {results['counts']['speakers']} {held_out} not in training; "
-        f"{'; '.join([*remarks, f'{len(systems)} systems compared'])}"
+        f"{getattr(params.headline_features, task)} on {results['counts']['speakers']} {held_out} "
+        f"not in training; {'; '.join(remarks)}"
     )
+
+
+def _write(task: Task, own: _Scored) -> str:
+    # Nested by task, so that DVC can tell the columns of both tasks apart without a path.
+    write_metrics(METRICS / f"{task}.json", {task: scored.metrics_of(own.results)})
+    write_metrics(RESULTS / f"{task}.json", own.results)
+    for name, table in own.plots.items():
+        write_plot(PLOTS / task / f"{name}.csv", table)
+    write_headline(MODELS, task, own.headline)
+    return own.line
 
 
 def _folder(task: Task, system: System) -> Path:
@@ -133,7 +167,8 @@ def _remove_other_predictions(task: Task, systems: Sequence[System]) -> None:
     run again. It keeps a copy, which comes back with the model.
     """
     kept = {_folder(task, system) for system in systems}
-    for folder in {path for own in kept for path in own.parent.iterdir() if path.is_dir()} - kept:
+    there = {path for place in {own.parent for own in kept} for path in place.glob("*/")}
+    for folder in there - kept:
         shutil.rmtree(folder)
 
 

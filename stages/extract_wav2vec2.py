@@ -46,6 +46,8 @@ def extract_wav2vec2(params: Params) -> str:
             "chunks": params.chunks.model_dump(),
             "layers": settings["layers"],
             "sequence": [params.wav2vec2.sequence_layer, params.wav2vec2.sequence_stride],
+            # A GPU sums in another order in batches of another size.
+            **({} if mode.device == "cpu" else {"batch_size": params.wav2vec2.batch_size}),
         },
         modules=[speech.features.engines, speech.features.wav2vec2],
         libraries=libraries(mode),

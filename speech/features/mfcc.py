@@ -112,7 +112,7 @@ def mfcc(
     windows = sliding_window_view(emphasised, window)[::hop]
     bins, filterbank = _filterbank(filters, fft, low_hz, high_hz)
     shape = np.hamming(window)
-    # Each step writes over what the last windows left: new memory would take as long as the sums.
+    # Every part is computed in the same memory: to allocate it anew takes longer than to use it.
     padded = np.zeros((_AT_ONCE, fft))
     spectra = np.empty((_AT_ONCE, fft // 2 + 1), dtype=np.complex128)
     powers = np.empty(spectra.shape)
@@ -297,7 +297,8 @@ def _filterbank(
 
     rows = python_speech_features.get_filterbanks(filters, fft, SAMPLE_RATE, low_hz, high_hz).T
     covered = np.flatnonzero(rows.any(axis=1))
-    bins = slice(covered[0], covered[-1] + 1)
+    # A narrow band may lie between two bins, and then covers none.
+    bins = slice(covered[0], covered[-1] + 1) if len(covered) else slice(0, 1)
     return bins, np.ascontiguousarray(rows[bins]) / fft
 
 
@@ -312,6 +313,6 @@ def _cepstral_transform(filters: int, coefficients: int, lifter: int) -> NDArray
 
 
 def _take_log(energies: NDArray[np.float64]) -> None:
-    """Take the logarithm in place, where there is no energy at all that of the smallest step."""
+    """Take the logarithm in place, where there is no energy at all that of the machine epsilon."""
     energies[energies == 0] = np.finfo(np.float64).eps
     np.log(energies, out=energies)

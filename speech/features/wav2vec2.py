@@ -33,6 +33,7 @@ from speech.features.checkpoint import PREPROCESSOR, WEIGHTS, check_encoder_fold
 from speech.features.engines import REFERENCE, Mode, OneByOne, prepare, start
 
 _ENCODING = Lock()
+"""Held by the thread that uses the encoder."""
 
 _POOLED, _SEQUENCE = "pooled", "sequence"
 

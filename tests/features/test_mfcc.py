@@ -21,6 +21,9 @@ SETTINGS = {
     "windows apart": {"mfcc.window_seconds": 0.02, "mfcc.hop_seconds": 0.035},
     "half a sample": {"mfcc.window_seconds": 0.02503125, "mfcc.hop_seconds": 0.01003125},
     "bare": {"mfcc.preemphasis": 0.0, "mfcc.lifter": 0, "mfcc.energy": False},
+    "odd transform": {"mfcc.fft": 401},
+    "filters without a bin": {"mfcc.filters": 128},
+    "band without a bin": {"mfcc.low_hz": 1, "mfcc.high_hz": 20},
     "no deltas": {"mfcc.delta_orders": 0, "inputs.mfcc.statistics": ["mean", "std"]},
     "accelerations": {"mfcc.delta_orders": 2, "mfcc.delta_width": 4},
 }

@@ -17,7 +17,7 @@ from speech.errors import UserError
 from speech.evaluation.headline import read_headline
 from speech.params import FEATURES_OF
 from speech.storage.predictions import utterance_level
-from stages.evaluate import evaluate_task
+from stages.evaluate import evaluate
 
 TASKS = ["gender", "speaker"]
 MODELS = ["dummy", "svm", "mlp"]
@@ -56,7 +56,7 @@ def evaluated(project, params, monkeypatch):
     """Go to where both tasks are evaluated, once for all tests that only read."""
     monkeypatch.chdir(project)
     if not Path("metrics").exists():
-        lines = {task: evaluate_task(params, task) for task in TASKS}
+        lines = {task: evaluate(params, [task]) for task in TASKS}
         Path("lines.json").write_text(json.dumps(lines))
     return json.loads(Path("lines.json").read_text())
 
@@ -148,11 +148,11 @@ def test_results_hold_the_headlines_scores_by_level(evaluated, task):
 
 @every_task
 def test_another_headline_changes_the_values_and_no_path(predictions, params, make_params, task):
-    evaluate_task(params, task)
+    evaluate(params, [task])
     before, files = results_of(task), sorted(predictions.rglob("*.*"))
     features = {"gender": "wav2vec2", "speaker": "mfcc"}[task]
     other = {"model": "dummy", "models": MODELS, f"headline_features.{task}": features}
-    evaluate_task(make_params(**other), task)
+    evaluate(make_params(**other), [task])
     after = results_of(task)
     headline = json.loads(Path(f"models/{task}-headline.json").read_text())
     assert headline["folder"] == f"{task}-{features}-dummy"
@@ -168,7 +168,7 @@ def test_every_model_is_compared_on_all_features_there_and_beside_the_models(
     predictions, params, task
 ):
     own = {"corpus": "/home/ann/interviews/table.csv", "encoder": "/home/ann/my-encoder"}
-    evaluate_task(params.model_copy(update=own), task)
+    evaluate(params.model_copy(update=own), [task])
     models = plot_of(task, "models")
     assert list(models.columns) == [
         *("system", "model", "features", "level", "score", "value", "low", "high")
@@ -231,7 +231,7 @@ def test_accuracy_by_duration_goes_from_a_chunk_to_the_utterance(evaluated, task
 
 @every_task
 def test_the_best_model_is_picked_from_all_on_the_headline_features(predictions, params, task):
-    line = evaluate_task(params.model_copy(update={"model": "best"}), task)
+    line = evaluate(params.model_copy(update={"model": "best"}), [task])
     picks = plot_of(task, "picked")
     assert set(picks["model"]) == set(MODELS)
     assert set(picks["fold"]) == {"all", *map(str, range(FOLDS))}
@@ -258,7 +258,7 @@ def test_what_was_tuned_is_gathered_from_all_systems(predictions, params):
     rows = "0,svm.C=3.0,0.5,0.8,False\nall,svm.C=9.0,0.25,0.9,True\n"
     for name, text in (("mfcc/dummy", TUNING), ("mfcc/svm", TUNING + rows)):
         (predictions / f"data/predictions/gender-{name}/tuning.csv").write_text(text)
-    evaluate_task(params, "gender")
+    evaluate(params, ["gender"])
     lines = [f"svm · mfcc,{row}" for row in rows.splitlines()]
     written = Path("plots/gender/tuning.csv").read_text().splitlines()
     assert written == [f"system,{TUNING.strip()}", *lines]
@@ -267,7 +267,7 @@ def test_what_was_tuned_is_gathered_from_all_systems(predictions, params):
 def test_models_no_longer_wanted_are_removed_and_without_networks_curves_are_a_header(
     predictions, params
 ):
-    evaluate_task(params.model_copy(update={"models": ["svm"]}), "gender")
+    evaluate(params.model_copy(update={"models": ["svm"]}), ["gender"])
     assert set(plot_of("gender", "models")["model"]) == {"svm"}
     # What DVC hashes is the same as if they had never been; those of the other task stay.
     left = {path.name for path in Path("data/predictions").glob("gender-*/*")}
@@ -306,7 +306,7 @@ def write_certain_predictions(wrong=()):
 
 def test_speakers_whose_label_no_system_predicts_are_named_as_suspects(predictions, params):
     write_certain_predictions(wrong=["103"])
-    line = evaluate_task(params, "gender")
+    line = evaluate(params, ["gender"])
     audit = plot_of("gender", "suspects")
     assert audit.loc[audit["suspect"], "speaker_id"].tolist() == [103]
     assert len(audit) == SPEAKERS
@@ -319,12 +319,27 @@ def test_speakers_whose_label_no_system_predicts_are_named_as_suspects(predictio
     write_certain_predictions()
     for models in (MODELS, ["dummy"]):
         chosen = {"model": models[0], "models": models}
-        assert "suspects" not in evaluate_task(params.model_copy(update=chosen), "gender")
+        assert "suspects" not in evaluate(params.model_copy(update=chosen), ["gender"])
         assert results_of("gender")["suspects"] == 0
 
 
-def test_missing_predictions_are_named_with_the_command_that_makes_them(predictions, params):
-    absent = params.model_copy(update={"models": [*MODELS, "cnn"]})
-    with pytest.raises(UserError, match=r"data/predictions/gender-mfcc/cnn.*dvc repro"):
-        evaluate_task(absent, "gender")
+@every_task
+def test_missing_predictions_are_named_before_anything_is_written(predictions, params, task):
+    shutil.rmtree(f"data/predictions/{task}-mfcc/mlp")
+    with pytest.raises(UserError, match=rf"data/predictions/{task}-mfcc/mlp.*dvc repro"):
+        evaluate(params)
     assert not Path("metrics").exists()
+    assert not Path("models").exists()
+
+
+def test_a_task_that_was_not_asked_for_is_left_out_with_the_predictions_of_other_models(
+    predictions, params
+):
+    line = evaluate(params.model_copy(update={"tasks": ["speaker"], "models": ["dummy", "svm"]}))
+    assert line.startswith("the gender task was not asked for")
+    assert ". speaker: utterance accuracy " in line
+    assert json.loads(Path("metrics/gender.json").read_text()) == {}
+    assert json.loads(Path("metrics/speaker.json").read_text())
+    for folder in (f"{task}-{kind}" for task in TASKS for kind in FEATURES_OF[task]):
+        there = {path.name for path in Path("data/predictions", folder).iterdir()}
+        assert there == {"dummy", "svm"}

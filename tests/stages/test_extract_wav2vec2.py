@@ -3,9 +3,11 @@
 The encoder is a small WavLM with random weights, to which whatever holds for wav2vec 2.0 applies.
 """
 
+import ctypes
 import errno
 import json
 import shutil
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,7 +22,8 @@ from transformers import WavLMConfig, WavLMModel
 import stages.extract_wav2vec2
 from speech.audio.decode import file_digest
 from speech.errors import UserError
-from speech.features import engines
+from speech.features import engines, wav2vec2
+from speech.features.engines import Mode
 from speech.features.feature_spec import REFERENCE_MODE, spec_of_wav2vec2
 from speech.features.store import read_speaker, speaker_file
 from speech.inference.models import ChosenModel, find_encoder
@@ -139,14 +142,31 @@ def a_gpu(monkeypatch):
     torch.backends.cudnn.deterministic = False
 
 
+@pytest.fixture
+def used(monkeypatch):
+    """Note how many threads use the encoder at a time."""
+    using, most = [], []
+    embed = wav2vec2._embed_together
+
+    def noted(*own, **named):
+        using.append(None)
+        most.append(len(using))
+        time.sleep(0.05)  # for another thread to come in
+        made = embed(*own, **named)
+        using.pop()
+        return made
+
+    monkeypatch.setattr(wav2vec2, "_embed_together", noted)
+    return most
+
+
 def test_a_gpu_is_used_by_threads_of_one_process_in_batches_over_utterances_of_one_length(
-    params, a_gpu, monkeypatch
+    params, a_gpu, monkeypatch, used
 ):
     fetch_encoder(params)
     _, expected = in_mode(params, device="cpu")
     assert {device for _, device in a_gpu} == {"cpu"}
     a_gpu.clear()
-    monkeypatch.setattr(engines, "_POSITIONS_AT_A_TIME", 3)  # of four in a batch
     workers = []
     extract = stages.extract_wav2vec2.extract_features
     monkeypatch.setattr(
@@ -156,7 +176,9 @@ def test_a_gpu_is_used_by_threads_of_one_process_in_batches_over_utterances_of_o
             workers.append((named["jobs"], named["prefer"])) or extract(*own, **named)
         ),
     )
+    used.clear()
     said, found = in_mode(params, device="auto", jobs=2)
+    assert used == [1, 1]
     assert said.endswith("by WavLM in float32 with torch on cuda")
     assert workers == [(2, "threads")]
     assert {device for _, device in a_gpu} == {"cuda"}
@@ -165,6 +187,51 @@ def test_a_gpu_is_used_by_threads_of_one_process_in_batches_over_utterances_of_o
     assert shapes == [(4, 32_000), (4, 32_000)]
     for name, array in expected.items():
         np.testing.assert_allclose(found[name], array, atol=2e-3 if "sequence" in name else 1e-5)
+
+
+def test_threads_beside_a_gpu_change_no_byte(params, a_gpu):
+    fetch_encoder(params)
+    _, alone = in_mode(params, device="cuda", jobs=1)
+    shutil.rmtree(WAV2VEC2)
+    _, beside = in_mode(params, device="cuda", jobs=3)
+    for name, array in alone.items():
+        np.testing.assert_array_equal(array, beside[name])
+
+
+def test_on_a_gpu_the_size_of_a_batch_is_part_of_the_features_and_on_the_processor_not(
+    params, a_gpu
+):
+    fetch_encoder(params)
+    for device, kept in (("cuda", "0 of them kept"), ("cpu", "4 of them kept")):
+        in_mode(params, device=device)
+        changed = with_changes(params.model_dump(), {"wav2vec2.batch_size": 2})
+        assert kept in in_mode(type(params).model_validate(changed), device=device)[0]
+
+
+@pytest.mark.parametrize(
+    ("mode", "sizes"), [(Mode("cuda"), [8, 8, 1]), (Mode("cuda", "bfloat16"), [17])]
+)
+def test_a_gpu_embeds_few_positions_at_a_time_in_float32(a_gpu, mode, sizes):
+    seen = []
+    positions = torch.nn.Identity()
+    positions.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    model = torch.nn.Module()
+    model.encoder = torch.nn.Module()
+    model.encoder.pos_conv_embed = positions
+    engines.prepare(model, mode)
+    states = torch.rand(17, 3, 2)
+    assert torch.equal(model.encoder.pos_conv_embed(states), states)
+    assert seen == sizes
+
+
+@pytest.mark.parametrize("library", ["glibc", "another"])
+def test_the_c_library_is_told_to_keep_memory_where_it_listens(monkeypatch, library):
+    told = {}
+    found = SimpleNamespace(**({"mallopt": told.__setitem__} if library == "glibc" else {}))
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: found)
+    engines.prepare(torch.nn.Module(), Mode())
+    # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of `man mallopt`.
+    assert told == ({-1: 2**28, -3: 2**25} if library == "glibc" else {})
 
 
 def test_utterances_shorter_than_a_chunk_share_no_batch_with_others(

@@ -16,7 +16,7 @@ from stages.analyse_mfcc import analyse_mfcc
 from stages.audit_split import audit_split
 from stages.build_examples import KINDS, build
 from stages.check_params import check_params
-from stages.evaluate import evaluate_task
+from stages.evaluate import evaluate
 from stages.extract_pitch import extract_pitch
 from stages.fit import INPUTS, fit
 from stages.learning_curve import learning_curve
@@ -65,7 +65,7 @@ def run_stages(params, other):
         lines["pitch"] = extract_pitch(params)
     lines |= {kind: build(params, kind) for kind in KINDS}
     lines |= {inputs: fit(params, inputs, "logistic") for inputs in INPUTS}
-    lines |= {one: evaluate_task(params, one) for one in FEATURES_OF}
+    lines |= {one: evaluate(params, [one]) for one in FEATURES_OF}
     stages = (analyse_mfcc, reduce_and_cluster, probe_layers, audit_split, learning_curve)
     for stage in (*stages, verify_speakers, rejection.fit_rejection):
         lines[stage.__name__] = stage(params)
