@@ -192,7 +192,7 @@ def compare_on_gpu(checkpoint: Path, signals: list[Signal], rounds: int) -> None
 def compare_accuracy(
     checkpoint: Path, modes: Mapping[str, Mode], folder: Path, utterances: int
 ) -> None:
-    """Print how many chunks and utterances each mode tells the speaker of."""
+    """Print how many chunks and utterances each mode finds the speaker of."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler

@@ -556,7 +556,7 @@ def _first_complaint(error: ValidationError, content: Mapping[str, Any]) -> str:
         return f"unknown key {key}; the keys allowed there are {allowed}"
     if first["type"] == "missing":
         name = ".".join(map(str, first["loc"]))
-        return f"the key {name} is missing; restore it from git or set it"
+        return f"the key {name} is missing; set it, or restore it from git"
     allowed = _allowed([one for one in complaints if _key(one["loc"], content) == key])
     if first["loc"][-1] == "[key]":
         return f"unknown key {key}; the keys allowed there are {allowed}"

@@ -124,7 +124,7 @@ def _closing_line(
 
 
 def _write(task: Task, own: _Scored) -> str:
-    # Nested by task, so that DVC can tell the columns of both tasks apart without a path.
+    # Nested by task, so that DVC names the columns of both tasks apart without a path.
     write_metrics(METRICS / f"{task}.json", {task: scored.metrics_of(own.results)})
     write_metrics(RESULTS / f"{task}.json", own.results)
     for name, table in own.plots.items():

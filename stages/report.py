@@ -5,9 +5,7 @@ The frame, which .dvc/config names as ``plots.html_template``, is what `dvc plot
 
 from stages.console import run_stage
 
-import yaml
-
-from speech.params import Params
+from speech.params import Params, read_yaml
 from speech.report.frame import frame, frame_stamp
 from speech.report.page import report_page
 from speech.report.run import Run
@@ -21,7 +19,7 @@ def report(params: Params) -> str:  # noqa: ARG001
     """Write both."""
     path, frame_path = PLOTS / "report.html", PLOTS / "frame.html"
     # As the user wrote them, in that order; they were checked before.
-    page = report_page(RUN, yaml.safe_load(PARAMS.read_text("utf-8")))
+    page = report_page(RUN, read_yaml(PARAMS))
     write_text(path, page)
     # Packing Vega takes longer than the page, so the frame is made once.
     if not (frame_path.is_file() and frame_stamp() in frame_path.read_text("utf-8")):

@@ -1,4 +1,4 @@
-"""Ask the trained models about a corpus that took no part: what is printed here, and got there."""
+"""Ask the trained models about a corpus that took no part, beside their accuracy out of fold."""
 
 from stages.console import bar, run_stage
 

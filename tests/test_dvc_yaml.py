@@ -170,8 +170,6 @@ NO_RESULT = {
     "keep_archives",
     "compute",
     "wav2vec2.batch_size",
-    # The page shows all settings, and depends on params.yaml itself.
-    "report",
 }
 WRITTEN_TO_SEARCH = {"tune", "tuning", "search"}
 """check_params depends on params.yaml itself, and writes these for each fit to depend on."""

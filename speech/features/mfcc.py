@@ -85,7 +85,7 @@ def mfcc(
     top_db
         What a filter has less of than the loudest filter of the signal, in decibels, is raised to
         that, as by ``librosa.power_to_db``: coding (MP3) takes away what is faint, and rooms add to
-        it, so that the faint part tells recordings apart and not speakers. None for no floor.
+        it, so that the faint part distinguishes recordings and not speakers. None for no floor.
     delta_orders, delta_width
         How many orders of deltas follow, and over how many frames on each side.
 

@@ -70,7 +70,7 @@ def _about_model(model: ChosenModel) -> list[str]:
         f"  predicts  {_PREDICTS[model.task]}",
         f"  trained   on {trained['speakers']} speakers, {trained['utterances']:,} utterances, "
         f"{trained['seconds'] / 60:.0f} minutes of {headline.corpus}{made}",
-        f"  file of   {written:%Y-%m-%d}",
+        f"  written   {written:%Y-%m-%d}",
     ]
     if model.spec.encoder_mode not in (None, REFERENCE_MODE):
         lines.append(f"  embedded  in {model.spec.encoder_mode}; here in {REFERENCE_MODE}")

@@ -78,6 +78,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.labels:
+        _check_scoring(parser, options)
+    elif not options.recordings and not options.about:
+        parser.error("name at least one recording, folder or pattern, or - for standard input")
+    for task in ("gender", "speaker"):
+        if options.task not in (task, "both") and getattr(options, f"{task}_model"):
+            parser.error(f"--{task}-model has no use with --task {options.task}; leave one out")
+    if options.jobs < 1 and options.jobs != -1:
+        parser.error(f"--jobs: {options.jobs} is neither 1 or more nor -1")
+    if options.plot and options.plot.suffix.lower() not in (".html", ".htm"):
+        # The page's name may have been forgotten, and the recording named next would be lost.
+        parser.error(f"--plot: {options.plot} does not end in .html; name a page to write")
+    return options
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description="Predict the gender and the speaker of your own recordings.",
         epilog="Exit status: 0 all recordings were predicted, 1 some could not be read, 2 nothing "
@@ -132,20 +150,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "speaker_id,gender for a folder that holds a folder per speaker, or of "
         "path,speaker_id,gender, which names the recordings itself",
     )
-    options = parser.parse_args(arguments)
-    if options.labels:
-        _check_scoring(parser, options)
-    elif not options.recordings and not options.about:
-        parser.error("name at least one recording, folder or pattern, or - for standard input")
-    for task in ("gender", "speaker"):
-        if options.task not in (task, "both") and getattr(options, f"{task}_model"):
-            parser.error(f"--{task}-model has no use with --task {options.task}; leave one out")
-    if options.jobs < 1 and options.jobs != -1:
-        parser.error(f"--jobs: {options.jobs} is neither 1 or more nor -1")
-    if options.plot and options.plot.suffix.lower() not in (".html", ".htm"):
-        # The page's name may have been forgotten, and the recording named next would be lost.
-        parser.error(f"--plot: {options.plot} does not end in .html; name a page to write")
-    return options
+    return parser
 
 
 def _check_scoring(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:

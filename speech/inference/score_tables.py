@@ -11,8 +11,8 @@ _DIGITS = 4
 
 
 def _table(validation: Validation) -> str:
-    """Align columns for people: what was printed out of fold, and what came out here."""
-    names = ("model", "out of fold", "here", "women", "men", "calibration error")
+    """Align columns for people: accuracy out of fold, and on these recordings."""
+    names = ("model", "out of fold", "these recordings", "women", "men", "calibration error")
     lines: list[tuple[str, ...]] = [names]
     lines += [
         (

@@ -1,4 +1,4 @@
-"""What was printed here, and what the models got on a corpus that took no part."""
+"""Accuracy out of fold, and on a corpus that took no part."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,7 +8,7 @@ import pandas as pd
 from speech.report import charts, wording
 from speech.report.charts import Columns, Figure, Table
 
-PRINTED, GOT = "printed here", "got there"
+PRINTED, GOT = "out of fold", "other corpus"
 
 
 def external_panel(results: dict[str, Any]) -> dict[str, Any]:

@@ -16,8 +16,8 @@ CHANGED = [
     ("svm.seed", 1, "unknown key @; the keys allowed there are C, kernel, gamma, max_examples."),
     ("search.logistic.c", [1.0], "unknown key @; the keys allowed there are C, "),
     ("corpus_sha256.dev-cleen", "0", "unknown key @; the keys allowed there"),
-    ("seed", ..., "the key @ is missing; restore it from git or set it."),
-    ("inputs.wav2vec2.layer", ..., "the key @ is missing; restore it from git"),
+    ("seed", ..., "the key @ is missing; set it, or restore it from git."),
+    ("inputs.wav2vec2.layer", ..., "the key @ is missing; set it, or restore it from git"),
     # of another type
     ("mfcc.coefficients", "13", '@ is "13", but should be a valid integer; change'),
     ("mfcc.coefficients", 13.5, "@ is 13.5, but should be a valid integer; change"),

@@ -200,7 +200,7 @@ def test_settings_versions_digest_and_rates_of_rejection_are_reported(small):
     run, page = small
     for text in ("coefficients: 30", "  sequence_layer: 4", "plotly 7"):
         assert text in page
-    assert "of one gender are harder to tell apart: 12.5 % with MFCC, 12.5 %" in words_of(page)
+    assert "of one gender are harder to distinguish: 12.5 % with MFCC, 12.5 %" in words_of(page)
     assert "it rejects 2.0 % [1.0, 3.0] (at worst, room: 9.0 %)" in words_of(page)
     for rate in ("15.0 % [14.0, 16.0]", "21.0 % [20.0, 22.0]", "5.0 % [4.0, 6.0]"):
         assert f"<td>{rate}</td>" in page
@@ -312,7 +312,8 @@ def test_how_it_was_done_follows_the_settings(small):
         assert text in words_of(page), text
     params = default_params()
     params["mfcc"] |= {"coefficients": 20, "delta_orders": 0, "energy": False}
-    params["inputs"]["mfcc"] |= {"statistics": ["mean"], "normalisation": "none"}
+    statistics = params["inputs"]["mfcc"]
+    statistics |= {"statistics": ["mean", "correlation"], "normalisation": "none"}
     params["mlp"]["hidden"] = [256]
     params |= {"models": ["mlp", "bayes"], "tune": True, "encoder": "facebook/wav2vec2-base"}
     params["headline_features"]["gender"] = "mfcc_pitch"
@@ -320,7 +321,8 @@ def test_how_it_was_done_follows_the_settings(small):
     for text in (
         "20 mel-frequency cepstral coefficients",
         "between 60 and 6,000 Hz. Pitch",
-        "of its frames, as they are, the mean of each coefficient (20 numbers, and those of the",
+        "of its frames, as they are, the mean of each coefficient and the correlations between the "
+        "first 20 coefficients (210 numbers, and those of the",
         "with 256 hidden units",
         "bayes",
         "chosen within each training part",
@@ -328,6 +330,10 @@ def test_how_it_was_done_follows_the_settings(small):
     ):
         assert text in words, text
     assert not any(text in words for text in ("baseline: the", "random weights", "log energy"))
+    # One that was added, and that the template does not know.
+    statistics["statistics"] = ["mean", "skewness"]
+    text = "of its frames, as they are, the mean of each coefficient and skewness. Models"
+    assert text in words_of(report_page(run, params))
 
 
 @pytest.mark.parametrize(("mfcc", "below"), [(0.81, True), (0.8, False)])
@@ -435,8 +441,8 @@ def external_results(printed=0.975, got=0.9):
     return {"gender": {"systems": systems, **counts}, "speaker": None}
 
 
-def test_what_was_printed_and_got_elsewhere_is_shown_where_it_was_asked(run):
-    title = "Gender: printed here and got there"
+def test_accuracy_on_another_corpus_is_shown_beside_that_out_of_fold(run):
+    title = "Gender: out of fold and on the other corpus"
     change_results(run, "external", external_results())
     page = page_of(run, external="/mine/other voices")
     words = words_of(page)
@@ -444,13 +450,13 @@ def test_what_was_printed_and_got_elsewhere_is_shown_where_it_was_asked(run):
     assert "On other voices, which took no part: 90.0 % [87.0, 95.0]." in lead
     for text in (
         "on other voices: 26 utterances of 13 speakers who are not in this corpus, 5 minutes.",
-        "printed as 97.5 % [95.5, 99.5] and got 90.0 %",
+        "has 97.5 % [95.5, 99.5] out of fold, and 90.0 % there.",
         "give no answer to 3.8 %",
         "On other voices, the external corpus, this was not tried: it has no other session of a",
     ):
         assert text in words, text
     figure = figures_of(page)[title]
-    assert [trace["name"] for trace in figure["data"]] == ["printed here", "got there"]
+    assert [trace["name"] for trace in figure["data"]] == ["out of fold", "other corpus"]
     assert [len(trace["y"]) for trace in figure["data"]] == [len(MODELS)] * 2
     rows = rows_of(page, title)
     assert len(rows) == len(MODELS) * len(FEATURES_OF["gender"])
