@@ -59,10 +59,20 @@ def run_stage(stage: Callable[[Params], str]) -> None:
         if sentence is None:
             raise
         print(f"{name}: {sentence}", file=sys.stderr)
+        _drop_what_cannot_be_written()
         sys.exit(1)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _drop_what_cannot_be_written() -> None:
+    """Keep what is left for stdout from failing once more, with a traceback, when Python ends."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Interrupted(KeyboardInterrupt):

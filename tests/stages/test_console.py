@@ -111,7 +111,9 @@ def test_what_a_user_can_mend_or_the_system_refuses_is_one_line_and_status_1(
     assert refused(capsys, stage).startswith(sentence)
 
 
-def test_a_closing_line_that_cannot_be_written_is_no_success(here):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_closing_line_that_cannot_be_written_is_no_success(here, monkeypatch, unbuffered):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     with Path("/dev/full").open("w") as full:
         process = start([str(ROOT / "stages/check_params.py")], here, stdout=full)
         _, err = process.communicate(timeout=60)
