@@ -259,6 +259,8 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, help="another than that, for --accuracy")
     parser.add_argument("--utterances", type=int, default=3, help="of each chapter, for --accuracy")
     asked = parser.parse_args()
+    if asked.gpu and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
+        parser.error("--gpu: torch finds no graphics card on this machine; leave it out")
     signals = _signals(asked.folder, asked.chunks)
     if not signals:
         sys.exit(f"{asked.folder}: no recordings of {_BATCH * _SECONDS:g} seconds there.")

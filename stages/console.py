@@ -19,6 +19,7 @@ from tqdm import tqdm
 from speech.errors import UserError
 from speech.parallel import Progress, end_workers
 from speech.params import Params, load_params
+from speech.storage.files import give_up_stdout
 from speech.storage.progress import ByteProgress
 from stages import STOPPED, last_words
 from stages.paths import PARAMS
@@ -59,20 +60,11 @@ def run_stage(stage: Callable[[Params], str]) -> None:
         if sentence is None:
             raise
         print(f"{name}: {sentence}", file=sys.stderr)
-        _drop_what_cannot_be_written()
+        give_up_stdout()
         sys.exit(1)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _drop_what_cannot_be_written() -> None:
-    """Keep what is left for stdout from failing once more, with a traceback, when Python ends."""
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Interrupted(KeyboardInterrupt):

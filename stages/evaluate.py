@@ -10,12 +10,7 @@ from typing import Any, NamedTuple, get_args
 import pandas as pd
 
 from speech.evaluation import systems as scored
-from speech.evaluation.headline import (
-    Headline,
-    headline_file,
-    headline_of,
-    write_headline,
-)
+from speech.evaluation.headline import Headline, headline_file, headline_of, write_headline
 from speech.evaluation.label_audit import median_pitch
 from speech.evaluation.systems import Predictions, System
 from speech.features.store import read_speaker, speaker_file

@@ -8,7 +8,7 @@ from typing import Any
 import speech.features.engines
 import speech.features.wav2vec2
 from speech.features.checkpoint import check_layers, checkpoint_digests, family_of
-from speech.features.engines import Mode, choose_mode, libraries
+from speech.features.engines import choose_mode, libraries
 from speech.features.extraction import describe_extraction, extract_features, settings_digest
 from speech.features.feature_spec import ENCODER_FILE
 from speech.features.wav2vec2 import ChunkEmbedder, load_encoder
@@ -47,7 +47,7 @@ def extract_wav2vec2(params: Params) -> str:
             "layers": settings["layers"],
             "sequence": [params.wav2vec2.sequence_layer, params.wav2vec2.sequence_stride],
             # A GPU sums in another order in batches of another size.
-            **({} if mode.device == "cpu" else {"batch_size": params.wav2vec2.batch_size}),
+            "batch_size": settings["batch_size"] if embedder.batches_utterances else None,
         },
         modules=[speech.features.engines, speech.features.wav2vec2],
         libraries=libraries(mode),
@@ -59,7 +59,7 @@ def extract_wav2vec2(params: Params) -> str:
         settings=digest,
         compute=embedder,
         progress=bar("speaker"),
-        **_workers(compute, mode),
+        **_workers(compute, embedder),
     )
     # Models that learn from these features need the very same encoder wherever they are used.
     facts = {"family": family_of(ENCODER), "mode": str(mode)}
@@ -68,9 +68,9 @@ def extract_wav2vec2(params: Params) -> str:
     return f"{describe_extraction(done, WAV2VEC2)}, by {facts['family']} in {mode}"
 
 
-def _workers(compute: Compute, mode: Mode) -> dict[str, Any]:
+def _workers(compute: Compute, embedder: ChunkEmbedder) -> dict[str, Any]:
     """Choose who works: one process feeds a GPU, and reads and writes other speakers meanwhile."""
-    if mode.device == "cpu" or compute.scheduler:
+    if compute.scheduler or not embedder.batches_utterances:
         return {"jobs": compute.workers}
     most = compute.jobs if compute.jobs > 0 else _BESIDE_A_GPU
     return {"jobs": min(most, _BESIDE_A_GPU), "prefer": "threads"}

@@ -189,8 +189,8 @@ class SvmModel(ScikitClassifier):
         """
         from sklearn.metrics.pairwise import pairwise_kernels
 
-        *scaler, machine = (step for _, step in self.estimator.steps)
-        scaled = scaler[0].transform(inputs).astype(np.float64)
+        scaler, machine = self.estimator[0], self.estimator[-1]
+        scaled = scaler.transform(inputs).astype(np.float64)
         options = {"gamma": machine._gamma} if machine.kernel == "rbf" else {}
         kernel = pairwise_kernels(scaled, machine.support_vectors_, machine.kernel, **options)
         ends = np.cumsum(machine.n_support_)

@@ -25,9 +25,8 @@ _SHORTEST = 1600
 """Samples; of less than four frames OpenVINO 2026.4 makes something else, and no chunk is so short
 (chunks.seconds and index.min_seconds are 0.1 at least)."""
 
-
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-"""Of malloc.h; in bytes."""
+"""Options of glibc's mallopt, as malloc.h numbers them; their values are bytes."""
 
 _POSITIONS_AT_A_TIME = 8
 """Batch size of the positional convolution on a GPU in float32."""
@@ -112,14 +111,19 @@ def prepare(model: Any, mode: Mode) -> None:
         return
     if mode.device == "cpu":
         _keep_freed_memory()
+        # A batch of the convolutions' frames overflows the cache. The transformer above has a
+        # hundredth of them, and is faster in batches.
+        model.feature_extractor = _InParts(model.feature_extractor, 1)
     if mode.device == "cuda":
         # Ten bits of a float32 are none, and an algorithm chosen by stopwatch is another each time.
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
         if mode.precision == "float32":
+            # cuDNN's grouped convolution takes ten times as long for a chunk in a batch of 64 as in
+            # one of 8 (H200, torch 2.11).
             positions = model.encoder.pos_conv_embed
-            model.encoder.pos_conv_embed = _FewAtATime(positions, _POSITIONS_AT_A_TIME)
+            model.encoder.pos_conv_embed = _InParts(positions, _POSITIONS_AT_A_TIME)
     for module in model.modules():
         if is_parametrized(module, "weight"):
             # It would be computed anew for every batch.
@@ -170,36 +174,15 @@ def start(
     return {"torch": _with_torch, "openvino": _with_openvino}[mode.backend](statistics, mode)
 
 
-class OneByOne(torch.nn.Module):
-    """Runs the convolutions on one chunk at a time: a batch of their frames overflows the cache.
-
-    The transformer above has a hundredth of the frames, and is faster in batches.
-    """
-
-    def __init__(self, convolutions: torch.nn.Module) -> None:
-        super().__init__()
-        self.convolutions = convolutions
-
-    def forward(self, signals: torch.Tensor) -> torch.Tensor:
-        """Return what the convolutions make of a batch."""
-        if signals.device.type != "cpu" or torch.jit.is_tracing():
-            return self.convolutions(signals)
-        return torch.cat([self.convolutions(signal) for signal in signals.split(1)])
-
-
-class _FewAtATime(torch.nn.Module):
-    """Runs a module on a part of a batch at a time.
-
-    cuDNN's grouped convolution in float32 takes ten times as long for a chunk in a batch of 64
-    as in one of 8 (H200, torch 2.11).
-    """
+class _InParts(torch.nn.Module):
+    """Runs a module on a part of a batch at a time."""
 
     def __init__(self, module: torch.nn.Module, chunks: int) -> None:
         super().__init__()
         self.module, self.chunks = module, chunks
 
-    def forward(self, states: torch.Tensor) -> torch.Tensor:
-        return torch.cat([self.module(part) for part in states.split(self.chunks)])
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        return torch.cat([self.module(part) for part in batch.split(self.chunks)])
 
 
 class _Statistics(torch.nn.Module):

@@ -127,8 +127,9 @@ def mfcc(
         np.square(power, out=power)
         np.matmul(power[:, bins], filterbank, out=log_energies[some])
         power.sum(axis=1, out=frame_energies[some])
+    frame_energies /= fft
     _take_log(log_energies)
-    _take_log(np.divide(frame_energies, fft, out=frame_energies))
+    _take_log(frame_energies)
     if top_db is not None:
         floor = log_energies.max() - top_db * np.log(10) / 10
         np.maximum(log_energies, floor, out=log_energies)

@@ -30,7 +30,7 @@ from speech.audio import SAMPLE_RATE
 from speech.audio.chunks import chunk_bounds
 from speech.errors import UserError
 from speech.features.checkpoint import PREPROCESSOR, WEIGHTS, check_encoder_folder
-from speech.features.engines import REFERENCE, Mode, OneByOne, prepare, start
+from speech.features.engines import REFERENCE, Mode, prepare, start
 
 _ENCODING = Lock()
 """Held by the thread that uses the encoder."""
@@ -115,7 +115,6 @@ def load_encoder(folder: Path) -> Encoder:
             f"encoder: {folder} expects {extractor.sampling_rate} Hz, the pipeline works at "
             f"{SAMPLE_RATE} Hz; choose another checkpoint."
         )
-    model.feature_extractor = OneByOne(model.feature_extractor)
     return Encoder(model.eval(), extractor)
 
 

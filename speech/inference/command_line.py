@@ -69,8 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return USAGE
     except OSError as error:
-        # What is left to be written must not fail once more when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        from speech.storage.files import give_up_stdout
+
+        give_up_stdout()
         # A reader that has had enough, such as `head`, needs no message.
         if not isinstance(error, BrokenPipeError):
             print(f"predict: stopped ({error.strerror or error})", file=sys.stderr)

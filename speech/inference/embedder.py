@@ -50,14 +50,17 @@ class Embedder:
         """Return the hidden states of some chunks, as `speech.features.wav2vec2.embed` does."""
         import torch
 
+        from speech.features.engines import prepare
         from speech.features.wav2vec2 import cut_after, embed, load_encoder
 
         # Many threads on batches this small wait for each other more than they work.
         torch.set_num_threads(1)
         with self._lock:
             if self._encoder is None:
-                self._encoder = load_encoder(self._folder)
-                cut_after(self._encoder, max(self._layer, self._sequence_layer))
+                encoder = load_encoder(self._folder)
+                cut_after(encoder, max(self._layer, self._sequence_layer))
+                prepare(encoder.model, encoder.mode)
+                self._encoder = encoder
         return embed(
             self._encoder,
             signal,

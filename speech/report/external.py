@@ -8,7 +8,7 @@ import pandas as pd
 from speech.report import charts, wording
 from speech.report.charts import Columns, Figure, Table
 
-PRINTED, GOT = "out of fold", "other corpus"
+OUT_OF_FOLD, OTHER = "out of fold", "other corpus"
 
 
 def external_panel(results: dict[str, Any]) -> dict[str, Any]:
@@ -29,8 +29,8 @@ def _figure(systems: pd.DataFrame, features: str) -> Figure:
     systems = systems.assign(**names, features=systems["features"].map(wording.features))
     drawn = systems[systems["features"] == wording.features(features)]
     columns = {
-        PRINTED: ["printed", "printed_low", "printed_high"],
-        GOT: ["accuracy", "low", "high"],
+        OUT_OF_FOLD: ["printed", "printed_low", "printed_high"],
+        OTHER: ["accuracy", "low", "high"],
     }
     ends = ["value", "low", "high"]
     dots = [
@@ -48,7 +48,7 @@ def _figure(systems: pd.DataFrame, features: str) -> Figure:
             "expected_calibration_error": "calibration error",
         }
     )
-    shown: Columns = dict.fromkeys(["model", "features", PRINTED, GOT])
+    shown: Columns = dict.fromkeys(["model", "features", OUT_OF_FOLD, OTHER])
     shown |= {"difference": wording.points}
     shown |= dict.fromkeys(["women", "men", "calibration error"], wording.percent)
     return replace(figure, numbers=Table(systems, shown))

@@ -1,8 +1,10 @@
-"""Files and folders that are whole or absent, however a run ends; links; room on the disk."""
+"""Files and folders that are whole or absent, however a run ends; links; a disk that is full."""
 
 import hashlib
 import json
+import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,15 @@ from safetensors import SafetensorError
 
 from speech.errors import UserError
 from speech.storage.progress import ByteProgress, unseen
+
+
+def give_up_stdout() -> None:
+    """Keep what stdout does not take from failing once more, with a traceback, when Python ends."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from checkpoints import CONFIG, PREPROCESSOR, SAFE
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2Attention
 
 from speech.audio.chunks import chunk_bounds
+from speech.features.engines import prepare
 from speech.features.wav2vec2 import ChunkEmbedder, embed, load_encoder, make_sample_encoder
 
 HIDDEN, LAYERS = 16, 2
@@ -34,7 +35,10 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def encoder(checkpoint):
-    return load_encoder(checkpoint)
+    """Load an encoder and prepare it, as extraction and predict.py do."""
+    loaded = load_encoder(checkpoint)
+    prepare(loaded.model, loaded.mode)
+    return loaded
 
 
 def embedded(encoder, signal, bounds, **changes):

@@ -229,7 +229,9 @@ def test_the_c_library_is_told_to_keep_memory_where_it_listens(monkeypatch, libr
     told = {}
     found = SimpleNamespace(**({"mallopt": told.__setitem__} if library == "glibc" else {}))
     monkeypatch.setattr(ctypes, "CDLL", lambda _: found)
-    engines.prepare(torch.nn.Module(), Mode())
+    model = torch.nn.Module()
+    model.feature_extractor = torch.nn.Identity()
+    engines.prepare(model, Mode())
     # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of `man mallopt`.
     assert told == ({-1: 2**28, -3: 2**25} if library == "glibc" else {})
 
