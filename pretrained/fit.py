@@ -71,7 +71,7 @@ def fit_pretrained(params: Params, corpora: Sequence[Path], folder: Path) -> str
         ):
             print(stage(own), flush=True)
         headline = _fit(own, [corpus.name for corpus in corpora])
-        for made in (f"{INPUTS}-{MODEL}", "rejection"):
+        for made in (f"{INPUTS}/{MODEL}", "rejection"):
             shutil.rmtree(folder / made, ignore_errors=True)
             shutil.copytree(MODELS / made, folder / made)
         write_headline(folder, "gender", headline)
@@ -121,7 +121,7 @@ def _fit(params: Params, corpora: list[str]) -> Headline:
         progress=bar("fold"),
     )
     save_classifier(
-        MODELS / f"{INPUTS}-{MODEL}",
+        MODELS / INPUTS / MODEL,
         result.model,
         card_of(params, INPUTS, MODEL, examples.table) | {"calibrated_on": result.calibrated_on},
     )

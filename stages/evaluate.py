@@ -3,19 +3,25 @@
 from stages.console import bar, run_stage
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import pandas as pd
 
 from speech.evaluation import systems as scored
-from speech.evaluation.headline import Headline, headline_file, headline_of, write_headline
+from speech.evaluation.headline import (
+    Headline,
+    headline_file,
+    headline_of,
+    with_printed,
+    write_headline,
+)
 from speech.evaluation.label_audit import median_pitch
 from speech.evaluation.systems import Predictions, System
 from speech.features.store import read_speaker, speaker_file
 from speech.params import BEST, FEATURES_OF, Params, Task
-from speech.storage.files import reading
+from speech.storage.files import read_json, reading
 from speech.storage.results import write_metrics, write_plot
 from speech.storage.tables import read_parquet
 from speech.training.model_selection import (
@@ -24,7 +30,16 @@ from speech.training.model_selection import (
     predictions_as_picked,
     summary_of_picks,
 )
-from stages.paths import METRICS, MODELS, PITCH, PLOTS, PREDICTIONS, RESULTS, UTTERANCES
+from stages.paths import (
+    EXTERNAL_SCORES,
+    METRICS,
+    MODELS,
+    PITCH,
+    PLOTS,
+    PREDICTIONS,
+    RESULTS,
+    UTTERANCES,
+)
 from stages.tasks import leave_out
 
 
@@ -40,11 +55,13 @@ class _Scored(NamedTuple):
 def evaluate(params: Params, tasks: Sequence[Task] = get_args(Task)) -> str:
     """Score both tasks; predictions that are missing are noticed before anything is written."""
     of_tasks = {task: _score(params, task) for task in tasks if task in params.tasks}
+    external = read_json(EXTERNAL_SCORES)
     lines = []
     for task in tasks:
         _remove_other_predictions(task, _systems(params, task))
         own = of_tasks.get(task)
         lines.append(_write(task, own) if own else _leave_out(task))
+    lines += _write_external(external, {task: own.headline for task, own in of_tasks.items()})
     return ". ".join(lines)
 
 
@@ -126,6 +143,21 @@ def _write(task: Task, own: _Scored) -> str:
         write_plot(PLOTS / task / f"{name}.csv", table)
     write_headline(MODELS, task, own.headline)
     return own.line
+
+
+def _write_external(external: dict[str, Any], headlines: Mapping[Task, Headline]) -> Iterator[str]:
+    """Write what `validate_externally` found, beside what is printed here of the same models."""
+    metrics: dict[str, float] = {}
+    for task, headline in headlines.items():
+        if own := external.get(task):
+            own["systems"] = with_printed(own["systems"], headline)
+            (got,) = (system for system in own["systems"] if system["headline"])
+            # One number under a short name, so that all metrics fit a terminal of 160 columns.
+            metrics.setdefault("external", got["accuracy"])
+            accuracy, low, high = (100 * got[name] for name in ("accuracy", "low", "high"))
+            yield f"{task}, external: {accuracy:.1f} % [{low:.1f}, {high:.1f}]"
+    write_metrics(METRICS / "external.json", metrics)
+    write_metrics(RESULTS / "external.json", external)
 
 
 def _folder(task: Task, system: System) -> Path:

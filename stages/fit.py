@@ -40,7 +40,7 @@ def fit(params: Params, inputs: str, model: str) -> str:
     task, features = INPUTS[inputs]
     # By its examples, not by params.tasks: a task that comes or goes makes no other fit anew.
     if (EXAMPLES / inputs).is_dir() and not any((EXAMPLES / inputs).iterdir()):
-        places = [PREDICTIONS / inputs / model, MODELS / f"{inputs}-{model}"]
+        places = [PREDICTIONS / inputs / model, MODELS / inputs / model]
         return leave_out(task, folders=places)
     # The naive baseline learns from labels only.
     form, copies = CLASSIFIERS[model].form, model != "dummy"
@@ -73,7 +73,7 @@ def fit(params: Params, inputs: str, model: str) -> str:
         **common,
     )
     utterances = _write_predictions(PREDICTIONS / inputs / model, result, tuned)
-    saved = MODELS / f"{inputs}-{model}"
+    saved = MODELS / inputs / model
     card = card_of(params, inputs, model, table) | {"calibrated_on": result.calibrated_on}
     save_classifier(saved, result.model, card)
     return (

@@ -1,4 +1,4 @@
-"""Ask the trained models about a corpus that took no part, beside their accuracy out of fold."""
+"""Ask the trained models about a corpus that took no part in training."""
 
 from stages.console import bar, run_stage
 
@@ -18,9 +18,8 @@ from stages.paths import (
     ENCODER,
     EXTERNAL_AUDIO,
     EXTERNAL_LABELS,
-    METRICS,
+    EXTERNAL_SCORES,
     MODELS,
-    RESULTS,
     UTTERANCES,
 )
 
@@ -36,16 +35,12 @@ _REASONS = {
 
 
 def validate_externally(params: Params) -> str:
-    """Write metrics/external.json and data/results/external.json; nothing where none is named."""
+    """Write the scores of all models; `evaluate` puts those out of fold beside them."""
     results: dict[str, Any] = {}
-    line = "no external corpus is named (external in params.yaml): its outputs are empty"
+    line = "no external corpus is named (external in params.yaml): its output is empty"
     if params.external is not None:
         results, line = _validate(params)
-    scored = [results[task] for task in FEATURES_OF if results.get(task)]
-    # One number under a short name, so that all metrics fit a terminal of 160 columns.
-    metrics = {"external": _headline(scored[0])["accuracy"]} if scored else {}
-    write_metrics(METRICS / "external.json", metrics)
-    write_metrics(RESULTS / "external.json", results)
+    write_metrics(EXTERNAL_SCORES, results)
     return line
 
 
@@ -118,17 +113,11 @@ def _ask(
     return {**validation._asdict(), "systems": validation.systems.to_dict("records")}
 
 
-def _headline(results: Mapping[str, Any]) -> dict[str, Any]:
-    return next(system for system in results["systems"] if system["headline"])
-
-
 def _closing_line(task: Task, results: Mapping[str, Any]) -> str:
-    own = _headline(results)
-    got, low, high, printed = (100 * own[key] for key in ("accuracy", "low", "high", "printed"))
     return (
-        f"{task}: {got:.1f} % [{low:.1f}, {high:.1f}] of {results['utterances']:,} utterances of "
-        f"{results['speakers']} {_WHO[task]}, printed was {printed:.1f} %, by {own['model']} · "
-        f"{own['features']}; {100 * results['unanswered']:.1f} % would get no answer"
+        f"{task}: {len(results['systems'])} models asked about {results['utterances']:,} "
+        f"utterances of {results['speakers']} {_WHO[task]}, of which "
+        f"{100 * results['unanswered']:.1f} % would get no answer"
     )
 
 

@@ -16,7 +16,7 @@ from speech.rejection.model_file import OpenSet, Rejection, write_rejection
 from speech.storage.files import read_json
 from speech.storage.sealed import digests_of, write_sealed
 
-GENDER, SPEAKER = "gender-mfcc-logistic", "speaker-mfcc-logistic"
+GENDER, SPEAKER = "gender-mfcc/logistic", "speaker-mfcc/logistic"
 
 
 def make_models(folder: Path, params) -> Path:
@@ -43,7 +43,7 @@ def make_models(folder: Path, params) -> Path:
             "spec": spec.model_dump(),
             "trained_on": {"speakers": 3, "utterances": 60, "seconds": 120.0},
         }
-        save_classifier(folder / f"{task}-mfcc-logistic", classifier, card)
+        save_classifier(folder / f"{task}-mfcc/logistic", classifier, card)
         write_headline(folder, task, Headline("logistic", "mfcc", "sample", "sample", {}))
     enrolled = EnrolledSpeakers.fit(vectors, np.resize(["ann", "bob", "cyd"], len(vectors)))
     ends = ("", "_low", "_high")

@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
+import numpy as np
 import pandas as pd
 
 from speech.errors import UserError
@@ -88,7 +89,7 @@ def headline_file(models: Path, task: Task) -> Path:
 
 def model_folder(models: Path, task: Task, features: Features, model: ModelName) -> Path:
     """Return where a model lies."""
-    return models / f"{task}-{features}-{model}"
+    return models / f"{task}-{features}" / model
 
 
 def write_headline(models: Path, task: Task, headline: Headline) -> None:
@@ -104,8 +105,35 @@ def write_headline(models: Path, task: Task, headline: Headline) -> None:
         What to write.
     """
     folder = model_folder(models, task, headline.features, headline.model)
-    content = {"task": task, "folder": folder.name, **headline._asdict()}
+    place = folder.relative_to(models).as_posix()
+    content = {"task": task, "folder": place, **headline._asdict()}
     write_sealed(headline_file(models, task), _FORMAT, content)
+
+
+def with_printed(systems: Sequence[Mapping[str, Any]], headline: Headline) -> list[dict[str, Any]]:
+    """Put beside what models got on other recordings what was printed of them.
+
+    Parameters
+    ----------
+    systems
+        Of each model ``features``, ``model`` and scores.
+    headline
+        Of the task.
+
+    Returns
+    -------
+    list of dict
+        The same with ``headline`` (whether it is), ``printed``, ``printed_low`` and
+        ``printed_high``: accuracy out of fold, with its interval; NaN where it is not known.
+    """
+    rows = []
+    for system in systems:
+        scores = headline.scores.get(f"{system['features']}-{system['model']}", {})
+        value, low, high = scores.get("utterance accuracy", (np.nan, np.nan, np.nan))
+        is_headline = (system["model"], system["features"]) == (headline.model, headline.features)
+        printed = {"printed": value, "printed_low": low, "printed_high": high}
+        rows.append({"headline": is_headline, **printed, **system})
+    return rows
 
 
 def trained_tasks(models: Path) -> list[Task]:

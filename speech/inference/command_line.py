@@ -201,9 +201,11 @@ def _say_which(models: Path, options: argparse.Namespace) -> None:
 
 def _score(options: argparse.Namespace, folder: Path) -> int:
     """Score the gender models on recordings whose speakers are known."""
+    import pandas as pd
     from tqdm import tqdm
 
     from speech.corpus.layouts import about
+    from speech.evaluation.headline import read_headline, with_printed
     from speech.inference.external import find_labelled, load_models, read_corpus, validate
     from speech.inference.models import HEADLINE, models_there
     from speech.inference.score_tables import FORMATS
@@ -226,6 +228,8 @@ def _score(options: argparse.Namespace, folder: Path) -> int:
         print(f"predict: {place}: {row.reason}", file=sys.stderr)
     usable = index.utterances[index.utterances["gender"].notna()]
     validation = validate(*models, location.audio, usable, **spreading)
+    systems = with_printed(validation.systems.to_dict("records"), read_headline(folder, "gender"))
+    validation = validation._replace(systems=pd.DataFrame(systems))
     sys.stdout.write(FORMATS[options.format](validation))
     return DONE if refused.empty else SOME_FAILED
 

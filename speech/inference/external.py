@@ -39,9 +39,7 @@ class Validation(NamedTuple):
     Attributes
     ----------
     systems
-        One row per model: ``model``, ``features``, ``headline`` (whether it is), ``printed``,
-        ``printed_low`` and ``printed_high`` (accuracy out of fold, with its interval; NaN where
-        the models do not say), ``accuracy``, ``low`` and ``high`` (the same on these utterances),
+        One row per model: ``model``, ``features``, ``accuracy``, ``low``, ``high``,
         ``accuracy_F``, ``accuracy_M``, ``f1`` (macro, over the classes that occur) and the
         expected calibration error.
     utterances, speakers, minutes
@@ -216,15 +214,10 @@ def validate(
     rows = []
     for number, model in enumerate(chosen):
         probabilities: NDArray[np.floating] = np.stack([own[number] for _, own in asked])
-        printed = model.headline.scores.get(f"{model.features}-{model.model}", {})
-        ends = printed.get("utterance accuracy", (np.nan, np.nan, np.nan))
         rows.append(
             {
                 "model": model.model,
                 "features": model.features,
-                "headline": (model.model, model.features)
-                == (model.headline.model, model.headline.features),
-                **dict(zip(("printed", "printed_low", "printed_high"), ends, strict=True)),
                 **_scores(
                     with_probabilities(table, model.classifier.classes, probabilities),
                     task,

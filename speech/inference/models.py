@@ -40,8 +40,6 @@ class ChosenModel:
         Its model.json.
     folder
         Where it lies.
-    headline
-        Of the task: scores of all its models.
     """
 
     task: Task
@@ -51,10 +49,14 @@ class ChosenModel:
     spec: FeatureSpec
     card: Mapping[str, Any]
     folder: Path
-    headline: Headline
 
     def __str__(self) -> str:
         return f"{self.task}-{self.features}-{self.model}"
+
+    @property
+    def headline(self) -> Headline:
+        """Of the task: what the models were trained on, and the scores of all."""
+        return read_headline(self.folder.parents[1], self.task)
 
     @property
     def encoder_family(self) -> str:
@@ -104,10 +106,14 @@ def load_model(models: Path, task: Task, choice: str) -> ChosenModel:
         raise UserError(
             f"{choice}: is no model for {task}; name one of {', '.join(choices)}, or {HEADLINE}."
         )
-    headline = read_headline(models, task)
-    features, model = choices.get(choice, (headline.features, headline.model))
+    if choice == HEADLINE:
+        headline = read_headline(models, task)
+        features, model = headline.features, headline.model
+    else:
+        features, model = choices[choice]
     folder = model_folder(models, task, features, model)
-    if not folder.is_dir():
+    # Those of a task that was not asked for are empty.
+    if not (folder.is_dir() and any(folder.iterdir())):
         there = ", ".join(models_there(models, task)) or "none"
         raise UserError(f"{folder}: no such model; those there are {there}.")
     _require_libraries(folder, features, model)
@@ -115,7 +121,7 @@ def load_model(models: Path, task: Task, choice: str) -> ChosenModel:
     if (card.get("task"), card.get("features"), card["model"]) != (task, features, model):
         raise UserError(f"{folder}: holds another model than its name says; copy it anew.")
     spec = read_spec(card.get("spec"), folder)
-    return ChosenModel(task, features, model, classifier, spec, card, folder, headline)
+    return ChosenModel(task, features, model, classifier, spec, card, folder)
 
 
 def _require_libraries(folder: Path, features: Features, model: str) -> None:
@@ -132,8 +138,12 @@ def _require_libraries(folder: Path, features: Features, model: str) -> None:
 
 def models_there(models: Path, task: Task) -> list[str]:
     """Name the models of a task that are in a folder, as `load_model` takes them."""
-    names = [f"{kind}-{name}" for kind in FEATURES_OF[task] for name in CLASSIFIERS]
-    return [name for name in names if (models / f"{task}-{name}" / "model.json").is_file()]
+    return [
+        f"{kind}-{name}"
+        for kind in FEATURES_OF[task]
+        for name in CLASSIFIERS
+        if (model_folder(models, task, kind, name) / "model.json").is_file()
+    ]
 
 
 def find_encoder(models: Path, chosen: ChosenModel, named: Path | None) -> Path:
@@ -168,7 +178,7 @@ def find_encoder(models: Path, chosen: ChosenModel, named: Path | None) -> Path:
         found = None
     if found is None or found != chosen.spec.encoder:
         raise UserError(
-            f"{folder}: is not the {chosen.encoder_family} that {chosen.folder.name} was "
+            f"{folder}: is not the {chosen.encoder_family} that {chosen} was "
             f"trained with ({chosen.headline.encoder}); name the folder of that one by --encoder."
         )
     return folder

@@ -82,7 +82,7 @@ def forge_network(models):
     save_file(weights, folder / "weights.safetensors")
     rewrite(folder / CARD, model="mlp")
     reseal(folder)
-    folder.rename(models / "gender-mfcc-mlp")
+    folder.rename(models / "gender-mfcc/mlp")
     rewrite(models / "gender-headline.json", model="mlp")
 
 

@@ -148,7 +148,9 @@ def test_a_model_that_needs_more_is_refused_with_the_command_that_brings_it(
     tmp_path, monkeypatch, params, features, model, absent
 ):
     models = make_models(tmp_path / "models", params)
-    (models / f"gender-{features}-{model}").mkdir()
+    folder = models / f"gender-{features}" / model
+    folder.mkdir(parents=True)
+    (folder / "model.json").touch()
     monkeypatch.setattr(found, "find_spec", {}.get)
     with pytest.raises(UserError, match=r"pip install -e '\.\[pipeline\]'") as refused:
         Recogniser(models, tasks=["gender"], gender_model=f"{features}-{model}")

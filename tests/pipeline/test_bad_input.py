@@ -61,6 +61,6 @@ def test_a_stage_run_again_makes_what_it_made_in_the_pipeline(project):
 
 def test_a_model_that_is_not_in_the_list_is_fitted_by_itself(project):
     project.stages("fit gender-wav2vec2 dummy")
-    assert (project.root / "models/gender-wav2vec2-dummy/estimator.json").is_file()
+    assert (project.root / "models/gender-wav2vec2/dummy/estimator.json").is_file()
     predictions = project.root / "data/predictions/gender-wav2vec2/dummy"
     assert len(pd.read_parquet(predictions / "utterances.parquet")) == 16

@@ -70,7 +70,7 @@ def results_of(project):
 def test_without_another_corpus_nothing_is_asked_and_nothing_loaded(first_run):
     project, result = first_run
     line = result.closing_line("validate_externally")
-    assert "no external corpus is named (external in params.yaml): its outputs are empty" in line
+    assert "no external corpus is named (external in params.yaml): its output is empty" in line
     assert json.loads((project.root / "metrics/external.json").read_text("utf-8")) == {}
     assert results_of(project) == {}
     check = "import sys, stages.validate_externally as _; print(sorted(sys.modules))"
@@ -80,15 +80,21 @@ def test_without_another_corpus_nothing_is_asked_and_nothing_loaded(first_run):
 
 def test_only_what_depends_on_the_other_corpus_runs_and_what_was_left_out_is_named(validated):
     project, result = validated
-    assert result.stages_run == ["check_params", "fetch_corpus", "validate_externally", "report"]
+    assert result.stages_run == [
+        "check_params",
+        "fetch_corpus",
+        "validate_externally",
+        "evaluate",
+        "report",
+    ]
     results = results_of(project)
     line = result.closing_line("validate_externally")
     counts = {
         task: (results[task]["utterances"], results[task]["speakers"]) for task in FEATURES_OF
     }
     assert counts == {"gender": (13, 6), "speaker": (1, 1)}
-    assert "of 13 utterances of 6 other speakers" in line
-    assert "of 1 utterances of 1 enrolled speakers in other sessions" in line
+    assert "6 models asked about 13 utterances of 6 other speakers" in line
+    assert "asked about 1 utterances of 1 enrolled speakers in other sessions" in line
     assert "recordings that are in corpus too: 1 (0" in line
     assert "speakers who are in corpus too: 2 (" in line
     assert "no gender on record: 1 (nobody)" in line

@@ -97,7 +97,7 @@ def test_speakers_of_a_table_are_named_throughout(bare, table):
     bare.set(corpus=str(table), models=["logistic"], model="logistic", tasks=["speaker"])
     bare.make_examples()
     fits = [f"speaker-{features}" for features in ("mfcc", "wav2vec2")]
-    bare.stages(*(f"fit {name} logistic" for name in fits), "evaluate")
+    bare.stages(*(f"fit {name} logistic" for name in fits), "validate_externally", "evaluate")
     expected = [f"{n:03d} Zoë %25.safetensors" for n in range(1, SPEAKERS + 1)]
     assert sorted(features(bare)) == expected
     predictions = bare.root / "data/predictions/speaker-mfcc/logistic/utterances.parquet"

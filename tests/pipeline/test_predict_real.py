@@ -44,7 +44,7 @@ def predicted(dev_clean_20, new_project, tmp_path_factory):
     inputs = ["gender-mfcc", "gender-mfcc_pitch", "gender-wav2vec2", "speaker-mfcc"]
     fits = [f"fit {name} logistic" for name in [*inputs, "speaker-wav2vec2"]]
     project.make_examples()
-    project.stages(*fits, "evaluate", "fit_rejection")
+    project.stages(*fits, "validate_externally", "evaluate", "fit_rejection")
     recogniser = Recogniser(project.root / "models")
     return recogniser, *(
         [(speaker, recogniser.predict(path).summary) for speaker, path in kind]

@@ -70,6 +70,7 @@ def write_predictions():
     columns = ["utterance_id", "speaker_id", "chapter_id", "gender"]
     corpus = dealt["gender"].drop_duplicates("utterance_id")[columns]
     Path("data/pitch").mkdir(parents=True)
+    Path("data/external_scores.json").write_text("{}")
     corpus.assign(path="x.flac", seconds=4.0, sample_rate=16_000).to_parquet(
         "data/utterances.parquet", index=False
     )
@@ -126,7 +127,9 @@ def test_metrics_are_the_four_numbers_of_each_task(evaluated):
             "high": own["accuracy_high"],
             "f1": own["f1"],
         }
-    assert {path.name for path in Path("metrics").iterdir()} == {"gender.json", "speaker.json"}
+    assert {path.name for path in Path("metrics").iterdir()} == {
+        *("external.json", "gender.json", "speaker.json")
+    }
 
 
 @every_task
@@ -155,7 +158,7 @@ def test_another_headline_changes_the_values_and_no_path(predictions, params, ma
     evaluate(make_params(**other), [task])
     after = results_of(task)
     headline = json.loads(Path(f"models/{task}-headline.json").read_text())
-    assert headline["folder"] == f"{task}-{features}-dummy"
+    assert headline["folder"] == f"{task}-{features}/dummy"
     assert list(leaves(after)) == list(leaves(before))
     assert after["utterance"]["accuracy"] != before["utterance"]["accuracy"]
     assert sorted(predictions.rglob("*.*")) == files
@@ -238,7 +241,7 @@ def test_the_best_model_is_picked_from_all_on_the_headline_features(predictions,
     # The one made up with the most skill.
     assert picks.loc[picks["picked"], "model"].tolist() == ["mlp"] * (FOLDS + 1)
     headline = json.loads(Path(f"models/{task}-headline.json").read_text())
-    assert headline["folder"] == f"{task}-{HEADLINE[task]}-mlp"
+    assert headline["folder"] == f"{task}-{HEADLINE[task]}/mlp"
     assert (headline["model"], headline["features"]) == ("mlp", HEADLINE[task])
     pd.testing.assert_frame_equal(models_of(task, "mlp"), plot_of(task, "scores"))
     assert f"for best · {HEADLINE[task]} on" in line

@@ -22,6 +22,7 @@ from transformers import WavLMConfig, WavLMModel
 import stages.extract_wav2vec2
 from speech.audio.decode import file_digest
 from speech.errors import UserError
+from speech.evaluation.headline import Headline, write_headline
 from speech.features import engines, wav2vec2
 from speech.features.engines import Mode
 from speech.features.feature_spec import REFERENCE_MODE, spec_of_wav2vec2
@@ -80,11 +81,9 @@ def test_predict_finds_the_encoder_of_training_and_refuses_any_other(params, tmp
         wav2vec2=params.wav2vec2,
         inputs=params.inputs.wav2vec2,
     )
-    Path("models").mkdir()
-    headline = SimpleNamespace(encoder="mine")
-    model = ChosenModel(
-        "speaker", "wav2vec2", "svm", None, spec, {}, Path("speaker-wav2vec2-svm"), headline
-    )
+    write_headline(Path("models"), "speaker", Headline("svm", "wav2vec2", "mine", "mine", {}))
+    folder = Path("models/speaker-wav2vec2/svm")
+    model = ChosenModel("speaker", "wav2vec2", "svm", None, spec, {}, folder)
     assert find_encoder(Path("models"), model, None).resolve() == ENCODER.resolve()
     other = shutil.copytree(tmp_path / "mine", tmp_path / "other")
     config(layerdrop=0.123)(other)

@@ -24,6 +24,7 @@ from stages.paths import EXAMPLES, FOLDS, MODELS, PITCH, PLOTS, UTTERANCES
 from stages.probe_layers import probe_layers
 from stages.reduce_and_cluster import reduce_and_cluster
 from stages.split_by_speaker import split_by_speaker
+from stages.validate_externally import validate_externally
 from stages.verify_speakers import verify_speakers
 
 CORPORA = {
@@ -56,7 +57,7 @@ def finished(request, tmp_path_factory, make_params):
 
 def run_stages(params, other):
     """Give the closing lines of all stages, where a run of both tasks has left files."""
-    for place in (EXAMPLES / f"{other}-mfcc", MODELS / f"{other}-mfcc-logistic", PLOTS / other):
+    for place in (EXAMPLES / f"{other}-mfcc", MODELS / f"{other}-mfcc/logistic", PLOTS / other):
         place.mkdir(parents=True)
         (place / "of an earlier run").touch()
     check_params(params)
@@ -65,6 +66,7 @@ def run_stages(params, other):
         lines["pitch"] = extract_pitch(params)
     lines |= {kind: build(params, kind) for kind in KINDS}
     lines |= {inputs: fit(params, inputs, "logistic") for inputs in INPUTS}
+    validate_externally(params)
     lines |= {one: evaluate(params, [one]) for one in FEATURES_OF}
     stages = (analyse_mfcc, reduce_and_cluster, probe_layers, audit_split, learning_curve)
     for stage in (*stages, verify_speakers, rejection.fit_rejection):
@@ -104,7 +106,7 @@ def test_the_task_that_was_asked_for_is_done_and_the_other_left_empty_and_said_t
     assert (FOLDS / f"{other}.csv").read_text() == "utterance_id,fold\n"
     left = [PLOTS / other, *(f for f in EXAMPLES.iterdir() if f.name.startswith(other))]
     left += [PITCH] if other == "gender" else []
-    left += [MODELS / f"{inputs}-logistic" for inputs in INPUTS if inputs.startswith(other)]
+    left += [MODELS / inputs / "logistic" for inputs in INPUTS if inputs.startswith(other)]
     for folder in left:
         assert folder.is_dir()
         assert not any(folder.iterdir())
