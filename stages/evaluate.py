@@ -52,12 +52,12 @@ class _Scored(NamedTuple):
     line: str
 
 
-def evaluate(params: Params, tasks: Sequence[Task] = get_args(Task)) -> str:
+def evaluate(params: Params) -> str:
     """Score both tasks; predictions that are missing are noticed before anything is written."""
-    of_tasks = {task: _score(params, task) for task in tasks if task in params.tasks}
+    of_tasks = {task: _score(params, task) for task in params.tasks}
     external = read_json(EXTERNAL_SCORES)
     lines = []
-    for task in tasks:
+    for task in get_args(Task):
         _remove_other_predictions(task, _systems(params, task))
         own = of_tasks.get(task)
         lines.append(_write(task, own) if own else _leave_out(task))

@@ -67,7 +67,7 @@ def run_stages(params, other):
     lines |= {kind: build(params, kind) for kind in KINDS}
     lines |= {inputs: fit(params, inputs, "logistic") for inputs in INPUTS}
     validate_externally(params)
-    lines |= {one: evaluate(params, [one]) for one in FEATURES_OF}
+    lines |= dict(zip(FEATURES_OF, evaluate(params).split(". "), strict=True))
     stages = (analyse_mfcc, reduce_and_cluster, probe_layers, audit_split, learning_curve)
     for stage in (*stages, verify_speakers, rejection.fit_rejection):
         lines[stage.__name__] = stage(params)
