@@ -12,7 +12,7 @@ from speech.audio.chunks import seconds_to_samples
 from speech.corpus.gender_overrides import apply_overrides
 from speech.corpus.index import BOTH_TASKS, CorpusIndex, describe_corpus, index_corpus
 from speech.corpus.layouts import Listing, Location, gender_of, list_recordings, with_genders
-from speech.errors import UserError
+from speech.errors import UserError, first_of
 from speech.params import Params
 from speech.storage.files import write_json
 from speech.storage.tables import read_parquet, write_csv, write_parquet
@@ -25,9 +25,6 @@ from stages.paths import (
     RESULTS,
     UTTERANCES,
 )
-
-_NAMED = 5
-"""Of a longer list, in the closing line."""
 
 
 def build_index(params: Params) -> str:
@@ -99,13 +96,12 @@ def _closing_line(summary: dict[str, Any]) -> str:
         ("passed over, no recordings by their names", summary["passed_over"]),
     ):
         if counts:
-            named = ", ".join(
-                f"{name!r}: {count:,}" for name, count in list(counts.items())[:_NAMED]
-            )
-            parts.append(f"{what} ({named}{' …' * (len(counts) > _NAMED)})")
+            named = first_of([f"{name!r}: {count:,}" for name, count in counts.items()])
+            parts.append(f"{what} ({named})")
     if absent := summary["speakers_without_recordings"]:
-        named = ", ".join(absent[:_NAMED]) + " …" * (len(absent) > _NAMED)
-        parts.append(f"speakers on record without a usable recording: {len(absent)} ({named})")
+        parts.append(
+            f"speakers on record without a usable recording: {len(absent)} ({first_of(absent)})"
+        )
     if summary["gender_overrides"]:
         parts.append(f"genders overridden: {len(summary['gender_overrides'])}")
     return "; ".join(parts)
