@@ -21,7 +21,7 @@ from speech.parallel import Progress, end_workers
 from speech.params import Params, load_params
 from speech.storage.files import give_up_stdout
 from speech.storage.progress import ByteProgress
-from stages import STOPPED, last_words
+from stages import last_words, when_stopped
 from stages.paths import PARAMS
 
 
@@ -40,11 +40,7 @@ def run_stage(stage: Callable[[Params], str]) -> None:
     """
     name = Path(sys.argv[0]).stem
     started = time.monotonic()
-    before = {
-        number: signal.signal(number, _interrupt)
-        for number in STOPPED
-        if signal.getsignal(number) is not signal.SIG_IGN  # as for a job in the background
-    }
+    before = when_stopped(_interrupt)
     try:
         made = stage(load_params(PARAMS))
         print(f"{name}: {made} ({time.monotonic() - started:.1f} s)", flush=True)
