@@ -22,6 +22,7 @@ from secrets import token_hex
 from typing import Any, TypeVar
 
 import cloudpickle
+from dask.utils import funcname
 from distributed import Client, Future, KilledWorker, Worker, get_worker
 from distributed.comm import get_address_host_port
 from threadpoolctl import threadpool_limits
@@ -100,8 +101,7 @@ def call_on_cluster(
         If the scheduler cannot be reached or goes away, no worker comes, a worker is not like this
         machine, or one item ended several workers.
     """
-    called = getattr(function, "func", function)  # of a partial
-    label = getattr(called, "__name__", type(called).__name__).strip("_")
+    label = funcname(function).strip("_")
     with (
         closing(_connect(scheduler)) as client,
         tempfile.TemporaryDirectory(prefix=".cluster-", dir=Path.cwd()) as folder,

@@ -88,6 +88,12 @@ def _in_order(numbers: list[float]) -> list[float]:
     return numbers
 
 
+def _require(agree: bool, sentence: str) -> None:
+    """Refuse values that contradict each other."""
+    if not agree:
+        raise ValueError(f"{sentence}; change one of them")
+
+
 NoRepeats = AfterValidator(_without_repeats)
 Minutes = Annotated[float, Field(gt=0, le=10_000)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -267,16 +273,14 @@ class Compute(Block):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if self.backend == "openvino" and self.device not in ("auto", "cpu"):
-            raise ValueError(
-                f"compute.device ({self.device}) must be auto or cpu with compute.backend "
-                "openvino; change one of them"
-            )
-        if self.device == "mps" and self.precision != "float32":
-            raise ValueError(
-                f"compute.precision ({self.precision}) must be float32 with compute.device mps; "
-                "change one of them"
-            )
+        _require(
+            self.backend != "openvino" or self.device in ("auto", "cpu"),
+            f"compute.device ({self.device}) must be auto or cpu with compute.backend openvino",
+        )
+        _require(
+            self.device != "mps" or self.precision == "float32",
+            f"compute.precision ({self.precision}) must be float32 with compute.device mps",
+        )
         return self
 
 
@@ -379,42 +383,31 @@ class _Params(Block):
         return self
 
     @model_validator(mode="after")
-    def _headline_is_fitted(self) -> Self:
-        if self.model not in [*self.models, BEST]:
-            raise ValueError(
-                f"model ({self.model}) must be among models ({', '.join(self.models)}); "
-                "change one of them"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _deltas_are_computed(self) -> Self:
-        if "delta_correlation" in self.inputs.mfcc.statistics and self.mfcc.delta_orders == 0:
-            raise ValueError(
-                "inputs.mfcc.statistics has delta_correlation, but mfcc.delta_orders is 0; "
-                "change one of them"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _input_layer_is_kept(self) -> Self:
+    def _values_agree(self) -> Self:
+        _require(
+            self.model in [*self.models, BEST],
+            f"model ({self.model}) must be among models ({', '.join(self.models)})",
+        )
+        _require(
+            "delta_correlation" not in self.inputs.mfcc.statistics or self.mfcc.delta_orders > 0,
+            "inputs.mfcc.statistics has delta_correlation, but mfcc.delta_orders is 0",
+        )
         layers, layer = self.wav2vec2.layers, self.inputs.wav2vec2.layer
-        if layers != "all" and layer not in layers:
-            raise ValueError(
-                f"inputs.wav2vec2.layer ({layer}) must be among wav2vec2.layers ({layers}); "
-                "change one of them"
-            )
+        _require(
+            layers == "all" or layer in layers,
+            f"inputs.wav2vec2.layer ({layer}) must be among wav2vec2.layers ({layers})",
+        )
         needed = {
             "inputs.wav2vec2.layer": layer,
             "wav2vec2.sequence_layer": self.wav2vec2.sequence_layer,
             "wav2vec2.layers": 0 if layers == "all" else max(layers),
         }
+        there = self.sample_encoder.layers
         for key, highest in needed.items():
-            if self.encoder == SAMPLE and highest > self.sample_encoder.layers:
-                raise ValueError(
-                    f"{key} ({highest}) must not exceed sample_encoder.layers "
-                    f"({self.sample_encoder.layers}); change one of them"
-                )
+            _require(
+                self.encoder != SAMPLE or highest <= there,
+                f"{key} ({highest}) must not exceed sample_encoder.layers ({there})",
+            )
         return self
 
     def hyperparameters(self, model: str) -> dict[str, Any]:
