@@ -1,22 +1,20 @@
 """Calls on the workers of a Dask cluster, which see the same files as this machine.
 
-What is called, with all that it holds, is written to a file that every worker maps into its memory:
-a fit's examples are sent to nobody, and the workers of one machine share them. Over the network go
-an item for each call, and what comes of it.
+What is called is written once to a file that every worker reads; a fit's examples, which are
+mapped, are there only by the path of their own file. Over the network go an item for each call,
+and what comes of it.
 """
 
 import hashlib
 import json
 import logging
-import mmap
 import os
-import pickle
 import platform
 import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
-from contextlib import chdir, closing, contextmanager
+from contextlib import chdir, closing
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,6 +22,7 @@ from secrets import token_hex
 from typing import Any, TypeVar
 
 import cloudpickle
+from dask.utils import funcname
 from distributed import Client, Future, KilledWorker, Worker, get_worker
 from distributed.comm import get_address_host_port
 from threadpoolctl import threadpool_limits
@@ -42,9 +41,7 @@ _LIBRARIES = (
 _CONNECT_SECONDS = 10
 _FIRST_WORKER_SECONDS = 60
 
-
 _CODE = "speech/"
-_FUNCTION, _ARRAYS, _ALIGNED = "function", "arrays", 64
 
 
 def _code_digest() -> str:
@@ -104,47 +101,24 @@ def call_on_cluster(
         If the scheduler cannot be reached or goes away, no worker comes, a worker is not like this
         machine, or one item ended several workers.
     """
-    called = getattr(function, "func", function)  # of a partial
-    label = getattr(called, "__name__", type(called).__name__).strip("_")
-    with closing(_connect(scheduler)) as client, _shared(function) as folder:
+    label = funcname(function).strip("_")
+    with (
+        closing(_connect(scheduler)) as client,
+        tempfile.TemporaryDirectory(prefix=".cluster-", dir=Path.cwd()) as folder,
+    ):
+        shared = Path(folder) / label
+        shared.write_bytes(cloudpickle.dumps(function))
         key = f"{label}-{token_hex(4)}"
         futures = [
             # As bytes, so that the scheduler needs none of the libraries, and arrays come back as
             # they would from a process of this machine: Dask's own are read-only.
             client.submit(
-                _call, cloudpickle.dumps(item), str(folder), environment(), key=f"{key}-{number}"
+                _call, cloudpickle.dumps(item), str(shared), environment(), key=f"{key}-{number}"
             )
             for number, item in enumerate(items)
         ]
         while futures:
             yield cloudpickle.loads(_result(futures.pop(0), scheduler))
-
-
-@contextmanager
-def _shared(function: Callable[[Any], Any]) -> Iterator[Path]:
-    """Write a function where the workers find it, its arrays apart."""
-    buffers: list[pickle.PickleBuffer] = []
-    pickled = cloudpickle.dumps(function, buffer_callback=buffers.append)
-    with tempfile.TemporaryDirectory(prefix=".cluster-", dir=Path.cwd()) as folder:
-        bounds = []
-        with (Path(folder) / _ARRAYS).open("wb") as file:
-            for buffer in buffers:
-                file.write(bytes(-file.tell() % _ALIGNED))
-                start = file.tell()
-                file.write(buffer.raw())
-                bounds.append((start, file.tell()))
-        (Path(folder) / _FUNCTION).write_bytes(pickle.dumps((pickled, bounds)))
-        yield Path(folder)
-
-
-def _read_shared(folder: Path) -> Callable[[Any], Any]:
-    """Read what `_shared` wrote; arrays are read from the disk as they are used."""
-    pickled, bounds = pickle.loads((folder / _FUNCTION).read_bytes())
-    if not any(stop > start for start, stop in bounds):  # nothing that could be mapped
-        return pickle.loads(pickled, buffers=[b"" for _ in bounds])
-    with (folder / _ARRAYS).open("rb") as file:
-        mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    return pickle.loads(pickled, buffers=[mapped[start:stop] for start, stop in bounds])
 
 
 def _connect(scheduler: str) -> Client:
@@ -199,23 +173,20 @@ def _result(future: Future, scheduler: str) -> bytes:
         ) from None
 
 
-def _call(item: bytes, folder: str, theirs: Mapping[str, str]) -> bytes:
-    """Work at one item, on a worker."""
-    _check(get_worker(), Path(folder), theirs)
-    with chdir(Path(folder).parent):
-        function, argument = _read_shared(Path(folder)), cloudpickle.loads(item)
+def _call(item: bytes, shared: str, theirs: Mapping[str, str]) -> bytes:
+    """Work at one item, on a worker that would do what the machine that asks would."""
+    file, worker = Path(shared), get_worker()
+    if problem := _problem(worker, file, theirs):
+        raise UserError(f"compute.scheduler: the worker {worker.address} {problem}.")
+    with chdir(file.parents[1]):
+        function, argument = cloudpickle.loads(file.read_bytes()), cloudpickle.loads(item)
         # Now that its libraries are loaded, and for good.
         threadpool_limits(1)
         return cloudpickle.dumps(function(argument))
 
 
-def _check(worker: Worker, folder: Path, theirs: Mapping[str, str]) -> None:
-    """Refuse to work unless this worker would do what the machine that asks would."""
-    if problem := _problem(worker, folder, theirs):
-        raise UserError(f"compute.scheduler: the worker {worker.address} {problem}.")
-
-
-def _problem(worker: Worker, folder: Path, theirs: Mapping[str, str]) -> str:
+def _problem(worker: Worker, shared: Path, theirs: Mapping[str, str]) -> str:
+    """Say what makes a worker unlike this machine; nothing if it is like it."""
     ours = environment()
     for name in sorted(theirs.keys() - {_CODE}):
         if ours.get(name) != theirs[name]:
@@ -229,6 +200,6 @@ def _problem(worker: Worker, folder: Path, theirs: Mapping[str, str]) -> str:
         return (
             f"has {worker.state.nthreads} threads, but should have one; start it with --nthreads 1"
         )
-    if not os.access(folder, os.R_OK | os.W_OK):
-        return f"does not see {folder.parent}; give it that folder under the same path"
+    if not os.access(shared.parent, os.R_OK | os.W_OK):
+        return f"does not see {shared.parents[1]}; give it that folder under the same path"
     return ""

@@ -1,4 +1,6 @@
-"""The one error that means: the user can mend this."""
+"""The one error that means: the user can mend this; and how its sentence lists names."""
+
+from collections.abc import Sequence
 
 
 class UserError(Exception):
@@ -8,3 +10,11 @@ class UserError(Exception):
     Stages print it without a traceback and exit with status 1; anything else that is raised is a
     defect of this project and keeps its traceback.
     """
+
+
+_NAMED = 5
+
+
+def first_of(names: Sequence[str]) -> str:
+    """Write the first of many names, for a sentence."""
+    return ", ".join(names[:_NAMED]) + " …" * (len(names) > _NAMED)

@@ -38,9 +38,6 @@ _WHOLE: dict[Task, list[Unit]] = {
 }
 """What inner folds keep whole: the first of which some label has two or more."""
 
-_MIN_TRAINING_SPEAKERS = 2
-"""Per gender: networks are validated on one speaker of each gender and learn from another."""
-
 
 def gender_folds(utterances: pd.DataFrame, folds: int, seed: int) -> pd.DataFrame:
     """Assign whole speakers to folds, each fold with both genders.
@@ -321,28 +318,21 @@ def _fold_table(utterances: pd.DataFrame, folds: pd.Series) -> pd.DataFrame:
 
 
 def _check_genders(speakers: pd.DataFrame, folds: int, others: int) -> None:
-    needed = _speakers_needed(folds)
+    # Of each gender, networks are validated on one speaker and learn from another. With two folds
+    # no more than half of the speakers are left for that, with more folds all but one.
+    needed = 4 if folds == 2 else folds
     counts = {name: int((speakers["gender"] == code).sum()) for code, name in GENDERS.items()}
-    if min(counts.values()) < needed:
+    fewest = min(counts.values())
+    if fewest < needed:
         missing = [f"{needed - count} {name}" for name, count in counts.items() if count < needed]
         there = [f"{count} {name}" for name, count in counts.items()]
-        fewest = min(counts.values())
-        fitting = max((k for k in range(2, folds) if _speakers_needed(k) <= fewest), default=0)
-        way_out = f", set folds.gender to {fitting}" if fitting else ""
+        way_out = f", set folds.gender to {fewest}" if 3 <= fewest < folds else ""
         write = f"write F or M for the {others} that have neither, " if others else ""
         raise UserError(
             f"folds.gender is {folds}, which needs at least {needed} speakers of each gender, but "
             f"the corpus has {' and '.join(there)}: {' and '.join(missing)} missing; "
             f"{write}add recordings{way_out}, or set tasks to [speaker]."
         )
-
-
-def _speakers_needed(folds: int) -> int:
-    # The largest test fold of n speakers is ceil(n / folds); what it leaves must train.
-    needed = folds
-    while needed - -(-needed // folds) < _MIN_TRAINING_SPEAKERS:
-        needed += 1
-    return needed
 
 
 def _check_chapters(chapters: pd.DataFrame, folds: int) -> None:

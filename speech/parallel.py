@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from multiprocessing import resource_tracker
-from typing import Literal, Protocol, TypeVar
+from typing import Any, Literal, TypeVar
 
 from joblib import Parallel, delayed, parallel_config
 from joblib._multiprocessing_helpers import mp
@@ -24,15 +24,11 @@ scheduler or the path of its scheduler file."""
 Prefer = Literal["processes", "threads"]
 """What kind of workers this machine runs."""
 
-
-class Progress(Protocol):
-    """Wraps an iterable of `total` items and shows how far it has come."""
-
-    def __call__(self, items: Iterable[Result], total: int) -> Iterable[Result]:
-        """Return `items`, unchanged and in order."""
+Progress = Callable[[Iterable[Any], int], Iterable[Any]]
+"""Returns an iterable of so many items, unchanged and in order, and shows how far it has come."""
 
 
-def silent(items: Iterable[Result], total: int) -> Iterable[Result]:  # noqa: ARG001
+def silent(items: Iterable[Any], total: int) -> Iterable[Any]:  # noqa: ARG001
     """Show no progress: the default of every function that takes a `Progress`."""
     return items
 
@@ -74,7 +70,14 @@ def spread(
         If the system ended a worker process, or the cluster is not to be had.
     """
     if isinstance(jobs, str):
-        return list(progress(_on_cluster(function, items, jobs), len(items)))
+        try:
+            from speech.cluster import call_on_cluster
+        except ModuleNotFoundError as error:
+            raise UserError(
+                f"compute.scheduler: needs the module {error.name}; run `pip install -e "
+                "'.[cluster]'`, or set it to null to work on this machine alone."
+            ) from None
+        return list(progress(call_on_cluster(function, items, jobs), len(items)))
     # Without semaphores, as in a container without /dev/shm, joblib has no processes.
     backend = (
         {"backend": "loky", "inner_max_num_threads": 1}
@@ -101,19 +104,6 @@ def spread(
                 "compute.jobs: the system ended a worker process, most often for want of "
                 "memory; set it lower and run again."
             ) from None
-
-
-def _on_cluster(
-    function: Callable[[Item], Result], items: Sequence[Item], scheduler: str
-) -> Iterable[Result]:
-    try:
-        from speech.cluster import call_on_cluster
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"compute.scheduler: needs the module {error.name}; run `pip install -e '.[cluster]'`, "
-            "or set it to null to work on this machine alone."
-        ) from None
-    return call_on_cluster(function, items, scheduler)
 
 
 def end_workers() -> None:

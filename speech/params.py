@@ -9,22 +9,24 @@ import inspect
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args, get_type_hints
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     Field,
     ValidationError,
     create_model,
     model_validator,
+    with_config,
 )
+from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.composer import Composer, ComposerError
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import AliasEvent
+from typing_extensions import TypedDict
 
 from speech.classifiers.registry import CLASSIFIERS
 from speech.errors import UserError
@@ -73,6 +75,26 @@ Subset = Literal[
 SAMPLE = "sample"
 """The value of ``corpus`` and ``encoder`` that stands for the ones made on this machine."""
 
+
+def _without_repeats(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise PydanticCustomError("repeats", "a list that repeats no name")
+    return names
+
+
+def _in_order(numbers: list[float]) -> list[float]:
+    if numbers != sorted(numbers):
+        raise PydanticCustomError("order", "the lowest and the highest, in this order")
+    return numbers
+
+
+def _require(agree: bool, sentence: str) -> None:
+    """Refuse values that contradict each other."""
+    if not agree:
+        raise ValueError(f"{sentence}; change one of them")
+
+
+NoRepeats = AfterValidator(_without_repeats)
 Minutes = Annotated[float, Field(gt=0, le=10_000)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -82,7 +104,7 @@ Place = Annotated[
     AfterValidator(os.path.expanduser),
 ]
 """A path, or a name of something that is none; ``~`` is the user's home, as in a shell."""
-Corpus = Annotated[list[Subset], Field(min_length=1)] | Place
+Corpus = Annotated[list[Subset], Field(min_length=1), NoRepeats] | Place
 
 
 class SampleCorpus(Block):
@@ -128,17 +150,11 @@ class Augmentation(Block):
     reverb_probability: float = Field(ge=0, le=1)
     noise_probability: float = Field(ge=0, le=1)
     bandlimit_probability: float = Field(ge=0, le=1)
-    snr_db: list[Annotated[float, Field(ge=-100, le=100)]] = Field(min_length=2, max_length=2)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        low, high = self.snr_db
-        if low > high:
-            raise ValueError(
-                f"augmentation.snr_db is {self.snr_db}, but should be the lowest and the highest "
-                "ratio; exchange them"
-            )
-        return self
+    snr_db: Annotated[
+        list[Annotated[float, Field(ge=-100, le=100)]],
+        Field(min_length=2, max_length=2),
+        AfterValidator(_in_order),
+    ]
 
 
 class Correlated(Block):
@@ -244,7 +260,7 @@ class Limits(Block):
 class Compute(Block):
     """How the work is spread, which changes no result, and what runs the encoder."""
 
-    jobs: int = Field(ge=-1, le=1024)
+    jobs: Literal[-1] | Annotated[int, Field(ge=1, le=1024)]
     scheduler: Place | None
     device: Device
     precision: Precision
@@ -256,26 +272,15 @@ class Compute(Block):
         return self.scheduler or self.jobs
 
     @model_validator(mode="after")
-    def _nonzero(self) -> Self:
-        if self.jobs == 0:
-            raise ValueError(
-                "compute.jobs is 0, but should be -1 for all cores, or the number of workers; "
-                "change it"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _possible(self) -> Self:
-        if self.backend == "openvino" and self.device not in ("auto", "cpu"):
-            raise ValueError(
-                f"compute.device ({self.device}) must be auto or cpu with compute.backend "
-                "openvino; change one of them"
-            )
-        if self.device == "mps" and self.precision != "float32":
-            raise ValueError(
-                f"compute.precision ({self.precision}) must be float32 with compute.device mps; "
-                "change one of them"
-            )
+        _require(
+            self.backend != "openvino" or self.device in ("auto", "cpu"),
+            f"compute.device ({self.device}) must be auto or cpu with compute.backend openvino",
+        )
+        _require(
+            self.device != "mps" or self.precision == "float32",
+            f"compute.precision ({self.precision}) must be float32 with compute.device mps",
+        )
         return self
 
 
@@ -286,11 +291,37 @@ class HeadlineFeatures(Block):
     speaker: WithoutPitch
 
 
-def _in_order(tasks: list[Task]) -> list[Task]:
-    """Refuse a task that is named twice; whichever is written first changes nothing."""
-    if len(set(tasks)) < len(tasks):
-        raise ValueError(f"tasks ({', '.join(tasks)}) must not repeat a name; remove the second")
-    return sorted(tasks)
+def _arguments_of(classifier: type) -> dict[str, Any]:
+    """Give the types of the keyword arguments of a classifier's class, but for the seed."""
+    hints = get_type_hints(classifier.__init__, include_extras=True)  # type: ignore[misc]
+    return {
+        name: hints[name]
+        for name, parameter in inspect.signature(classifier).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY and name != "seed"
+    }
+
+
+def _optional_keys(name: str, types: Mapping[str, Any]) -> Any:
+    """Make a block of which any key may be left out."""
+    return with_config(Block.model_config)(TypedDict(name, types, total=False))  # type: ignore[operator]
+
+
+if TYPE_CHECKING:
+    _SearchSpaces = dict[str, dict[str, list[Any]]]
+else:
+    _SearchSpaces = _optional_keys(
+        "Search",
+        {
+            model: _optional_keys(
+                f"{classifier.__name__}Search",
+                {
+                    name: Annotated[list[kind], Field(min_length=1)]
+                    for name, kind in _arguments_of(classifier).items()
+                },
+            )
+            for model, classifier in CLASSIFIERS.items()
+        },
+    )
 
 
 class _Params(Block):
@@ -301,10 +332,10 @@ class _Params(Block):
     corpus_mirror: Place | None
     corpus_sha256: dict[Subset, Sha256]
     keep_archives: bool
-    tasks: Annotated[list[Task], Field(min_length=1), AfterValidator(_in_order)]
+    tasks: Annotated[list[Task], Field(min_length=1), NoRepeats, AfterValidator(sorted)]
     encoder: Place
     model: ModelName | Literal["best"]
-    models: list[ModelName] = Field(min_length=1)
+    models: Annotated[list[ModelName], Field(min_length=1), NoRepeats]
     headline_features: HeadlineFeatures
     tune: bool
     seed: int = Field(ge=0, lt=2**32)
@@ -322,7 +353,7 @@ class _Params(Block):
     inputs: Inputs
     analysis: Analysis
     tuning: Tuning
-    search: dict[ModelName, dict[str, Annotated[list[Any], Field(min_length=1)]]]
+    search: _SearchSpaces
     evaluate: Evaluate
     audit_split: AuditSplit
     probe: Probe
@@ -334,20 +365,17 @@ class _Params(Block):
     compute: Compute
 
     @model_validator(mode="after")
-    def _subsets_are_different(self) -> Self:
-        named = {}
-        for key, place in (("corpus", self.corpus), ("external", self.external)):
-            named[key] = [place] if isinstance(place, str) else place or []
-            if len(set(named[key])) < len(named[key]):
-                raise ValueError(
-                    f"{key} ({', '.join(named[key])}) must not repeat a subset; remove the second"
-                )
-        if SAMPLE in named["external"]:
+    def _external_takes_no_part(self) -> Self:
+        corpus, external = (
+            [place] if isinstance(place, str) else place or []
+            for place in (self.corpus, self.external)
+        )
+        if SAMPLE in external:
             raise ValueError(
                 "external is sample, which is synthesised and validates nothing; name recordings "
                 "of people, or set it to null"
             )
-        if both := [name for name in named["external"] if name in named["corpus"]]:
+        if both := [name for name in external if name in corpus]:
             raise ValueError(
                 f"external must not hold what corpus holds ({both[0]}); name a corpus that takes "
                 "no part in training, or set it to null"
@@ -355,65 +383,31 @@ class _Params(Block):
         return self
 
     @model_validator(mode="after")
-    def _headline_is_fitted(self) -> Self:
-        if self.model not in [*self.models, BEST]:
-            raise ValueError(
-                f"model ({self.model}) must be among models ({', '.join(self.models)}); "
-                "change one of them"
-            )
-        if len(set(self.models)) < len(self.models):
-            raise ValueError(
-                f"models ({', '.join(self.models)}) must not repeat a name; remove the second"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _deltas_are_computed(self) -> Self:
-        if "delta_correlation" in self.inputs.mfcc.statistics and self.mfcc.delta_orders == 0:
-            raise ValueError(
-                "inputs.mfcc.statistics has delta_correlation, but mfcc.delta_orders is 0; "
-                "change one of them"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _input_layer_is_kept(self) -> Self:
+    def _values_agree(self) -> Self:
+        _require(
+            self.model in [*self.models, BEST],
+            f"model ({self.model}) must be among models ({', '.join(self.models)})",
+        )
+        _require(
+            "delta_correlation" not in self.inputs.mfcc.statistics or self.mfcc.delta_orders > 0,
+            "inputs.mfcc.statistics has delta_correlation, but mfcc.delta_orders is 0",
+        )
         layers, layer = self.wav2vec2.layers, self.inputs.wav2vec2.layer
-        if layers != "all" and layer not in layers:
-            raise ValueError(
-                f"inputs.wav2vec2.layer ({layer}) must be among wav2vec2.layers ({layers}); "
-                "change one of them"
-            )
+        _require(
+            layers == "all" or layer in layers,
+            f"inputs.wav2vec2.layer ({layer}) must be among wav2vec2.layers ({layers})",
+        )
         needed = {
             "inputs.wav2vec2.layer": layer,
             "wav2vec2.sequence_layer": self.wav2vec2.sequence_layer,
             "wav2vec2.layers": 0 if layers == "all" else max(layers),
         }
+        there = self.sample_encoder.layers
         for key, highest in needed.items():
-            if self.encoder == SAMPLE and highest > self.sample_encoder.layers:
-                raise ValueError(
-                    f"{key} ({highest}) must not exceed sample_encoder.layers "
-                    f"({self.sample_encoder.layers}); change one of them"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _search_is_allowed(self) -> Self:
-        for model, space in self.search.items():
-            block = getattr(self, model)
-            for name, values in space.items():
-                key = f"search.{model}.{name}"
-                if name not in type(block).model_fields:
-                    allowed = ", ".join(self.hyperparameters(model))
-                    raise ValueError(f"unknown key {key}; the keys allowed there are {allowed}")
-                for number, value in enumerate(values):
-                    try:
-                        type(block).model_validate(block.model_dump() | {name: value}, strict=True)
-                    except ValidationError as error:
-                        raise ValueError(
-                            f"{key}[{number}] is {_shown(value)}, but should be "
-                            f"{_allowed(error.errors())}; change it"
-                        ) from None
+            _require(
+                self.encoder != SAMPLE or highest <= there,
+                f"{key} ({highest}) must not exceed sample_encoder.layers ({there})",
+            )
         return self
 
     def hyperparameters(self, model: str) -> dict[str, Any]:
@@ -430,17 +424,6 @@ class _Params(Block):
         return {"space": self.search.get(model, {}), **own} if self.tune else {}
 
 
-def _block_of(classifier: type) -> type[Block]:
-    """Make the block of a classifier of the keyword arguments of its class."""
-    hints = get_type_hints(classifier.__init__, include_extras=True)  # type: ignore[misc]
-    fields: dict[str, Any] = {
-        name: (hints[name], ...)
-        for name, parameter in inspect.signature(classifier).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY and name != "seed"
-    }
-    return create_model(classifier.__name__, __base__=Block, __doc__=classifier.__doc__, **fields)
-
-
 if TYPE_CHECKING:
     Params = _Params
 else:
@@ -448,7 +431,15 @@ else:
         "Params",
         __base__=_Params,
         __doc__="Everything in params.yaml.",
-        **{name: (_block_of(classifier), ...) for name, classifier in CLASSIFIERS.items()},
+        **{
+            name: create_model(
+                classifier.__name__,
+                __base__=Block,
+                __doc__=classifier.__doc__,
+                **{key: (kind, ...) for key, kind in _arguments_of(classifier).items()},
+            )
+            for name, classifier in CLASSIFIERS.items()
+        },
     )
 
 
@@ -490,7 +481,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     # The parser in C would crash where brackets are nested too deep.
     yaml = YAML(typ="safe", pure=True)
-    yaml.Composer = _Plain
+    yaml.Composer = _WithoutAliases
     try:
         text = path.read_text(encoding="utf-8")
         if re.search("^%", text, flags=re.MULTILINE):
@@ -507,32 +498,23 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except YAMLError as error:
         raise UserError(f"{path}: {_wrong_in_yaml(error)}; mend that.") from None
     except ValueError:
-        raise UserError(f"{path}: has a number too long to be read; mend that.") from None
+        raise UserError(f"{path}: has a number or date that cannot be read; mend that.") from None
+    except RecursionError:
+        raise UserError(f"{path}: is nested too deep; mend that.") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: holds no keys; restore it from git.")
     return content
 
 
-class _Plain(Composer):
+class _WithoutAliases(Composer):
     """Refuses what can make a small file endless; no value of params.yaml needs it."""
-
-    depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         """Build what comes next."""
-        place = self.parser.peek_event().start_mark
         if self.parser.check_event(AliasEvent):
+            place = self.parser.peek_event().start_mark
             raise ComposerError(None, None, "an alias, write out what it stands for", place)
-        if self.depth > _DEEPEST:
-            raise ComposerError(None, None, "nested too deep", place)
-        self.depth += 1
-        node = super().compose_node(parent, index)
-        self.depth -= 1
-        return node
-
-
-_DEEPEST = 10
-"""Levels of blocks and lists."""
+        return super().compose_node(parent, index)
 
 
 def _wrong_in_yaml(error: YAMLError) -> str:
@@ -552,7 +534,7 @@ def _first_complaint(error: ValidationError, content: Mapping[str, Any]) -> str:
         return str(first["ctx"]["error"])
     key = _key(first["loc"], content) or first["loc"][-1]
     if first["type"] in _UNKNOWN:
-        allowed = ", ".join(_block_at(first["loc"][:-1]).model_fields)
+        allowed = ", ".join(_keys_at(first["loc"][:-1]))
         return f"unknown key {key}; the keys allowed there are {allowed}"
     if first["type"] == "missing":
         name = ".".join(map(str, first["loc"]))
@@ -603,11 +585,13 @@ def _key(location: Sequence[int | str], content: Any) -> str:
     return key
 
 
-def _block_at(location: Sequence[int | str]) -> type[BaseModel]:
-    block: type[BaseModel] = Params
+def _keys_at(location: Sequence[int | str]) -> Iterable[str]:
+    """Name the keys that a block may have."""
+    fields: Mapping[str, Any] = Params.model_fields
     for part in location:
-        block = block.model_fields[str(part)].annotation  # type: ignore[assignment]
-    return block
+        block = getattr(fields[str(part)], "annotation", fields[str(part)])
+        fields = getattr(block, "model_fields", block.__annotations__)
+    return fields
 
 
 def _shown(value: Any) -> str:

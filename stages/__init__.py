@@ -19,17 +19,20 @@ def last_words(number: int) -> str:
     return f"{name}: {STOPPED[signal.Signals(number)]}; run again to go on"
 
 
+def when_stopped(handler: "signal._HANDLER") -> "dict[signal.Signals, signal._HANDLER]":
+    """Have these signals handled, but those that are ignored, as for a job in the background.
+
+    Returns the handlers that there were.
+    """
+    heeded = [one for one in STOPPED if signal.getsignal(one) is not signal.SIG_IGN]
+    return {one: signal.signal(one, handler) for one in heeded}
+
+
 def _leave(number: int, _frame: object) -> None:
     # No exception: during imports, libraries swallow or wrap it.
     os.write(2, f"{last_words(number)}\n".encode())
     os._exit(128 + number)
 
 
-def _is_stage(script: str) -> bool:
-    return os.path.dirname(os.path.realpath(script)) == os.path.dirname(os.path.realpath(__file__))  # noqa: PTH120
-
-
-if _is_stage(sys.argv[0]):
-    for _number in STOPPED:
-        if signal.getsignal(_number) is not signal.SIG_IGN:  # as for a job in the background
-            signal.signal(_number, _leave)
+if os.path.dirname(os.path.realpath(sys.argv[0])) == os.path.dirname(os.path.realpath(__file__)):  # noqa: PTH120
+    when_stopped(_leave)

@@ -21,7 +21,7 @@ from speech.parallel import Progress, end_workers
 from speech.params import Params, load_params
 from speech.storage.files import give_up_stdout
 from speech.storage.progress import ByteProgress
-from stages import STOPPED, last_words
+from stages import last_words, when_stopped
 from stages.paths import PARAMS
 
 
@@ -40,11 +40,7 @@ def run_stage(stage: Callable[[Params], str]) -> None:
     """
     name = Path(sys.argv[0]).stem
     started = time.monotonic()
-    before = {
-        number: signal.signal(number, _interrupt)
-        for number in STOPPED
-        if signal.getsignal(number) is not signal.SIG_IGN  # as for a job in the background
-    }
+    before = when_stopped(_interrupt)
     try:
         made = stage(load_params(PARAMS))
         print(f"{name}: {made} ({time.monotonic() - started:.1f} s)", flush=True)
@@ -131,29 +127,16 @@ def byte_bar(doing: str) -> Iterator[ByteProgress]:
     doing
         What is being done, such as ``downloading dev-clean.tar.gz``.
     """
-    drawn: tqdm | None = None
+    style: Any = {"unit": "B", "unit_scale": True, "miniters": 1}
+    with tqdm(desc=doing, disable=None, leave=False, **style) as drawn:
 
-    def show(done: int, total: int | None) -> None:
-        nonlocal drawn
-        if drawn is None or total != drawn.total or done < drawn.n:
-            close()
-            # Initial, because what was there before was done at no speed.
-            drawn = tqdm(
-                desc=doing,
-                initial=done,
-                total=total,
-                unit="B",
-                unit_scale=True,
-                disable=None,
-                leave=False,
-            )
-        drawn.update(done - drawn.n)
+        def show(done: int, total: int | None) -> None:
+            if total != drawn.total or done < drawn.n:
+                drawn.reset()
+                drawn.total = total
+                # What was there before was done at no speed.
+                drawn.initial = drawn.n = drawn.last_print_n = done
+                drawn.refresh()
+            drawn.update(done - drawn.n)
 
-    def close() -> None:
-        if drawn is not None:
-            drawn.close()
-
-    try:
         yield show
-    finally:
-        close()

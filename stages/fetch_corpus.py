@@ -39,50 +39,42 @@ def fetch_corpus(params: Params) -> str:
     DVC hashes what the links point to, so it notices at the next run when a file there was
     added, changed or removed, although all is read where it lies.
     """
-    given = params.gender_overrides
-    if isinstance(given, str) and not Path(given).is_file():  # shows before any download
+    overrides = params.gender_overrides
+    # What is the user's own is looked at before anything is downloaded.
+    if isinstance(overrides, str) and not Path(overrides).is_file():
         raise UserError(
-            f"gender_overrides: {given} is no file{_relative(given)}; set it to a CSV with the "
+            f"gender_overrides: {Path(overrides).absolute()} is no file; set it to a CSV with the "
             f"columns {', '.join(COLUMNS)}, or to null."
         )
-    other = params.external
-    if isinstance(other, str) and other not in SHA256 and not Path(other).exists():
-        raise UserError(
-            f"external: {other} does not exist{_relative(other)}; set it to a "
-            "folder or table of recordings, to a subset of LibriSpeech, or to null."
-        )
-    location = locate(_fetch(params.corpus, params))
-    _check_audio(location.audio)
     with about("external"):
-        external = _external(params, location)
-    point(CORPUS_AUDIO, location.audio)
-    point(CORPUS_LABELS, location.labels)
-    point(GENDER_OVERRIDES, _overrides(given))
+        external = _locate(params.external, params)
+    corpus = _locate(params.corpus, params)
+    if _real(corpus) == _real(external):
+        raise UserError(
+            f"external: {external.audio} is what corpus names, too; name a corpus that takes no "
+            "part in training, or set it to null."
+        )
+    point(CORPUS_AUDIO, corpus.audio)
+    point(CORPUS_LABELS, corpus.labels)
+    point(GENDER_OVERRIDES, _overrides(overrides))
     point(EXTERNAL_AUDIO, external.audio)
     point(EXTERNAL_LABELS, external.labels)
     also = "" if params.external is None else f", data/external is {external.audio}"
-    return f"data/corpus is {location.audio}{also}"
+    return f"data/corpus is {corpus.audio}{also}"
 
 
-def _relative(place: str) -> str:
-    """Name the folder that a path is relative to."""
-    return "" if Path(place).is_absolute() else f" in {Path.cwd()}"
-
-
-def _external(params: Params, corpus: Location) -> Location:
-    """Find the corpus to validate on; without one, DVC is given a file that says so."""
-    if params.external is None:
+def _locate(corpus: str | list[Subset] | None, params: Params) -> Location:
+    """Find a corpus that DVC can read; for none, DVC is given a file that says so."""
+    if corpus is None:
         write_text(NO_EXTERNAL, "external is null in params.yaml\n")
         return Location(NO_EXTERNAL, NO_EXTERNAL)
-    location = locate(_fetch(params.external, params))
-    places = [(one.audio.resolve(), one.labels.resolve()) for one in (corpus, location)]
-    if places[0] == places[1]:
-        raise UserError(
-            f"corpus: {location.audio} is what corpus names, too; name a corpus that takes no part "
-            "in training, or set it to null."
-        )
+    location = locate(_fetch(corpus, params))
     _check_audio(location.audio)
     return location
+
+
+def _real(location: Location) -> tuple[Path, Path]:
+    return location.audio.resolve(), location.labels.resolve()
 
 
 def _fetch(corpus: str | list[Subset], params: Params) -> Path:
@@ -98,9 +90,8 @@ def _fetch(corpus: str | list[Subset], params: Params) -> Path:
         return SAMPLE_CORPUS
     if isinstance(corpus, str) and corpus not in SHA256:
         return Path(corpus)
-    names = [corpus] if isinstance(corpus, str) else corpus
     return fetch_subsets(
-        [subset for subset in SHA256 if subset in names],
+        [corpus] if isinstance(corpus, str) else corpus,
         LIBRISPEECH,
         DOWNLOADS,
         mirror=os.environ.get(MIRROR) or params.corpus_mirror,

@@ -10,9 +10,9 @@ import pandas as pd
 
 from speech.audio.chunks import seconds_to_samples
 from speech.corpus.gender_overrides import apply_overrides
-from speech.corpus.index import BOTH_TASKS, CorpusIndex, describe_corpus, index_corpus
-from speech.corpus.layouts import Listing, Location, gender_of, list_recordings, with_genders
-from speech.errors import UserError
+from speech.corpus.index import BOTH_TASKS, describe_corpus, index_corpus
+from speech.corpus.layouts import Location, gender_of, list_recordings, with_genders
+from speech.errors import UserError, first_of
 from speech.params import Params
 from speech.storage.files import write_json
 from speech.storage.tables import read_parquet, write_csv, write_parquet
@@ -25,9 +25,6 @@ from stages.paths import (
     RESULTS,
     UTTERANCES,
 )
-
-_NAMED = 5
-"""Of a longer list, in the closing line."""
 
 
 def build_index(params: Params) -> str:
@@ -58,6 +55,7 @@ def build_index(params: Params) -> str:
     write_csv(REJECTED, index.rejected)
     placed = [item for item in recordings if not item.problem]
     own, files = sum(item.chapter_id == item.utterance_id for item in placed), len(placed)
+    usable = {*index.utterances["speaker_id"], *index.left_out["speaker_id"]}
     summary = {
         **describe_corpus(index),
         "sessions": f"one per file where none is named ({own:,} of {files:,} files)"
@@ -66,7 +64,7 @@ def build_index(params: Params) -> str:
         "subset": params.subset.model_dump(),
         "gender_overrides": overridden,
         "genders_not_understood": dict(sorted(Counter(unread.values()).items())),
-        "speakers_without_recordings": _without_recordings(listing, index),
+        "speakers_without_recordings": sorted(listing.genders.keys() - usable),
         "passed_over": {
             suffix or "without a suffix": count
             for suffix, count in sorted(listing.passed_over.items())
@@ -99,22 +97,15 @@ def _closing_line(summary: dict[str, Any]) -> str:
         ("passed over, no recordings by their names", summary["passed_over"]),
     ):
         if counts:
-            named = ", ".join(
-                f"{name!r}: {count:,}" for name, count in list(counts.items())[:_NAMED]
-            )
-            parts.append(f"{what} ({named}{' …' * (len(counts) > _NAMED)})")
+            named = first_of([f"{name!r}: {count:,}" for name, count in counts.items()])
+            parts.append(f"{what} ({named})")
     if absent := summary["speakers_without_recordings"]:
-        named = ", ".join(absent[:_NAMED]) + " …" * (len(absent) > _NAMED)
-        parts.append(f"speakers on record without a usable recording: {len(absent)} ({named})")
+        parts.append(
+            f"speakers on record without a usable recording: {len(absent)} ({first_of(absent)})"
+        )
     if summary["gender_overrides"]:
         parts.append(f"genders overridden: {len(summary['gender_overrides'])}")
     return "; ".join(parts)
-
-
-def _without_recordings(listing: Listing, index: CorpusIndex) -> list[str]:
-    """Name who is on record, but has nothing that can be used."""
-    usable = {*index.utterances["speaker_id"], *index.left_out["speaker_id"]}
-    return sorted(set(listing.genders) - usable)
 
 
 def _known_facts() -> pd.DataFrame | None:

@@ -5,14 +5,12 @@ from stages.console import run_stage
 from typing import Any, get_args
 
 from speech.audio.chunks import seconds_to_samples
+from speech.errors import first_of
 from speech.folds import Task, gender_folds, speaker_folds
 from speech.params import Params
 from speech.storage.files import write_json
 from speech.storage.tables import read_parquet, write_csv
 from stages.paths import FOLDS, RESULTS, UTTERANCES
-
-_NAMED = 20
-"""How many of the speakers that are left out stand in the closing line."""
 
 
 def split_by_speaker(params: Params) -> str:
@@ -41,12 +39,8 @@ def split_by_speaker(params: Params) -> str:
         left_out = sorted(set(speaker_of) - takes_part["speaker"])
         summary["speaker"]["speakers_left_out"] = len(left_out)
         summary["speaker"]["left_out"] = ", ".join(left_out)
-        named = ", ".join(left_out[:_NAMED]) or "nobody"
-        more = len(left_out) - _NAMED
-        lines.append(
-            f"left out there, for lack of a second chapter: {named}"
-            + (f" and {more:,} more, see {RESULTS / 'split.json'}" if more > 0 else "")
-        )
+        who = f"{len(left_out)} ({first_of(left_out)})" if left_out else "nobody"
+        lines.append(f"left out there, for lack of a second chapter: {who}")
     not_asked = [task for task in folds if task not in params.tasks]
     if not_asked:
         summary["not_asked"] = ", ".join(not_asked)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from speech.corpus.index import BOTH_TASKS
 from speech.corpus.layouts import Location, about
-from speech.errors import UserError
+from speech.errors import UserError, first_of
 from speech.inference.external import find_overlap, load_models, read_corpus, validate
 from speech.params import FEATURES_OF, Params, Task
 from speech.storage.results import write_metrics
@@ -23,8 +23,6 @@ from stages.paths import (
     UTTERANCES,
 )
 
-_NAMED = 5
-"""Of a longer list, in the closing line."""
 _WHO = {"gender": "other speakers", "speaker": "enrolled speakers in other sessions"}
 _REASONS = {
     "recordings_in_both": "left out, recordings that are in corpus too",
@@ -126,8 +124,7 @@ def _left_out(results: Mapping[str, Any]) -> str:
     parts = [f"; files rejected: {results['rejected']}"] if results["rejected"] else []
     for key, words in _REASONS.items():
         if names := results.get(key):
-            named = ", ".join(names[:_NAMED]) + " …" * (len(names) > _NAMED)
-            parts.append(f"; {words}: {len(names)} ({named})")
+            parts.append(f"; {words}: {len(names)} ({first_of(names)})")
     return "".join(parts)
 
 

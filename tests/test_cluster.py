@@ -28,6 +28,7 @@ from speech.errors import UserError
 from speech.features.extraction import extract_features
 from speech.features.mfcc import mfcc_and_copies
 from speech.parallel import spread
+from speech.storage.arrays import Rows
 from speech.storage.examples import Examples
 from speech.training.cross_validation import cross_validate, labelled
 
@@ -199,14 +200,17 @@ def test_workers_use_one_thread_of_blas_and_the_folder_that_the_run_is_in(schedu
         assert (threads, folder) == ({1}, Path.cwd())
 
 
-def test_what_many_calls_need_is_not_sent_but_read_from_the_disk(scheduler):
-    held = np.arange(1_000_000)
+def test_examples_that_are_mapped_are_read_from_their_own_file_and_nothing_is_left(scheduler):
+    np.arange(1_000_000, dtype=np.float32).tofile("examples")
+    held = Rows(np.memmap("examples", np.float32, mode="r"), np.arange(10))
 
-    def writeable(_):
-        return held.sum(), held.flags.writeable, held.flags.owndata
+    def look(_):
+        return held[-1], sum(file.stat().st_size for file in Path().glob(".cluster-*/*"))
 
-    assert spread(writeable, range(2), scheduler) == [(held.sum(), False, False)] * 2
-    assert not list(Path.cwd().iterdir()), "left behind"
+    for last, sent in spread(look, range(2), scheduler):
+        assert last == 9
+        assert 0 < sent < 10_000
+    assert os.listdir() == ["examples"], "left behind"  # noqa: PTH208
 
 
 def test_errors_of_a_call_stay_what_they_are(scheduler):
@@ -236,15 +240,14 @@ def test_the_libraries_whose_versions_are_compared_are_those_that_are_installed(
 
 
 def test_a_worker_with_threads_or_without_the_files_is_one_sentence(tmp_path):
-    def check(threads, folder):
-        worker = SimpleNamespace(address="tcp://w", state=SimpleNamespace(nthreads=threads))
-        cluster._check(worker, folder, cluster.environment())
+    def problem(threads, folder):
+        worker = SimpleNamespace(state=SimpleNamespace(nthreads=threads))
+        return cluster._problem(worker, folder / ".cluster-1/function", cluster.environment())
 
-    check(1, tmp_path)
-    with pytest.raises(UserError, match=r"the worker tcp://w has 4 threads, .* --nthreads 1\.$"):
-        check(4, tmp_path)
-    with pytest.raises(UserError, match=r"the worker tcp://w does not see /nowhere; "):
-        check(1, Path("/nowhere/.cluster-1"))
+    (tmp_path / ".cluster-1").mkdir()
+    assert problem(1, tmp_path) == ""
+    assert problem(4, tmp_path).startswith("has 4 threads, but should have one; start it with")
+    assert problem(1, Path("/nowhere")).startswith("does not see /nowhere; give it that folder")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ def numbers(schema):
     for key, part in schema.items() if isinstance(schema, dict) else enumerate(schema):
         if isinstance(part, dict | list):
             yield from ((f"{key}/{inner}", number) for inner, number in numbers(part))
-        elif key == "type" and part in ("integer", "number"):
+        elif key == "type" and part in ("integer", "number") and "const" not in schema:
             yield "", schema
 
 

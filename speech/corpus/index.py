@@ -40,6 +40,12 @@ _LONGEST_SPEAKER = 100
 """Bytes of a speaker id: it becomes a file name, for which file systems have 255, and in which
 some characters take three."""
 
+_WRONG_IDS = {
+    "speaker_id": "be empty, hold a control character, begin with a dot or be longer than "
+    f"{_LONGEST_SPEAKER} bytes",
+    "utterance_id": "be empty, hold a control character or hold a slash",
+}
+
 _DECODER = "decoder"
 
 
@@ -214,22 +220,15 @@ def _check_ids(recordings: Iterable[Recording]) -> None:
     spellings: dict[str, str] = {}
     for item in recordings:
         speaker = item.speaker_id
-        for key, name in (("speaker_id", speaker), ("utterance_id", item.utterance_id)):
-            if not name or any(category(sign) == "Cc" for sign in name):
+        for key, name, also_wrong in (
+            ("speaker_id", speaker, speaker[:1] == "." or len(speaker.encode()) > _LONGEST_SPEAKER),
+            ("utterance_id", item.utterance_id, "/" in item.utterance_id),
+        ):
+            if not name or also_wrong or any(category(sign) == "Cc" for sign in name):
                 raise UserError(
-                    f"corpus: {item.path} has the {key} {name!r}, but it must not be empty nor "
-                    "hold a control character; change it."
+                    f"corpus: {item.path} has the {key} {name!r}, but it must not "
+                    f"{_WRONG_IDS[key]}; change it."
                 )
-        if "/" in item.utterance_id:
-            raise UserError(
-                f"corpus: {item.path} has the utterance_id {item.utterance_id!r}, but it must not "
-                "hold a slash; change it."
-            )
-        if speaker.startswith(".") or len(speaker.encode()) > _LONGEST_SPEAKER:
-            raise UserError(
-                f"corpus: {item.path} has the speaker_id {speaker!r}, but it must not begin with a "
-                f"dot nor be longer than {_LONGEST_SPEAKER} bytes; change it."
-            )
         # One person under two names would be in training and test at once.
         other = spellings.setdefault(speaker.casefold(), speaker)
         if other != speaker:

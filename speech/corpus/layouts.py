@@ -16,7 +16,7 @@ from unicodedata import category, normalize
 
 from speech.audio import SUFFIXES
 from speech.corpus.spreadsheet import Row, read_header, read_rows
-from speech.errors import UserError
+from speech.errors import UserError, first_of
 from speech.folds import FEMALE, MALE
 from speech.params import Subset
 
@@ -137,9 +137,9 @@ def _locate(corpus: Path) -> Location:
         place = "" if corpus.is_absolute() else f" in {Path.cwd()}, which the path is relative to"
         what = "is a file, but no CSV" if corpus.exists() else f"does not exist{place}"
         raise UserError(
-            f"corpus: {corpus} {what}; set it in params.yaml to `sample`, to a subset of "
-            f"LibriSpeech ({', '.join(get_args(Subset))}), to a folder of recordings or to a table "
-            "of them (.csv)."
+            f"corpus: {corpus} {what}; set it in params.yaml to a subset of LibriSpeech "
+            f"({', '.join(get_args(Subset))}), to a folder of recordings, to a table of them "
+            "(.csv) or, for corpus, to `sample`."
         )
     for audio, labels in (
         (corpus, corpus / SPEAKERS_TXT),
@@ -206,10 +206,10 @@ def with_genders(listing: Listing) -> list[Recording]:
     speakers = {item.speaker_id for item in listing.recordings if not item.problem}
     absent = sorted(speakers - set(listing.genders))
     if absent:
-        named = ", ".join(absent[:5]) + (" …" if len(absent) > 5 else "")
         raise UserError(
             f"{listing.labels.name}: no line for {len(absent)} speaker(s) that have audio "
-            f"({named}); add one for each, there or in gender_overrides, or remove their folders."
+            f"({first_of(absent)}); add one for each, there or in gender_overrides, or remove "
+            "their folders."
         )
     genders = {name: gender_of(written) for name, written in listing.genders.items()}
     return [replace(item, gender=genders.get(item.speaker_id)) for item in listing.recordings]

@@ -58,7 +58,7 @@ SHA256: Mapping[Subset, str] = {
 
 
 def fetch_subsets(
-    subsets: Collection[Subset],
+    subsets: Collection[str],
     home: Path,
     archives: Path,
     *,

@@ -325,11 +325,13 @@ def _through_session(
     for clean in utterances:
         speech = oaconvolve(clean, response, mode="same")
         if gain is None:  # the recorder's knob is set once, at the beginning
-            gain = _amplitude(session.level_db) / _rms(speech)
+            gain = _amplitude(session.level_db) / np.sqrt(np.mean(speech**2))
         exponent = NOISE_COLOURS[session.noise]
         noise = coloured_noise(len(speech), exponent=exponent, random=rng)
         noise *= _amplitude(session.level_db - session.snr_db)
-        yield _to_pcm(gain * speech + noise)
+        pcm = np.round((gain * speech + noise) * FULL_SCALE)
+        # What exceeds full scale would wrap around to the other sign.
+        yield np.clip(pcm, -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
 
 
 def _response(session: Session) -> NDArray[np.float64]:
@@ -344,17 +346,8 @@ def _response(session: Session) -> NDArray[np.float64]:
     return firwin2(RESPONSE_TAPS, hz, _amplitude(decibels), fs=SAMPLE_RATE)
 
 
-def _to_pcm(signal: NDArray[np.float64]) -> NDArray[np.int16]:
-    # What exceeds full scale would wrap around to the other sign.
-    return np.clip(np.round(signal * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
-
-
 def _amplitude(decibels: Any) -> Any:
     return 10 ** (decibels / 20)
-
-
-def _rms(signal: NDArray[np.float64]) -> float:
-    return float(np.sqrt(np.mean(signal**2)))
 
 
 def _speakers_table(chapters: list[Chapter], seconds: list[float]) -> Iterator[str]:

@@ -164,7 +164,7 @@ def summarise(
     lengths = np.empty(len(table), dtype=np.int64)
     sampled: dict[int, NDArray[np.float32]] = {}
     rows_of = table.groupby("speaker_id", sort=True).indices
-    for speaker, rows in progress(rows_of.items(), total=len(rows_of)):
+    for speaker, rows in progress(rows_of.items(), len(rows_of)):
         arrays = read(str(speaker))
         for row in rows:
             frames = arrays[table["utterance_id"][row]][:, :coefficients]
@@ -397,7 +397,7 @@ def compare_normalisations(
     plain = LogisticRegression(C=C, max_iter=max_iter)
     classifiers = {False: plain, True: make_pipeline(StandardScaler(), plain)}
     correct = np.empty((len(classifiers), len(NORMALISATIONS), len(table)), dtype=bool)
-    for k, how in enumerate(progress(NORMALISATIONS, total=len(NORMALISATIONS))):
+    for k, how in enumerate(progress(NORMALISATIONS, len(NORMALISATIONS))):
         for fold in np.unique(folds):
             train = ~np.isnan(fold_of_frame) & (fold_of_frame != fold)
             inputs, test = _normalised(moments, how, summary.frames[train]), folds == fold

@@ -148,9 +148,7 @@ def test_what_dvc_could_not_read_is_named_before_dvc_stops_at_it(here, make_para
 def test_overrides_that_are_not_there_are_refused_before_anything_is_downloaded(
     here, mirror, settings, make_params
 ):
-    with pytest.raises(
-        UserError, match=r"^gender_overrides: known\.csv is no file in /.*; set it to"
-    ):
+    with pytest.raises(UserError, match=rf"^gender_overrides: {here}/known\.csv is no file; set"):
         fetch_corpus(make_params(**settings, gender_overrides="known.csv"))
     assert mirror.log == []
 
