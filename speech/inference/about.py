@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from speech.features.feature_spec import REFERENCE_MODE
 from speech.inference.answers import FLAGS
 from speech.inference.models import ChosenModel
-from speech.inference.tables import printable
+from speech.inference.wording import interval, printable
 from speech.params import SAMPLE
 from speech.rejection.model_file import Rejection
 
@@ -31,7 +31,7 @@ _LIMITS = (
 )
 
 
-def about(models: list[ChosenModel], rejection: Rejection) -> str:
+def describe(models: list[ChosenModel], rejection: Rejection) -> str:
     """Describe the models.
 
     Parameters
@@ -77,7 +77,7 @@ def _about_model(model: ChosenModel) -> list[str]:
     for name, score in headline.scores.get(f"{model.features}-{model.model}", {}).items():
         if name.endswith("accuracy"):
             level, tested = name.split()[0], _TESTED_ON[model.task]
-            lines.append(f"  accuracy  {_percent(*score)} by {level}, on {tested}")
+            lines.append(f"  accuracy  {interval(*score)} by {level}, on {tested}")
     if model.task == "speaker":
         lines.append(f"  enrolled  {', '.join(model.classifier.classes)}")
     return lines
@@ -94,8 +94,4 @@ def _about_rejection(rejection: Rejection, features: set[str]) -> list[str]:
 
 
 def _with_interval(rates: Mapping[str, float], name: str) -> str:
-    return _percent(*(rates[f"{name}{end}"] for end in ("", "_low", "_high")))
-
-
-def _percent(value: float, low: float, high: float) -> str:
-    return f"{100 * value:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+    return interval(*(rates[f"{name}{end}"] for end in ("", "_low", "_high")))

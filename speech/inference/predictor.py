@@ -1,9 +1,9 @@
 """Predictions for the passages of one recording, and for all of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import compress
-from typing import Any
+from itertools import chain, compress
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,32 +46,25 @@ _NEAREST = 3
 """How many of the enrolled speakers are named."""
 
 Probabilities = Sequence[NDArray[np.floating]]
-"""Of each model: of each chunk with speech and each class, or of one chunk."""
+"""Of each model, of each class."""
 
 
-@dataclass(frozen=True)
-class Predicted:
-    """What is predicted of a passage, and what of it counts for the whole recording.
+class Predicted(NamedTuple):
+    """What is predicted of a chunk, and what of it counts for the whole recording.
 
     Attributes
     ----------
-    stop
-        Where the passage ends, in samples from the recording's start.
-    chunks
-        Of each chunk.
-    speech
-        Which chunks are speech. Of those are:
-    logarithms
-        Of the probabilities, of each model; nothing without speech.
-    vectors
-        What is compared with the enrolled speakers; nothing without speech.
+    segment
+        The prediction.
+    probabilities
+        Of each model; nothing without speech.
+    vector
+        What is compared with the enrolled speakers, shape (dimensions,); nothing without speech.
     """
 
-    stop: int
-    chunks: list[Segment]
-    speech: NDArray[np.bool_]
-    logarithms: Probabilities
-    vectors: NDArray[np.floating]
+    segment: Segment
+    probabilities: Probabilities = ()
+    vector: NDArray[np.floating] = np.empty(0)
 
 
 @dataclass(frozen=True)
@@ -98,7 +91,7 @@ class Predictor:
     embedder: Embedder | None
     gate: bool = True
 
-    def predict_passage(self, passage: Passage) -> Predicted:
+    def predict_passage(self, passage: Passage) -> list[Predicted]:
         """Predict the chunks of a passage; it depends on no other.
 
         Raises
@@ -108,82 +101,84 @@ class Predictor:
         UserError
             If a model's values are.
         """
-        signal, settings = passage.signal, self.models[0].spec.chunks
-        bounds = chunk_bounds(len(signal), **settings.model_dump())
+        signal = passage.signal
+        bounds = chunk_bounds(len(signal), **self.models[0].spec.chunks.model_dump())
         silent = find_silence(signal, bounds)
         speech = find_speech(signal, bounds, silent)
         if not self.gate:
             silent, speech = np.zeros_like(silent), np.ones_like(speech)
-        probabilities: Probabilities = []
-        vectors: NDArray[np.floating] = np.empty((0, 0))
-        if speech.any():
-            probabilities, vectors = self._predict_chunks(signal, bounds, silent, speech)
-        rows = zip(*probabilities, strict=True)
-        scores = iter(self._open_set_scores(vectors, "chunk_threshold"))
-        chunks = []
+        of_speech = (
+            self._predict_speech(signal, bounds, silent, speech) if speech.any() else iter(())
+        )
+        predicted = []
         clipped = find_clipped(passage, bounds)
         for chunk, bound in enumerate(bounds):
             start, end = ((passage.start + edge) / SAMPLE_RATE for edge in bound)
             flags = [SHORT] if bound[1] - bound[0] < self._chunk_samples else []
             flags += [CLIPPED] if clipped[chunk] else []
             if speech[chunk]:
-                own = self._segment(start, end, end - start, next(rows), next(scores), flags)
+                probabilities, vector, score = next(of_speech)
+                segment = self._segment(start, end, end - start, probabilities, score, flags)
+                predicted.append(Predicted(segment, probabilities, vector))
             else:
                 flags += [SILENT if silent[chunk] else NOT_SPEECH]
-                own = Segment(start, end, flags=flags)
-            chunks.append(own)
-        logarithms = [logarithms_of(own.astype(np.float64)) for own in probabilities]
-        return Predicted(passage.start + len(signal), chunks, speech, logarithms, vectors)
+                predicted.append(Predicted(Segment(start, end, flags=flags)))
+        return predicted
 
-    def predict_whole(self, name: str, passages: Sequence[Predicted], stream: Stream) -> Answer:
+    def predict_whole(
+        self, name: str, chunks: Sequence[Predicted], end: float, stream: Stream
+    ) -> Answer:
         """Predict a whole recording, and stretches of it: all chunks with speech count alike.
 
         Parameters
         ----------
         name
             Of the recording.
-        passages
+        chunks
             All of them, in order.
+        end
+            Of the recording, in seconds: what is left over may be in no chunk.
         stream
             What they were decoded from.
         """
-        whole = _joined(passages)
+        segments = [chunk.segment for chunk in chunks]
         flags = [RESAMPLED] if stream.sample_rate != SAMPLE_RATE else []
         flags += [CHANNELS_CANCEL] if stream.cancelled else []
         # In hours of music some chunks are detected as speech.
-        others = sum(NOT_SPEECH in chunk.flags for chunk in whole.chunks)
-        flags += [MOSTLY_NOT_SPEECH] if others > whole.speech.sum() > 0 else []
-        flags += [SEVERAL_VOICES] if several_voices(whole.chunks) else []
-        summary = self._over(whole, slice(0, len(whole.chunks)), flags)
-        segments = [self._over(whole, place) for place in stretches(whole.chunks)]
-        return Answer(name, summary, segments, whole.chunks)
+        others = sum(NOT_SPEECH in segment.flags for segment in segments)
+        speech = sum(bool(chunk.probabilities) for chunk in chunks)
+        flags += [MOSTLY_NOT_SPEECH] if others > speech > 0 else []
+        flags += [SEVERAL_VOICES] if several_voices(segments) else []
+        parts = []
+        for place in stretches(segments):
+            stop = end if place.stop == len(chunks) else segments[place.stop - 1].end
+            parts.append(self._over(chunks[place], stop))
+        return Answer(name, self._over(chunks, end, flags), parts, segments)
 
-    def _over(self, whole: Predicted, place: slice, added: Sequence[str] = ()) -> Segment:
+    def _over(self, chunks: Sequence[Predicted], end: float, added: Sequence[str] = ()) -> Segment:
         """Predict what consecutive chunks hold together, and add flags of the recording."""
-        chunks = whole.chunks[place]
-        start, end = chunks[0].start, chunks[-1].end
-        if place.stop == len(whole.chunks):  # What is left over may be in no chunk.
-            end = whole.stop / SAMPLE_RATE
+        segments = [chunk.segment for chunk in chunks]
+        start = segments[0].start
         flags = [SHORT] if round((end - start) * SAMPLE_RATE) < self._chunk_samples else []
-        flags += [CLIPPED] if any(CLIPPED in chunk.flags for chunk in chunks) else []
+        flags += [CLIPPED] if any(CLIPPED in segment.flags for segment in segments) else []
         flags += added
-        if not whole.speech[place].any():
-            silent = all(SILENT in chunk.flags for chunk in chunks)
+        probabilities = _average(chunks)
+        if not probabilities:
+            silent = all(SILENT in segment.flags for segment in segments)
             return Segment(start, end, flags=[*flags, SILENT if silent else NOT_SPEECH])
-        rows = slice(*(int(whole.speech[:edge].sum()) for edge in (place.start, place.stop)))
-        averaged = [from_logarithms(own[rows].mean(axis=0)) for own in whole.logarithms]
-        vector = whole.vectors[rows].mean(axis=0, dtype=np.float64, keepdims=True)
+        vectors = [chunk.vector for chunk in chunks if chunk.probabilities]
+        vector = np.stack(vectors).mean(axis=0, dtype=np.float64, keepdims=True)
         (score,) = self._open_set_scores(vector, "utterance_threshold")
-        return self._segment(start, end, _speech_seconds(chunks), averaged, score, flags)
+        return self._segment(start, end, _speech_seconds(segments), probabilities, score, flags)
 
-    def _predict_chunks(
+    def _predict_speech(
         self,
         signal: NDArray[np.float32],
         bounds: Bounds,
         silent: NDArray[np.bool_],
         speech: NDArray[np.bool_],
-    ) -> tuple[Probabilities, NDArray[np.float32]]:
-        """Predict the chunks with speech, and give what is compared with the enrolled speakers."""
+    ) -> Iterator[tuple[Probabilities, NDArray[np.float32], float | None]]:
+        """Predict the chunks with speech: what models say, what is compared, how similar it is."""
         spoken = list(compress(bounds, speech))
         specs = [model.spec for model in self.models]
         tensors, counted = measure_passage(signal, bounds, silent, specs)
@@ -202,9 +197,11 @@ class Predictor:
                     "the model anew, or run `dvc repro` to fit it."
                 )
             probabilities.append(own)
-        if self.open_set is None:
-            return probabilities, np.empty((len(spoken), 0), np.float32)
-        return probabilities, read_inputs(tensors, self.open_set.spec, spoken, counted)
+        vectors = np.empty((len(spoken), 0), np.float32)
+        if self.open_set:
+            vectors = read_inputs(tensors, self.open_set.spec, spoken, counted)
+        scores = self._open_set_scores(vectors, "chunk_threshold")
+        return zip(zip(*probabilities, strict=True), vectors, scores, strict=True)
 
     @property
     def _chunk_samples(self) -> int:
@@ -212,7 +209,7 @@ class Predictor:
 
     def _open_set_scores(self, vectors: NDArray[np.floating], threshold: str) -> list[float | None]:
         """Score vectors against the enrolled speakers; None without a speaker model."""
-        if self.open_set is None or not len(vectors):
+        if self.open_set is None:
             return [None] * len(vectors)
         return (self.open_set.enrolled.scores(vectors) - getattr(self.open_set, threshold)).tolist()
 
@@ -247,24 +244,18 @@ class Predictor:
         return Segment(start, end, speech_seconds, flags=flags, **predicted)
 
 
-def probabilities_of_whole(passages: Sequence[Predicted]) -> Probabilities:
+def probabilities_of_whole(passages: Iterable[Sequence[Predicted]]) -> Probabilities:
     """Average over all chunks with speech of a recording; nothing if there are none."""
-    return [from_logarithms(own.mean(axis=0)) for own in _joined(passages).logarithms]
+    return _average(list(chain.from_iterable(passages)))
 
 
-def _joined(passages: Sequence[Predicted]) -> Predicted:
-    """Put the passages of a recording together."""
-    with_speech = [passage for passage in passages if passage.speech.any()]
-    return Predicted(
-        passages[-1].stop,
-        [chunk for passage in passages for chunk in passage.chunks],
-        np.concatenate([passage.speech for passage in passages]),
-        [
-            np.concatenate(own)
-            for own in zip(*(passage.logarithms for passage in with_speech), strict=True)
-        ],
-        np.concatenate([passage.vectors for passage in with_speech or passages]),
-    )
+def _average(chunks: Sequence[Predicted]) -> Probabilities:
+    """Average over the chunks with speech as the pipeline does; nothing if there are none."""
+    with_speech = [chunk.probabilities for chunk in chunks if chunk.probabilities]
+    return [
+        from_logarithms(logarithms_of(np.array(own, np.float64)).mean(axis=0))
+        for own in zip(*with_speech, strict=True)
+    ]
 
 
 def _speech_seconds(chunks: Sequence[Segment]) -> float:

@@ -132,13 +132,13 @@ class Recogniser:
         predictor = Predictor(
             self.models, self.open_set, self.rejection.low_confidence, self._embedder
         )
-        predicted: list[Predicted] = []
+        chunks: list[Predicted] = []
         with open_stream(source) as stream, threadpool_limits(1):
             passages = cut_passages(stream, chunk_seconds=self.models[0].spec.chunks.seconds)
-            for one in self._predicted(predictor, _long_enough(passages)):
-                predicted.append(one)
-                progress(one.stop // SAMPLE_RATE, stream.seconds)
-            return predictor.predict_whole(name, predicted, stream)
+            for stop, predicted in self._predicted(predictor, _long_enough(passages)):
+                chunks += predicted
+                progress(stop // SAMPLE_RATE, stream.seconds)
+            return predictor.predict_whole(name, chunks, stop / SAMPLE_RATE, stream)
 
     def predict_signal(self, signal: NDArray[np.floating], rate: int) -> Answer:
         """Predict samples in memory.
@@ -198,24 +198,29 @@ class Recogniser:
             )
         require_same_features(named)
 
-    def _predicted(self, predictor: Predictor, passages: Iterable[Passage]) -> Iterator[Predicted]:
-        """Predict some passages at once, in order, and never keep many waiting."""
-        waiting: deque[Future[Predicted]] = deque()
+    def _predicted(
+        self, predictor: Predictor, passages: Iterable[Passage]
+    ) -> Iterator[tuple[int, list[Predicted]]]:
+        """Predict some passages at once; give where each ends and its chunks, in order."""
+
+        def predict(passage: Passage) -> tuple[int, list[Predicted]]:
+            return passage.start + len(passage.signal), predictor.predict_passage(passage)
+
+        waiting: deque[Future[tuple[int, list[Predicted]]]] = deque()
         with ThreadPoolExecutor(self._jobs) as pool:
             for passage in passages:
-                waiting.append(pool.submit(predictor.predict_passage, passage))
-                if len(waiting) > self._jobs:
+                waiting.append(pool.submit(predict, passage))
+                if len(waiting) > self._jobs:  # never keep many
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
 
 
 def _long_enough(passages: Iterator[Passage]) -> Iterator[Passage]:
-    shortest = round(SHORTEST_SECONDS * SAMPLE_RATE)
-    for passage in passages:
-        if passage.start == 0 and len(passage.signal) < shortest:
-            seconds = len(passage.signal) / SAMPLE_RATE
-            raise AudioError(
-                f"too short ({seconds:.2f} s; at least {SHORTEST_SECONDS:g} s are needed)"
-            )
-        yield passage
+    first = next(passages, None)
+    # Nothing at all may be left of some samples at a higher rate.
+    seconds = len(first.signal) / SAMPLE_RATE if first else 0.0
+    if first is None or seconds < SHORTEST_SECONDS:
+        raise AudioError(f"too short ({seconds:.2f} s; at least {SHORTEST_SECONDS:g} s are needed)")
+    yield first
+    yield from passages

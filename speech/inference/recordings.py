@@ -65,19 +65,8 @@ def _find(argument: str) -> Iterator[Found]:
     else:
         # As if the shell had expanded it.
         matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207
-        found = [one for match in matches for one in _named(match)] + list(_closed_to(argument))
+        found = [one for match in matches for one in _named(match)]
         yield from found or [Found(argument, None, "no file matches")]
-
-
-def _closed_to(pattern: str) -> Iterator[Found]:
-    """Name the folders that ``**`` passes over in silence, because they cannot be looked into."""
-    before, deep, _ = pattern.partition("**")
-    if deep:
-        closed: list[OSError] = []
-        for root in glob.glob(before or "."):  # noqa: PTH207
-            for _, folders, _ in os.walk(root, onerror=closed.append):
-                folders[:] = (name for name in folders if not name.startswith("."))
-        yield from map(_unreadable, closed)
 
 
 def _named(name: str) -> Iterator[Found]:

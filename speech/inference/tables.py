@@ -9,6 +9,7 @@ from typing import Any, Literal
 from unicodedata import combining, east_asian_width
 
 from speech.inference.answers import Answer, Segment
+from speech.inference.wording import NOTHING, clock, printable, with_percent
 
 Row = dict[str, Any]
 
@@ -16,8 +17,6 @@ COLUMNS = ("file", *(field.name for field in fields(Segment)), "error")
 
 _DIGITS = 4
 _WIDEST_FILE = 40
-_SUREST = 0.99
-_NOTHING = "–"  # noqa: RUF001
 
 
 def rows_of(answer: Answer, *, per: Literal["recording", "segment", "chunk"]) -> list[Row]:
@@ -91,9 +90,9 @@ def _write_table(rows: Iterable[Row], files: Sequence[str]) -> Iterator[str]:
     yield _line(widths, "file", "time", "gender", "speaker", "flags")
     for row in rows:
         if row["error"]:
-            yield _line(widths, row["file"], _NOTHING, _NOTHING, _NOTHING, row["error"])
+            yield _line(widths, row["file"], NOTHING, NOTHING, NOTHING, row["error"])
             continue
-        times = f"{clock(row['start'])} {_NOTHING} {clock(row['end'])}"
+        times = f"{clock(row['start'])} {NOTHING} {clock(row['end'])}"
         gender = with_percent(row["gender"], row["gender_probability"])
         nearest = row["nearest"][0]["probability"] if row["nearest"] else None
         named = with_percent(row["speaker"], nearest)
@@ -117,28 +116,6 @@ FORMATS: dict[str, Callable[[Iterable[Row], Sequence[str]], Iterator[str]]] = {
     "jsonl": _write_json_lines,
 }
 """Given rows as they come, and the names of all recordings, they give text as it is to appear."""
-
-
-def clock(seconds: float) -> str:
-    """Write a time as people do: 1:02.5 is a minute and two seconds and a half."""
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(int(minutes), 60)
-    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
-
-
-def printable(name: str) -> str:
-    """Write a name so that it stays on its line, cannot control a terminal, and can be encoded."""
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in name)
-
-
-def with_percent(label: str | None, probability: float | None) -> str:
-    """Write a label with its probability, or a dash for none."""
-    if label is None or probability is None:
-        return label or _NOTHING
-    # No model is certain.
-    percent = ">99" if probability > _SUREST else f"{100 * probability:.0f}"
-    # In brackets, because many corpora name their speakers by numbers.
-    return f"{label} ({percent} %)"
 
 
 def _width(text: str) -> int:

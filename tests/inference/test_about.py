@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from speech.features.feature_spec import REFERENCE_MODE
-from speech.inference.about import about
+from speech.inference.about import describe
 
 
 @pytest.mark.parametrize("mode", [REFERENCE_MODE, "bfloat16 with openvino on cpu", None])
@@ -23,7 +23,7 @@ def test_the_encoder_is_named_and_how_it_was_run_where_it_is_not_run_so_here(tmp
     )
     rates = {"speech_false_rejection" + end: 0.0 for end in ("", "_low", "_high")}
     rejection = SimpleNamespace(rates={"speech": rates, "speakers": {}}, low_confidence=0.8)
-    text = about([model], rejection)
+    text = describe([model], rejection)
     assert "Gender: svm on WavLM (mine)\n" in text
     said = "  embedded  in bfloat16 with openvino on cpu; here in float32 with torch on cpu\n"
     assert (said in text) == (mode not in (REFERENCE_MODE, None))

@@ -79,6 +79,12 @@ def test_speech_after_a_silence_longer_than_a_passage_is_predicted(predicted, ta
     assert bool(answer["nearest"]) is (task == "speaker")
 
 
+def test_a_recording_of_which_resampling_leaves_nothing_is_too_short(predicted, tmp_path):
+    soundfile.write(tmp_path / "click.wav", np.full(1, 0.1), 3 * RATE)
+    _, (row,), _ = predicted(tmp_path / "click.wav")
+    assert row["error"] == "too short (0.00 s; at least 0.5 s are needed)"
+
+
 # --- what cannot start --------------------------------------------------------------------------
 
 

@@ -91,7 +91,6 @@ def test_a_folder_that_may_not_be_read_is_a_problem_and_what_lies_beside_it_is_f
             os.seteuid(65_534)
         try:
             found = find_recordings([name, str(inner), str(inner / "*.wav")])
-            matched = find_recordings([f"{name}/**/*.wav"])
         finally:
             if root:
                 os.seteuid(0)
@@ -101,7 +100,6 @@ def test_a_folder_that_may_not_be_read_is_a_problem_and_what_lies_beside_it_is_f
         (str(inner), "unreadable (Permission denied)"),
         (str(inner / "*.wav"), "unreadable (Permission denied)"),
     ]
-    assert matched == found[:2]
 
 
 def test_links_that_lead_nowhere_or_in_a_circle_are_not_lost_and_a_pipe_is_no_recording(folder):

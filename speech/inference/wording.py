@@ -1,0 +1,32 @@
+"""How people read numbers and names: times, percent with intervals, names of any signs."""
+
+NOTHING = "–"  # noqa: RUF001
+
+_SUREST = 0.99
+
+
+def clock(seconds: float) -> str:
+    """Write a time as people do: 1:02.5 is a minute and two seconds and a half."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
+
+
+def printable(name: str) -> str:
+    """Write a name so that it stays on its line, cannot control a terminal, and can be encoded."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in name)
+
+
+def with_percent(name: str | None, probability: float | None) -> str:
+    """Write what was predicted with its probability, or a dash for none."""
+    if name is None or probability is None:
+        return name or NOTHING
+    # No model is certain.
+    percent = ">99" if probability > _SUREST else f"{100 * probability:.0f}"
+    # In brackets, because many corpora name their speakers by numbers.
+    return f"{name} ({percent} %)"
+
+
+def interval(share: float, low: float, high: float) -> str:
+    """Write a share and its interval: 97.1 % [94.6, 99.2]."""
+    return f"{100 * share:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
