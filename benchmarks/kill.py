@@ -31,7 +31,6 @@ TINY = {
     "sample_corpus": {"speakers_per_gender": 4, "chapters": 2, "minutes": 1.5},
     "sample_encoder": {"hidden": 32, "layers": 4},
     "folds": {"gender": 2, "speaker": 2},
-    "analysis": {"resamples": 100, "outlier_p": 0.01},
     "evaluate": {"resamples": 100},
     "learning_curve": {"draws": 1},
     "compute": {"jobs": 2},

@@ -187,13 +187,6 @@ class Inputs(Block):
     wav2vec2: Wav2vec2Input
 
 
-class Analysis(Block):
-    """Analysis of the MFCC before any model."""
-
-    resamples: int = Field(ge=100, le=100_000)
-    outlier_p: Fraction
-
-
 class Tuning(Block):
     """How hyperparameters are searched for when ``tune`` is true."""
 
@@ -247,7 +240,6 @@ class Clusters(Block):
     level: Literal["utterance", "chunk"]
     pca_variance: Fraction
     perplexity: float = Field(gt=0, le=1000)
-    min_cluster_size: int = Field(ge=2, le=100_000)
     max_points: int = Field(ge=100, le=100_000)
 
 
@@ -351,7 +343,6 @@ class _Params(Block):
     wav2vec2: Wav2vec2
     augmentation: Augmentation
     inputs: Inputs
-    analysis: Analysis
     tuning: Tuning
     search: _SearchSpaces
     evaluate: Evaluate

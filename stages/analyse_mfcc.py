@@ -44,12 +44,10 @@ def analyse_mfcc(params: Params) -> str:
         progress=bar("speaker"),
     )
 
-    resampling = {"resamples": params.analysis.resamples, "seed": params.seed}
+    resampling = {"resamples": params.evaluate.resamples, "seed": params.seed}
     differences = gender_differences(summary, names, **resampling)
     means = summary.moments[:, 0]
-    outliers = find_outliers(
-        summary.utterances, means, p=params.analysis.outlier_p, seed=params.seed
-    )
+    outliers = find_outliers(summary.utterances, means, seed=params.seed)
     logistic = params.hyperparameters("logistic")
     normalisations = compare_normalisations(
         summary,

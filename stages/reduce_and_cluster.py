@@ -58,9 +58,7 @@ def _cluster(features: WithoutPitch, params: Params) -> str:
         perplexity=settings.perplexity,
         seed=params.seed,
     )
-    found = find_clusters(
-        space, speakers=speakers, min_cluster_size=settings.min_cluster_size, seed=params.seed
-    )
+    found = find_clusters(space, speakers=speakers, seed=params.seed)
     agreement = agreement_table(space, found, true_labels(points))
 
     counts = {

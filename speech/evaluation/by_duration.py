@@ -49,17 +49,13 @@ def accuracy_by_duration(
     """
     parts = [_runs(chunks, length, chunk_seconds, hop_seconds) for length in RUNS]
     runs = pd.concat([*parts, _whole_utterances(chunks)], ignore_index=True)
-    names = runs["duration"].unique()
-    places = runs["duration"].map({name: place for place, name in enumerate(names)})
-    scores = average_by(runs, places, task, resamples=resamples, seed=seed)
-    by_duration = runs.groupby("duration", sort=False)
-    columns = {
-        "duration": names,
-        "seconds": by_duration["seconds"].mean().to_numpy(),
-        "runs": scores["rows"],
-        "utterances": by_duration["utterance_id"].nunique().to_numpy(),
-    }
-    return pd.DataFrame(columns).join(scores[["speakers", "value", "low", "high"]])
+    # In this order, not in that of the names.
+    runs["duration"] = pd.Categorical(runs["duration"], runs["duration"].unique())
+    scores = average_by(runs, runs["duration"], task, resamples=resamples, seed=seed)
+    by_duration = runs.groupby("duration", observed=True)
+    scores.insert(1, "seconds", by_duration["seconds"].mean().to_numpy())
+    scores.insert(3, "utterances", by_duration["utterance_id"].nunique().to_numpy())
+    return scores.rename(columns={"group": "duration", "rows": "runs"})
 
 
 def _runs(

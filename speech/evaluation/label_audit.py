@@ -44,7 +44,7 @@ _AVERAGED = ["label_probability", "margin", "utterances_against"]
 
 
 def audit_labels(
-    predictions: Mapping[str, Sequence[pd.DataFrame]], pitch: pd.Series | None = None
+    predictions: Mapping[str, Sequence[pd.DataFrame]], pitch: pd.Series
 ) -> pd.DataFrame:
     """Gather the evidence against each speaker's label.
 
@@ -62,7 +62,7 @@ def audit_labels(
         ``label_probability`` (averaged over utterances, systems, features), ``margin`` (the same of
         the log odds of the label, in nats: negative speaks against it), ``utterances_against``
         (share of all utterances and systems), ``systems``, ``systems_against`` (by the speaker's
-        averaged utterances), and ``median_f0_hz`` if given.
+        averaged utterances), and ``median_f0_hz``.
     """
     evidence = pd.concat(
         _evidence(table).assign(features=features)
@@ -82,8 +82,7 @@ def audit_labels(
         & ((audit["label_probability"] > 0.5).mean() >= ACCURATE)
     )
     audit.insert(1, "suspect", suspect)
-    if pitch is not None:
-        audit["median_f0_hz"] = pitch
+    audit["median_f0_hz"] = pitch
     return audit.sort_values("label_probability", kind="stable").reset_index()
 
 

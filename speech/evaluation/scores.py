@@ -35,7 +35,6 @@ References
 """
 
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -49,8 +48,7 @@ from speech.storage.predictions import (
     predicted_classes,
     probabilities_of,
 )
-
-Level = Literal["chunk", "utterance", "speaker"]
+from speech.storage.results import with_names
 
 SCORES = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss")
 """Precision, recall and F1 are macro averages over the classes in both tasks, so that neither F nor
@@ -170,14 +168,14 @@ def score_levels(
     DataFrame
         ``level`` and the columns of `score_table`.
     """
-    tables: dict[Level, pd.DataFrame] = {"chunk": chunks, "utterance": utterances}
+    tables = {"chunk": chunks, "utterance": utterances}
     if task == "gender":
         tables["speaker"] = speaker_level(utterances)
     scored = [
-        score_table(table, task, resamples=resamples, seed=seed).assign(level=level)
+        with_names(score_table(table, task, resamples=resamples, seed=seed), {"level": level})
         for level, table in tables.items()
     ]
-    return pd.concat(scored, ignore_index=True)[["level", "score", "value", "low", "high"]]
+    return pd.concat(scored, ignore_index=True)
 
 
 def score_table(
@@ -263,14 +261,13 @@ def average_by(
     averaged = rows.correct if values is None else values.loc[table.index].to_numpy(np.float64)
     codes, names = pd.factorize(groups.loc[table.index], sort=True)
     grouped, shape = codes >= 0, (len(names), len(rows.speaker_labels))
-    pairs = codes[grouped] * shape[1] + rows.speakers[grouped]
-    counts = np.bincount(pairs, minlength=shape[0] * shape[1]).reshape(shape)
-    sums = np.bincount(pairs, averaged[grouped], minlength=shape[0] * shape[1]).reshape(shape)
+    cells = codes[grouped], rows.speakers[grouped]
+    counts, sums = _counts(*cells, shape), _counts(*cells, shape, averaged[grouped])
     weights = _speaker_weights(rows.speaker_labels, task, resamples, seed)
     totals = counts @ weights.T
     nothing = np.full(totals.shape, np.nan)
     averages = np.divide(sums @ weights.T, totals, out=nothing, where=totals > 0)
-    sizes = {"rows": counts.sum(axis=1), "speakers": (counts > 0).sum(axis=1)}
+    sizes = {"rows": counts.sum(axis=1).astype(int), "speakers": (counts > 0).sum(axis=1)}
     return pd.DataFrame({"group": names} | sizes | _with_intervals(averages))
 
 
@@ -390,13 +387,6 @@ class _Rows:
         if (self.speaker_labels[self.speakers] != self.labels).any():
             raise ValueError("all rows of a speaker must have one label")
 
-    def sum_by_speaker(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Sum ``values`` (one per row) over each speaker, shape (speakers,)."""
-        # NumPy's stub says integers whether there are weights or not.
-        return np.bincount(  # type: ignore[return-value]
-            self.speakers, values, minlength=len(self.speaker_labels)
-        )
-
 
 def _speaker_weights(
     speaker_labels: NDArray[np.intp], task: Task, resamples: int, seed: int
@@ -424,15 +414,17 @@ def _row_scores(rows: _Rows, weights: NDArray[np.float64]) -> dict[str, NDArray[
     clipped = np.maximum(rows.probabilities, SMALLEST_PROBABILITY)
     of_truth = clipped[np.arange(len(rows.labels)), rows.labels] / clipped.sum(axis=1)
     values = {"accuracy": rows.correct, "log_loss": -np.log(of_truth)}
-    total = weights @ rows.sum_by_speaker(np.ones(len(rows.labels)))
-    return {name: weights @ rows.sum_by_speaker(value) / total for name, value in values.items()}
+    total = weights @ np.bincount(rows.speakers)
+    return {
+        name: weights @ np.bincount(rows.speakers, value) / total for name, value in values.items()
+    }
 
 
 def _binary_scores(rows: _Rows, weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     """Compute macro scores and AUC anew in each resample of speakers."""
     if len(rows.classes) != 2:
         raise ValueError(f"the gender task has two classes, not {rows.classes}")
-    by_speaker = _counts(rows.speakers, rows.predicted, len(rows.speaker_labels), 2)
+    by_speaker = _counts(rows.speakers, rows.predicted, (len(rows.speaker_labels), 2))
     members = [rows.speaker_labels == k for k in range(2)]
     confusions = np.stack([weights[:, own] @ by_speaker[own] for own in members], axis=1)
     scores = {name: value.mean(axis=1) for name, value in _per_class(confusions).items()}
@@ -444,17 +436,20 @@ def _binary_scores(rows: _Rows, weights: NDArray[np.float64]) -> dict[str, NDArr
 def _class_scores(rows: _Rows, weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     """Average each class's value over the classes drawn."""
     classes = len(rows.classes)
-    confusion = _counts(rows.labels, rows.predicted, classes, classes)
+    confusion = _counts(rows.labels, rows.predicted, (classes, classes))
     per_class = _per_class(confusion) | {"roc_auc": _one_against_rest(rows)}
     return {name: weights @ value / weights.sum(axis=1) for name, value in per_class.items()}
 
 
 def _counts(
-    rows: NDArray[np.integer], columns: NDArray[np.integer], height: int, width: int
+    rows: NDArray[np.integer],
+    columns: NDArray[np.integer],
+    shape: tuple[int, int],
+    values: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
-    """Count pairs of integers, shape (height, width)."""
-    pairs = np.bincount(rows * width + columns, minlength=height * width)
-    return pairs.reshape(height, width).astype(np.float64)
+    """Count pairs of integers, or sum the values of each pair."""
+    sums = np.bincount(rows * shape[1] + columns, values, minlength=shape[0] * shape[1])
+    return sums.reshape(shape).astype(np.float64)
 
 
 def _per_class(confusion: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:

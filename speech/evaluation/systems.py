@@ -83,18 +83,18 @@ def score_headline(
     # Speakers without a gender on record belong to neither.
     genders = corpus.set_index("utterance_id")["gender"]
     by_gender = [
-        average_by(table, table["utterance_id"].map(genders), task, **resampling).assign(
-            level=level
+        with_names(
+            average_by(table, table["utterance_id"].map(genders), task, **resampling),
+            {"level": level},
         )
         for level, table in {"chunk": chunks, "utterance": utterances}.items()
     ]
-    columns = ["level", "gender", "rows", "speakers", "value", "low", "high"]
     return {
         "scores": score_levels(chunks, utterances, task, **resampling),
         "by_duration": accuracy_by_duration(
             chunks, task, chunk_seconds=chunk_seconds, hop_seconds=hop_seconds, **resampling
         ),
-        "genders": pd.concat(by_gender).rename(columns={"group": "gender"})[columns],
+        "genders": pd.concat(by_gender).rename(columns={"group": "gender"}),
         "confusion": utterances[["utterance_id"]].assign(
             actual=utterances["label"], predicted=predicted_classes(utterances)
         ),
@@ -208,8 +208,9 @@ def results_of(plots: Tables, bins: pd.DataFrame) -> dict[str, Any]:
 
 def suspects_of(plots: Tables) -> list[str]:
     """Name the speakers whose label is suspected; none for the speaker task."""
-    suspects = plots.get("suspects", pd.DataFrame({"speaker_id": [], "suspect": []}))
-    return suspects.loc[suspects["suspect"].astype(bool), "speaker_id"].tolist()
+    if "suspects" not in plots:
+        return []
+    return plots["suspects"].query("suspect")["speaker_id"].tolist()
 
 
 def metrics_of(results: Mapping[str, Any]) -> dict[str, float]:

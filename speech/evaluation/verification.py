@@ -65,25 +65,20 @@ def verify(
     targets = trials["target"].to_numpy()
     codes, names = pd.factorize(utterances["speaker_id"], sort=True)
     drawn = draw_speakers(np.zeros(len(names), dtype=int), resamples, seed).astype(np.float64)
-    genders = utterances["gender"]
+    genders, _ = pd.factorize(utterances["gender"])
     # Nobody's gender equals one that is not on record.
-    alike = targets | (genders.iloc[first].to_numpy() == genders.iloc[second].to_numpy())
-    alike &= targets | genders.iloc[first].notna().to_numpy()
+    alike = (genders[first] == genders[second]) & (genders[first] >= 0)
     rates: dict[str, float] = {}
     for name, chosen in (
         ("equal_error_rate", np.ones(len(trials), dtype=bool)),
-        ("same_gender_equal_error_rate", alike),
+        ("same_gender_equal_error_rate", targets | alike),
     ):
-        value, low, high = np.nan, np.nan, np.nan
-        if not targets[chosen].all():
-            of_first, of_second = codes[first[chosen]], codes[second[chosen]]
-            weights = (
-                times[of_first] * np.where(targets[chosen], 1, times[of_second]) for times in drawn
-            )
-            value, low, high = equal_error_rate_with_interval(
-                scores[chosen], targets[chosen], weights
-            )
-        rates |= {name: value, f"{name}_low": low, f"{name}_high": high}
+        of_first, of_second, wanted = codes[first[chosen]], codes[second[chosen]], targets[chosen]
+        weights = (times[of_first] * np.where(wanted, 1, times[of_second]) for times in drawn)
+        values = (np.nan, np.nan, np.nan)
+        if not wanted.all():
+            values = equal_error_rate_with_interval(scores[chosen], wanted, weights)
+        rates |= dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
     return Verified(rates, det_points(error_rates(scores, targets)))
 
 

@@ -21,7 +21,7 @@ from speech.errors import UserError
 # StandardScaler loads the OpenMP library, so that `speech.parallel.spread` can limit its threads.
 
 Floats = NDArray[np.float64]
-Labels = NDArray[np.int64]
+Labels = NDArray[np.integer]
 
 NOISE = -1
 """HDBSCAN's label of a point that belongs to no cluster."""
@@ -174,14 +174,21 @@ def find_clusters(
     tree = ward(space)
     smallest = min(min_cluster_size, len(space))
     density = HDBSCAN(min_cluster_size=smallest, algorithm="brute", copy=True)
-    found = {}
-    for name, number in (("", speakers), ("_2", _GENDERS)):
-        found[f"kmeans{name}"] = KMeans(number, n_init=10, random_state=seed).fit_predict(space)
+
+    def kmeans(number: int) -> Labels:
+        return KMeans(number, n_init=10, random_state=seed).fit_predict(space)
+
+    def agglomerative(number: int) -> Labels:
         # Fewer clusters where points coincide.
-        found[f"agglomerative{name}"] = fcluster(tree, number, "maxclust") - 1
-    found["hdbscan"] = density.fit_predict(space)
-    order = ("kmeans", "agglomerative", "hdbscan", "kmeans_2", "agglomerative_2")
-    return {name: found[name].astype(np.int64) for name in order}
+        return fcluster(tree, number, "maxclust") - 1
+
+    return {
+        "kmeans": kmeans(speakers),
+        "agglomerative": agglomerative(speakers),
+        "hdbscan": density.fit_predict(space),
+        "kmeans_2": kmeans(_GENDERS),
+        "agglomerative_2": agglomerative(_GENDERS),
+    }
 
 
 def true_labels(points: pd.DataFrame) -> dict[str, Labels]:
@@ -194,10 +201,7 @@ def true_labels(points: pd.DataFrame) -> dict[str, Labels]:
         "gender": points["gender"],
         "chapter": points["speaker_id"] + "/" + points["chapter_id"],  # no speaker id has a slash
     }
-    return {
-        label: pd.factorize(column, sort=True)[0].astype(np.int64)
-        for label, column in columns.items()
-    }
+    return {label: pd.factorize(column, sort=True)[0] for label, column in columns.items()}
 
 
 def agreement_table(

@@ -8,6 +8,7 @@ kept, so that only one speaker's frames are in memory at a time.
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import RobustScaler, StandardScaler
 from threadpoolctl import threadpool_limits
 
+from speech.evaluation.scores import average_by
 from speech.folds import FEMALE, GENDERS
 from speech.parallel import Progress, silent
 
@@ -54,6 +56,7 @@ _FEWEST_SPEAKERS = 2
 
 _DIFFERENCES = ["coefficient", "value", "low", "high", "d", "d_low", "d_high"]
 _DIFFERENCES += ["p", "p_corrected", "significant"]
+_CASE = ["normalisation", "standardised"]
 _ACCURACIES = ["accuracy", "low", "high", "difference", "difference_low", "difference_high"]
 
 _EXACT_PAIRS = 10_000
@@ -390,70 +393,33 @@ def compare_normalisations(
     """
     with_fold = summary.utterances["fold"].notna().to_numpy()
     if not with_fold.any():
-        return pd.DataFrame(columns=["normalisation", "standardised", *_ACCURACIES])
+        return pd.DataFrame(columns=[*_CASE, *_ACCURACIES])
     table, moments = summary.utterances[with_fold], summary.moments[with_fold]
     folds, women = table["fold"].to_numpy(int), table["gender"].eq(FEMALE).to_numpy()
     fold_of_frame = summary.utterances["fold"].to_numpy(float)[summary.rows]
     plain = LogisticRegression(C=C, max_iter=max_iter)
     classifiers = {False: plain, True: make_pipeline(StandardScaler(), plain)}
-    correct = np.empty((len(classifiers), len(NORMALISATIONS), len(table)), dtype=bool)
+    predicted = np.empty((len(classifiers), len(NORMALISATIONS), len(table)), dtype=bool)
     for k, how in enumerate(progress(NORMALISATIONS, len(NORMALISATIONS))):
         for fold in np.unique(folds):
             train = ~np.isnan(fold_of_frame) & (fold_of_frame != fold)
             inputs, test = _normalised(moments, how, summary.frames[train]), folds == fold
             for number, classifier in enumerate(classifiers.values()):
                 classifier.fit(inputs[~test], women[~test])
-                correct[number, k, test] = classifier.predict(inputs[test]) == women[test]
-    cases = [(how, standardised) for standardised in classifiers for how in NORMALISATIONS]
-    names = pd.DataFrame(cases, columns=["normalisation", "standardised"])
-    scored = accuracy_table(correct.reshape(len(cases), -1), table, resamples=resamples, seed=seed)
-    return pd.concat([names, scored], axis=1)
-
-
-def accuracy_table(
-    correct: NDArray[np.bool_], utterances: pd.DataFrame, *, resamples: int = 1000, seed: int = 0
-) -> pd.DataFrame:
-    """Compute accuracies and their differences from ``none``, with intervals over speakers.
-
-    Parameters
-    ----------
-    correct
-        Whether each utterance is predicted correctly, shape (cases, utterances); the cases are
-        `NORMALISATIONS`, once or several times over.
-    utterances
-        With speaker_id and gender.
-    resamples, seed
-        Of the bootstrap, which draws women from the women and men from the men.
-
-    Returns
-    -------
-    DataFrame
-        One row per case: accuracy, low, high, difference, difference_low, difference_high.
-    """
-    keys = [utterances["speaker_id"], utterances["gender"]]
-    sums = pd.DataFrame(np.vstack([correct, np.ones(len(utterances))]).T, utterances.index)
-    speakers = sums.groupby(keys).sum()
-    women, men = (speakers.xs(gender, level="gender").to_numpy().T for gender in GENDERS)
-
-    def accuracies(women: Floats, men: Floats, axis: int) -> Floats:
-        totals = women.sum(axis=axis) + men.sum(axis=axis)
-        accuracy = totals[:-1] / totals[-1]
-        # The first of each group of normalisations is ``none``.
-        none = np.repeat(accuracy[:: len(NORMALISATIONS)], len(NORMALISATIONS), axis=0)
-        return np.stack([accuracy, accuracy - none])
-
-    limits = stats.bootstrap(
-        (women, men),
-        accuracies,
-        n_resamples=resamples,
-        batch=100,
-        axis=-1,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    values = np.stack([accuracies(women, men, axis=-1), limits.low, limits.high], axis=1)
-    return pd.DataFrame(dict(zip(_ACCURACIES, values.reshape(6, -1), strict=True)))
+                predicted[number, k, test] = classifier.predict(inputs[test])
+    cases = pd.DataFrame(product(classifiers, NORMALISATIONS), columns=_CASE[::-1])[_CASE]
+    case = pd.Series(np.repeat(cases.index, len(table)))
+    rows = pd.concat([table[["speaker_id", "gender"]]] * len(cases), ignore_index=True)
+    rows = rows.assign(label=rows["gender"], p_F=predicted.ravel(), p_M=~predicted.ravel())
+    correct = (predicted == women).astype(float)
+    # The first of the normalisations is ``none``.
+    gained = pd.Series((correct - correct[:, :1]).ravel())
+    resampling: dict[str, int] = {"resamples": resamples, "seed": seed}
+    accuracies = average_by(rows, case, "gender", **resampling)
+    differences = average_by(rows, case, "gender", values=gained, **resampling)
+    ends = ["value", "low", "high"]
+    scored = pd.concat([cases, accuracies[ends], differences[ends]], axis=1)
+    return scored.set_axis([*_CASE, *_ACCURACIES], axis=1)
 
 
 def _normalised(moments: Floats, how: str, training: NDArray[np.float32]) -> Floats:

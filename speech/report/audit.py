@@ -35,8 +35,8 @@ def audit_section(run: Run, results: dict[str, Any], tasks: Iterable[Task]) -> d
     tasks
         Those that were asked for.
     """
-    growth = run.read_plot("learning_curve").rename(columns={"speakers": "training speakers"})
-    growth["features"] = growth["features"].map(wording.features)
+    growth = wording.in_words(run.read_plot("learning_curve"))
+    growth = growth.rename(columns={"speakers": "training speakers"})
     layers = run.read_plot("layers").query("level == 'utterance'").rename(columns={"layer": LAYER})
     splits, det = run.read_plot("split_audit"), run.read_plot("det")
     known = results["rejection"].get("speakers")
@@ -69,7 +69,7 @@ def _labels(labels: pd.DataFrame) -> dict[str, Any]:
     return {
         "suspects": labels.loc[labels["suspect"], "speaker_id"].tolist(),
         "speakers": len(labels),
-        "table": Table(table, {name: show for name, show in columns.items() if name in table}),
+        "table": Table(table, columns),
     }
 
 

@@ -45,13 +45,12 @@ def feature_map(table: pd.DataFrame) -> Figure:
     table
         One row per point and map: ``map``, ``x``, ``y``, the utterance, its labels and clusters.
     """
-    views = {name: own.reset_index(drop=True) for name, own in table.groupby("map", sort=False)}
+    views = {name: table[table["map"] == name] for name in VIEWS}
     places = {
         called: {axis: [views[name][axis].round(3).tolist()] for axis in ("x", "y")}
         for name, called in VIEWS.items()
-        if name in views
     }
-    points = next(iter(views.values()))
+    points = views["pca"]
     chapters = points["speaker_id"] + "/" + points["chapter_id"]
     genders = points["gender"].map(wording.name)
     groups = {"speaker": points["speaker_id"], "gender": genders, "chapter": chapters}
@@ -64,7 +63,7 @@ def feature_map(table: pd.DataFrame) -> Figure:
         f"chapter {row.chapter_id}"
         for row in points.itertuples()
     ]
-    place, colour = next(iter(places.values())), colours["speaker"]
+    place, colour = places[VIEWS["tsne"]], colours["speaker"]
     marker = {"size": 6, "opacity": 0.75, "cmin": 0, "cmax": PALETTE}
     marker |= {"color": colour["marker.color"][0], "symbol": colour["marker.symbol"][0]}
     trace = go.Scatter(x=place["x"][0], y=place["y"][0], text=about, mode="markers", marker=marker)

@@ -11,14 +11,8 @@ from speech.report import charts, wording
 from speech.report.charts import Columns, Figure, Table
 from speech.report.run import Run
 
-NORMALISATIONS = {
-    "none": "none",
-    "level": "level",
-    "utterance_mean": "own mean",
-    "utterance": "own mean, variance",
-    "standard": "standard",
-    "robust": "robust",
-}
+NORMALISATIONS = {"utterance_mean": "own mean", "utterance": "own mean, variance"}
+"""Those that are called otherwise than in params.yaml."""
 MOST_OUTLIERS = 20
 _two_digits, _one_digit = wording.number, partial(wording.number, digits=1)
 
@@ -86,21 +80,19 @@ def _normalisations(table: pd.DataFrame, in_use: str) -> dict[str, Any] | None:
     """Draw the accuracies, and compare what models are given with no normalisation at all."""
     if table.empty:
         return None
-    names = NORMALISATIONS | {in_use: f"{NORMALISATIONS[in_use]} (in use)"}
+    table = table.assign(normalisation=table["normalisation"].replace(NORMALISATIONS))
+    in_use = NORMALISATIONS.get(in_use, in_use)
     inputs = {True: "standardised", False: "as they are"}
     rows = table.rename(columns={"accuracy": "value"}).assign(
-        normalisation=table["normalisation"].replace(names),
+        normalisation=table["normalisation"].replace(in_use, f"{in_use} (in use)"),
         inputs=table["standardised"].map(inputs),
     )
     compared = table[table["standardised"]].set_index("normalisation")
-    below = compared[compared["difference_high"] < 0]
-    above = compared[compared["difference_low"] > 0]
     return {
         "figure": charts.intervals(rows, "normalisation", "inputs", upright=False),
         "in_use": compared.loc[in_use],
-        "name": NORMALISATIONS[in_use],
-        "below": [NORMALISATIONS[name] for name in below.index],
-        "above": [NORMALISATIONS[name] for name in above.index],
+        "below": compared.index[compared["difference_high"] < 0].tolist(),
+        "above": compared.index[compared["difference_low"] > 0].tolist(),
     }
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import html
+import inspect
 import json
 import platform
 from collections.abc import Callable, Iterator
@@ -148,8 +149,6 @@ def _environment() -> Environment:
         # Whatever a template shows of a run; markup is the page's own.
         finalize=lambda shown: wording.name(shown) if type(shown) is str else shown,
     )
-    names = ["model", "features", "gender", "number", "count", "percent", "points", "interval"]
-    names += ["plural", "listed", "ranged", "agreement"]
-    environment.filters |= {name: getattr(wording, name) for name in names}
+    environment.filters |= dict(inspect.getmembers(wording, inspect.isfunction))
     environment.filters |= {"rows": rows, "figure_json": figure_json, "heading": heading}
     return environment

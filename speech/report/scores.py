@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from plotly import graph_objects as go
+from sklearn.metrics import precision_recall_fscore_support
 
+from speech.folds import ALL_FOLDS
 from speech.params import Task
 from speech.report import charts, wording
 from speech.report.charts import ACCURACY, SHARE, Columns, Figure, Table
@@ -17,8 +19,6 @@ from speech.report.run import Run
 UTTERANCE_ACCURACY = "level == 'utterance' and score == 'accuracy'"
 TABLES = ["models", "confusion", "roc", "reliability", "by_duration", "speakers"]
 TABLES += ["curves", "picked", "tuning"]
-ALL_FOLDS = "all"
-"""Stands for a fold where the model to keep is picked, as in `speech.folds`."""
 MOST_PAIRS = 20
 """Of speakers confused with each other, that are listed."""
 
@@ -42,6 +42,7 @@ def task_section(run: Run, task: Task, features: str, model: str) -> dict[str, A
     accuracies = read["models"].query(UTTERANCE_ACCURACY)
     worst = read["speakers"].sort_values(["utterance_accuracy", "speaker_id"], kind="stable")
     classes = _by_class(read["confusion"])
+    kept = read["picked"].query("picked and fold == @ALL_FOLDS")["model"].item()
     if task == "speaker":
         worst = worst.join(classes[["precision", "recall"]], on="speaker_id")
     return {
@@ -53,7 +54,7 @@ def task_section(run: Run, task: Task, features: str, model: str) -> dict[str, A
         "classes": classes,
         **_confusion(read["confusion"]),
         "roc": _roc(read["roc"], wording.features(features)),
-        "reliability": _reliability(read["reliability"], f"{_kept(read['picked'])} · {features}"),
+        "reliability": _reliability(read["reliability"], f"{kept} · {features}"),
         "durations": charts.intervals(read["by_duration"], "duration"),
         "worst": worst,
         "speakers": _speakers(worst),
@@ -61,11 +62,6 @@ def task_section(run: Run, task: Task, features: str, model: str) -> dict[str, A
         "picks": _picks(read["picked"]),
         "tuning": _tuning(read["tuning"]),
     }
-
-
-def _kept(picks: pd.DataFrame) -> str:
-    """Name the model to keep, which is picked by all folds."""
-    return picks.loc[picks["picked"] & (picks["fold"] == ALL_FOLDS), "model"].item()
 
 
 def _best(accuracies: pd.DataFrame) -> dict[str, Any] | None:
@@ -87,18 +83,15 @@ def _on_mfcc(accuracies: pd.DataFrame, model: str) -> pd.Series:
 
 def _by_class(table: pd.DataFrame) -> pd.DataFrame:
     """Compute precision and recall of each class; of one that is never predicted, 0."""
-    hits = table.loc[table["actual"] == table["predicted"], "actual"].value_counts()
-    counts = {name: table[name].value_counts() for name in ("actual", "predicted")}
-    rows = pd.DataFrame({"hits": hits, **counts}).fillna(0).sort_index()
-    return rows.assign(
-        precision=rows["hits"] / rows["predicted"].clip(lower=1),
-        recall=rows["hits"] / rows["actual"].clip(lower=1),
+    classes = sorted({*table["actual"], *table["predicted"]})
+    precision, recall, _, _ = precision_recall_fscore_support(
+        table["actual"], table["predicted"], labels=classes, zero_division=0
     )
+    return pd.DataFrame({"precision": precision, "recall": recall}, index=classes)
 
 
 def _models(table: pd.DataFrame) -> Figure:
-    names = {"model": table["model"].map(wording.model)}
-    table = table.assign(**names, features=table["features"].map(wording.features))
+    table = wording.in_words(table)
     rows = table.query(UTTERANCE_ACCURACY)
     drawn = charts.intervals(rows, "model", "features", upright=False)
     keys = ["model", "features"]
@@ -134,9 +127,9 @@ def _roc(table: pd.DataFrame, first: str) -> Figure:
         **charts.diagonal(),
     }
     x, y = "false_positive_rate", "true_positive_rate"
-    rows = table.assign(model=table["model"].map(wording.model), **(100 * table[[x, y]]))
+    rows = wording.in_words(table).assign(**(100 * table[[x, y]]))
     drawn = {
-        wording.features(str(kind)): charts.curves(own, x, y, "model")
+        str(kind): charts.curves(own, x, y, "model")
         for kind, own in rows.groupby("features", sort=False)
     }
     return charts.choose("Features", drawn, layout, first, square=True)
@@ -145,8 +138,8 @@ def _roc(table: pd.DataFrame, first: str) -> Figure:
 def _reliability(table: pd.DataFrame, headline: str) -> Figure:
     layout = {"xaxis": {**SHARE, "title": "confidence"}, "yaxis": ACCURACY, "showlegend": True}
     layout |= charts.diagonal()
-    drawn = {}
-    for system, bins in table[table["level"] == "utterance"].groupby("system", sort=False):
+    drawn, rows = {}, wording.in_words(table).query("level == 'utterance'")
+    for system, bins in rows.groupby("system", sort=False):
         error, chance = bins.iloc[0][["expected_calibration_error", "calibration_error_by_chance"]]
         trace = go.Scatter(
             x=100 * bins["confidence"],
@@ -157,7 +150,7 @@ def _reliability(table: pd.DataFrame, headline: str) -> Figure:
             text=[f"{rows:,} utterances" for rows in bins["rows"]],
             name=f"calibration error {wording.percent(error)}, by chance {wording.percent(chance)}",
         )
-        drawn[wording.system(str(system))] = [trace]
+        drawn[str(system)] = [trace]
     return charts.choose("Model", drawn, layout, wording.system(headline), square=True)
 
 
@@ -176,11 +169,12 @@ def _learning(table: pd.DataFrame) -> Figure | None:
         return None
     epochs = {"title": "epoch", "dtick": max(1, round(table["epoch"].max() / 6))}
     layout = {"xaxis": epochs, "yaxis": {"title": "loss", "rangemode": "tozero"}}
+    table = wording.in_words(table)
     # A row without a loss breaks the line between two folds.
     ends = table.groupby(["system", "part", "fold"], sort=False).tail(1).assign(loss=np.nan)
     rows = pd.concat([table, ends]).sort_values(["part", "fold"], kind="stable")
     drawn = {
-        wording.system(str(name)): charts.curves(own, "epoch", "loss", "part")
+        str(name): charts.curves(own, "epoch", "loss", "part")
         for name, own in rows.groupby("system", sort=False)
     }
     return charts.choose("Network", drawn, layout)
@@ -190,14 +184,12 @@ def _picks(table: pd.DataFrame) -> Table | None:
     if len(set(table["model"])) == 1:
         # Of a single candidate there was nothing to pick.
         return None
-    picked = table[table["picked"]]
-    names = {"fold": picked["fold"].replace(ALL_FOLDS, "all folds, to keep")}
-    rows = picked.assign(**names, model=picked["model"].map(wording.model))
+    picked = wording.in_words(table[table["picked"]])
+    rows = picked.assign(fold=picked["fold"].replace(ALL_FOLDS, "all folds, to keep"))
     return Table(rows, {"fold": None, "model": None, **LOSS_AND_ACCURACY})
 
 
 def _tuning(table: pd.DataFrame) -> Table | None:
-    chosen = table[table["chosen"].astype(bool)]
-    chosen = chosen.assign(system=chosen["system"].map(wording.system))
+    chosen = wording.in_words(table[table["chosen"].astype(bool)])
     columns: Columns = {"system": None, "fold": None, "settings": None, **LOSS_AND_ACCURACY}
     return None if chosen.empty else Table(chosen, columns)

@@ -41,6 +41,12 @@ def system(name: str) -> str:
     return f"{model(of_model)} · {features(of_features)}"
 
 
+def in_words(table: pd.DataFrame) -> pd.DataFrame:
+    """Name the models, features and systems in a table."""
+    named = {"model": model, "features": features, "system": system}
+    return table.assign(**{name: table[name].map(named[name]) for name in named if name in table})
+
+
 def gender(name: Any) -> str:
     """Name a gender, or say that none is on record."""
     return GENDERS.get(name, "not on record")

@@ -36,7 +36,6 @@ TINY = {
     "sample_encoder.layers": 4,
     "folds.gender": 2,
     "folds.speaker": 2,
-    "analysis.resamples": 100,
     "evaluate.resamples": 100,
     "learning_curve.draws": 1,
     "cnn.channels": [8, 8],
