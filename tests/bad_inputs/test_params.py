@@ -1,5 +1,6 @@
 """Every params.yaml that cannot be run with is refused in one sentence, before any work."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -16,14 +17,9 @@ CHANGED = [
     ("svm.seed", 1, "unknown key @; the keys allowed there are C, kernel, gamma, max_examples."),
     ("search.logistic.c", [1.0], "unknown key @; the keys allowed there are C, "),
     ("corpus_sha256.dev-cleen", "0", "unknown key @; the keys allowed there"),
-    ("seed", ..., "the key @ is missing; set it, or restore it from git."),
     ("inputs.wav2vec2.layer", ..., "the key @ is missing; set it, or restore it from git"),
     # of another type
     ("mfcc.coefficients", "13", '@ is "13", but should be a valid integer; change'),
-    ("mfcc.coefficients", 13.5, "@ is 13.5, but should be a valid integer; change"),
-    ("mfcc.coefficients", True, "@ is true, but should be a valid integer; change"),
-    ("mfcc.coefficients", None, "@ is null, but should be a valid integer; change"),
-    ("mfcc.high_hz", "8k", '@ is "8k", but should be a valid number; change it.'),
     ("mfcc.energy", 1, "@ is 1, but should be a valid boolean; change it."),
     ("mfcc", 3, "@ is 3, but should be a block of keys; change it."),
     ("models", "svm", '@ is "svm", but should be a valid list; change it.'),
@@ -33,26 +29,22 @@ CHANGED = [
     ("gender_overrides", [1], "@ is [1], but should be a block of keys or a valid "),
     ("svm.gamma", "wide", "@ is \"wide\", but should be a valid number or 'scale' or 'auto'"),
     ("search.mlp.hidden", [64], "@[0] is 64, but should be a valid list; change it."),
+    ("seed", date(2026, 1, 1), '@ is "2026-01-01", but should be a valid integer; change it.'),
+    ("gender_overrides", {(1, 2): "F"}, "@ is [1, 2], but should be a "),
     # no number, out of range, far out of range
     ("logistic.C", float("inf"), "@ is Infinity, but should be a finite number; change it."),
-    ("chunks.hop_seconds", float("nan"), "@ is NaN, but should be a finite number"),
     ("sample_corpus.minutes", 1e300, "@ is 1e+300, but should be less than or "),
-    ("folds.gender", 10**9, "@ is 1000000000, but should be less than or equal to 1000;"),
     ("compute.device", "gpu", "@ is \"gpu\", but should be 'auto', 'cpu', 'cuda' or 'mps'"),
     ("compute.jobs", 0, "@ is 0, but should be -1 for all cores, or the number of "),
     ("augmentation.snr_db", [-9000, 5], "@[0] is -9000, but should be greater "),
-    ("augmentation.snr_db", [5], "@ is [5], but should be at least 2 items; "),
-    ("svm.C", 0, "@ is 0, but should be greater than 0; change it."),
     ("svm.gamma", -1.0, "@ is -1.0, but should be greater than 0 or 'scale' or 'auto'; "),
     ("search.svm.C", [1.0, 0], "@[1] is 0, but should be greater than 0; change it."),
-    ("clusters.pca_variance", 1, "@ is 1, but should be less than 1; change it."),
     ("sample_encoder.hidden", 100, "@ is 100, but should be a multiple of 16; "),
-    ("cnn.channels", [8] * 6, "@ is [8, 8, 8, 8, 8, 8], but should be at most 5 items"),
     ("models", [], "@ is [], but should be at least 1 item; change it."),
     # names and places
     ("model", "forest", "@ is \"forest\", but should be 'dummy', 'logistic', 'svm', 'lda', "),
-    ("models", ["svm", "forest"], "@[1] is \"forest\", but should be 'dummy', 'logistic', "),
     ("models", ["logistic"] * 2, "@ (logistic, logistic) must not repeat a name; remove the "),
+    ("tasks", ["gender"] * 2, "@ (gender, gender) must not repeat a name; remove the second."),
     ("corpus", ["dev-clean", "sample"], "@[1] is \"sample\", but should be 'dev-clean', "),
     ("corpus", ["dev-clean"] * 2, "@ (dev-clean, dev-clean) must not repeat a subset; remove "),
     ("external", "sample", "@ is sample, which is synthesised and validates nothing; name "),
@@ -75,39 +67,19 @@ CHANGED = [
 ]
 """Key, value (...: removed) and how the sentence begins; @ stands for the key."""
 
-# YAML 1.1 reads the first two as 1050 and false, but DVC, by YAML 1.2, as text.
-WRITTEN = [
-    ("seed", "17:30", '@ is "17:30", but should be a valid integer; change it.'),
-    ("keep_archives", "off", '@ is "off", but should be a valid boolean; change it.'),
-    ("seed", "2026-01-01", '@ is "2026-01-01", but should be a valid integer; change it.'),
-    ("seed", "9" * 5000, "has a number too long to be read; mend that."),
-    ("svm", "{C: 1.0e+999, kernel: rbf, gamma: auto}", "@.C is Infinity, but should be a finite"),
-    ("corpus", "!!binary aGk=", "@ is \"b'hi'\", but should be a valid list or a valid string;"),
-    ("models", "!!set {svm}", "@ is \"{'svm'}\", but should be a valid list; change it."),
-    ("gender_overrides", "{[1, 2]: F}", "@ is [1, 2], but should be a "),
-]
-"""Key, how its value is written, and how the sentence begins."""
-
 FILES = {
     "a key twice": ("mfcc:\n  fft: 512\n  fft: 1024", "line 3 @ (found duplicate key "),
-    "a circle": ("seed: 1\nmlp: &x\n  hidden: *x", "line 3 @ (an alias, write out "),
     "an alias": ("a: &x 1\nseed: *x", "line 2 @ (an alias, write out what it stands"),
-    "3,000 brackets": ("a: " + "[" * 3000 + "]" * 3000, "line 1 @ (nested too deep)"),
     "100,000 brackets": ("a:\n  " + "[" * 100_000, "line 2 @ (nested too deep); mend"),
     "code": ("a: !!python/object/apply:os.getpid []", "line 1 @ (could not determine"),
     "another YAML": ("%YAML 1.1\n---\nseed: 017", "has a directive of YAML (%); remove that line."),
-    "two documents": ("seed: 1\n---\nseed: 2", "line 2 @ (but found another document"),
-    "an open bracket": ("seed: [1\nmodel: svm", "line 2 @ (expected ',' or ']', but g"),
     "two colons": ("seed: 1: 2", "line 1 @ (mapping values are not allowed here); me"),
     "a tab": ("a: 1\n\tb: 2", "line 2 @ (found character '\\t' that cannot start any "),
     "a control character": ("seed: \x01", "@ (special characters are not allowed); "),
-    "a number as a key": (
-        "1: sample",
-        "unknown key 1; the keys allowed there are corpus, external",
-    ),
+    "a number of 5,000 digits": ("seed: " + "9" * 5000, "has a number too long to be read; mend"),
+    "a number as a key": ("1: sample", "unknown key 1; the keys allowed there are corpus, "),
     "a list as a key": ("? [1, 2]\n: 3", "unknown key (1, 2); the keys allowed there are corpus, "),
     "nothing": ("", "holds no keys; restore it from git."),
-    "a list": ("- svm\n- mlp", "holds no keys; restore it from git."),
     "Latin-1": ("corpus: Käse".encode("latin-1"), "is not UTF-8 text; save it as UTF-8."),
 }
 """What stands in the file, and how the sentence begins; @ stands for `is not valid YAML`."""
@@ -128,26 +100,14 @@ def refusal(path):
     return message.removeprefix(f"{path}: ")
 
 
-def written(path, content, value=None):
-    path.write_text(yaml.dump(content, Dumper=yaml.CSafeDumper).replace("HERE", value or "HERE"))
-    return path
-
-
 @pytest.mark.parametrize(
     ("key", "value", "sentence"), CHANGED, ids=[f"{key}={str(v)[:20]}" for key, v, _ in CHANGED]
 )
 def test_a_value_that_cannot_be_is_quoted_with_what_can(
     shipped_params, tmp_path, key, value, sentence
 ):
-    path = written(tmp_path / "params.yaml", with_changes(shipped_params, {key: value}))
-    assert refusal(path).startswith(sentence.replace("@", key))
-
-
-@pytest.mark.parametrize(
-    ("key", "text", "sentence"), WRITTEN, ids=[f"{key}={text[:20]}" for key, text, _ in WRITTEN]
-)
-def test_a_value_is_read_as_dvc_reads_it(shipped_params, tmp_path, key, text, sentence):
-    path = written(tmp_path / "params.yaml", with_changes(shipped_params, {key: "HERE"}), text)
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(with_changes(shipped_params, {key: value})))
     assert refusal(path).startswith(sentence.replace("@", key))
 
 
@@ -158,9 +118,6 @@ def test_a_file_that_is_no_params_is_refused_by_its_line(tmp_path, text, sentenc
     assert refusal(path).startswith(sentence.replace("@", "is not valid YAML"))
 
 
-def test_a_file_that_is_not_there_is_named_with_where_to_run():
+def test_a_file_that_is_not_there_is_named_with_where_to_run_and_a_folder_is_none(tmp_path):
     assert refusal(Path("nowhere/params.yaml")).startswith("no such file; run from the root")
-
-
-def test_a_folder_in_place_of_the_file_is_refused(tmp_path):
     assert refusal(tmp_path) == "cannot be read (Is a directory); mend that."
