@@ -30,6 +30,7 @@ CHANGED = [
     ("svm.gamma", "wide", "@ is \"wide\", but should be a valid number or 'scale' or 'auto'"),
     ("search.mlp.hidden", [64], "@[0] is 64, but should be a valid list; change it."),
     ("seed", date(2026, 1, 1), '@ is "2026-01-01", but should be a valid integer; change it.'),
+    ("seed", {(1, 2): 3}, "@ is {}, but should be a valid integer; change it."),
     ("gender_overrides", {(1, 2): "F"}, "@ is [1, 2], but should be a "),
     # no number, out of range, far out of range
     ("logistic.C", float("inf"), "@ is Infinity, but should be a finite number; change it."),
@@ -63,6 +64,7 @@ CHANGED = [
     ("models", ["mlp", "cnn"], "model (logistic) must be among @ (mlp, cnn); change one of "),
     ("wav2vec2.layers", [0, 6], "inputs.wav2vec2.layer (4) must be among @ ([0, 6]); "),
     ("wav2vec2.sequence_layer", 9, "@ (9) must not exceed sample_encoder.laye"),
+    ("wav2vec2.layers", [4, 9], "@ (9) must not exceed sample_encoder.layers (6); change one "),
     ("inputs.wav2vec2.layer", 7, "@ (7) must not exceed sample_encoder.layers "),
 ]
 """Key, value (...: removed) and how the sentence begins; @ stands for the key."""
@@ -80,6 +82,7 @@ FILES = {
     "a number as a key": ("1: sample", "unknown key 1; the keys allowed there are corpus, "),
     "a list as a key": ("? [1, 2]\n: 3", "unknown key (1, 2); the keys allowed there are corpus, "),
     "nothing": ("", "holds no keys; restore it from git."),
+    "a list": ("- svm\n- mlp", "holds no keys; restore it from git."),
     "Latin-1": ("corpus: Käse".encode("latin-1"), "is not UTF-8 text; save it as UTF-8."),
 }
 """What stands in the file, and how the sentence begins; @ stands for `is not valid YAML`."""
