@@ -15,13 +15,12 @@ LOCK, RWLOCK, REPOSITORY = Path("dvc.lock"), Path(".dvc/tmp/rwlock"), Path(".dvc
 
 def broken() -> list[Path]:
     """List which of the two files DVC could not read."""
-    from dvc.rwlock import SCHEMA
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
     from dvc.utils.serialize import load_yaml
 
     readers = {
         LOCK: lambda: COMPILED_LOCKFILE_SCHEMA(load_yaml(LOCK)),
-        RWLOCK: lambda: SCHEMA(json.loads(RWLOCK.read_text("utf-8"))),
+        RWLOCK: lambda: json.loads(RWLOCK.read_text("utf-8")),
     }
     found = []
     for file, read in readers.items():
@@ -50,14 +49,12 @@ def recover() -> list[str]:
     """Mend both files, unless DVC is at work; return what is to be said."""
     from dvc.lock import Lock, LockError
 
-    if not broken():
-        return []
     REPOSITORY.parent.mkdir(parents=True, exist_ok=True)
     try:
         with Lock(str(REPOSITORY)):
-            if working := dvc_at_work():
+            files = broken()
+            if files and (working := dvc_at_work()):
                 sys.exit(f"DVC is at work (process {working[0]}); wait for its end and run again.")
-            files = broken()  # what was half written a moment ago may be whole now
             for file in files:
                 restore = ["git", "checkout", "--quiet", "--", str(file)]
                 if file == RWLOCK or subprocess.run(restore, stderr=subprocess.DEVNULL).returncode:

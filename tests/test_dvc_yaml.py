@@ -157,13 +157,6 @@ def test_every_script_is_a_stage_or_shared_by_all():
     assert scripts - shared == {script_of(name) for name in STAGES}
 
 
-def flat(tree, prefix=""):
-    for key, value in tree.items():
-        yield f"{prefix}{key}"
-        if isinstance(value, dict):
-            yield from flat(value, f"{prefix}{key}.")
-
-
 NO_RESULT = {
     # Speed, memory and where from: another value changes no result.
     "corpus_mirror",
@@ -219,15 +212,6 @@ def test_the_params_that_a_script_reads_are_those_of_its_stages(script):
     listed = {key for instance in own for key in instance.get("params", [])} | NO_RESULT
     read = params_read(script)
     assert [key for key in sorted(read) if not any(covers(key, one) for one in listed)] == []
-
-
-def test_every_input_is_written_by_an_earlier_stage():
-    written = []
-    for name, instance in INSTANCES:
-        for dep in instance["deps"]:
-            if dep.startswith(("data/", "models/", "plots/", "metrics/")):
-                assert any(under(dep, out) or under(out, dep) for out in written), (name, dep)
-        written += outs_of(instance)
 
 
 def test_a_comment_on_a_score_refits_nothing():

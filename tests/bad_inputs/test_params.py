@@ -1,5 +1,6 @@
 """Every params.yaml that cannot be run with is refused in one sentence, before any work."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -14,17 +15,11 @@ CHANGED = [
     ("formants", 1, "unknown key @; the keys allowed there are corpus, external, "),
     ("mfcc.coeficients", 1, "unknown key @; the keys allowed there are coefficie"),
     ("svm.seed", 1, "unknown key @; the keys allowed there are C, kernel, gamma, max_examples."),
-    ("search.forest", {}, "unknown key @; the keys allowed there are dummy, logistic, "),
     ("search.logistic.c", [1.0], "unknown key @; the keys allowed there are C, "),
     ("corpus_sha256.dev-cleen", "0", "unknown key @; the keys allowed there"),
-    ("seed", ..., "the key @ is missing; set it, or restore it from git."),
     ("inputs.wav2vec2.layer", ..., "the key @ is missing; set it, or restore it from git"),
     # of another type
     ("mfcc.coefficients", "13", '@ is "13", but should be a valid integer; change'),
-    ("mfcc.coefficients", 13.5, "@ is 13.5, but should be a valid integer; change"),
-    ("mfcc.coefficients", True, "@ is true, but should be a valid integer; change"),
-    ("mfcc.coefficients", None, "@ is null, but should be a valid integer; change"),
-    ("mfcc.high_hz", "8k", '@ is "8k", but should be a valid number; change it.'),
     ("mfcc.energy", 1, "@ is 1, but should be a valid boolean; change it."),
     ("mfcc", 3, "@ is 3, but should be a block of keys; change it."),
     ("models", "svm", '@ is "svm", but should be a valid list; change it.'),
@@ -34,29 +29,30 @@ CHANGED = [
     ("gender_overrides", [1], "@ is [1], but should be a block of keys or a valid "),
     ("svm.gamma", "wide", "@ is \"wide\", but should be a valid number or 'scale' or 'auto'"),
     ("search.mlp.hidden", [64], "@[0] is 64, but should be a valid list; change it."),
+    ("seed", date(2026, 1, 1), '@ is "2026-01-01", but should be a valid integer; change it.'),
+    ("seed", {(1, 2): 3}, "@ is {}, but should be a valid integer; change it."),
+    ("gender_overrides", {(1, 2): "F"}, "@ is [1, 2], but should be a "),
     # no number, out of range, far out of range
     ("logistic.C", float("inf"), "@ is Infinity, but should be a finite number; change it."),
-    ("chunks.hop_seconds", float("nan"), "@ is NaN, but should be a finite number"),
     ("sample_corpus.minutes", 1e300, "@ is 1e+300, but should be less than or "),
-    ("folds.gender", 10**9, "@ is 1000000000, but should be less than or equal to 1000;"),
     ("compute.device", "gpu", "@ is \"gpu\", but should be 'auto', 'cpu', 'cuda' or 'mps'"),
     ("compute.jobs", 0, "@ is 0, but should be -1 or greater than or equal to 1; change"),
     ("augmentation.snr_db", [-9000, 5], "@[0] is -9000, but should be greater "),
-    ("augmentation.snr_db", [5], "@ is [5], but should be at least 2 items; "),
-    ("svm.C", 0, "@ is 0, but should be greater than 0; change it."),
     ("svm.gamma", -1.0, "@ is -1.0, but should be greater than 0 or 'scale' or 'auto'; "),
     ("search.svm.C", [1.0, 0], "@[1] is 0, but should be greater than 0; change it."),
-    ("clusters.pca_variance", 1, "@ is 1, but should be less than 1; change it."),
     ("sample_encoder.hidden", 100, "@ is 100, but should be a multiple of 16; "),
-    ("cnn.channels", [8] * 6, "@ is [8, 8, 8, 8, 8, 8], but should be at most 5 items"),
     ("models", [], "@ is [], but should be at least 1 item; change it."),
     # names and places
     ("model", "forest", "@ is \"forest\", but should be 'dummy', 'logistic', 'svm', 'lda', "),
-    ("models", ["svm", "forest"], "@[1] is \"forest\", but should be 'dummy', 'logistic', "),
     (
         "models",
         ["logistic"] * 2,
         '@ is ["logistic", "logistic"], but should be a list that repeats no name;',
+    ),
+    (
+        "tasks",
+        ["gender"] * 2,
+        '@ is ["gender", "gender"], but should be a list that repeats no name;',
     ),
     ("corpus", ["dev-clean", "sample"], "@[1] is \"sample\", but should be 'dev-clean', "),
     (
@@ -80,41 +76,23 @@ CHANGED = [
     ("models", ["mlp", "cnn"], "model (logistic) must be among @ (mlp, cnn); change one of "),
     ("wav2vec2.layers", [0, 6], "inputs.wav2vec2.layer (4) must be among @ ([0, 6]); "),
     ("wav2vec2.sequence_layer", 9, "@ (9) must not exceed sample_encoder.laye"),
+    ("wav2vec2.layers", [4, 9], "@ (9) must not exceed sample_encoder.layers (6); change one "),
     ("inputs.wav2vec2.layer", 7, "@ (7) must not exceed sample_encoder.layers "),
 ]
 """Key, value (...: removed) and how the sentence begins; @ stands for the key."""
 
-# YAML 1.1 reads the first two as 1050 and false, but DVC, by YAML 1.2, as text.
-WRITTEN = [
-    ("seed", "17:30", '@ is "17:30", but should be a valid integer; change it.'),
-    ("keep_archives", "off", '@ is "off", but should be a valid boolean; change it.'),
-    ("seed", "2026-13-01", "has a number or date that cannot be read; mend that."),
-    ("seed", "2026-01-01", '@ is "2026-01-01", but should be a valid integer; change it.'),
-    ("seed", "9" * 5000, "has a number or date that cannot be read; mend that."),
-    ("svm", "{C: 1.0e+999, kernel: rbf, gamma: auto}", "@.C is Infinity, but should be a finite"),
-    ("corpus", "!!binary aGk=", "@ is \"b'hi'\", but should be a valid list or a valid string;"),
-    ("models", "!!set {svm}", "@ is \"{'svm'}\", but should be a valid list; change it."),
-    ("gender_overrides", "{[1, 2]: F}", "@ is [1, 2], but should be a "),
-]
-"""Key, how its value is written, and how the sentence begins."""
-
 FILES = {
     "a key twice": ("mfcc:\n  fft: 512\n  fft: 1024", "line 3 @ (found duplicate key "),
-    "a circle": ("seed: 1\nmlp: &x\n  hidden: *x", "line 3 @ (an alias, write out "),
     "an alias": ("a: &x 1\nseed: *x", "line 2 @ (an alias, write out what it stands"),
-    "3,000 brackets": ("a: " + "[" * 3000 + "]" * 3000, "is nested too deep; mend that."),
     "100,000 brackets": ("a:\n  " + "[" * 100_000, "is nested too deep; mend that."),
     "code": ("a: !!python/object/apply:os.getpid []", "line 1 @ (could not determine"),
     "another YAML": ("%YAML 1.1\n---\nseed: 017", "has a directive of YAML (%); remove that line."),
-    "two documents": ("seed: 1\n---\nseed: 2", "line 2 @ (but found another document"),
-    "an open bracket": ("seed: [1\nmodel: svm", "line 2 @ (expected ',' or ']', but g"),
     "two colons": ("seed: 1: 2", "line 1 @ (mapping values are not allowed here); me"),
     "a tab": ("a: 1\n\tb: 2", "line 2 @ (found character '\\t' that cannot start any "),
     "a control character": ("seed: \x01", "@ (special characters are not allowed); "),
-    "a number as a key": (
-        "1: sample",
-        "unknown key 1; the keys allowed there are corpus, external",
-    ),
+    "a number of 5,000 digits": ("seed: " + "9" * 5000, "has a number or date that cannot be read"),
+    "a date of no month": ("seed: 2026-13-01", "has a number or date that cannot be read; mend"),
+    "a number as a key": ("1: sample", "unknown key 1; the keys allowed there are corpus, "),
     "a list as a key": ("? [1, 2]\n: 3", "unknown key (1, 2); the keys allowed there are corpus, "),
     "nothing": ("", "holds no keys; restore it from git."),
     "a list": ("- svm\n- mlp", "holds no keys; restore it from git."),
@@ -138,26 +116,14 @@ def refusal(path):
     return message.removeprefix(f"{path}: ")
 
 
-def written(path, content, value=None):
-    path.write_text(yaml.dump(content, Dumper=yaml.CSafeDumper).replace("HERE", value or "HERE"))
-    return path
-
-
 @pytest.mark.parametrize(
     ("key", "value", "sentence"), CHANGED, ids=[f"{key}={str(v)[:20]}" for key, v, _ in CHANGED]
 )
 def test_a_value_that_cannot_be_is_quoted_with_what_can(
     shipped_params, tmp_path, key, value, sentence
 ):
-    path = written(tmp_path / "params.yaml", with_changes(shipped_params, {key: value}))
-    assert refusal(path).startswith(sentence.replace("@", key))
-
-
-@pytest.mark.parametrize(
-    ("key", "text", "sentence"), WRITTEN, ids=[f"{key}={text[:20]}" for key, text, _ in WRITTEN]
-)
-def test_a_value_is_read_as_dvc_reads_it(shipped_params, tmp_path, key, text, sentence):
-    path = written(tmp_path / "params.yaml", with_changes(shipped_params, {key: "HERE"}), text)
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(with_changes(shipped_params, {key: value})))
     assert refusal(path).startswith(sentence.replace("@", key))
 
 
@@ -168,9 +134,6 @@ def test_a_file_that_is_no_params_is_refused_by_its_line(tmp_path, text, sentenc
     assert refusal(path).startswith(sentence.replace("@", "is not valid YAML"))
 
 
-def test_a_file_that_is_not_there_is_named_with_where_to_run():
+def test_a_file_that_is_not_there_is_named_with_where_to_run_and_a_folder_is_none(tmp_path):
     assert refusal(Path("nowhere/params.yaml")).startswith("no such file; run from the root")
-
-
-def test_a_folder_in_place_of_the_file_is_refused(tmp_path):
     assert refusal(tmp_path) == "cannot be read (Is a directory); mend that."
