@@ -231,7 +231,6 @@ MISUSES = {
     "no recording": (["--labels", "labels.csv", "none"], "--labels: no audio file in it"),
     "a model that is none": (["--labels", "labels.csv", ".", "--gender-model", "a"], "a: is no mo"),
     "segments": (["--labels", "labels.csv", ".", "--segments"], "--segments has no use with"),
-    "chunks": (["--labels", "labels.csv", ".", "--chunks"], "--chunks has no use with"),
     "speakers": (["--labels", "labels.csv", ".", "--task", "speaker"], "leave --task speaker out"),
 }
 
