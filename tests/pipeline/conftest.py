@@ -44,6 +44,13 @@ TINY = {
     "compute.jobs": 1,
 }
 
+STRAIGHT_ON = """
+import runpy, sys
+for command in sys.argv[1:]:
+    script, *sys.argv[1:] = command.split()
+    runpy.run_path(script, run_name="__main__")
+"""
+
 TIMEOUT = 1800
 """Seconds; whatever takes longer hangs, even where many share the machine."""
 
@@ -60,6 +67,11 @@ class Result:
     def stages_run(self) -> list[str]:
         """The stages that DVC ran, in order."""
         return re.findall(r"^Running stage '(.+)':", self.out, flags=re.MULTILINE)
+
+    @property
+    def commands(self) -> list[str]:
+        """The scripts that DVC ran, in order, each with its arguments."""
+        return re.findall(r"^> python (stages/.+)$", self.out, flags=re.MULTILINE)
 
     def closing_line(self, stage: str) -> str:
         """Return the line that a stage ended with."""
@@ -97,6 +109,10 @@ class Project:
     def dvc(self, *arguments: str) -> Result:
         """Run a command of DVC that must succeed."""
         return self.must("dvc", *arguments)
+
+    def straight_on(self, *commands: str) -> Result:
+        """Run stages, such as ``stages/fit.py gender-mfcc svm``, in one process without DVC."""
+        return self.must("python", "-c", STRAIGHT_ON, *commands)
 
     def stage(self, name: str, *arguments: str) -> Result:
         """Run a stage's script, whatever its exit status."""

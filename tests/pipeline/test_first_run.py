@@ -109,32 +109,14 @@ def test_every_utterance_of_a_task_is_predicted_once_with_its_true_label(finishe
     assert probabilities.sum(axis=1).sub(1).abs().max() < 1e-4
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_no_speaker_straddles_a_gender_fold_and_no_chapter_a_speaker_fold(finished, task):
-    folds = pd.read_csv(finished.root / f"data/folds/{task}.csv")
-    table = folds.merge(pd.read_parquet(finished.root / "data/utterances.parquet"))
-    unit = "speaker_id" if task == "gender" else "chapter_id"
-    assert table["fold"].nunique() == 2
-    assert len(table[[unit, "fold"]].drop_duplicates()) == len(table[unit].drop_duplicates())
-
-
-STRAIGHT_ON = """
-import runpy, sys
-for command in sys.argv[1:]:
-    script, *sys.argv[1:] = command.split()
-    runpy.run_path(script, run_name="__main__")
-"""
-
-
 def test_all_stages_in_one_process_at_another_place_make_the_same_bytes(
     first_run, new_project, tmp_path
 ):
     project, result = first_run
-    commands = re.findall(r"^> python (stages/.+)$", result.out, re.MULTILINE)
-    assert len(commands) == len(result.stages_run)
+    assert len(result.commands) == len(result.stages_run)
     other = new_project(tmp_path / "another" / "place")
     other.environment.update(PYTHONHASHSEED="7", TZ="Asia/Kathmandu", LC_ALL="C")
-    other.must("python", "-c", STRAIGHT_ON, *commands)
+    other.straight_on(*result.commands)
     assert other.changed(project.made()) == []
 
 

@@ -68,14 +68,6 @@ def test_dvcs_page_draws_every_plot_and_asks_for_nothing(browser, dvc_page, plot
     assert browser.overflow() <= 0
 
 
-def test_a_page_is_the_same_whatever_has_been_committed_since(project):
-    before = project.made()
-    (project.root / "notes.txt").write_text("Nothing of the pipeline's")
-    project.commit("Something else")
-    project.stages("report")
-    assert project.changed(before) == []
-
-
 def test_the_frame_is_made_once_and_anew_where_it_is_not_what_it_should_be(project):
     frame = project.root / "plots/frame.html"
     before = frame.stat().st_mtime_ns

@@ -290,7 +290,6 @@ def test_a_pattern_and_standard_input_are_predicted_as_the_file(finished, own):
 
 MISUSES = {
     "nothing named": ([], "name at least one recording"),
-    "a mistyped option": (["--fromat", "csv", "a.wav"], "unrecognized"),
     "a model that is none": (["--task", "gender", "--gender-model", "forest", "a"], "forest"),
     "a model that was not fitted": (
         ["--task", "gender", "--gender-model", "mfcc-dummy", "a.wav"],
