@@ -137,11 +137,8 @@ def test_clipped_is_a_run_of_equal_samples_at_the_maximum(voice, peak):
     assert set(clipped) <= set(expected)
     for unclipped in (signal, np.clip(signal, -peak, peak) * 0.01):
         assert len(streamed(packed(unclipped))[1]) == 0
-
-
-def test_clipping_in_one_of_two_channels_is_reported(voice):
-    loud = np.clip(20 * voice(0.5), -1, 1)
-    assert len(streamed(packed(np.stack([0 * loud, loud], axis=1), subtype="PCM_16"))[1]) > 100
+    in_one_of_two = np.stack([0 * signal, np.clip(signal, -peak, peak)], axis=1)
+    np.testing.assert_array_equal(streamed(packed(in_one_of_two, 44_100))[1], clipped)
 
 
 # --- in blocks --------------------------------------------------------------------------------

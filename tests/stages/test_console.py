@@ -43,13 +43,6 @@ def start(command, folder, stdout=subprocess.PIPE):
     )
 
 
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
-    def isatty(self):
-        return True
-
-
 def test_a_stage_gets_the_params_and_ends_with_one_line_that_says_what_it_made(here, capsys):
     run_stage(lambda params: f"{len(params.models)} things made")
     written = capsys.readouterr()
@@ -205,7 +198,8 @@ def test_bars_are_silent_in_a_log_and_pass_everything_on(monkeypatch):
 
 
 def on_terminal(monkeypatch):
-    terminal = Terminal()
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setattr(sys, "stderr", terminal)
     return terminal
