@@ -11,10 +11,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-from functools import partial
 from pathlib import Path
 from statistics import median
 from time import monotonic, sleep
+from typing import Any
 
 import pandas as pd
 from distributed import Client
@@ -40,12 +40,26 @@ def list_recordings(folder: Path, speakers: int) -> pd.DataFrame:
 def extract(table: pd.DataFrame, workers: Workers) -> tuple[float, dict[str, str]]:
     """Extract anew; return how long that took, and the digest of each file."""
     params = load_params(ROOT / "params.yaml")
-    conditions = params.augmentation.model_dump()
-    settings = {"settings": params.mfcc.model_dump(), "copies": conditions.pop("copies")}
-    compute = partial(mfcc_and_copies, conditions=conditions, seed=params.seed, **settings)
+    settings: dict[str, Any] = {
+        "settings": params.mfcc.model_dump(),
+        "conditions": params.augmentation.model_dump(exclude={"copies"}),
+        "copies": params.augmentation.copies,
+        "seed": params.seed,
+    }
     with tempfile.TemporaryDirectory() as folder:
         started = monotonic()
-        extract_features(table, Path("/"), Path(folder), settings="", compute=compute, jobs=workers)
+        extract_features(
+            table,
+            Path("/"),
+            Path(folder),
+            compute=lambda signals: (
+                mfcc_and_copies(signal, name, **settings) for name, signal in signals
+            ),
+            settings={},
+            code=[],
+            libraries=[],
+            jobs=workers,
+        )
         took = monotonic() - started
         return took, {file.name: digest_of(file.read_bytes()) for file in Path(folder).iterdir()}
 

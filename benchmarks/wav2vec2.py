@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import cache
 from importlib.util import find_spec
 from itertools import product
 from multiprocessing import get_context
@@ -34,15 +34,15 @@ from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 from verdict import passed
 
 from speech.audio import SAMPLE_RATE, SUFFIXES
+from speech.audio.chunks import chunk_bounds
 from speech.audio.decode import load_audio
-from speech.features.engines import Mode
-from speech.features.wav2vec2 import ChunkEmbedder
+from speech.features.settings import Mode
+from speech.features.wav2vec2 import Embedder
 
 Signal = NDArray[np.float32]
 Pooled = NDArray[np.float32]
 
 _SECONDS, _BATCH = 2.0, 8
-_CHUNKS = {"seconds": _SECONDS, "hop_seconds": _SECONDS, "tail": "drop"}
 _LAYER = 4
 """The one that params.yaml has in use."""
 _ALL = tuple(range(13))
@@ -97,10 +97,13 @@ def embed_one(
 ) -> tuple[float, Pooled]:
     """Embed the chunks of a signal as the pipeline does; give the processor's time."""
     start = process_time()
-    settings = {"layers": layers, "sequence_layer": min(_LAYER, layers[-1]), "sequence_stride": 4}
-    embedder = ChunkEmbedder(checkpoint, _CHUNKS, settings | {"batch_size": _BATCH}, mode)
-    pooled = embedder(signal)["pooled"]
-    return process_time() - start, pooled
+    embedder = Embedder(checkpoint, layers, min(_LAYER, layers[-1]), 4, _BATCH, mode)
+    (states,) = embedder([_with_bounds(signal)])
+    return process_time() - start, states["pooled"]
+
+
+def _with_bounds(signal: Signal) -> tuple[Signal, list[tuple[int, int]]]:
+    return signal, chunk_bounds(len(signal), seconds=_SECONDS, hop_seconds=_SECONDS, tail="drop")
 
 
 @contextmanager
@@ -174,11 +177,11 @@ def compare_on_gpu(checkpoint: Path, signals: list[Signal], rounds: int) -> None
     plain = some / timed(lambda: plain_loop(checkpoint, 2, few, _DEVICE))
     print(f"plain loop, float32: {plain:,.0f} x real time")
     for mode, layers, batch in product(tuple(_GPU.values())[1:], (_ALL, (_LAYER,)), _BATCHES):
-        settings = {"layers": layers, "sequence_layer": _LAYER, "sequence_stride": 4}
-        embedder = ChunkEmbedder(checkpoint, _CHUNKS, settings | {"batch_size": batch}, mode)
-        speed = speech / timed(partial(embedder.together, signals))
+        embedder = Embedder(checkpoint, layers, _LAYER, 4, batch, mode)
+        speed = speech / timed(lambda: list(embedder(map(_with_bounds, signals))))  # noqa: B023
         made, again = (
-            np.concatenate([one["pooled"] for one in embedder.together(few)]) for _ in range(2)
+            np.concatenate([one["pooled"] for one in embedder(map(_with_bounds, few))])
+            for _ in range(2)
         )
         print(
             f"{mode.precision:8}, {'all' if layers == _ALL else 'cut':3}, batches of {batch:3}: "

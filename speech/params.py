@@ -30,7 +30,6 @@ from typing_extensions import TypedDict
 
 from speech.classifiers.registry import CLASSIFIERS
 from speech.errors import UserError
-from speech.features.examples import Statistic
 from speech.features.normalise import Normalisation
 from speech.features.settings import (
     Backend,
@@ -44,6 +43,7 @@ from speech.features.settings import (
     Wav2vec2,
     Wav2vec2Input,
 )
+from speech.features.statistics import Statistic
 from speech.folds import Task
 
 Features = Literal["mfcc", "mfcc_pitch", "wav2vec2"]
@@ -164,7 +164,7 @@ class Correlated(Block):
     speaker: int = Field(ge=2, le=128)
 
 
-class MfccInputs(Block):
+class MfccInputByTask(Block):
     """What classifiers are given of the MFCC, for each task."""
 
     normalisation: Normalisation
@@ -183,7 +183,7 @@ class MfccInputs(Block):
 class Inputs(Block):
     """What classifiers and clusters are given of each feature."""
 
-    mfcc: MfccInputs
+    mfcc: MfccInputByTask
     wav2vec2: Wav2vec2Input
 
 

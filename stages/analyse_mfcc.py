@@ -15,7 +15,7 @@ from speech.exploration.mfcc_analysis import (
     summarise,
 )
 from speech.exploration.outliers import find_outliers
-from speech.features.store import read_speaker, speaker_file
+from speech.features.store import read_speaker
 from speech.folds import check_folds
 from speech.params import Params
 from speech.storage.results import write_plot
@@ -38,7 +38,7 @@ def analyse_mfcc(params: Params) -> str:
     frames = utterances["seconds"].sum() / params.mfcc.hop_seconds
     summary = summarise(
         utterances,
-        lambda speaker: read_speaker(speaker_file(MFCC, speaker)),
+        lambda speaker: read_speaker(MFCC, speaker),
         coefficients=params.mfcc.coefficients,
         every=math.ceil(frames / MOST_FRAMES),
         progress=bar("speaker"),

@@ -9,13 +9,13 @@ from typing import get_args
 import pandas as pd
 
 from speech.features.examples import build_examples
-from speech.features.feature_spec import FeatureSpec, SpecInputs, spec_of_wav2vec2
+from speech.features.feature_spec import FeatureSpec, KeptStates, SpecInputs
 from speech.folds import check_folds
 from speech.params import FEATURES_OF, Features, Params, Task
 from speech.storage.examples import Form, array_file, with_labels, write_table
-from speech.storage.files import write_json
+from speech.storage.files import read_json, write_json
 from speech.storage.tables import read_folds, read_parquet
-from stages.paths import EXAMPLES, FEATURES, FOLDS, UTTERANCES, WAV2VEC2
+from stages.paths import ENCODER_FACTS, EXAMPLES, FEATURES, FOLDS, UTTERANCES
 from stages.tasks import leave_out
 
 KINDS: dict[str, tuple[Features, ...]] = {"mfcc": ("mfcc", "mfcc_pitch"), "wav2vec2": ("wav2vec2",)}
@@ -43,15 +43,14 @@ def _build(
     params: Params, task: Task, features: Features, utterances: pd.DataFrame, folds: pd.DataFrame
 ) -> str:
     """Write the examples of one task, in both forms."""
-    spec, folder = _spec(params, task, features), EXAMPLES / f"{task}-{features}"
+    spec, folder = spec_of(params, task, features), EXAMPLES / f"{task}-{features}"
     pooled, _ = (
         build_examples(
             FEATURES[features],
             utterances,
-            spec.chunk_inputs(),
+            spec,
             form,
             array_file(folder, form),
-            chunks=params.chunks.model_dump(),
             # wav2vec 2.0 sees clean speech only: copies would cost as much as the corpus again.
             copies=0 if features == "wav2vec2" else params.augmentation.copies,
             jobs=params.compute.jobs,
@@ -64,20 +63,27 @@ def _build(
     return f"{len(pooled.table):,} chunks of {len(utterances):,} utterances, {features}"
 
 
-def _spec(params: Params, task: Task, features: Features) -> FeatureSpec:
+def spec_of(params: Params, task: Task, features: Features) -> FeatureSpec:
     """Write down what features are made of."""
-    if features == "wav2vec2":
-        return spec_of_wav2vec2(
-            WAV2VEC2,
+    if features != "wav2vec2":
+        return FeatureSpec(
             chunks=params.chunks,
-            wav2vec2=params.wav2vec2,
-            inputs=params.inputs.wav2vec2,
+            inputs=SpecInputs(mfcc=params.inputs.mfcc.of(task)),
+            mfcc=params.mfcc,
+            pitch=params.pitch if features == "mfcc_pitch" else None,
         )
+    facts, kept = read_json(ENCODER_FACTS), params.wav2vec2
     return FeatureSpec(
         chunks=params.chunks,
-        inputs=SpecInputs(mfcc=params.inputs.mfcc.of(task)),
-        mfcc=params.mfcc,
-        pitch=params.pitch if features == "mfcc_pitch" else None,
+        inputs=SpecInputs(wav2vec2=params.inputs.wav2vec2),
+        wav2vec2=KeptStates(
+            layers=list(range(facts["states"])) if kept.layers == "all" else kept.layers,
+            sequence_layer=kept.sequence_layer,
+            sequence_stride=kept.sequence_stride,
+        ),
+        encoder=facts["files"],
+        encoder_family=facts["family"],
+        encoder_mode=facts["mode"],
     )
 
 

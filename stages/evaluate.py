@@ -19,7 +19,7 @@ from speech.evaluation.headline import (
 )
 from speech.evaluation.label_audit import median_pitch
 from speech.evaluation.systems import Predictions, System
-from speech.features.store import read_speaker, speaker_file
+from speech.features.store import read_speaker
 from speech.params import BEST, FEATURES_OF, Params, Task
 from speech.storage.files import read_json, reading
 from speech.storage.results import write_metrics, write_plot
@@ -183,7 +183,7 @@ def _written_by_fits(
 def _pitch(speakers: pd.Series) -> pd.Series:
     """Return each speaker's median pitch in Hz."""
     names = speakers.unique()
-    contours = (read_speaker(speaker_file(PITCH, name)).values() for name in names)
+    contours = (read_speaker(PITCH, name).values() for name in names)
     return pd.Series({name: median_pitch(own) for name, own in zip(names, contours, strict=True)})
 
 

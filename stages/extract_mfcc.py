@@ -2,11 +2,10 @@
 
 from stages.console import bar, run_stage
 
-from functools import partial
+from typing import Any
 
-import speech.features.mfcc
-from speech.features.extraction import describe_extraction, extract_features, settings_digest
-from speech.features.mfcc import mfcc_and_copies
+from speech.features import mfcc
+from speech.features.extraction import describe_extraction, extract_features
 from speech.params import Params
 from speech.storage.tables import read_parquet
 from stages.paths import CORPUS_AUDIO, MFCC, UTTERANCES
@@ -14,24 +13,23 @@ from stages.paths import CORPUS_AUDIO, MFCC, UTTERANCES
 
 def extract_mfcc(params: Params) -> str:
     """Compute what is not there yet from an earlier run."""
-    conditions = params.augmentation.model_dump()
-    copies = conditions.pop("copies")
-    seed = params.seed if copies else 0
-    settings = {
+    copies = params.augmentation.copies
+    settings: dict[str, Any] = {
         "settings": params.mfcc.model_dump(),
-        "conditions": conditions,
+        "conditions": params.augmentation.model_dump(exclude={"copies"}),
         "copies": copies,
-        "seed": seed,
+        "seed": params.seed if copies else 0,
     }
-    digest = settings_digest(
-        settings, modules=[speech.features.mfcc], libraries=["python_speech_features"]
-    )
     done = extract_features(
         read_parquet(UTTERANCES),
         CORPUS_AUDIO,
         MFCC,
-        settings=digest,
-        compute=partial(mfcc_and_copies, **settings),
+        compute=lambda signals: (
+            mfcc.mfcc_and_copies(signal, name, **settings) for name, signal in signals
+        ),
+        settings=settings,
+        code=[__file__, mfcc.__file__],
+        libraries=["python_speech_features"],
         jobs=params.compute.workers,
         progress=bar("speaker"),
     )

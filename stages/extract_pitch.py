@@ -2,10 +2,8 @@
 
 from stages.console import bar, run_stage
 
-import speech.features.mfcc
-import speech.features.pitch
-from speech.features.extraction import describe_extraction, extract_features, settings_digest
-from speech.features.pitch import PART, pitch
+from speech.features import mfcc, pitch
+from speech.features.extraction import describe_extraction, extract_features
 from speech.params import Params
 from speech.storage.tables import read_parquet
 from stages.paths import CORPUS_AUDIO, PITCH, UTTERANCES
@@ -16,21 +14,19 @@ def extract_pitch(params: Params) -> str:
     """Measure what is not there yet from an earlier run."""
     if "gender" not in params.tasks:
         return leave_out("gender", folders=[PITCH])
-    settings = params.pitch.model_dump() | {
-        "hop_seconds": params.mfcc.hop_seconds,
-        "window_seconds": params.mfcc.window_seconds,
-    }
-    digest = settings_digest(
-        settings,
-        modules=[speech.features.mfcc, speech.features.pitch],
-        libraries=["praat-parselmouth"],
+    settings = params.pitch.model_dump() | params.mfcc.model_dump(
+        include={"hop_seconds", "window_seconds"}
     )
     done = extract_features(
         read_parquet(UTTERANCES),
         CORPUS_AUDIO,
         PITCH,
-        settings=digest,
-        compute=lambda signal, _: {PART: pitch(signal, **settings)},
+        compute=lambda signals: (
+            {pitch.PART: pitch.pitch(signal, **settings)} for _, signal in signals
+        ),
+        settings=settings,
+        code=[__file__, mfcc.__file__, pitch.__file__],
+        libraries=["praat-parselmouth"],
         jobs=params.compute.workers,
         progress=bar("speaker"),
     )

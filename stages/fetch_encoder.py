@@ -5,7 +5,7 @@ from stages.console import run_stage
 from pathlib import Path
 
 from speech.errors import UserError
-from speech.features.checkpoint import CHOICES, check_encoder_folder, check_layers, hidden_states
+from speech.features.checkpoint import CHOICES, architecture_of, check_encoder_folder, check_layers
 from speech.features.hub import fetch_hub_model, parse_hub_model
 from speech.features.wav2vec2 import make_sample_encoder
 from speech.params import SAMPLE, Params
@@ -30,7 +30,8 @@ def fetch_encoder(params: Params) -> str:
         fetch_hub_model(model, HUB_ENCODER)
         folder, origin = HUB_ENCODER, str(model)
     check_encoder_folder(folder)
-    check_layers({"inputs.wav2vec2.layer": params.inputs.wav2vec2.layer}, hidden_states(folder))
+    _, states = architecture_of(folder)
+    check_layers({"inputs.wav2vec2.layer": params.inputs.wav2vec2.layer}, states)
     point(ENCODER, folder)
     return f"{ENCODER} is {origin}"
 

@@ -32,6 +32,7 @@ SAMPLE_ENCODER = Path("data/sample_encoder")
 HUB_ENCODER = Path("data/hub_encoder")
 ENCODER = Path("data/encoder")
 WAV2VEC2 = Path("data/wav2vec2")
+ENCODER_FACTS = WAV2VEC2 / "encoder.json"
 FEATURES: dict[Features, list[Path]] = {
     "mfcc": [MFCC],
     "mfcc_pitch": [MFCC, PITCH],

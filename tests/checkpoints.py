@@ -8,6 +8,23 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import Wav2Vec2Model
 
+HIDDEN = 16
+SMALL = {
+    "hidden_size": HIDDEN,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+    "conv_dim": (HIDDEN,) * 7,
+    "num_conv_pos_embedding_groups": 16,
+    # Of heads.
+    "codevector_dim": 16,
+    "proj_codevector_dim": 16,
+    "num_codevectors_per_group": 8,
+    "tdnn_dim": (8, 8, 8, 8, 8),
+    "xvector_output_dim": 8,
+}
+"""Of any architecture."""
+
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 SAFE, INDEX, BIN = "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"
 

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pandas as pd
 
-from speech.features.feature_spec import ENCODER_FILE
 from speech.features.mfcc import frame_count
-from speech.features.store import Fingerprint, speaker_file, write_speaker
-from stages.paths import MFCC, PITCH, UTTERANCES, WAV2VEC2
+from speech.features.settings import REFERENCE
+from speech.features.store import speaker_file, write_speaker
+from stages.paths import ENCODER_FACTS, MFCC, PITCH, UTTERANCES, WAV2VEC2
 
 SAMPLES, CHUNKS = 48_000, 2
 
@@ -30,17 +30,9 @@ def write_features(genders, *, sessions=2, utterances=1, copies=0, states=3):
             wav2vec2 |= {f"{name}/pooled": pooled, f"{name}/sequence": sequence}
             rows.append((name, f"{number}", session, gender, SAMPLES, SAMPLES / 16_000))
         for folder, tensors in ((MFCC, mfcc), (PITCH, pitch), (WAV2VEC2, wav2vec2)):
-            write_speaker(speaker_file(folder, f"{number}"), tensors, Fingerprint("", {}))
-    (WAV2VEC2 / ENCODER_FILE).write_text(
-        json.dumps(
-            {
-                "files": {},
-                "states": states,
-                "family": "wav2vec 2.0",
-                "mode": "float32 with torch on cpu",
-            }
-        )
-    )
+            write_speaker(speaker_file(folder, f"{number}"), tensors, "", {})
+    facts = {"states": states, "family": "wav2vec 2.0", "mode": str(REFERENCE)}
+    ENCODER_FACTS.write_text(json.dumps({"files": {}, **facts}))
     columns = ["utterance_id", "speaker_id", "chapter_id", "gender", "samples", "seconds"]
     table = pd.DataFrame(rows, columns=columns)
     table.to_parquet(UTTERANCES)

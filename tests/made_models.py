@@ -9,6 +9,7 @@ from speech.classifiers.classical import LogisticModel
 from speech.classifiers.protocol import Labelled
 from speech.classifiers.registry import save_classifier
 from speech.evaluation.headline import Headline, write_headline
+from speech.features.examples import chunk_inputs
 from speech.features.feature_spec import FeatureSpec, SpecInputs
 from speech.features.mfcc import mfcc
 from speech.rejection.enrolled_speakers import EnrolledSpeakers
@@ -29,7 +30,7 @@ def make_models(folder: Path, params) -> Path:
     random = np.random.default_rng(17)
     noise = random.standard_normal(32_000).astype(np.float32)
     frames = {"": mfcc(noise, **params.mfcc.model_dump())}
-    (vector,) = spec.chunk_inputs().pooled(frames, "", [(0, 32_000)])
+    (vector,) = chunk_inputs(frames, "", [(0, 32_000)], spec, "pooled")
     vectors = (vector + random.standard_normal((60, len(vector)))).astype(np.float32)
     for task, labels in (("gender", ["F", "M"]), ("speaker", ["ann", "bob", "cyd"])):
         own = np.resize(labels, len(vectors))

@@ -7,7 +7,6 @@ import sys
 import time
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -34,6 +33,7 @@ from speech.training.cross_validation import cross_validate, labelled
 
 ROOT = Path(__file__).parents[1]
 SCHEDULER = ["scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+MADE_BY = {"settings": {}, "code": [], "libraries": []}
 WORKER = ["worker", "--host", "127.0.0.1", "--nthreads", "1", "--no-dashboard"]
 
 
@@ -108,8 +108,10 @@ def test_features_are_those_of_a_run_on_this_machine(scheduler, audio, shipped_p
             table_of(audio),
             audio,
             Path(folder),
-            settings="",
-            compute=partial(mfcc_and_copies, seed=SEED, **settings),
+            compute=lambda signals: (
+                mfcc_and_copies(signal, name, seed=SEED, **settings) for name, signal in signals
+            ),
+            **MADE_BY,
             jobs=workers,
         )
         assert [item.computed for item in done] == [2] * 4
@@ -143,20 +145,21 @@ def extract_and_lose_a_worker(scheduler, audio, how):
     """Stop the worker that is at speaker 2, once, and compare with a run on this machine."""
     first, calls = Path("first").absolute(), Path("calls").absolute()
 
-    def loudness(samples, utterance):
-        with calls.open("a") as file:
-            file.write(f"{utterance}\n")
-        if utterance == "2-0-1" and not first.exists():
-            first.touch()
-            Path("cluster").mkdir(exist_ok=True)
-            Path("cluster/.2.left.safetensors").touch()  # as if in the midst of writing
-            os.kill(os.getpid(), how)
-            time.sleep(60)  # a signal to oneself may come after the next lines have run
-        return {"": np.array([np.abs(samples).mean()], dtype=np.float32)}
+    def loudness(signals):
+        for utterance, samples in signals:
+            with calls.open("a") as file:
+                file.write(f"{utterance}\n")
+            if utterance == "2-0-1" and not first.exists():
+                first.touch()
+                Path("cluster").mkdir(exist_ok=True)
+                Path("cluster/.2.left.safetensors").touch()  # as if in the midst of writing
+                os.kill(os.getpid(), how)
+                time.sleep(60)  # a signal to oneself may come after the next lines have run
+            yield {"": np.array([np.abs(samples).mean()], dtype=np.float32)}
 
     for folder, workers in (("cluster", scheduler), ("local", 1)):
         done = extract_features(
-            table_of(audio), audio, Path(folder), settings="", compute=loudness, jobs=workers
+            table_of(audio), audio, Path(folder), compute=loudness, **MADE_BY, jobs=workers
         )
         # What a worker had reported to nobody yet is asked again, and found on the disk.
         assert [item.computed + item.kept for item in done] == [2] * 4
@@ -288,17 +291,16 @@ def test_what_else_a_cluster_may_say_is_one_sentence(error, said):
 def test_a_worker_that_stays_takes_the_encoder_that_lies_at_a_path_now(tmp_path):
     """A worker outlives the encoder: what it has loaded from a path may be another by now."""
     pytest.importorskip("torch")
-    from speech.features.wav2vec2 import ChunkEmbedder, make_sample_encoder
+    from speech.features.wav2vec2 import Embedder, make_sample_encoder
 
     signal = np.random.default_rng(SEED).normal(0, 0.1, 32_000).astype(np.float32)
-    chunks = {"seconds": 2.0, "hop_seconds": 2.0, "tail": "drop"}
-    settings = {"layers": [1], "sequence_layer": 1, "sequence_stride": 4, "batch_size": 1}
     link, made = tmp_path / "encoder", []
     for name, seed in (("a", 1), ("b", 2)):
         make_sample_encoder(tmp_path / name, hidden=32, layers=1, seed=seed)
         link.unlink(missing_ok=True)
         link.symlink_to(tmp_path / name)
-        made.append(ChunkEmbedder(link, chunks, settings, checkpoint=name)(signal)["pooled"])
+        embedder = Embedder(link, (1,), 1, 4, checkpoint=name)
+        made += [states["pooled"] for states in embedder([(signal, [(0, 32_000)])])]
     assert not np.allclose(*made)
 
 

@@ -56,14 +56,14 @@ def check_encoder_folder(folder: Path) -> list[str]:
     """
     if not (folder / CONFIG).is_file():
         raise UserError(f"encoder: {folder} has no {CONFIG}; {CHOICES}.")
-    check_architecture(folder / CONFIG, folder)
+    architecture_of(folder)
     weights = next((name for name in WEIGHTS if (folder / name).is_file()), None)
     if weights is None:
         raise UserError(
             f"encoder: {folder} has none of {', '.join(WEIGHTS)}; "
             "download the checkpoint's weights into it."
         )
-    shards = _shards_of(folder / SHARDS, folder) if weights == SHARDS else []
+    shards = _shards_of(folder) if weights == SHARDS else []
     for shard in shards:
         if not (folder / shard).is_file():
             raise UserError(
@@ -98,56 +98,42 @@ def checkpoint_digests(folder: Path) -> dict[str, str]:
     return {name: sha256_of(folder / name) for name in check_encoder_folder(folder)}
 
 
-def check_architecture(config: Path, checkpoint: Path | str) -> None:
-    """Check by its config.json that a checkpoint is of a `FAMILY`, and of a size that can be.
+def architecture_of(folder: Path, called: Path | str = "") -> tuple[str, int]:
+    """Read which architecture a checkpoint has, without its weights.
 
     Parameters
     ----------
-    config
-        The file.
-    checkpoint
-        What the user calls the checkpoint.
+    folder
+        With config.json.
+    called
+        What the user calls the checkpoint, if that is not its folder.
+
+    Returns
+    -------
+    family : str
+        One of `FAMILY`, as its authors write it.
+    states : int
+        Number of hidden states: what enters the first layer and what leaves each.
 
     Raises
     ------
     UserError
-        If it cannot be read, names another architecture or has no such number of layers.
+        If the file cannot be read, names another architecture or has no such number of layers.
     """
-    content = _read_json(config, checkpoint)
+    called = called or folder
+    content = _read_json(folder / CONFIG, called)
     architecture = content.get("model_type")
     layers = content.get("num_hidden_layers", _BASE_LAYERS)
     if not isinstance(architecture, str) or architecture not in FAMILY:
         raise UserError(
-            f"encoder: {checkpoint} is a {architecture!r:.40} model; choose one of "
-            f"{', '.join(FAMILY)}."
+            f"encoder: {called} is a {architecture!r:.40} model; choose one of {', '.join(FAMILY)}."
         )
     if type(layers) is not int or not 1 <= layers <= _MOST_LAYERS:
         raise UserError(
-            f"encoder: {config.name} of {checkpoint} says num_hidden_layers: {layers!r:.40}, but "
-            f"that is a number from 1 to {_MOST_LAYERS}; download the checkpoint again."
+            f"encoder: {CONFIG} of {called} says num_hidden_layers: {layers!r:.40}, but that is a "
+            f"number from 1 to {_MOST_LAYERS}; download the checkpoint again."
         )
-
-
-def hidden_states(folder: Path) -> int:
-    """Count the hidden states of a checkpoint: what enters the first layer and what leaves each.
-
-    Parameters
-    ----------
-    folder
-        As `check_encoder_folder` accepts it.
-    """
-    return _read_json(folder / CONFIG, folder).get("num_hidden_layers", _BASE_LAYERS) + 1
-
-
-def family_of(folder: Path) -> str:
-    """Name the architecture of a checkpoint, as its authors write it.
-
-    Parameters
-    ----------
-    folder
-        As `check_encoder_folder` accepts it.
-    """
-    return FAMILY[_read_json(folder / CONFIG, folder)["model_type"]]
+    return FAMILY[architecture], layers + 1
 
 
 def check_layers(asked: Mapping[str, int], states: int) -> None:
@@ -173,22 +159,22 @@ def check_layers(asked: Mapping[str, int], states: int) -> None:
             )
 
 
-def _shards_of(index: Path, checkpoint: Path) -> list[str]:
-    """Return the names of the files that an index spreads the weights over."""
-    weight_map = _read_json(index, checkpoint).get("weight_map")
+def _shards_of(folder: Path) -> list[str]:
+    """Return the names of the files that the weights are spread over."""
+    weight_map = _read_json(folder / SHARDS, folder).get("weight_map")
     names = set(weight_map.values()) if isinstance(weight_map, dict) else set()
     if not names or not all(
         isinstance(name, str) and name.endswith(".safetensors") and Path(name).name == name
         for name in names
     ):
         raise UserError(
-            f"encoder: the {index.name} of {checkpoint} does not list safetensors files beside it; "
+            f"encoder: the {SHARDS} of {folder} does not list safetensors files beside it; "
             "download the checkpoint again."
         )
     return sorted(names)
 
 
-def _read_json(file: Path, checkpoint: Path | str) -> dict[str, Any]:
+def _read_json(file: Path, called: Path | str) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
@@ -198,7 +184,7 @@ def _read_json(file: Path, checkpoint: Path | str) -> dict[str, Any]:
     # Nested too deep, JSON is a RecursionError.
     except (ValueError, OSError, RecursionError):
         raise UserError(
-            f"encoder: {file.name} of {checkpoint} cannot be read as JSON; "
+            f"encoder: {file.name} of {called} cannot be read as JSON; "
             "download the checkpoint again."
         ) from None
     return content

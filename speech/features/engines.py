@@ -3,8 +3,6 @@
 import ctypes
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -14,7 +12,7 @@ from numpy.typing import NDArray
 from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
 
 from speech.errors import UserError
-from speech.features.settings import Backend, Device, Precision
+from speech.features.settings import Backend, Device, Mode, Precision
 
 Statistics = tuple[NDArray[np.float32], NDArray[np.float32]]
 Engine = Callable[[NDArray[np.float32]], Statistics]
@@ -30,32 +28,6 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 
 _POSITIONS_AT_A_TIME = 8
 """Batch size of the positional convolution on a GPU in float32."""
-
-
-@dataclass(frozen=True)
-class Mode:
-    """How an encoder is run; features of two modes differ in their digits.
-
-    Attributes
-    ----------
-    device
-        ``cpu``, ``cuda`` or ``mps``.
-    precision
-        Of the large sums; statistics over frames are taken in float32 always.
-    backend
-        The library.
-    """
-
-    device: str = "cpu"
-    precision: Precision = "float32"
-    backend: Backend = "torch"
-
-    def __str__(self) -> str:
-        return f"{self.precision} with {self.backend} on {self.device}"
-
-
-REFERENCE = Mode()
-"""What all other modes are compared with."""
 
 
 def choose_mode(device: Device, precision: Precision, backend: Backend) -> Mode:
@@ -153,16 +125,15 @@ def move(what: Any, device: str) -> Any:
     return what.to(device)
 
 
-@lru_cache(maxsize=4)
 def start(
-    model: Any, mode: Mode, *, layers: tuple[int, ...], sequence_layer: int, sequence_stride: int
+    model: Any, mode: Mode, *, layers: Sequence[int], sequence_layer: int, sequence_stride: int
 ) -> Engine:
-    """Make what computes the statistics of a batch; the last few are kept.
+    """Make what computes the statistics of a batch.
 
     Parameters
     ----------
     model
-        As `prepare` leaves it.
+        Of transformers, in evaluation mode; changed by `prepare`.
     mode
         How to run it.
     layers
@@ -170,8 +141,9 @@ def start(
     sequence_layer, sequence_stride
         Hidden state to keep as a sequence, and frames averaged into one of it.
     """
+    prepare(model, mode)
     statistics = _Statistics(model, layers, sequence_layer, sequence_stride).eval()
-    return {"torch": _with_torch, "openvino": _with_openvino}[mode.backend](statistics, mode)
+    return (_with_torch if mode.backend == "torch" else _with_openvino)(statistics, mode)
 
 
 class _InParts(torch.nn.Module):

@@ -5,8 +5,7 @@ The library does what the environment asks for: ``HF_HOME`` (its cache), ``HF_EN
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from speech.features.checkpoint import (
     PREPROCESSOR,
     SHARDS,
     WEIGHTS,
-    check_architecture,
+    architecture_of,
 )
 from speech.storage.files import link_or_copy, replacing_folder, sha256_of
 
@@ -46,43 +45,23 @@ class HubModel:
         Such as ``facebook/wav2vec2-base``.
     commit
         40 hexadecimal digits; a branch or tag may move, a commit cannot.
-    sha256
-        Of the weights by file name, where they are known beforehand: then whoever serves them
-        need not be trusted, and no other weights are asked for.
     """
 
     id: str
     commit: str
-    sha256: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.id}@{self.commit}"
 
 
-_BASE = HubModel(
-    "facebook/wav2vec2-base",
-    "0b5b8e868dd84f03fd87d01f9c4ff0f080fecfe8",
-    {"pytorch_model.bin": "3249fe98bfc62fcbc26067f724716a6ec49d12c4728a2af1df659013905dff21"},
-)
+_BASE = HubModel("facebook/wav2vec2-base", "0b5b8e868dd84f03fd87d01f9c4ff0f080fecfe8")
 """Known by its id alone."""
 
-_REASONS: Mapping[type[Exception], str] = {
-    GatedRepoError: (
-        "is only for users who accepted its terms; accept them at {hub}/{id} and set HF_TOKEN"
-    ),
-    RepositoryNotFoundError: (
-        "is not at {hub}, or it is private; check the id, or set HF_TOKEN if it is yours"
-    ),
-    RevisionNotFoundError: "has no revision {commit}; check it at {hub}/{id}",
-    OfflineModeIsEnabled: (
-        "is not completely in {cache}, and HF_HUB_OFFLINE forbids its download; unset it once"
-    ),
-    Exception: (
-        "cannot be downloaded from {hub} ({reason}); check the network, the proxy and the disk and "
-        "run again, or set HF_ENDPOINT to a mirror"
-    ),
+WEIGHTS_OF = {
+    _BASE: {"pytorch_model.bin": "3249fe98bfc62fcbc26067f724716a6ec49d12c4728a2af1df659013905dff21"}
 }
-"""What to say of the library's errors; the first that fits."""
+"""SHA-256 of the weights of known models: whoever serves them need not be trusted, and no other
+weights are asked for."""
 
 
 def parse_hub_model(name: str) -> HubModel:
@@ -105,7 +84,7 @@ def parse_hub_model(name: str) -> HubModel:
             f"encoder: {name} is neither a folder nor a model of the Hugging Face hub; {CHOICES}."
         )
     model_id, revision = match["id"], match["revision"] or None
-    if model_id == _BASE.id and revision in (None, _BASE.commit):
+    if name == _BASE.id:
         return _BASE
     if revision and _COMMIT.fullmatch(revision):
         return HubModel(model_id, revision)
@@ -146,11 +125,11 @@ def fetch_hub_model(model: HubModel, folder: Path) -> None:
         raise UserError(
             f"encoder: {model} has no {CONFIG}; choose a checkpoint in Hugging Face format."
         )
-    check_architecture(snapshot / CONFIG, model.id)
+    architecture_of(snapshot, model.id)
     if is_offline_mode() and not (snapshot / PREPROCESSOR).is_file():
         # It may exist, and without it other features would be computed.
         raise _refusal(OfflineModeIsEnabled(), model)
-    forms = tuple(model.sha256) or WEIGHTS
+    forms = tuple(WEIGHTS_OF.get(model, WEIGHTS))
     for form in forms:
         patterns = [form, "model-*.safetensors"] if form == SHARDS else [form]
         _download(model, patterns)
@@ -196,7 +175,7 @@ def _verify(file: Path, model: HubModel) -> None:
     The cache names a large file after its SHA-256; of small ones the library compared the size.
     """
     blob = file.resolve()
-    expected = model.sha256.get(file.name, blob.name)
+    expected = WEIGHTS_OF.get(model, {}).get(file.name, blob.name)
     if not _SHA256.fullmatch(expected):
         return
     found = sha256_of(blob)
@@ -213,14 +192,29 @@ def _verify(file: Path, model: HubModel) -> None:
 
 def _refusal(error: Exception, model: HubModel) -> UserError:
     """Say in a sentence why a model cannot be had."""
-    cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError) else error
-    text = next(text for kind, text in _REASONS.items() if isinstance(cause or error, kind))
-    reason = (str(cause).strip() or type(cause).__name__).splitlines()[0].rstrip(".")
-    said = text.format(
-        hub=constants.ENDPOINT,
-        cache=constants.HF_HUB_CACHE,
-        id=model.id,
-        commit=model.commit,
-        reason=reason,
-    )
+    hub = constants.ENDPOINT
+    cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError) else None
+    match cause or error:
+        case GatedRepoError():
+            said = (
+                "is only for users who accepted its terms; accept them at "
+                f"{hub}/{model.id} and set HF_TOKEN"
+            )
+        case RepositoryNotFoundError():
+            said = (
+                f"is not at {hub}, or it is private; check the id, or set HF_TOKEN if it is yours"
+            )
+        case RevisionNotFoundError():
+            said = f"has no revision {model.commit}; check it at {hub}/{model.id}"
+        case OfflineModeIsEnabled():
+            said = (
+                f"is not completely in {constants.HF_HUB_CACHE}, and HF_HUB_OFFLINE forbids its "
+                "download; unset it once"
+            )
+        case other:
+            reason = (str(other).strip() or type(other).__name__).splitlines()[0].rstrip(".")
+            said = (
+                f"cannot be downloaded from {hub} ({reason}); check the network, the proxy and the "
+                "disk and run again, or set HF_ENDPOINT to a mirror"
+            )
     return UserError(f"encoder: {model.id} {said}.")

@@ -3,14 +3,15 @@
 They are also what a model's card says of its features (`speech.features.feature_spec`).
 """
 
+from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from speech.audio import SAMPLE_RATE
 from speech.audio.chunks import Tail, seconds_to_samples
-from speech.features.examples import Statistic
 from speech.features.normalise import Normalisation
+from speech.features.statistics import Statistic
 
 Layer = Annotated[int, Field(ge=0, le=100)]
 """The number of a hidden state of wav2vec 2.0; 0 is what enters the first layer."""
@@ -18,6 +19,37 @@ Layer = Annotated[int, Field(ge=0, le=100)]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["float32", "bfloat16"]
 Backend = Literal["torch", "openvino"]
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How an encoder is run; features of two modes differ in their digits.
+
+    Attributes
+    ----------
+    device
+        ``cpu``, ``cuda`` or ``mps``.
+    precision
+        Of the large sums; statistics over frames are taken in float32 always.
+    backend
+        The library.
+    """
+
+    device: str = "cpu"
+    precision: Precision = "float32"
+    backend: Backend = "torch"
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it is run beside the processor."""
+        return self.device != "cpu"
+
+    def __str__(self) -> str:
+        return f"{self.precision} with {self.backend} on {self.device}"
+
+
+REFERENCE = Mode()
+"""What predict.py runs, on every machine alike; all other modes are compared with it."""
 
 
 class Block(BaseModel):

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,29 +19,12 @@ _STAMP = "stamp"
 """A single metadata key, because safetensors does not promise an order among several."""
 
 
-@dataclass(frozen=True)
-class Fingerprint:
-    """What a speaker's file must have been made from to be current.
-
-    Attributes
-    ----------
-    settings
-        Digest of everything but the recordings: parameters, code, versions of libraries, encoder
-        weights.
-    sources
-        Digest of each recording by utterance id.
-    """
-
-    settings: str
-    sources: Mapping[str, str]
-
-
 def speaker_file(folder: Path, speaker_id: str) -> Path:
     """Return where a speaker's features lie; a slash, as in N/A, cannot stand in a file's name."""
     return folder / f"{speaker_id.replace('%', '%25').replace('/', '%2F')}.safetensors"
 
 
-def read_speaker(path: Path) -> Tensors:
+def read_speaker(folder: Path, speaker_id: str) -> Tensors:
     """Read all features of a speaker.
 
     Raises
@@ -50,10 +32,10 @@ def read_speaker(path: Path) -> Tensors:
     UserError
         If the file is missing or torn.
     """
-    return read_arrays(path)
+    return read_arrays(speaker_file(folder, speaker_id))
 
 
-def write_speaker(path: Path, tensors: Tensors, fingerprint: Fingerprint) -> None:
+def write_speaker(path: Path, tensors: Tensors, made_by: str, sources: Mapping[str, str]) -> None:
     """Write all features of a speaker, whole or not at all.
 
     Parameters
@@ -62,62 +44,55 @@ def write_speaker(path: Path, tensors: Tensors, fingerprint: Fingerprint) -> Non
         Its file; its folder is made.
     tensors
         Arrays named ``<utterance id>`` or ``<utterance id>/<part>``.
-    fingerprint
-        What they were made from.
+    made_by
+        Digest of everything but the recordings: parameters, code, versions of libraries, encoder
+        weights.
+    sources
+        Digest of each recording by utterance id.
     """
     ordered = {name: tensors[name] for name in sorted(tensors)}
     stamp = {
-        "settings": fingerprint.settings,
-        "sources": dict(sorted(fingerprint.sources.items())),
+        "made_by": made_by,
+        "sources": dict(sorted(sources.items())),
         "content": _content_digest(ordered),
     }
     write_arrays(path, ordered, {_STAMP: json.dumps(stamp, allow_nan=False)})
 
 
-def read_current(path: Path, fingerprint: Fingerprint) -> tuple[Tensors, bool]:
+def read_current(path: Path, made_by: str, sources: Mapping[str, str]) -> tuple[Tensors, bool]:
     """Read what an earlier run left of a speaker, as far as it is still current.
 
     Parameters
     ----------
     path
         The speaker's file; it may be missing, torn, stale or somebody else's.
-    fingerprint
-        What the file should be made from now.
+    made_by, sources
+        As `write_speaker` would be given them now.
 
     Returns
     -------
     tensors : dict
-        Of every utterance whose recording, settings and content are unchanged.
+        Of every utterance that was made by the same from the same recording, unaltered since.
     complete : bool
-        Whether the file is made from exactly this fingerprint.
+        Whether these are all there should be, and nothing else is in the file.
     """
-    stamp, tensors = _read_intact(path)
-    if stamp["settings"] != fingerprint.settings:
-        return {}, False
-    current = {
-        utterance
-        for utterance, digest in stamp["sources"].items()
-        if fingerprint.sources.get(utterance) == digest
-    }
-    kept = {name: array for name, array in tensors.items() if name.split("/")[0] in current}
-    return kept, stamp["sources"] == dict(fingerprint.sources)
-
-
-def _read_intact(path: Path) -> tuple[dict[str, Any], Tensors]:
-    """Return the stamp and tensors of a file; empty ones if it is missing, torn or altered."""
-    nothing: dict[str, Any] = {"settings": None, "sources": {}}
     try:
         if not path.is_file():
-            return nothing, {}
+            return {}, False
         with safe_open(path, framework="numpy") as file:
             stamp = json.loads((file.metadata() or {})[_STAMP])
+        if stamp["made_by"] != made_by:
+            return {}, False
         tensors = load_file(path)
-        intact = _content_digest(tensors) == stamp["content"]
-        sound = {"settings": stamp["settings"], "sources": dict(stamp["sources"])}
+        before = dict(stamp["sources"])
+        if stamp["content"] != _content_digest(tensors):
+            return {}, False
     # A stamp that was altered may be any JSON, of any shape.
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError):
-        return nothing, {}
-    return (sound, tensors) if intact else (nothing, {})
+        return {}, False
+    current = {name for name, digest in before.items() if sources.get(name) == digest}
+    kept = {name: array for name, array in tensors.items() if name.split("/")[0] in current}
+    return kept, before == dict(sources)
 
 
 def _content_digest(tensors: Mapping[str, NDArray[Any]]) -> str:

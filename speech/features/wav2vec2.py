@@ -5,10 +5,11 @@ speech representations". HuBERT, WavLM, data2vec, UniSpeech and UniSpeech-SAT sh
 """
 
 import shutil
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -27,15 +28,16 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from speech.audio import SAMPLE_RATE
-from speech.audio.chunks import chunk_bounds
 from speech.errors import UserError
 from speech.features.checkpoint import PREPROCESSOR, WEIGHTS, check_encoder_folder
-from speech.features.engines import REFERENCE, Mode, prepare, start
+from speech.features.engines import Engine, start
+from speech.features.settings import REFERENCE, Mode
 
-_ENCODING = Lock()
-"""Held by the thread that uses the encoder."""
+Utterance = tuple[NDArray[np.float32], Sequence[tuple[int, int]]]
+"""A signal of shape (samples,) at 16 kHz; start and stop of its chunks, all of one length."""
 
-_POOLED, _SEQUENCE = "pooled", "sequence"
+_ALONE = Lock()
+"""Held by the thread that loads an encoder, or uses one that serves a single thread."""
 
 _NEEDED = ("feature_extractor.conv_layers.", "feature_projection.", "encoder.")
 """What the hidden states are computed with, and nothing else is."""
@@ -45,30 +47,100 @@ _UNUSED = ("masked_spec_embed", "adapter.")
 
 
 @dataclass(frozen=True)
-class Encoder:
-    """A loaded checkpoint, ready to embed.
+class Embedder:
+    """Embeds chunks in any process: the encoder is loaded on first use, once per process.
+
+    Each chunk is normalised and embedded by itself; only chunks of equal length share a batch,
+    without padding and without an attention mask, because the group norm of the first
+    convolution normalises over time and would see the padding.
 
     Attributes
     ----------
-    model
-        In evaluation mode, so that neither dropout nor LayerDrop is at work.
-    extractor
-        Normalises the signal the way the checkpoint was trained on.
+    folder
+        Of the checkpoint.
+    layers
+        Hidden states to pool; 0 is the transformer's input.
+    sequence_layer
+        Hidden state to keep as a sequence.
+    sequence_stride
+        Frames averaged into one frame of the sequence; what is left over at the end of a chunk
+        is averaged too.
+    batch_size
+        Chunks at a time.
     mode
-        How it is run.
+        How the encoder is run.
+    checkpoint
+        Identifies its files: a process may outlive the encoder that lies at a path.
     """
 
-    model: PreTrainedModel
-    extractor: Wav2Vec2FeatureExtractor
+    folder: Path
+    layers: tuple[int, ...]
+    sequence_layer: int
+    sequence_stride: int
+    batch_size: int = 8
     mode: Mode = REFERENCE
+    checkpoint: str = ""
 
-    @property
-    def states(self) -> int:
-        """Number of hidden states: the transformer's input and the output of each layer."""
-        return self.model.config.num_hidden_layers + 1
+    def __call__(self, utterances: Iterable[Utterance]) -> Iterator[dict[str, NDArray[Any]]]:
+        """Embed the chunks of utterances, on one thread.
+
+        On the processor each utterance by itself: larger batches gain little, and its features
+        would depend on the others. A GPU wants large batches, and is given all at once.
+
+        Yields
+        ------
+        dict
+            ``pooled``: float32 of shape (chunks, layers, 2 * hidden), mean and standard deviation
+            over frames; ``sequence``: float16 of shape (chunks, frames, hidden).
+        """
+        together = [list(utterances)] if self.mode.on_gpu else ([one] for one in utterances)
+        for some in together:
+            yield from self._embed(some)
+
+    def _embed(self, utterances: list[Utterance]) -> list[dict[str, NDArray[Any]]]:
+        """Embed the chunks of some utterances, those of one length together."""
+        # Many threads on batches this small wait for each other more than they work.
+        torch.set_num_threads(1)
+        with _ALONE:
+            extractor, run = _load_once(self)
+        chunks = [signal[slice(*bound)] for signal, bounds in utterances for bound in bounds]
+        embedded: list[Any] = [None] * len(chunks)
+        # The reference serves the threads of predict.py at once.
+        with nullcontext() if self.mode == REFERENCE else _ALONE:
+            for length in dict.fromkeys(map(len, chunks)):
+                alike = [place for place, chunk in enumerate(chunks) if len(chunk) == length]
+                for first in range(0, len(alike), self.batch_size):
+                    batch = alike[first : first + self.batch_size]
+                    made = run(_normalised(extractor, [chunks[place] for place in batch]))
+                    for place, *states in zip(batch, *made, strict=True):
+                        embedded[place] = states
+        left = iter(embedded)
+        features = []
+        for _, bounds in utterances:
+            own = zip(*islice(left, len(bounds)), strict=True)
+            pooled, sequence = (np.stack(states) for states in own)
+            features.append({"pooled": pooled, "sequence": sequence.astype(np.float16)})
+        return features
 
 
-def load_encoder(folder: Path) -> Encoder:
+@lru_cache(maxsize=2)
+def _load_once(embedder: Embedder) -> tuple[Wav2Vec2FeatureExtractor, Engine]:
+    """Load an encoder without the layers above those asked for; their states stay the same."""
+    model, extractor = load_encoder(embedder.folder)
+    # Hidden state 0 is recorded where it enters the first layer.
+    highest = max(1, embedder.sequence_layer, *embedder.layers)
+    model.encoder.layers = model.encoder.layers[:highest]
+    engine = start(
+        model,
+        embedder.mode,
+        layers=embedder.layers,
+        sequence_layer=embedder.sequence_layer,
+        sequence_stride=embedder.sequence_stride,
+    )
+    return extractor, engine
+
+
+def load_encoder(folder: Path) -> tuple[PreTrainedModel, Wav2Vec2FeatureExtractor]:
     """Load a checkpoint in Hugging Face format.
 
     Parameters
@@ -79,8 +151,11 @@ def load_encoder(folder: Path) -> Encoder:
 
     Returns
     -------
-    Encoder
-        The model without the heads of its pre-training or fine-tuning.
+    model : PreTrainedModel
+        Without the heads of its pre-training or fine-tuning; in evaluation mode, so that neither
+        dropout nor LayerDrop is at work.
+    extractor : Wav2Vec2FeatureExtractor
+        Normalises the signal the way the checkpoint was trained on.
 
     Raises
     ------
@@ -115,125 +190,7 @@ def load_encoder(folder: Path) -> Encoder:
             f"encoder: {folder} expects {extractor.sampling_rate} Hz, the pipeline works at "
             f"{SAMPLE_RATE} Hz; choose another checkpoint."
         )
-    return Encoder(model.eval(), extractor)
-
-
-def cut_after(encoder: Encoder, layer: int) -> None:
-    """Take off the layers above one; its hidden state and those below stay exactly the same.
-
-    Parameters
-    ----------
-    encoder
-        As `load_encoder` gives it; changed in place.
-    layer
-        The highest hidden state needed.
-    """
-    transformer = encoder.model.encoder
-    layer = max(layer, 1)  # hidden state 0 is recorded where it enters the first layer
-    if layer < len(transformer.layers):
-        transformer.layers = transformer.layers[:layer]
-
-
-def embed(
-    encoder: Encoder,
-    signal: NDArray[np.float32],
-    bounds: Sequence[tuple[int, int]],
-    *,
-    layers: Sequence[int],
-    sequence_layer: int,
-    sequence_stride: int,
-    batch_size: int,
-) -> dict[str, NDArray[Any]]:
-    """Embed the chunks of one utterance.
-
-    Each chunk is normalised and embedded by itself; only chunks of equal length share a batch,
-    without padding and without an attention mask, because the group norm of the first
-    convolution normalises over time and would see the padding.
-
-    Parameters
-    ----------
-    encoder
-        As `load_encoder` gives it.
-    signal
-        Shape (samples,), at 16 kHz.
-    bounds
-        Start and stop of each chunk, all of one length.
-    layers
-        Hidden states to pool; 0 is the transformer's input.
-    sequence_layer
-        Hidden state to keep as a sequence.
-    sequence_stride
-        Frames averaged into one frame of the sequence; what is left over at the end of a chunk
-        is averaged too.
-    batch_size
-        Chunks at a time.
-
-    Returns
-    -------
-    dict
-        ``pooled``: float32 of shape (chunks, layers, 2 * hidden), mean and standard deviation
-        over frames; ``sequence``: float16 of shape (chunks, frames, hidden).
-    """
-    (features,) = _embed_together(
-        encoder,
-        [(signal, bounds)],
-        layers=layers,
-        sequence_layer=sequence_layer,
-        sequence_stride=sequence_stride,
-        batch_size=batch_size,
-    )
-    return features
-
-
-@dataclass(frozen=True)
-class ChunkEmbedder:
-    """Embeds signals in any process: the encoder is loaded on first use, once per process.
-
-    Attributes
-    ----------
-    encoder
-        Folder of the checkpoint.
-    chunks
-        Keyword arguments of `speech.audio.chunks.chunk_bounds`.
-    settings
-        Keyword arguments of `embed`.
-    mode
-        How the encoder is run.
-    checkpoint
-        Digest of its files: a worker of a cluster outlives the encoder that lies at a path.
-    """
-
-    encoder: Path
-    chunks: Mapping[str, Any]
-    settings: Mapping[str, Any]
-    mode: Mode = REFERENCE
-    checkpoint: str = ""
-
-    @property
-    def batches_utterances(self) -> bool:
-        """Whether it is to be given all utterances of a speaker at once: a GPU wants large batches.
-
-        On the processor it gains little, and an utterance's features would depend on the others'.
-        """
-        return self.mode.device != "cpu"
-
-    def __call__(self, signal: NDArray[np.float32], utterance: str = "") -> dict[str, NDArray[Any]]:  # noqa: ARG002
-        """Embed the chunks of one utterance."""
-        (features,) = self.together([signal])
-        return features
-
-    def together(self, signals: Sequence[NDArray[np.float32]]) -> list[dict[str, NDArray[Any]]]:
-        """Embed the chunks of some utterances on one thread, those of one length together.
-
-        Many threads on batches this small wait for each other more than they work.
-        """
-        utterances = [(signal, chunk_bounds(len(signal), **self.chunks)) for signal in signals]
-        highest = max(self.settings["sequence_layer"], *self.settings["layers"])
-        # Threads that share a GPU have the encoder in turn.
-        with _ENCODING:
-            torch.set_num_threads(1)
-            encoder = _load_once(self.encoder, highest, self.mode, self.checkpoint)
-            return _embed_together(encoder, utterances, **self.settings)
+    return model.eval(), extractor
 
 
 def make_sample_encoder(
@@ -272,51 +229,10 @@ def make_sample_encoder(
     shutil.copymode(folder / "config.json", folder / WEIGHTS[0])
 
 
-@lru_cache(maxsize=1)
-def _load_once(folder: Path, highest: int, mode: Mode, checkpoint: str) -> Encoder:  # noqa: ARG001
-    encoder = load_encoder(folder)
-    cut_after(encoder, highest)
-    prepare(encoder.model, mode)
-    return replace(encoder, mode=mode)
-
-
-def _embed_together(
-    encoder: Encoder,
-    utterances: Sequence[tuple[NDArray[np.float32], Sequence[tuple[int, int]]]],
-    *,
-    layers: Sequence[int],
-    sequence_layer: int,
-    sequence_stride: int,
-    batch_size: int,
-) -> list[dict[str, NDArray[Any]]]:
-    """Embed the chunks of each utterance, which are of one length, as `embed` does."""
-    run = start(
-        encoder.model,
-        encoder.mode,
-        layers=tuple(layers),
-        sequence_layer=sequence_layer,
-        sequence_stride=sequence_stride,
-    )
-    chunks = [[signal[start:stop] for start, stop in bounds] for signal, bounds in utterances]
-    of_length = defaultdict(list)
-    for number, own in enumerate(chunks):
-        of_length[len(own[0])].append(number)
-    features: dict[int, dict[str, NDArray[Any]]] = {}
-    for numbers in of_length.values():
-        queue = [chunk for number in numbers for chunk in chunks[number]]
-        batches = [queue[at : at + batch_size] for at in range(0, len(queue), batch_size)]
-        made = [run(_normalised(encoder, batch)) for batch in batches]
-        pooled, sequence = (np.concatenate(part) for part in zip(*made, strict=True))
-        ends = np.cumsum([len(chunks[number]) for number in numbers])[:-1]
-        parts = zip(np.split(pooled, ends), np.split(sequence, ends), strict=True)
-        for number, (own_pooled, own_sequence) in zip(numbers, parts, strict=True):
-            kept = own_sequence.astype(np.float16)
-            features[number] = {_POOLED: own_pooled, _SEQUENCE: kept}
-    return [features[number] for number in range(len(utterances))]
-
-
-def _normalised(encoder: Encoder, chunks: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    values = encoder.extractor(
+def _normalised(
+    extractor: Wav2Vec2FeatureExtractor, chunks: list[NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    values = extractor(
         chunks, sampling_rate=SAMPLE_RATE, padding=False, return_tensors="np"
     ).input_values
     return np.asarray(values, dtype=np.float32)

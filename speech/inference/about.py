@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from speech.features.feature_spec import REFERENCE_MODE
+from speech.features.settings import REFERENCE
 from speech.inference.answers import FLAGS
 from speech.inference.models import ChosenModel
 from speech.inference.wording import interval, printable
@@ -72,8 +72,8 @@ def _about_model(model: ChosenModel) -> list[str]:
         f"{trained['seconds'] / 60:.0f} minutes of {headline.corpus}{made}",
         f"  written   {written:%Y-%m-%d}",
     ]
-    if model.spec.encoder_mode not in (None, REFERENCE_MODE):
-        lines.append(f"  embedded  in {model.spec.encoder_mode}; here in {REFERENCE_MODE}")
+    if model.spec.encoder_mode not in (None, str(REFERENCE)):
+        lines.append(f"  embedded  in {model.spec.encoder_mode}; here in {REFERENCE}")
     for name, score in headline.scores.get(f"{model.features}-{model.model}", {}).items():
         if name.endswith("accuracy"):
             level, tested = name.split()[0], _TESTED_ON[model.task]

@@ -1,7 +1,6 @@
 """What is measured on a passage: which of its chunks are speech, and the features of those."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import compress
 from typing import Any
 
@@ -10,10 +9,9 @@ from numpy.typing import NDArray
 
 from speech.audio.chunks import seconds_to_samples
 from speech.classifiers.calibrated import Calibrated
-from speech.features.examples import Bounds, MfccInputs, Wav2vec2Inputs, to_length
+from speech.features.examples import Bounds, chunk_inputs, to_length
 from speech.features.feature_spec import FeatureSpec
 from speech.features.mfcc import mfcc
-from speech.features.normalise import normalise
 from speech.features.pitch import PART as PITCH_PART
 from speech.features.pitch import pitch
 from speech.inference.passages import Passage
@@ -112,20 +110,14 @@ def read_inputs(
     classifier: Calibrated | None = None,
 ) -> NDArray[np.float32]:
     """Make inputs as the pipeline does of an utterance; pooled ones without a classifier."""
-    cut = spec.chunk_inputs()
-    if isinstance(cut, MfccInputs):
-        # Here, because the pipeline knows of no pauses.
-        frames = normalise(tensors[PASSAGE], cut.normalisation, counted)
-        tensors = {**tensors, PASSAGE: frames}
-        cut = replace(cut, normalisation="none")
-    else:
+    if spec.wav2vec2 and spec.inputs.wav2vec2:
         # The embedder pools nothing but the layer in use.
-        cut = Wav2vec2Inputs(position=0)
-    if classifier and classifier.form == "frames":
-        arrays = cut.frames(tensors, PASSAGE, spoken)
+        kept = spec.wav2vec2.model_copy(update={"layers": [spec.inputs.wav2vec2.layer]})
+        spec = spec.model_copy(update={"wav2vec2": kept})
+    form = classifier.form if classifier else "pooled"
+    arrays = chunk_inputs(tensors, PASSAGE, spoken, spec, form, counted)
+    if classifier and form == "frames":
         arrays = [to_length(array, classifier.frames) for array in arrays]
-    else:
-        arrays = cut.pooled(tensors, PASSAGE, spoken)
     return np.stack(arrays).astype(np.float32, copy=False)
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from speech.features.store import read_speaker, speaker_file
+from speech.features.store import read_speaker
 from speech.folds import ALL_FOLDS, Task, inner_folds
 from speech.parallel import Progress, Workers, silent, spread
 from speech.storage.predictions import predicted_classes, utterance_level, with_probabilities
@@ -116,7 +116,7 @@ def load_layers(
     rows: list[dict[str, Any]] = []
     states: list[NDArray[np.float32]] = []
     for speaker, own in utterances.groupby("speaker_id"):
-        tensors = read_speaker(speaker_file(folder, str(speaker)))
+        tensors = read_speaker(folder, str(speaker))
         for utterance in own.to_dict("records"):
             # A copy, so that the other layers need not stay in memory.
             states.append(tensors[f"{utterance['utterance_id']}/pooled"][:, chosen].copy())

@@ -10,31 +10,27 @@ from pathlib import Path
 
 import pytest
 import torch
-from checkpoints import BIN, CONFIG, INDEX, PREPROCESSOR, SAFE, config, spread, to_bin, weights
-from safetensors.torch import load_file
-from transformers import (
-    Wav2Vec2Config,
-    Wav2Vec2ForCTC,
-    Wav2Vec2ForPreTraining,
-    Wav2Vec2ForSequenceClassification,
+import transformers
+from checkpoints import (
+    BIN,
+    CONFIG,
+    HIDDEN,
+    INDEX,
+    PREPROCESSOR,
+    SAFE,
+    SMALL,
+    config,
+    spread,
+    to_bin,
+    weights,
 )
+from safetensors.torch import load_file
+from transformers import Wav2Vec2Config, Wav2Vec2ForPreTraining
 
 from speech.errors import UserError
 from speech.features.wav2vec2 import load_encoder, make_sample_encoder
 
 WEIGHT = "encoder.layers.0.attention.k_proj.weight"
-HIDDEN = 16
-SMALL = {
-    "hidden_size": HIDDEN,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 64,
-    "conv_dim": (HIDDEN,) * 7,
-    "num_conv_pos_embedding_groups": 16,
-    "codevector_dim": 16,
-    "proj_codevector_dim": 16,
-    "num_codevectors_per_group": 8,
-}
 
 
 @pytest.fixture(scope="module")
@@ -97,51 +93,59 @@ def one_value(value):
 
 # --- what is taken ------------------------------------------------------------------------------
 
-MASK = "wav2vec2.masked_spec_embed"
+MASK = "masked_spec_embed"
 FINE_TUNED = {
-    "for speech recognition": (Wav2Vec2ForCTC, {}, {MASK: None}),
-    "for a class of each utterance": (
-        Wav2Vec2ForSequenceClassification,
+    "for a class of each utterance, by all layers": (
+        "Wav2Vec2ForSequenceClassification",
         {"use_weighted_layer_sum": True},
         {MASK: None},
     ),
-    "pre-trained": (Wav2Vec2ForPreTraining, {}, {}),
     "with an adapter above": (
-        Wav2Vec2ForCTC,
+        "Wav2Vec2ForCTC",
         {"add_adapter": True, "output_hidden_size": HIDDEN},
-        {"wav2vec2.adapter.layers.0.conv.weight": None},
+        {"adapter.layers.0.conv.weight": None},
     ),
     "masked, though nothing is to be": (
-        Wav2Vec2ForCTC,
+        "Wav2Vec2ForCTC",
         {"mask_time_prob": 0.0, "mask_feature_prob": 0.0},
         {MASK: torch.zeros(HIDDEN)},
     ),
-    "with a head of somebody's own": (
-        Wav2Vec2ForCTC,
-        {},
-        {MASK: None, "head.dense.weight": torch.zeros(3, 3), "scale": torch.ones(1)},
-    ),
     "of another shape where only training looks": (
-        Wav2Vec2ForCTC,
+        "Wav2Vec2ForCTC",
         {},
         {MASK: torch.zeros(HIDDEN + 1)},
     ),
+    **{
+        f"{family}{head}": (f"{family}{head}", {}, {MASK: None})
+        for family, heads in {
+            "Wav2Vec2": ["ForCTC", "ForPreTraining"],
+            "Hubert": ["ForCTC", "ForSequenceClassification"],
+            "WavLM": ["ForCTC", "ForSequenceClassification", "ForXVector"],
+            "Data2VecAudio": ["ForCTC", "ForSequenceClassification", "ForXVector"],
+            "UniSpeech": ["ForCTC", "ForPreTraining"],
+            "UniSpeechSat": ["ForCTC", "ForPreTraining", "ForXVector"],
+        }.items()
+        for head in heads
+    },
 }
 
 
 @pytest.mark.parametrize("form", [SAFE, BIN])
-@pytest.mark.parametrize(("kind", "settings", "changes"), FINE_TUNED.values(), ids=FINE_TUNED)
+@pytest.mark.parametrize(("name", "settings", "changes"), FINE_TUNED.values(), ids=FINE_TUNED)
 def test_whatever_a_head_brings_and_training_alone_uses_the_encoder_is_loaded(
-    tmp_path, kind, settings, changes, form
+    tmp_path, name, settings, changes, form
 ):
+    kind = getattr(transformers, name)
     torch.manual_seed(17)
-    trained = kind(Wav2Vec2Config(**SMALL | settings)).eval()
+    trained = kind(kind.config_class(**SMALL | settings)).eval()
     trained.save_pretrained(tmp_path)
-    weights(**changes)(tmp_path)
+    below = {f"{trained.base_model_prefix}.{weight}": value for weight, value in changes.items()}
+    # A head of somebody's own.
+    weights(**below, **{"head.dense.weight": torch.zeros(3, 3), "scale": torch.ones(1)})(tmp_path)
     if form == BIN:
         to_bin(tmp_path)
-    loaded = load_encoder(tmp_path).model.encoder.state_dict()
-    expected = trained.wav2vec2.encoder.state_dict()
+    loaded = load_encoder(tmp_path)[0].encoder.state_dict()
+    expected = trained.base_model.encoder.state_dict()
     assert loaded.keys() == expected.keys()
     assert all(torch.equal(loaded[name], expected[name]) for name in expected)
 
@@ -160,7 +164,7 @@ def test_a_pre_trained_checkpoint_with_the_names_of_2020_is_loaded(tmp_path):
     (tmp_path / SAFE).unlink()
     loaded = {
         name.replace(".convolutions.", "."): weight
-        for name, weight in load_encoder(tmp_path).model.state_dict().items()
+        for name, weight in load_encoder(tmp_path)[0].state_dict().items()
     }
     expected = trained.wav2vec2.state_dict()
     assert loaded.keys() == expected.keys()
@@ -170,7 +174,7 @@ def test_a_pre_trained_checkpoint_with_the_names_of_2020_is_loaded(tmp_path):
 def test_weights_spread_over_several_files_are_the_same_encoder(spoilt, checkpoint):
     spread(spoilt)
     assert len(list(spoilt.glob("*.safetensors"))) > 2
-    loaded, expected = (load_encoder(one).model.state_dict() for one in (spoilt, checkpoint))
+    loaded, expected = (load_encoder(one)[0].state_dict() for one in (spoilt, checkpoint))
     assert all(torch.equal(loaded[name], expected[name]) for name in expected)
 
 

@@ -4,37 +4,22 @@ Small checkpoints with random weights stand for all: the code that loads and run
 """
 
 import shutil
-from dataclasses import replace
 from importlib.util import find_spec
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
-import transformers
-from checkpoints import CONFIG, PREPROCESSOR, config, to_bin, weights
+from checkpoints import CONFIG, HIDDEN, PREPROCESSOR, SMALL, config, weights
 from transformers import CONFIG_MAPPING, AutoModel, Wav2Vec2FeatureExtractor
 
+from speech.audio.chunks import chunk_bounds
 from speech.errors import UserError
-from speech.features.checkpoint import FAMILY, check_encoder_folder, family_of
-from speech.features.engines import REFERENCE, Mode
-from speech.features.wav2vec2 import ChunkEmbedder, cut_after, embed, load_encoder
+from speech.features.checkpoint import FAMILY, architecture_of, check_encoder_folder
+from speech.features.settings import REFERENCE, Mode
+from speech.features.wav2vec2 import Embedder, load_encoder
 
-HIDDEN, LAYERS = 16, 3
-SMALL = {
-    "hidden_size": HIDDEN,
-    "num_hidden_layers": LAYERS,
-    "num_attention_heads": 4,
-    "intermediate_size": 32,
-    "conv_dim": (HIDDEN,) * 7,
-    "num_conv_pos_embedding_groups": 4,
-    # Of heads.
-    "codevector_dim": 16,
-    "proj_codevector_dim": 16,
-    "num_codevectors_per_group": 8,
-    "tdnn_dim": (8, 8, 8, 8, 8),
-    "xvector_output_dim": 8,
-}
+LAYERS = 3
 LARGE = {"do_stable_layer_norm": True, "feat_extract_norm": "layer", "conv_bias": True}
 FORMS = {
     **{f"{name}, base": (name, {}) for name in FAMILY},
@@ -42,18 +27,11 @@ FORMS = {
     **{f"{name}, large": (name, LARGE) for name in FAMILY if name != "data2vec-audio"},
     "hubert, with batch norm": ("hubert", {"conv_pos_batch_norm": True}),
 }
-HEADS = {
-    "hubert": ("Hubert", ["ForCTC", "ForSequenceClassification"]),
-    "wavlm": ("WavLM", ["ForCTC", "ForSequenceClassification", "ForXVector"]),
-    "data2vec-audio": ("Data2VecAudio", ["ForCTC", "ForSequenceClassification", "ForXVector"]),
-    "unispeech": ("UniSpeech", ["ForCTC", "ForPreTraining"]),
-    "unispeech-sat": ("UniSpeechSat", ["ForCTC", "ForPreTraining", "ForXVector"]),
-}
 BOUNDS = [(0, 16_000), (16_000, 32_000), (10_000, 26_000)]
 
 
-def settings_of(name, changes):
-    return CONFIG_MAPPING[name](**SMALL | changes)
+def settings_of(name, **changes):
+    return CONFIG_MAPPING[name](**SMALL | {"num_hidden_layers": LAYERS} | changes)
 
 
 def stirred(model):
@@ -69,7 +47,7 @@ def stirred(model):
 def checkpoint(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("encoder") / "small"
     name, changes = request.param
-    stirred(AutoModel.from_config(settings_of(name, changes))).save_pretrained(folder)
+    stirred(AutoModel.from_config(settings_of(name, **changes))).save_pretrained(folder)
     # This one was trained with a mask; where no chunk is padded, one of ones changes nothing.
     masked = request.param == ("wav2vec2", LARGE)
     extractor = Wav2Vec2FeatureExtractor(return_attention_mask=masked)
@@ -77,9 +55,10 @@ def checkpoint(request, tmp_path_factory):
     return folder
 
 
-def embedded(encoder, signal, bounds=BOUNDS, top=LAYERS, **changes):
-    settings = {"layers": range(top + 1), "sequence_layer": top, "sequence_stride": 4}
-    return embed(encoder, signal, bounds, **{"batch_size": 8} | settings | changes)
+def embedded(folder, signal, bounds=BOUNDS, top=LAYERS, **changes):
+    settings = {"layers": (*range(top + 1),), "sequence_layer": top, "sequence_stride": 4}
+    (features,) = Embedder(folder, **settings | changes)([(signal, bounds)])
+    return features
 
 
 @pytest.mark.parametrize("stride", [1, 4, 10, 50])
@@ -87,8 +66,8 @@ def test_features_are_those_of_transformers_hidden_states(checkpoint, voice, str
     """Pooled are means and deviations; the sequence is of averaged frames, its tail too."""
     model = AutoModel.from_pretrained(checkpoint).eval()
     extractor = Wav2Vec2FeatureExtractor.from_pretrained(checkpoint)
-    layers = range(LAYERS + 1)[::-1]
-    features = embedded(load_encoder(checkpoint), voice(2.0), layers=layers, sequence_stride=stride)
+    layers = (3, 2, 1, 0)
+    features = embedded(checkpoint, voice(2.0), layers=layers, sequence_stride=stride)
     assert (features["pooled"].dtype, features["sequence"].dtype) == (np.float32, np.float16)
     for chunk, (start, stop) in enumerate(BOUNDS):
         inputs = extractor(voice(2.0)[start:stop], sampling_rate=16_000, return_tensors="pt")
@@ -104,10 +83,10 @@ def test_features_are_those_of_transformers_hidden_states(checkpoint, voice, str
 
 def test_a_batch_gives_what_its_chunks_give_one_by_one(checkpoint, voice):
     """Bit-identical it is not: sums over a batch of another size are rounded another way."""
-    encoder, signal = load_encoder(checkpoint), voice(2.0)
-    alone = [embedded(encoder, signal[start:stop], [(0, 16_000)]) for start, stop in BOUNDS]
+    signal = voice(2.0)
+    alone = [embedded(checkpoint, signal[start:stop], [(0, 16_000)]) for start, stop in BOUNDS]
     for batch_size in (1, 2, 100):
-        together = embedded(encoder, signal, batch_size=batch_size)
+        together = embedded(checkpoint, signal, batch_size=batch_size)
         for part, atol in (("pooled", 2e-6), ("sequence", 2e-3)):
             expected = np.concatenate([one[part] for one in alone])
             np.testing.assert_allclose(together[part], expected, atol=atol)
@@ -116,12 +95,10 @@ def test_a_batch_gives_what_its_chunks_give_one_by_one(checkpoint, voice):
 @pytest.mark.parametrize("layer", range(LAYERS + 1))
 def test_an_encoder_cut_after_a_layer_gives_that_layer_exactly(checkpoint, voice, layer):
     """Also where the position bias of the first layer is passed on, as WavLM does."""
-    whole, cut = load_encoder(checkpoint), load_encoder(checkpoint)
-    cut_after(cut, layer)
-    assert len(cut.model.encoder.layers) == max(layer, 1)
-    found, expected = (embedded(one, voice(2.0), top=layer) for one in (cut, whole))
-    for part, array in expected.items():
-        np.testing.assert_array_equal(found[part], array)
+    cut = embedded(checkpoint, voice(2.0), top=layer)
+    whole = embedded(checkpoint, voice(2.0), sequence_layer=layer)
+    np.testing.assert_array_equal(cut["pooled"], whole["pooled"][:, : layer + 1])
+    np.testing.assert_array_equal(cut["sequence"], whole["sequence"])
 
 
 def test_without_a_preprocessor_signals_are_normalised_where_convolutions_have_layer_norm(
@@ -129,27 +106,9 @@ def test_without_a_preprocessor_signals_are_normalised_where_convolutions_have_l
 ):
     folder = shutil.copytree(checkpoint, tmp_path / "bare")
     (folder / PREPROCESSOR).unlink()
-    encoder = load_encoder(folder)
-    norm = getattr(encoder.model.config, "feat_extract_norm", "layer")
-    assert encoder.extractor.do_normalize == (norm == "layer")
-
-
-@pytest.mark.parametrize(
-    ("name", "head"), [(name, head) for name, (_, heads) in HEADS.items() for head in heads]
-)
-@pytest.mark.parametrize("form", ["safetensors", "bin"])
-def test_below_a_head_the_same_encoder_is_found(tmp_path, name, head, form):
-    kind = getattr(transformers, HEADS[name][0] + head)
-    trained = stirred(kind(settings_of(name, {})))
-    trained.save_pretrained(tmp_path)
-    prefix = trained.base_model_prefix
-    weights(**{f"{prefix}.masked_spec_embed": None})(tmp_path)
-    if form == "bin":
-        to_bin(tmp_path)
-    loaded = load_encoder(tmp_path).model.encoder.state_dict()
-    expected = trained.base_model.encoder.state_dict()
-    assert loaded.keys() == expected.keys()
-    assert all(torch.equal(loaded[key], expected[key]) for key in expected)
+    model, extractor = load_encoder(folder)
+    norm = getattr(model.config, "feat_extract_norm", "layer")
+    assert extractor.do_normalize == (norm == "layer")
 
 
 NO_NUMBERS = torch.full((HIDDEN,), torch.nan)
@@ -171,7 +130,7 @@ ALL_NEEDED = {
 def test_a_weight_that_hidden_states_need_may_not_be_missing_nor_be_no_number(
     tmp_path, name, weight, value
 ):
-    settings = settings_of(name, {} if value is None else {"conv_pos_batch_norm": True})
+    settings = settings_of(name, **{} if value is None else {"conv_pos_batch_norm": True})
     AutoModel.from_config(settings).save_pretrained(tmp_path)
     weights(**{weight: value})(tmp_path)
     problem = "are missing" if value is None else "hold values that are no numbers"
@@ -183,23 +142,27 @@ def test_code_that_a_checkpoint_brings_is_not_run(checkpoint, tmp_path):
     folder = shutil.copytree(checkpoint, tmp_path / "own")
     (folder / "own.py").write_text(f"open({str(tmp_path / 'harm')!r}, 'w')\nclass Own: pass\n")
     config(auto_map={"AutoModel": "own.Own", "AutoConfig": "own.Own"})(folder)
-    assert load_encoder(folder).states == LAYERS + 1
+    load_encoder(folder)
     assert not (tmp_path / "harm").exists()
 
 
 def test_an_encoder_is_named_as_its_authors_do(checkpoint):
     assert CONFIG in check_encoder_folder(checkpoint)
-    assert family_of(checkpoint) in FAMILY.values()
+    family, states = architecture_of(checkpoint)
+    assert family in FAMILY.values()
+    assert states == LAYERS + 1
 
 
 def error_of(mode, checkpoint, voice):
     """Return the largest relative error of pooled features, and of the sequence, of a mode."""
-    chunks = {"seconds": 1.0, "hop_seconds": 1.0, "tail": "overlap"}
-    settings = {"layers": (0, 1, 3), "sequence_layer": 2, "sequence_stride": 4, "batch_size": 8}
     worst = dict.fromkeys(["pooled", "sequence"], 0.0)
     for seconds in (3.4, 0.25):
+        utterance = (
+            voice(seconds),
+            chunk_bounds(int(seconds * 16_000), seconds=1.0, hop_seconds=1.0),
+        )
         found, expected = (
-            ChunkEmbedder(checkpoint, chunks, settings, own)(voice(seconds))
+            next(Embedder(checkpoint, (0, 1, 3), 2, 4, mode=own)([utterance]))
             for own in (mode, REFERENCE)
         )
         for part, before in worst.items():
@@ -223,7 +186,7 @@ def test_openvino_computes_the_same(checkpoint, voice):
 
 @pytest.mark.parametrize("backend", ["torch", pytest.param("openvino", marks=needs_openvino)])
 def test_bfloat16_is_near(tmp_path, voice, backend):
-    stirred(AutoModel.from_config(settings_of("wavlm", {}))).save_pretrained(tmp_path)
+    stirred(AutoModel.from_config(settings_of("wavlm"))).save_pretrained(tmp_path)
     pooled, sequence = error_of(Mode("cpu", "bfloat16", backend), tmp_path, voice)
     assert 1e-4 < pooled < 0.03
     assert sequence < 0.05
@@ -231,8 +194,7 @@ def test_bfloat16_is_near(tmp_path, voice, backend):
 
 @needs_openvino
 def test_openvino_is_given_nothing_that_it_gets_wrong(tmp_path, voice):
-    AutoModel.from_config(settings_of("hubert", {})).save_pretrained(tmp_path)
-    settings = {"layers": (0,), "sequence_layer": 0, "sequence_stride": 4, "batch_size": 8}
-    encoder = replace(load_encoder(tmp_path), mode=Mode(backend="openvino"))
+    AutoModel.from_config(settings_of("hubert")).save_pretrained(tmp_path)
+    embedder = Embedder(tmp_path, (0,), 0, 4, mode=Mode(backend="openvino"))
     with pytest.raises(ValueError, match="1599 samples are too short"):
-        embed(encoder, voice(0.2), [(0, 1599)], **settings)
+        list(embedder([(voice(0.2), [(0, 1599)])]))

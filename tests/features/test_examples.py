@@ -11,12 +11,16 @@ from made_examples import write_examples
 
 from speech.audio.chunks import chunk_bounds, seconds_to_samples
 from speech.errors import UserError
-from speech.features.examples import MfccInputs, Wav2vec2Inputs, build_examples, mfcc_statistics
+from speech.features.examples import build_examples, frames_of_chunk
+from speech.features.feature_spec import FeatureSpec, KeptStates, SpecInputs
 from speech.features.mfcc import frame_count
 from speech.features.normalise import normalise
 from speech.features.pitch import pitch_statistics
-from speech.features.store import Fingerprint, read_speaker, speaker_file, write_speaker
+from speech.features.statistics import mfcc_statistics
+from speech.features.store import read_speaker, speaker_file, write_speaker
 from speech.storage.examples import average_over_utterances, read_examples
+from stages.build_examples import spec_of
+from stages.paths import FEATURES
 
 SAMPLES = {
     "10-1-0000": 32_000,  # one chunk exactly
@@ -25,14 +29,19 @@ SAMPLES = {
     "9-1-0000": 64_000,  # two
 }
 GRID = {"seconds": 2.0, "hop_seconds": 2.0, "tail": "overlap"}
-COEFFICIENTS, COLUMNS, LAYERS, HIDDEN, COPIES = 5, 10, 4, 6, 2
+COEFFICIENTS, COLUMNS, HIDDEN, COPIES = 5, 10, 6, 2
+KEPT = [0, 2, 4, 5]
+"""Hidden states of the encoder."""
 STATISTICS = {
     "coefficients": COEFFICIENTS,
     "statistics": ["mean", "std", "correlation"],
     "correlated": 4,
 }
-MFCC = MfccInputs(**STATISTICS, normalisation="none")
-PITCH = MfccInputs(**STATISTICS, normalisation="none", pitch=True)
+MADE_OF = {
+    "mfcc.coefficients": COEFFICIENTS,
+    "inputs.mfcc.statistics": STATISTICS["statistics"],
+    "inputs.mfcc.correlated.gender": STATISTICS["correlated"],
+}
 FORMS = ["pooled", "frames"]
 
 
@@ -58,7 +67,7 @@ def stored(tmp_path_factory, utterances):
             # What rises shows which frames a chunk got.
             log_pitch = 7 + np.arange(frames) / 100
             stored["pitch"][f"{name}/pitch"] = np.column_stack([log_pitch, log_pitch / 10])
-            pooled = random.normal(size=(chunks, LAYERS, 2 * HIDDEN))
+            pooled = random.normal(size=(chunks, len(KEPT), 2 * HIDDEN))
             sequence = random.normal(size=(chunks, 25 if samples >= 32_000 else 10, HIDDEN))
             stored["wav2vec2"] |= {f"{name}/pooled": pooled, f"{name}/sequence": sequence}
         for kind, made in stored.items():
@@ -66,19 +75,26 @@ def stored(tmp_path_factory, utterances):
                 name: array.astype(np.float16 if "sequence" in name else np.float32)
                 for name, array in made.items()
             }
-            write_speaker(speaker_file(folder / kind, speaker), tensors, Fingerprint("s", {}))
+            write_speaker(speaker_file(folder / kind, speaker), tensors, "s", {})
     return folder
 
 
 @pytest.fixture
-def build(stored, utterances, tmp_path):
-    def build(inputs=MFCC, form="pooled", utterances=utterances, **options):
-        kinds = ["wav2vec2"] if isinstance(inputs, Wav2vec2Inputs) else ["mfcc"]
-        kinds += ["pitch"] if getattr(inputs, "pitch", False) else []
-        folders = [stored / kind for kind in kinds]
-        options = {"chunks": GRID, "jobs": 1} | options
+def build(stored, utterances, make_params, tmp_path):
+    def build(
+        features="mfcc", form="pooled", utterances=utterances, *, how="none", layer=2, **options
+    ):
+        tail = options.pop("tail", "overlap")
+        params = make_params(**MADE_OF, **{"inputs.mfcc.normalisation": how, "chunks.tail": tail})
+        if features == "wav2vec2":
+            kept = KeptStates(layers=KEPT, sequence_layer=4, sequence_stride=2)
+            inputs = SpecInputs(wav2vec2={"layer": layer})
+            spec = FeatureSpec(chunks=params.chunks, inputs=inputs, wav2vec2=kept)
+        else:
+            spec = spec_of(params, "gender", features)
+        folders = [stored / folder.name for folder in FEATURES[features]]
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.safetensors"
-        return build_examples(folders, utterances, inputs, form, path, **options)
+        return build_examples(folders, utterances, spec, form, path, **{"jobs": 1} | options)
 
     return build
 
@@ -86,7 +102,7 @@ def build(stored, utterances, tmp_path):
 @pytest.fixture
 def tensor(stored):
     def tensor(kind, name):
-        return read_speaker(speaker_file(stored / kind, name.split("-")[0]))[name]
+        return read_speaker(stored / kind, name.split("-")[0])[name]
 
     return tensor
 
@@ -100,20 +116,20 @@ def rows_of(examples, utterance, inputs=None):
 
 
 @pytest.mark.parametrize(
-    ("inputs", "form", "shape"),
+    ("features", "form", "shape"),
     [
-        (MFCC, "pooled", (COEFFICIENTS + COLUMNS + 6,)),
-        (MFCC, "frames", (198, COEFFICIENTS)),
-        (PITCH, "pooled", (COEFFICIENTS + COLUMNS + 6 + 5,)),
-        (PITCH, "frames", (198, COEFFICIENTS + 2)),
-        (Wav2vec2Inputs(2), "pooled", (2 * HIDDEN,)),
-        (Wav2vec2Inputs(2), "frames", (25, HIDDEN)),
+        ("mfcc", "pooled", (COEFFICIENTS + COLUMNS + 6,)),
+        ("mfcc", "frames", (198, COEFFICIENTS)),
+        ("mfcc_pitch", "pooled", (COEFFICIENTS + COLUMNS + 6 + 5,)),
+        ("mfcc_pitch", "frames", (198, COEFFICIENTS + 2)),
+        ("wav2vec2", "pooled", (2 * HIDDEN,)),
+        ("wav2vec2", "frames", (25, HIDDEN)),
     ],
 )
 def test_there_is_one_row_per_chunk_sorted_and_of_the_form_asked_for(
-    build, utterances, inputs, form, shape
+    build, utterances, features, form, shape
 ):
-    examples = build(inputs, form)
+    examples = build(features, form)
     assert examples.inputs.shape == (7, *shape)
     assert examples.inputs.dtype == (np.float32 if form == "pooled" else np.float16)
     assert np.isfinite(examples.inputs).all()
@@ -128,7 +144,7 @@ def test_there_is_one_row_per_chunk_sorted_and_of_the_form_asked_for(
     for column in ("speaker_id", "chapter_id", "gender"):
         assert merged[column].equals(merged[f"{column}_of"])
     # The order of the utterances, and how many workers there are, change nothing.
-    turned = build(inputs, form, utterances[::-1], jobs=2)
+    turned = build(features, form, utterances[::-1], jobs=2)
     np.testing.assert_array_equal(examples.inputs, turned.inputs)
     pd.testing.assert_frame_equal(examples.table, turned.table)
 
@@ -137,7 +153,7 @@ def test_some_utterances_of_a_speaker_can_be_cut_alone_and_without_the_rest_at_t
     build, utterances
 ):
     chosen = utterances[utterances["utterance_id"] == "10-1-0001"]
-    alone = build(form="frames", utterances=chosen, chunks=GRID | {"tail": "drop"})
+    alone = build(form="frames", utterances=chosen, tail="drop")
     np.testing.assert_array_equal(alone.inputs, rows_of(build(form="frames"), "10-1-0001")[:2])
     with pytest.raises(UserError, match=r"11\.safetensors.*dvc repro"):
         build(utterances=utterances.assign(speaker_id="11"))
@@ -165,13 +181,12 @@ def test_every_chunk_has_its_own_frames_on_any_grid(samples, window, hop, second
     grid = {"window_seconds": window, "hop_seconds": hop}
     step = seconds_to_samples(hop)
     # Each frame is the sample that it starts at.
-    starts = np.arange(frame_count(samples, **grid), dtype=np.float32)[:, None] * step
-    inputs = MfccInputs(normalisation="none", **grid)
-    bounds = chunk_bounds(samples, seconds=seconds, hop_seconds=seconds, tail=tail)
-    for (start, stop), chunk in zip(bounds, inputs.frames({"u": starts}, "u", bounds), strict=True):
+    starts = np.arange(frame_count(samples, **grid)) * step
+    for start, stop in chunk_bounds(samples, seconds=seconds, hop_seconds=seconds, tail=tail):
+        chunk = starts[frames_of_chunk((start, stop), **grid)]
         assert len(chunk) == frame_count(stop - start, **grid)
-        assert (np.diff(chunk[:, 0]) == step).all()
-        assert start - step < chunk[0, 0] <= start
+        assert (np.diff(chunk) == step).all()
+        assert start - step < chunk[0] <= start
 
 
 @pytest.mark.parametrize("how", ["none", "level", "utterance_mean", "utterance"])
@@ -179,10 +194,9 @@ def test_both_forms_are_made_of_the_frames_in_the_chunk_normalised_over_the_utte
     build, tensor, how
 ):
     """Pitch comes after the MFCC of the same frames."""
-    inputs = MfccInputs(**STATISTICS, normalisation=how, pitch=True)
-    pooled, frames = (build(inputs, form) for form in FORMS)
+    pooled, frames = (build("mfcc_pitch", form, how=how) for form in FORMS)
     for examples, form, width in ((pooled, "pooled", 5), (frames, "frames", 2)):
-        alone = build(replace(inputs, pitch=False), form)
+        alone = build("mfcc", form, how=how)
         np.testing.assert_array_equal(examples.inputs[..., :-width], alone.inputs)
     for name, starts in (("10-1-0001", (0, 200, 300)), ("10-2-0000", (0,))):
         whole, pitch = normalise(tensor("mfcc", name), how), tensor("pitch", f"{name}/pitch")
@@ -199,11 +213,11 @@ def test_both_forms_are_made_of_the_frames_in_the_chunk_normalised_over_the_utte
         assert len(sequence) == 198
 
 
-@pytest.mark.parametrize("position", [0, 3])
+@pytest.mark.parametrize(("position", "layer"), list(enumerate(KEPT)))
 def test_wav2vec2_is_the_layer_in_use_and_the_sequence_repeated_where_it_is_short(
-    build, tensor, position
+    build, tensor, position, layer
 ):
-    pooled, frames = (build(Wav2vec2Inputs(position), form) for form in FORMS)
+    pooled, frames = (build("wav2vec2", form, layer=layer) for form in FORMS)
     for name in SAMPLES:
         expected = tensor("wav2vec2", f"{name}/pooled")[:, position]
         np.testing.assert_array_equal(rows_of(pooled, name), expected)
@@ -218,8 +232,8 @@ def test_wav2vec2_is_the_layer_in_use_and_the_sequence_repeated_where_it_is_shor
 def test_copies_are_cut_from_their_own_frames_with_the_pitch_of_the_clean_utterance(
     build, tensor, form
 ):
-    examples = build(PITCH, form, copies=COPIES)
-    clean = build(PITCH, form)
+    examples = build("mfcc_pitch", form, copies=COPIES)
+    clean = build("mfcc_pitch", form)
     np.testing.assert_array_equal(examples.inputs, clean.inputs)
     assert (len(examples.copies), clean.copies) == (COPIES, ())
     width = 5 if form == "pooled" else 2

@@ -1,15 +1,31 @@
-"""An extraction brings the features of a corpus up to date, and touches nothing that is."""
+"""An extraction brings the features of a corpus up to date, and touches nothing that is.
+
+What is torn, stale or somebody else's is never used, and always made again.
+"""
 
 import itertools
+import json
+import os
+import pickle
+import shutil
+from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
+import speech.features.extraction
 from speech.audio.decode import digest_of
 from speech.errors import UserError
-from speech.features.extraction import Extracted, extract_features, settings_digest
+from speech.features.extraction import Extracted, extract_features
 from speech.features.store import read_speaker
+
+
+def loudness(signals):
+    for _, signal in signals:
+        yield {"": np.array([np.abs(signal).mean()], dtype=np.float32)}
 
 
 class Corpus:
@@ -18,6 +34,8 @@ class Corpus:
     def __init__(self, folder, write_audio, voice):
         self.audio, self.folder = folder / "audio", folder / "features"
         self.write_audio, self.voice = write_audio, voice
+        self.code = folder / "code.py"
+        self.code.write_text("# code")
         for speaker in "12":
             for number in range(3):
                 self.record(f"{speaker}-7-{number}", int(speaker) * 10 + number)
@@ -32,24 +50,24 @@ class Corpus:
         ]
         return pd.DataFrame(rows, columns=["utterance_id", "speaker_id", "path", "digest"])
 
-    def run(self, compute, settings="as ever", jobs=1):
+    def extract(self, compute=loudness, jobs=1, **settings):
+        """Return how many recordings of each speaker were computed, and how many kept."""
         return extract_features(
-            self.table(), self.audio, self.folder, settings=settings, compute=compute, jobs=jobs
+            self.table(),
+            self.audio,
+            self.folder,
+            compute=compute,
+            settings=settings,
+            code=[str(self.code)],
+            libraries=["python_speech_features"],
+            jobs=jobs,
         )
-
-    def extract(self, settings="as ever", compute=None):
-        """Return how many recordings were computed, and what each speaker's extraction reports."""
-        computed = []
-
-        def loudness(signal, _):
-            computed.append(len(signal))
-            return {"": np.array([np.abs(signal).mean()], dtype=np.float32)}
-
-        reports = self.run(compute or loudness, settings)
-        return len(computed), reports
 
     def contents(self):
         return {path.name: path.read_bytes() for path in self.folder.iterdir()}
+
+
+ALL, NONE = [Extracted(3, 0), Extracted(3, 0)], [Extracted(0, 3), Extracted(0, 3)]
 
 
 @pytest.fixture
@@ -58,18 +76,17 @@ def corpus(tmp_path, write_audio, voice):
 
 
 def test_features_are_computed_once_and_are_those_of_the_recording_they_are_named_after(corpus):
-    assert corpus.extract() == (6, [Extracted(3, 0), Extracted(3, 0)])
+    assert corpus.extract(fft=512, lifter=22) == ALL
     assert set(corpus.contents()) == {"1.safetensors", "2.safetensors"}
     for speaker in (1, 2):
-        tensors = read_speaker(corpus.folder / f"{speaker}.safetensors")
+        tensors = read_speaker(corpus.folder, f"{speaker}")
         assert set(tensors) == {f"{speaker}-7-{number}" for number in range(3)}
         for number in range(3):
-            loudness = np.abs(corpus.voice(0.2, speaker * 10 + number)).mean()
-            np.testing.assert_allclose(tensors[f"{speaker}-7-{number}"], loudness, rtol=1e-3)
+            expected = np.abs(corpus.voice(0.2, speaker * 10 + number)).mean()
+            np.testing.assert_allclose(tensors[f"{speaker}-7-{number}"], expected, rtol=1e-3)
     before = {path: path.stat().st_mtime_ns for path in corpus.folder.iterdir()}
-    assert corpus.extract() == (0, [Extracted(0, 3), Extracted(0, 3)])
+    assert corpus.extract(lifter=22, fft=512) == NONE
     assert {path: path.stat().st_mtime_ns for path in corpus.folder.iterdir()} == before
-    assert corpus.extract("other settings")[0] == 6
 
 
 def rename(corpus):
@@ -114,26 +131,101 @@ def test_only_what_changed_is_computed_and_the_files_are_those_of_a_fresh_extrac
 ):
     corpus.extract()
     change(corpus)
-    expected = [Extracted(*report) for report in reports]
-    assert corpus.extract() == (sum(new for new, _ in reports), expected)
+    assert corpus.extract() == [Extracted(*report) for report in reports]
     updated = corpus.contents()
     corpus.folder = tmp_path / "fresh"
     corpus.extract()
     assert updated == corpus.contents()
 
 
+def test_after_a_change_of_settings_or_code_nothing_old_is_kept(corpus, monkeypatch):
+    """Be it the code of the features, of decoding, or of the extraction itself."""
+    corpus.extract()
+    assert corpus.extract(fft=512) == ALL
+    assert corpus.extract(fft=256) == ALL
+    corpus.code.write_text("# other code")
+    assert corpus.extract(fft=256) == ALL
+    for module in (speech.features.extraction, speech.audio):
+        monkeypatch.setattr(module, "__file__", str(corpus.code))
+        assert corpus.extract(fft=256) == ALL
+        assert corpus.extract(fft=256) == NONE
+
+
+@pytest.mark.parametrize(
+    "upgraded", ["numpy", "scipy", "soundfile", "soxr", "python_speech_features"]
+)
+def test_after_an_upgrade_of_a_library_nothing_old_is_kept(corpus, monkeypatch, upgraded):
+    corpus.extract()
+    monkeypatch.setattr(
+        speech.features.extraction,
+        "version",
+        lambda name: "99" if name == upgraded else version(name),
+    )
+    assert corpus.extract() == ALL
+
+
+def with_a_stamp_of_brackets(file):
+    save_file(load_file(file), file, metadata={"stamp": "[" * 90 + "]" * 90})
+
+
+def with_sources_that_are_a_number(file):
+    with safe_open(file, framework="numpy") as opened:
+        stamp = json.loads(opened.metadata()["stamp"])
+    save_file(load_file(file), file, metadata={"stamp": json.dumps(stamp | {"sources": 1})})
+
+
+def replaced(make):
+    def edit(file):
+        file.unlink()
+        make(file)
+
+    return edit
+
+
+def write(content):
+    return lambda file: file.write_bytes(content)
+
+
+SPOILT = {
+    "missing": lambda file: file.unlink(),
+    "empty": write(b""),
+    "cut": lambda file: os.truncate(file, file.stat().st_size - 4),
+    "with a stamp of brackets": with_a_stamp_of_brackets,
+    "with sources that are a number": with_sources_that_are_a_number,
+    "of another speaker": lambda file: shutil.copy(file.with_name("2.safetensors"), file),
+    "a pickle": write(pickle.dumps({"1-7-0": np.ones(3)})),
+    "of numpy": lambda file: np.save(file.open("wb"), np.ones(3)),
+    "a header that claims terabytes": write((1 << 60).to_bytes(8, "little") + b"{}"),
+    "text": write(b"1-7-0 0.5 0.5\n"),
+    "an endless device": replaced(lambda file: file.symlink_to("/dev/zero")),
+    "a pipe": replaced(os.mkfifo),
+    "a link to nothing": replaced(lambda file: file.symlink_to("nothing")),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
+def test_what_is_not_the_very_file_of_the_last_run_is_made_again(corpus, spoil):
+    corpus.extract()
+    before, file = corpus.contents(), corpus.folder / "1.safetensors"
+    spoil(file)
+    assert corpus.extract() == [Extracted(3, 0), Extracted(0, 3)]
+    assert corpus.contents() == before
+    assert not file.is_symlink()
+
+
 def test_an_interrupted_speaker_leaves_the_speakers_before_it_finished(corpus):
     calls = itertools.count(1)
 
-    def fail_at_the_fourth(signal, _):
-        if next(calls) == 4:
-            raise KeyboardInterrupt
-        return {"": signal[:1]}
+    def fail_at_the_fourth(signals):
+        for _, signal in signals:
+            if next(calls) == 4:
+                raise KeyboardInterrupt
+            yield {"": signal[:1]}
 
     with pytest.raises(KeyboardInterrupt):
-        corpus.extract(compute=fail_at_the_fourth)
+        corpus.extract(fail_at_the_fourth)
     assert set(corpus.contents()) == {"1.safetensors"}
-    assert corpus.extract() == (3, [Extracted(0, 3), Extracted(3, 0)])
+    assert corpus.extract() == [Extracted(0, 3), Extracted(3, 0)]
 
 
 @pytest.mark.parametrize(
@@ -157,27 +249,19 @@ def test_a_recording_that_was_spoilt_since_it_was_indexed_is_named(corpus, conte
     assert not corpus.folder.exists()
 
 
-def test_the_digest_follows_values_but_not_the_order_of_keys():
-    def digest(**settings):
-        return settings_digest(settings, modules=[np], libraries=["python_speech_features"])
-
-    before = digest(fft=512, lifter=22)
-    assert digest(lifter=22, fft=512) == before
-    assert digest(fft=512, lifter=23) != before
-
-
 def test_an_utterance_is_given_by_name_and_several_workers_change_nothing(corpus):
-    def compute(signal, utterance):
-        name = np.array([*utterance.encode()])
-        return {"low": name, "high": name[::-1]}
+    def compute(signals):
+        for utterance, _ in signals:
+            name = np.array([*utterance.encode()])
+            yield {"low": name, "high": name[::-1]}
 
-    corpus.run(compute)
+    corpus.extract(compute)
     alone = corpus.contents()
     # Several features of an utterance are named after it and their part.
-    tensors = read_speaker(corpus.folder / "1.safetensors")
+    tensors = read_speaker(corpus.folder, "1")
     for name in ("1-7-0", "1-7-1", "1-7-2"):
         assert bytes(tensors[f"{name}/low"].tolist()).decode() == name
     assert len(tensors) == 2 * 3
     corpus.folder = corpus.folder.with_name("other")
-    corpus.run(compute, jobs=2)
+    corpus.extract(compute, jobs=2)
     assert corpus.contents() == alone

@@ -6,67 +6,39 @@ from pathlib import Path
 import pytest
 
 from speech.errors import UserError
-from speech.features.examples import MfccInputs, Wav2vec2Inputs
-from speech.features.feature_spec import (
-    ENCODER_FILE,
-    REFERENCE_MODE,
-    FeatureSpec,
-    SpecInputs,
-    read_spec,
-    spec_of_wav2vec2,
-)
+from speech.features.feature_spec import read_spec
+from speech.features.settings import REFERENCE
 from speech.params import FEATURES_OF
+from stages.build_examples import spec_of
+from stages.paths import ENCODER_FACTS
 
 FILES = {"config.json": "0" * 64, "model.safetensors": "f" * 64}
 
 
 @pytest.fixture
-def folder(tmp_path):
-    encoder = {"files": FILES, "states": 7, "family": "WavLM", "mode": REFERENCE_MODE}
-    (tmp_path / ENCODER_FILE).write_text(json.dumps(encoder))
-    return tmp_path
-
-
-def spec_of(params, features, folder):
-    chunks, inputs = params.chunks, params.inputs
-    if features == "wav2vec2":
-        return spec_of_wav2vec2(
-            folder, chunks=chunks, wav2vec2=params.wav2vec2, inputs=inputs.wav2vec2
-        )
-    pitch = params.pitch if features == "mfcc_pitch" else None
-    inputs = SpecInputs(mfcc=inputs.mfcc.of("gender"))
-    return FeatureSpec(chunks=chunks, inputs=inputs, mfcc=params.mfcc, pitch=pitch)
-
-
-def through_a_file(params, features, folder):
-    return json.loads(spec_of(params, features, folder).model_dump_json(exclude_none=True))
+def encoder(tmp_path, monkeypatch):
+    """Lie where features of an encoder with seven hidden states were extracted."""
+    monkeypatch.chdir(tmp_path)
+    ENCODER_FACTS.parent.mkdir(parents=True)
+    facts = {"files": FILES, "states": 7, "family": "WavLM", "mode": str(REFERENCE)}
+    ENCODER_FACTS.write_text(json.dumps(facts))
 
 
 @pytest.mark.parametrize("features", FEATURES_OF["gender"])
-def test_what_was_written_is_read_back(params, folder, features):
-    spec = read_spec(through_a_file(params, features, folder), Path("model.json"))
-    assert spec == spec_of(params, features, folder)
+def test_what_was_written_is_read_back(params, encoder, features):
+    spec = spec_of(params, "gender", features)
+    content = json.loads(spec.model_dump_json(exclude_none=True))
+    assert read_spec(content, Path("model.json")) == spec
     assert spec.encoder == (FILES if features == "wav2vec2" else None)
+    assert (spec.pitch is not None) == (features == "mfcc_pitch")
 
 
-@pytest.mark.parametrize("layers", ["all", [0, 2, 4]])
-def test_the_layer_in_use_is_found_among_those_that_are_kept(make_params, folder, layers):
+@pytest.mark.parametrize(
+    ("layers", "kept"), [("all", [0, 1, 2, 3, 4, 5, 6]), ([0, 2, 4], [0, 2, 4])]
+)
+def test_the_hidden_states_that_were_kept_are_named(make_params, encoder, layers, kept):
     params = make_params(**{"wav2vec2.layers": layers, "inputs.wav2vec2.layer": 4})
-    inputs = spec_of(params, "wav2vec2", folder).chunk_inputs()
-    assert inputs == Wav2vec2Inputs(position=4 if layers == "all" else 2)
-
-
-@pytest.mark.parametrize("pitch", [False, True])
-def test_the_inputs_of_mfcc_are_those_of_params(make_params, folder, pitch):
-    params = make_params(**{"mfcc.coefficients": 20, "inputs.mfcc.normalisation": "none"})
-    inputs = spec_of(params, "mfcc_pitch" if pitch else "mfcc", folder).chunk_inputs()
-    assert inputs == MfccInputs(
-        coefficients=20,
-        normalisation="none",
-        pitch=pitch,
-        statistics=["mean", "std", "correlation", "delta_correlation"],
-        correlated=30,
-    )
+    assert spec_of(params, "speaker", "wav2vec2").wav2vec2.layers == kept
 
 
 @pytest.mark.parametrize(
@@ -78,14 +50,15 @@ def test_the_inputs_of_mfcc_are_those_of_params(make_params, folder, pitch):
         ({"inputs": {"mfcc": {"normalisation": "loud"}}}, "inputs.mfcc"),
     ],
 )
-def test_a_damaged_specification_is_refused_by_its_key(params, folder, changes, key):
-    content = through_a_file(params, "mfcc", folder) | changes
+def test_a_damaged_specification_is_refused_by_its_key(params, changes, key):
+    content = spec_of(params, "gender", "mfcc").model_dump(exclude_none=True) | changes
     with pytest.raises(UserError, match=key) as error:
         read_spec(content, Path("models/gender-mfcc-svm"))
     assert str(error.value).startswith("models/gender-mfcc-svm: ")
     assert "\n" not in str(error.value)
 
 
-def test_features_of_an_unnamed_encoder_are_refused(params, tmp_path):
-    with pytest.raises(UserError, match=f"{ENCODER_FILE}: no such file; run `dvc repro`"):
-        spec_of(params, "wav2vec2", tmp_path)
+def test_features_of_an_unnamed_encoder_are_refused(params, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=f"{ENCODER_FACTS}: no such file; run `dvc repro`"):
+        spec_of(params, "gender", "wav2vec2")

@@ -4,11 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from speech.features.feature_spec import REFERENCE_MODE
+from speech.features.settings import REFERENCE
 from speech.inference.about import describe
 
 
-@pytest.mark.parametrize("mode", [REFERENCE_MODE, "bfloat16 with openvino on cpu", None])
+@pytest.mark.parametrize("mode", [str(REFERENCE), "bfloat16 with openvino on cpu", None])
 def test_the_encoder_is_named_and_how_it_was_run_where_it_is_not_run_so_here(tmp_path, mode):
     (tmp_path / "model.json").touch()
     model = SimpleNamespace(
@@ -26,5 +26,5 @@ def test_the_encoder_is_named_and_how_it_was_run_where_it_is_not_run_so_here(tmp
     text = describe([model], rejection)
     assert "Gender: svm on WavLM (mine)\n" in text
     said = "  embedded  in bfloat16 with openvino on cpu; here in float32 with torch on cpu\n"
-    assert (said in text) == (mode not in (REFERENCE_MODE, None))
+    assert (said in text) == (mode not in (str(REFERENCE), None))
     assert ("embedded" in text) == (said in text)

@@ -18,7 +18,6 @@ from speech.audio.decode import AudioError, load_audio
 from speech.classifiers.registry import load_classifier
 from speech.errors import UserError
 from speech.inference.answers import FLAGS
-from speech.inference.embedder import Embedder
 from speech.storage.examples import read_examples
 from speech.storage.predictions import from_logarithms, logarithms_of
 from speech.storage.sealed import read_sealed, write_sealed
@@ -109,6 +108,8 @@ def test_an_utterance_is_predicted_as_in_the_pipeline(
 
 
 def test_models_on_wav2vec2_share_one_pass_and_predict_as_each_alone(models, talks, monkeypatch):
+    from speech.features.wav2vec2 import Embedder
+
     passes = []
     embed = Embedder.__call__
     monkeypatch.setattr(Embedder, "__call__", lambda *asked: passes.append(1) or embed(*asked))

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from speech.exploration.mfcc_analysis import NORMALISATIONS
-from speech.features.store import Fingerprint, speaker_file, write_speaker
+from speech.features.store import speaker_file, write_speaker
 from speech.params import load_params
 from stages.analyse_mfcc import analyse_mfcc
 from stages.paths import FOLDS, MFCC, PLOTS, UTTERANCES
@@ -34,7 +34,7 @@ def inputs(tmp_path, monkeypatch):
         if speaker == ODD[:3]:
             frames[ODD][:, 5] += 40
         copies = {f"{name}/copy0": part + 100 for name, part in frames.items()}
-        write_speaker(speaker_file(MFCC, speaker), frames | copies, Fingerprint("", {}))
+        write_speaker(speaker_file(MFCC, speaker), frames | copies, "", {})
     columns = ["utterance_id", "speaker_id", "chapter_id", "gender", "seconds"]
     table = pd.DataFrame(rows, columns=columns)
     table.to_parquet(UTTERANCES)

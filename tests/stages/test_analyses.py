@@ -14,7 +14,7 @@ from made_corpus import chunk_table
 from made_examples import write_examples
 
 from speech.evaluation.scores import score_levels
-from speech.features.store import Fingerprint, speaker_file, write_speaker
+from speech.features.store import speaker_file, write_speaker
 from speech.params import FEATURES_OF
 from speech.storage.examples import Examples, read_examples
 from stages import audit_split as audit
@@ -76,7 +76,7 @@ def write_inputs():
         pooled = (place + random.normal(size=(len(own), 2, *place.shape))).astype(np.float32)
         names = [f"{utterance}/pooled" for utterance in own["utterance_id"]]
         tensors = dict(zip(names, pooled, strict=True))
-        write_speaker(speaker_file(WAV2VEC2, name), tensors, Fingerprint("", {}))
+        write_speaker(speaker_file(WAV2VEC2, name), tensors, "", {})
 
 
 @pytest.fixture(scope="module")

@@ -24,10 +24,10 @@ from speech.audio.decode import file_digest
 from speech.errors import UserError
 from speech.evaluation.headline import Headline, write_headline
 from speech.features import engines, wav2vec2
-from speech.features.engines import Mode
-from speech.features.feature_spec import REFERENCE_MODE, spec_of_wav2vec2
-from speech.features.store import read_speaker, speaker_file
+from speech.features.settings import REFERENCE, Mode
+from speech.features.store import read_speaker
 from speech.inference.models import ChosenModel, find_encoder
+from stages.build_examples import spec_of
 from stages.extract_wav2vec2 import extract_wav2vec2
 from stages.fetch_encoder import fetch_encoder
 from stages.paths import CORPUS_AUDIO, ENCODER, RESULTS, UTTERANCES, WAV2VEC2
@@ -65,9 +65,9 @@ def test_every_utterance_is_embedded_and_the_encoder_is_named(params):
         "0 of them kept from an earlier run, by WavLM in float32 with torch on cpu"
     )
     for speaker in SPEAKERS:
-        tensors = read_speaker(speaker_file(WAV2VEC2, speaker))
+        tensors = read_speaker(WAV2VEC2, speaker)
         assert tensors[f"{speaker}-a/pooled"].shape == (2, 5, 32)
-    expected = {"family": "WavLM", "mode": REFERENCE_MODE}
+    expected = {"family": "WavLM", "mode": str(REFERENCE)}
     assert json.loads((RESULTS / "encoder.json").read_text()) == expected
     assert "4 of them kept" in extract_wav2vec2(params)
 
@@ -75,12 +75,7 @@ def test_every_utterance_is_embedded_and_the_encoder_is_named(params):
 def test_predict_finds_the_encoder_of_training_and_refuses_any_other(params, tmp_path):
     fetch_encoder(params)
     extract_wav2vec2(params)
-    spec = spec_of_wav2vec2(
-        WAV2VEC2,
-        chunks=params.chunks,
-        wav2vec2=params.wav2vec2,
-        inputs=params.inputs.wav2vec2,
-    )
+    spec = spec_of(params, "speaker", "wav2vec2")
     write_headline(Path("models"), "speaker", Headline("svm", "wav2vec2", "mine", "mine", {}))
     folder = Path("models/speaker-wav2vec2/svm")
     model = ChosenModel("speaker", "wav2vec2", "svm", None, spec, {}, folder)
@@ -113,8 +108,7 @@ def in_mode(params, **changes):
     """Run the stage with other choices of `compute`; return its closing line and all features."""
     changes = {f"compute.{key}": value for key, value in changes.items()}
     said = extract_wav2vec2(type(params).model_validate(with_changes(params.model_dump(), changes)))
-    files = (speaker_file(WAV2VEC2, speaker) for speaker in SPEAKERS)
-    return said, {name: array for file in files for name, array in read_speaker(file).items()}
+    return said, read_speaker(WAV2VEC2, "ann") | read_speaker(WAV2VEC2, "bob")
 
 
 def test_another_mode_computes_all_anew_and_the_same_mode_the_same_bytes(params):
@@ -145,17 +139,17 @@ def a_gpu(monkeypatch):
 def used(monkeypatch):
     """Note how many threads use the encoder at a time."""
     using, most = [], []
-    embed = wav2vec2._embed_together
+    normalised = wav2vec2._normalised
 
-    def noted(*own, **named):
+    def noted(*own):
         using.append(None)
         most.append(len(using))
         time.sleep(0.05)  # for another thread to come in
-        made = embed(*own, **named)
+        made = normalised(*own)
         using.pop()
         return made
 
-    monkeypatch.setattr(wav2vec2, "_embed_together", noted)
+    monkeypatch.setattr(wav2vec2, "_normalised", noted)
     return most
 
 
@@ -298,7 +292,3 @@ def test_auto_takes_a_gpu_where_there_is_one(monkeypatch, there, precision, chos
     monkeypatch.setattr(torch.cuda, "is_available", lambda: "cuda" in there)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: "mps" in there)
     assert engines.choose_mode("auto", precision, "torch").device == chosen
-
-
-def test_predict_runs_the_encoder_in_the_mode_that_all_others_are_compared_with():
-    assert str(engines.REFERENCE) == REFERENCE_MODE
