@@ -34,15 +34,10 @@ def fit_rejection(params: Params) -> str:
     fitted = dict(
         zip(names, spread(fit, names, params.compute.jobs, prefer="threads"), strict=True)
     )
-    speakers: dict[str, OpenSet] = {
-        features: open_set for features, (open_set, _) in fitted.items()
-    }
-    rates: dict[str, Any] = {
-        "speech": _measure_speech(utterances, params),
-        "speakers": {features: errors for features, (_, errors) in fitted.items()},
-    }
-    rates = rounded(rates)
+    errors = {features: measured for features, (_, measured) in fitted.items()}
+    rates = rounded({"speech": _measure_speech(utterances, params), "speakers": errors})
     write_metrics(RESULTS / "rejection.json", rates)
+    speakers: dict[str, OpenSet] = {kind: open_set for kind, (open_set, _) in fitted.items()}
     rejection = Rejection(speakers, params.rejection.low_confidence, rates)
     write_rejection(MODELS / "rejection", rejection)
     return _summary_line(rates)

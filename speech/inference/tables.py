@@ -36,20 +36,20 @@ def rows_of(answer: Answer, *, per: Literal["recording", "segment", "chunk"]) ->
     """
     if answer.summary is None:
         return [dict.fromkeys(COLUMNS) | {"file": answer.file, "flags": [], "error": answer.error}]
-    rows = {"recording": [answer.summary], "segment": answer.segments, "chunk": answer.chunks}
-    return [
-        {"file": answer.file, **{key: _plain(value) for key, value in vars(segment).items()}}
-        | {"nearest": [_plain_speaker(*speaker) for speaker in segment.nearest], "error": None}
-        for segment in rows[per]
-    ]
+    segments = {"recording": [answer.summary], "segment": answer.segments, "chunk": answer.chunks}
+    rows = []
+    for segment in segments[per]:
+        row = {name: _plain(value) for name, value in vars(segment).items()}
+        nearest = [
+            {"speaker": name, "probability": _plain(probability)}
+            for name, probability in segment.nearest
+        ]
+        rows.append({"file": answer.file, **row, "nearest": nearest, "error": None})
+    return rows
 
 
 def _plain(value: Any) -> Any:
     return round(value, _DIGITS) if isinstance(value, float) else value
-
-
-def _plain_speaker(name: str, probability: float) -> Row:
-    return {"speaker": name, "probability": _plain(probability)}
 
 
 def _json(row: Row) -> str:

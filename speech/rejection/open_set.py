@@ -21,7 +21,7 @@ from speech.evaluation.roc import equal_error_rate_with_interval
 from speech.evaluation.scores import draw_speakers, share_with_interval
 from speech.features.feature_spec import FeatureSpec
 from speech.rejection.enrolled_speakers import EnrolledSpeakers
-from speech.rejection.model_file import OpenSet
+from speech.rejection.model_file import OpenSet, named_with_ends
 
 
 def fit_open_set(
@@ -143,21 +143,15 @@ def open_set_errors(
     resampling = {"resamples": resamples, "seed": seed}
     names, codes = np.unique(speakers, return_inverse=True)
     drawn = draw_speakers(np.zeros(len(names), dtype=int), **resampling).astype(np.float64)
-    errors = {
-        "equal_error_rate": equal_error_rate_with_interval(
-            trials["score"].to_numpy(), enrolled, (times[codes] for times in drawn)
-        ),
-        "known_false_rejection": share_with_interval(
-            ~accepted[enrolled], speakers[enrolled], **resampling
-        ),
-        "unknown_false_acceptance": share_with_interval(
-            accepted[~enrolled], speakers[~enrolled], **resampling
-        ),
-    }
+    equal_error = equal_error_rate_with_interval(
+        trials["score"].to_numpy(), enrolled, (times[codes] for times in drawn)
+    )
+    rejected = share_with_interval(~accepted[enrolled], speakers[enrolled], **resampling)
+    mistaken = share_with_interval(accepted[~enrolled], speakers[~enrolled], **resampling)
     return {
-        f"{name}{end}": float(value)
-        for name, values in errors.items()
-        for end, value in zip(("", "_low", "_high"), values, strict=True)
+        **named_with_ends("equal_error_rate", equal_error),
+        **named_with_ends("known_false_rejection", rejected),
+        **named_with_ends("unknown_false_acceptance", mistaken),
     }
 
 

@@ -11,6 +11,7 @@ from speech.audio import SAMPLE_RATE
 from speech.audio.conditions import CONDITIONS
 from speech.audio.decode import load_audio
 from speech.evaluation.scores import share_with_interval
+from speech.rejection.model_file import named_with_ends
 from speech.rejection.speech_detector import is_speech
 
 CHUNKS_PER_SPEAKER = 5
@@ -74,18 +75,11 @@ def speech_false_rejection(
         95 % interval, and ``_by_condition``.
     """
     clean = trials[trials["condition"] == "clean"]
-    value, low, high = share_with_interval(
-        clean["rejected"].to_numpy(),
-        clean["speaker_id"].to_numpy(str),
-        resamples=resamples,
-        seed=seed,
-    )
+    hits, speakers = clean["rejected"].to_numpy(), clean["speaker_id"].to_numpy(str)
+    shares = share_with_interval(hits, speakers, resamples=resamples, seed=seed)
     by_condition = trials.groupby("condition", sort=False)["rejected"].mean()
-    return {
-        "speech_false_rejection": value,
-        "speech_false_rejection_low": low,
-        "speech_false_rejection_high": high,
-        "speech_false_rejection_by_condition": {
-            str(name).replace(" ", "_"): share for name, share in by_condition.items()
-        },
+    rates = named_with_ends("speech_false_rejection", shares)
+    rates["speech_false_rejection_by_condition"] = {
+        str(name).replace(" ", "_"): share for name, share in by_condition.items()
     }
+    return rates

@@ -58,15 +58,11 @@ def test_it_is_used_where_nothing_was_trained_and_the_output_says_so(predicted, 
     assert err.count("\n") == 1
 
 
-def test_the_users_own_models_go_before_it(predicted, talk, params):
+def test_the_users_own_models_go_before_it_even_if_they_are_not_whole(predicted, talk, params):
     make_models(Path("models"), params)
     _, (answer,), err = predicted(talk)
     assert answer["nearest"]
     assert err == ""
-
-
-def test_models_of_the_user_that_are_not_whole_are_no_reason_to_use_it(predicted, talk, params):
-    make_models(Path("models"), params)
     Path("models/gender-headline.json").unlink()
     status, _, err = predicted(talk)
     assert status == 2
