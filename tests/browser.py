@@ -1,6 +1,6 @@
 """Headless Chromium, driven over its DevTools protocol: what a page does when a reader opens it.
 
-`python tests/browser.py plots/report.html page.png --width 1280` takes a picture of a page.
+`python tests/browser.py plots/report.html page.png --width 1280` takes its picture.
 """
 
 import argparse
@@ -184,23 +184,21 @@ class Browser:
 
 
 def main() -> None:
-    """Take a picture of a page, or of one element of it."""
+    """Take a picture of the page of a run, or of one element of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("page", type=Path)
     parser.add_argument("picture", type=Path, help="a .png")
     parser.add_argument("--width", type=int, default=1280)
     parser.add_argument("--height", type=int, help="of the picture; default: to the end")
     parser.add_argument("--of", help="CSS selector of the element to be seen, in place of the page")
-    parser.add_argument("--dark", action="store_true")
-    parser.add_argument("--ready", default="true", help="expression that holds when it is drawn")
     arguments = parser.parse_args()
     executable = find_browser()
     if executable is None:
         raise SystemExit(f"no browser here; install one of {', '.join(NAMES)}")
     browser = Browser(executable)
     try:
-        browser.open(arguments.page, arguments.width, dark=arguments.dark)
-        browser.wait_until(arguments.ready)
+        browser.open(arguments.page, arguments.width)
+        browser.wait_until(DRAWN)
         strip = browser.place_of(arguments.of) if arguments.of else (0, arguments.height)
         arguments.picture.write_bytes(browser.picture(*strip))
         if browser.errors:
