@@ -20,7 +20,7 @@ from speech.features.pitch import pitch_statistics
 from speech.features.store import Tensors, read_speaker, speaker_file
 from speech.parallel import Progress, silent, spread
 from speech.storage.arrays import map_arrays, writing_rows
-from speech.storage.examples import Examples, Form, array_names
+from speech.storage.examples import Examples, Form, copy_name
 
 Statistic = Literal["mean", "std", "correlation", "delta_correlation"]
 Bounds = Sequence[tuple[int, int]]
@@ -186,15 +186,16 @@ def build_examples(
     longest = own.loc[[own["samples"].idxmax()]]
     cut = partial(_cut, inputs=inputs, form=form, chunks=chunks)
     (example, *_) = cut(_read(folders, name), longest)
-    kind, names = np.dtype(_KINDS[form]), array_names(copies)
+    shape = (int(firsts[-1]), *example.shape)
+    versions = ["", *(f"/{copy_name(number)}" for number in range(copies))]
 
-    with writing_rows(path, names, (int(firsts[-1]), *example.shape), kind) as put:
+    with writing_rows(path, len(versions), shape, _KINDS[form]) as put:
 
         def write(number: int) -> None:
             name, own = speakers[number]
             tensors = _read(folders, name)
-            for copy, array in enumerate(names):
-                part = cut(tensors, own, "" if copy == 0 else f"/{array}")
+            for place, version in enumerate(versions):
+                part = cut(tensors, own, version)
                 if form == "frames":
                     part = [to_length(frames, len(example)) for frames in part]
                 if len(part) != len(rows[number]):
@@ -202,11 +203,11 @@ def build_examples(
                         f"{folders[0]}: the features of speaker {name} are not those of the "
                         "recordings in the index; run `dvc repro`."
                     )
-                put(array, int(firsts[number]), np.stack(part).astype(kind, copy=False))
+                put(place, int(firsts[number]), np.stack(part))
 
         spread(write, range(len(speakers)), jobs, progress, "threads")
     table = pd.DataFrame([row for own in rows for row in own])
-    clean, *numbered = map_arrays(path, names).values()
+    clean, *numbered = map_arrays(path)
     return Examples(table, clean, tuple(numbered))
 
 
