@@ -17,6 +17,7 @@ from typing import Literal, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
 from speech.classifiers.protocol import Classifier
 from speech.classifiers.temperature import at_temperature, fit_temperature
@@ -31,6 +32,14 @@ _PARTS = 3
 
 _MOST_CHUNKS = 10_000
 """Of a held-out part, from which the temperature is learnt; more would change little."""
+
+
+_UNREADABLE = (
+    *(AttributeError, LookupError, OSError, SafetensorError, TypeError, ValueError),
+    # Its JSON is nested too deep, or it describes what no machine can hold.
+    *(MemoryError, RecursionError),
+)
+"""What is raised where the files of a model are missing, damaged or do not fit together."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +97,12 @@ class Calibrated:
         try:
             temperature = float(json.loads((folder / _FILE).read_text("utf-8"))["temperature"])
             if not 0 < temperature < np.inf:
-                raise ValueError
-        except (OSError, KeyError, TypeError, ValueError):
+                raise ValueError("no temperature")
+            return cls(classifier_class.load(folder), temperature)
+        except _UNREADABLE:
             raise UserError(
-                f"{folder}: its temperature is missing or damaged; run `dvc repro` to fit it."
+                f"{folder}: no model of this project, or damaged; run `dvc repro` to fit it."
             ) from None
-        return cls(classifier_class.load(folder), temperature)
 
 
 def fit_calibrated(

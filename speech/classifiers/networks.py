@@ -16,11 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from safetensors import SafetensorError
 
 from speech.classifiers.graph import Graph, State, Variables, graph_of, import_keras
 from speech.classifiers.protocol import in_parts
-from speech.errors import UserError
 from speech.storage.arrays import write_arrays
 from speech.storage.examples import Examples, Form
 from speech.storage.files import write_json
@@ -141,29 +139,18 @@ class Network(ABC):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote.
-
-        Raises
-        ------
-        UserError
-            If a file is missing or does not fit the other.
-        """
-        try:
-            description = json.loads((folder / _DESCRIPTION).read_text("utf-8"))
-            weights = load_arrays(folder / _WEIGHTS)
-            network = cls(**description["architecture"])
-            network.classes = description["classes"]
-            network._shape = tuple(description["shape"])
-            network._mean, network._std = weights.pop("mean"), weights.pop("std")
-            values = [weights[name] for name in sorted(weights)]
-            untrained = network._graph().initial
-            expected = [*untrained.weights, *untrained.others]
-            if [value.shape for value in values] != [value.shape for value in expected]:
-                raise ValueError("weights of another architecture")
-        except (OSError, KeyError, ValueError, TypeError, SafetensorError):
-            raise UserError(
-                f"{folder}: no network of this project, or damaged; run `dvc repro` to fit it."
-            ) from None
+        """Read what `save` wrote."""
+        description = json.loads((folder / _DESCRIPTION).read_text("utf-8"))
+        weights = load_arrays(folder / _WEIGHTS)
+        network = cls(**description["architecture"])
+        network.classes = description["classes"]
+        network._shape = tuple(description["shape"])
+        network._mean, network._std = weights.pop("mean"), weights.pop("std")
+        values = [weights[name] for name in sorted(weights)]
+        untrained = network._graph().initial
+        expected = [*untrained.weights, *untrained.others]
+        if [value.shape for value in values] != [value.shape for value in expected]:
+            raise ValueError("weights of another architecture")
         trained = len(untrained.weights)
         network._weights = values[:trained], values[trained:]
         return network
