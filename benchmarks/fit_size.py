@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,8 @@ from speech.classifiers.registry import CLASSIFIERS
 from speech.folds import Task
 from speech.params import load_params
 from speech.storage.arrays import writing_rows
-from speech.storage.examples import Form, array_file, array_names, read_examples, write_table
-from speech.training.cross_validation import TRAIN_ONLY, cross_validate, labelled, taking_part
+from speech.storage.examples import Form, array_file, read_examples, write_table
+from speech.training.cross_validation import TRAIN_ONLY, cross_validate, taking_part
 
 FRAMES, COEFFICIENTS, DIMENSIONS = 198, 30, 251
 CHUNKS_PER_UTTERANCE = 6
@@ -59,7 +60,7 @@ def chunk_table(task: str, speakers: int, utterances: int) -> pd.DataFrame:
 def write_made_up(folder: Path, table: pd.DataFrame, seed: int = 0) -> None:
     """Write both forms: noise around a place of each speaker and each chapter."""
     write_table(folder, table)
-    random, names = np.random.default_rng(seed), array_names(1)
+    random = np.random.default_rng(seed)
     codes = [pd.factorize(table[name])[0] for name in ("speaker_id", "chapter_id")]
     forms: list[tuple[Form, tuple[int, ...], Any]] = [
         ("pooled", (DIMENSIONS,), np.float32),
@@ -68,13 +69,13 @@ def write_made_up(folder: Path, table: pd.DataFrame, seed: int = 0) -> None:
     for form, shape, kind in forms:
         places = [random.normal(0, 0.3, (own.max() + 1, shape[-1])) for own in codes]
         path = array_file(folder, form)
-        with writing_rows(path, names, (len(table), *shape), np.dtype(kind)) as put:
+        with writing_rows(path, 2, (len(table), *shape), kind) as put:
             for start in range(0, len(table), AT_ONCE):
                 part = slice(start, start + AT_ONCE)
                 place = sum(own[code[part]] for own, code in zip(places, codes, strict=True))
-                for name in names:
+                for version in range(2):
                     noise = random.standard_normal((len(place), *shape), np.float32)
-                    put(name, start, noise + (place if form == "pooled" else place[:, None]))
+                    put(version, start, noise + (place if form == "pooled" else place[:, None]))
 
 
 class PeakMemory(threading.Thread):
@@ -100,16 +101,14 @@ def measure(folder: Path, task: Task, model: str) -> dict[str, object]:
     peak.start()
     form, copies = CLASSIFIERS[model].form, model != "dummy"
     examples = taking_part(read_examples(folder, form, copies=copies), task)
-    table = examples.table
-    table = table.assign(fold=table["fold"].where(table["fold"] < 2, TRAIN_ONLY))
+    folds = examples.table["fold"]
+    table = examples.table.assign(fold=folds.where(folds < 2, TRAIN_ONLY))
     started, processor = time.monotonic(), time.process_time()
     result = cross_validate(
         model,
         task,
-        table,
-        labelled(examples),
+        replace(examples, table=table),
         hyperparameters=params.hyperparameters(model) | SHORT.get(model, {}),
-        most_probabilities=params.limits.probabilities,
         jobs=2,
     )
     return {

@@ -35,7 +35,7 @@ from speech.params import Features, Params
 from speech.storage.examples import Examples, read_examples
 from speech.storage.predictions import utterance_level
 from speech.storage.tables import read_parquet, write_csv
-from speech.training.cross_validation import cross_validate, labelled
+from speech.training.cross_validation import cross_validate
 from stages.build_examples import build
 from stages.extract_mfcc import extract_mfcc
 from stages.extract_pitch import extract_pitch
@@ -108,14 +108,12 @@ def _settings(params: Params, corpus: str) -> Params:
 def _fit(params: Params, corpora: list[str]) -> Headline:
     """Write the model, and return how good it is on speakers not in training."""
     examples = read_examples(EXAMPLES / INPUTS, copies=True)
-    weighed = _weigh_speakers_alike(examples)
     result = cross_validate(
         MODEL,
         "gender",
-        weighed.table,
-        labelled(weighed),
+        _weigh_speakers_alike(examples),
         hyperparameters=params.hyperparameters(MODEL),
-        final=params.hyperparameters(MODEL),
+        final=True,
         seed=params.seed,
         jobs=params.compute.jobs,
         progress=bar("fold"),
@@ -141,9 +139,7 @@ def _weigh_speakers_alike(examples: Examples) -> Examples:
     """Repeat the chunks of every speaker until all have about as many as the one with the most."""
     counts = examples.table.groupby("speaker_id")["chunk"].transform("size").to_numpy()
     times = np.rint(counts.max() / counts).astype(int)
-    rows = np.repeat(np.arange(len(counts)), times)
-    table = examples.table.iloc[rows].reset_index(drop=True)
-    return Examples(table, examples.inputs[rows], tuple(copy[rows] for copy in examples.copies))
+    return examples[np.repeat(np.arange(len(counts)), times)]
 
 
 if __name__ == "__main__":

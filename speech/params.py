@@ -200,19 +200,12 @@ class Evaluate(Block):
     resamples: int = Field(ge=100, le=100_000)
 
 
-class AuditSplit(Block):
-    """Which classifier is scored under splits that leak."""
-
-    model: ModelName
-
-
 class Probe(Block):
     """The linear head on each hidden state of the encoder."""
 
     C: float = Field(gt=0, le=1e6)
     max_iter: int = Field(ge=10, le=1_000_000)
     inner_folds: int = Field(ge=2, le=20)
-    max_utterances: int = Field(ge=100, le=10_000_000)
 
 
 class LearningCurve(Block):
@@ -241,12 +234,6 @@ class Clusters(Block):
     pca_variance: Fraction
     perplexity: float = Field(gt=0, le=1000)
     max_points: int = Field(ge=100, le=100_000)
-
-
-class Limits(Block):
-    """What a fit may hold in memory."""
-
-    probabilities: int = Field(ge=1_000_000, le=4_000_000_000)
 
 
 class Compute(Block):
@@ -346,13 +333,11 @@ class _Params(Block):
     tuning: Tuning
     search: _SearchSpaces
     evaluate: Evaluate
-    audit_split: AuditSplit
     probe: Probe
     learning_curve: LearningCurve
     verification: Verification
     rejection: Rejection
     clusters: Clusters
-    limits: Limits
     compute: Compute
 
     @model_validator(mode="after")
@@ -525,7 +510,7 @@ def _first_complaint(error: ValidationError, content: Mapping[str, Any]) -> str:
         return str(first["ctx"]["error"])
     key = _key(first["loc"], content) or first["loc"][-1]
     if first["type"] in _UNKNOWN:
-        allowed = ", ".join(_keys_at(first["loc"][:-1]))
+        allowed = ", ".join(_keys_at(first["loc"][:-1])) or "none"
         return f"unknown key {key}; the keys allowed there are {allowed}"
     if first["type"] == "missing":
         name = ".".join(map(str, first["loc"]))

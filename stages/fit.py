@@ -3,7 +3,6 @@
 from stages.console import bar, run_stage
 
 import argparse
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,21 +10,15 @@ from typing import Any
 import pandas as pd
 
 from speech.classifiers.calibrated import HeldOut
-from speech.classifiers.protocol import Labelled
 from speech.classifiers.registry import CLASSIFIERS, save_classifier
 from speech.folds import ALL_FOLDS
 from speech.params import FEATURES_OF, Params
-from speech.storage.examples import read_examples
+from speech.storage.examples import Examples, read_examples
 from speech.storage.files import read_json
 from speech.storage.predictions import utterance_level
 from speech.storage.tables import write_csv, write_parquet
-from speech.training.cross_validation import (
-    OutOfFold,
-    cross_validate,
-    labelled,
-    taking_part,
-)
-from speech.training.tuning import Tuned, tune
+from speech.training.cross_validation import OutOfFold, cross_validate, taking_part
+from speech.training.tuning import tune
 from stages.paths import EXAMPLES, MODELS, PREDICTIONS, SEARCH
 from stages.tasks import leave_out
 
@@ -45,52 +38,49 @@ def fit(params: Params, inputs: str, model: str) -> str:
     # The naive baseline learns from labels only.
     form, copies = CLASSIFIERS[model].form, model != "dummy"
     examples = taking_part(read_examples(EXAMPLES / inputs, form, copies=copies), task)
-    table, data = examples.table, labelled(examples)
+    hyperparameters = params.hyperparameters(model)
     common: dict[str, Any] = {"seed": params.seed, "jobs": params.compute.workers}
-    kept: dict[str, Any] = {"most_probabilities": params.limits.probabilities}
 
-    tuned = tune(
+    tried, tuned = tune(
         model,
         task,
-        table,
-        data,
-        hyperparameters=params.hyperparameters(model),
+        examples,
+        hyperparameters=hyperparameters,
         progress=bar("candidate"),
         **read_json(SEARCH / f"{model}.json"),
-        **kept,
         **common,
     )
     result = cross_validate(
         model,
         task,
-        table,
-        data,
-        hyperparameters=params.hyperparameters(model),
-        tuned=tuned.of_fold,
-        final=tuned.final,
+        examples,
+        hyperparameters=hyperparameters,
+        tuned=tuned,
+        final=True,
         progress=bar("fold"),
-        **kept,
         **common,
     )
-    utterances = _write_predictions(PREDICTIONS / inputs / model, result, tuned)
+    utterances = _write_predictions(PREDICTIONS / inputs / model, result, tried)
     saved = MODELS / inputs / model
-    card = card_of(params, inputs, model, table) | {"calibrated_on": result.calibrated_on}
-    save_classifier(saved, result.model, card)
+    card = card_of(params, inputs, model, examples.table)
+    save_classifier(saved, result.model, card | {"calibrated_on": result.calibrated_on})
+    most = tuned.get(ALL_FOLDS, hyperparameters).get("max_examples")
     return (
         f"{model} for {task} on {features}: {utterances:,} utterances predicted out of fold in "
-        f"{table['fold'].nunique()} folds{calibration_warning(result.calibrated_on, model)}, "
-        f"final model in {saved}{summary_of_search(tuned.tried)}"
-        f"{summary_of_limits(model, table, data, result, tuned.final)}"
+        f"{examples.table['fold'].nunique()} folds"
+        f"{calibration_warning(result.calibrated_on, model)}, "
+        f"final model in {saved}{summary_of_search(tried)}"
+        f"{summary_of_limits(model, examples, len(result.chunks), most)}"
     )
 
 
-def _write_predictions(folder: Path, result: OutOfFold, tuned: Tuned) -> int:
+def _write_predictions(folder: Path, result: OutOfFold, tried: pd.DataFrame) -> int:
     """Write what cross-validation and the search gave; return how many utterances there are."""
     utterances = utterance_level(result.chunks)
     write_parquet(folder / "chunks.parquet", result.chunks)
     write_parquet(folder / "utterances.parquet", utterances)
     write_csv(folder / "curves.csv", result.curves)
-    write_csv(folder / "tuning.csv", tuned.tried)
+    write_csv(folder / "tuning.csv", tried)
     return len(utterances)
 
 
@@ -122,21 +112,13 @@ def calibration_warning(calibrated_on: HeldOut, model: str) -> str:
     return " (too little to calibrate on, so probabilities mean little)"
 
 
-def summary_of_limits(
-    model: str,
-    table: pd.DataFrame,
-    data: Labelled,
-    result: OutOfFold,
-    hyperparameters: Mapping[str, Any],
-) -> str:
-    """Say where a sample stands for all there is, and which number decides that."""
-    lines = []
-    examples, most = len(table) * (1 + len(data.copies)), hyperparameters.get("max_examples")
-    if most is not None and examples > most:
-        lines.append(f"learns from {most:,} of {examples:,} examples ({model}.max_examples)")
-    predicted, chunks = len(result.chunks), int((table["fold"] >= 0).sum())
-    if predicted < chunks:
-        lines.append(f"predicts {predicted:,} of {chunks:,} chunks (limits.probabilities)")
+def summary_of_limits(model: str, examples: Examples, predicted: int, most: int | None) -> str:
+    """Say where a sample stands for all there is: of what is learnt from, and what is predicted."""
+    lines, count = [], len(examples) * (1 + len(examples.copies))
+    if most is not None and count > most:
+        lines.append(f"learns from {most:,} of {count:,} examples ({model}.max_examples)")
+    if predicted < len(examples):
+        lines.append(f"predicts {predicted:,} of {len(examples):,} chunks")
     return "".join(f"; {line}, the same share of each speaker" for line in lines)
 
 

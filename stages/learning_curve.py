@@ -15,7 +15,7 @@ from speech.evaluation.by_training_speakers import (
 from speech.params import FEATURES_OF, Features, Params
 from speech.storage.examples import read_examples
 from speech.storage.results import write_metrics, write_plot
-from speech.training.cross_validation import labelled, taking_part
+from speech.training.cross_validation import taking_part
 from speech.training.learning_curve import predict_with_fewer_speakers
 from stages.paths import EXAMPLES, PLOTS, RESULTS
 from stages.tasks import leave_out
@@ -58,8 +58,7 @@ def _predict(features: Features, params: Params) -> pd.DataFrame:
     return predict_with_fewer_speakers(
         # Not calibrated: the predicted class does not depend on the temperature.
         lambda: CLASSIFIERS[MODEL](seed=params.seed, **params.hyperparameters(MODEL)),
-        examples.table,
-        labelled(examples),
+        examples,
         draws=params.learning_curve.draws,
         seed=params.seed,
         jobs=params.compute.workers,

@@ -16,6 +16,9 @@ from speech.storage.tables import read_folds, read_parquet
 from speech.training.layer_probe import Probed, kept_layers, probe_task
 from stages.paths import FOLDS, PLOTS, RESULTS, UTTERANCES, WAV2VEC2
 
+MOST_UTTERANCES = 5000
+"""Of more, a sample: every speaker in proportion."""
+
 LABEL = {"gender": "gender", "speaker": "speaker_id"}
 
 
@@ -58,9 +61,8 @@ def probe_layers(params: Params) -> str:
         f"(by all data: {own['chosen_layer']})"
         for task, own in metrics.items()
     ]
-    most = params.probe.max_utterances
-    sampled = len(corpus) > most
-    share = f", {most:,} of {len(corpus):,} utterances (probe.max_utterances)" if sampled else ""
+    sampled = len(corpus) > MOST_UTTERANCES
+    share = f", {MOST_UTTERANCES:,} of {len(corpus):,} utterances" if sampled else ""
     return f"{len(layers)} layers{share}; utterance accuracy: {', '.join(summaries)}"
 
 
@@ -69,10 +71,8 @@ def _labelled(corpus: pd.DataFrame, task: Task, params: Params) -> pd.DataFrame:
     check_folds(utterances, task)
     speakers = utterances["speaker_id"]
     chapters = speakers + "/" + utterances["chapter_id"]
-    most = params.probe.max_utterances
-    utterances = utterances.iloc[
-        draw_in_proportion(chapters, speakers, most=most, seed=params.seed)
-    ]
+    drawn = draw_in_proportion(chapters, speakers, most=MOST_UTTERANCES, seed=params.seed)
+    utterances = utterances.iloc[drawn]
     names = utterances[["utterance_id", "speaker_id", "chapter_id", "fold"]]
     return names.assign(label=utterances[LABEL[task]])
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+from made_examples import examples_of
 
 from speech.classifiers.calibrated import Calibrated
 from speech.classifiers.classical import LogisticModel
-from speech.classifiers.protocol import Labelled
 from speech.classifiers.registry import save_classifier
 from speech.evaluation.headline import Headline, write_headline
 from speech.features.examples import chunk_inputs
@@ -34,9 +34,7 @@ def make_models(folder: Path, params) -> Path:
     vectors = (vector + random.standard_normal((60, len(vector)))).astype(np.float32)
     for task, labels in (("gender", ["F", "M"]), ("speaker", ["ann", "bob", "cyd"])):
         own = np.resize(labels, len(vectors))
-        names = np.arange(len(vectors)).astype(str)
-        classifier = Calibrated(LogisticModel(), temperature=1.0)
-        classifier.fit(Labelled(vectors, own, names, names))
+        classifier = Calibrated(LogisticModel().fit(examples_of(vectors, own)))
         card = {
             "task": task,
             "features": "mfcc",

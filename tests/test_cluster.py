@@ -29,7 +29,7 @@ from speech.features.mfcc import mfcc_and_copies
 from speech.parallel import spread
 from speech.storage.arrays import Rows
 from speech.storage.examples import Examples
-from speech.training.cross_validation import cross_validate, labelled
+from speech.training.cross_validation import cross_validate
 
 ROOT = Path(__file__).parents[1]
 SCHEDULER = ["scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
@@ -127,10 +127,10 @@ def test_predictions_and_models_are_those_of_a_run_on_this_machine(scheduler, mo
     table = chunk_table("gender", 8, folds=2)
     inputs = np.random.default_rng(SEED).normal(size=(len(table), 6)).astype(np.float32)
     inputs[(table["gender"] == "F").to_numpy()] += 0.5
-    data = labelled(Examples(table, inputs, (inputs + 0.1,)))
-    options = {"hyperparameters": QUICK[model], "final": QUICK[model], "seed": SEED}
+    examples = Examples(table, inputs, (inputs + 0.1,))
+    options = {"hyperparameters": QUICK[model], "final": True, "seed": SEED}
     local, sent = (
-        cross_validate(model, "gender", table, data, jobs=workers, **options)
+        cross_validate(model, "gender", examples, jobs=workers, **options)
         for workers in (1, scheduler)
     )
     pd.testing.assert_frame_equal(sent.chunks, local.chunks, check_exact=True)

@@ -4,7 +4,6 @@ scikit-learn is imported when a classifier is built, not before: checking params
 need it.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
@@ -12,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from speech.classifiers.protocol import Form, Labelled
+from speech.classifiers.protocol import in_parts
 from speech.errors import UserError
+from speech.storage.examples import Examples, Form
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -52,27 +52,22 @@ class ScikitClassifier:
 
     def fit(
         self,
-        training: Labelled,
-        validation: Labelled | None = None,  # noqa: ARG002
+        training: Examples,
+        validation: Examples | None = None,  # noqa: ARG002
     ) -> Self:
         """Learn from training data and its copies; nothing here is trained in epochs."""
         from sklearn.base import clone
 
-        examples = training.with_copies(self.max_examples, self.seed)
-        self.estimator = clone(self.estimator).fit(examples.inputs, examples.labels)
+        inputs, labels = training.with_copies(self.max_examples, self.seed)
+        self.estimator = clone(self.estimator).fit(inputs, labels)
         return self
 
     def predict_proba(self, inputs: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return the probability of each class, shape (examples, classes)."""
-        return np.concatenate([self._predict(part) for part in self._parts(inputs, _AT_ONCE)])
+        return np.concatenate([self._predict(part) for part in in_parts(inputs, _AT_ONCE)])
 
     def _predict(self, inputs: NDArray[np.floating]) -> NDArray[np.float32]:
         return self.estimator.predict_proba(inputs).astype(np.float32)
-
-    @staticmethod
-    def _parts(inputs: NDArray[np.floating], size: int) -> Iterator[NDArray[np.floating]]:
-        for start in range(0, max(1, len(inputs)), size):
-            yield inputs[start : start + size]
 
     def save(self, folder: Path) -> None:
         """Write the estimator as JSON and safetensors."""
@@ -96,15 +91,10 @@ class DummyBaseline(ScikitClassifier):
 
     calibration_fits = 0
 
-    def __init__(
-        self,
-        *,
-        strategy: Literal["prior", "most_frequent", "stratified", "uniform"] = "prior",
-        seed: int = 0,
-    ) -> None:
+    def __init__(self, *, seed: int = 0) -> None:
         from sklearn.dummy import DummyClassifier
 
-        self.estimator = DummyClassifier(strategy=strategy, random_state=seed)
+        self.estimator = DummyClassifier(random_state=seed)
 
 
 class LogisticModel(ScikitClassifier):
@@ -163,7 +153,7 @@ class SvmModel(ScikitClassifier):
         """Return the softmax of each label's smallest margin over another label."""
         cells = len(self.classes) ** 2 + len(self.estimator[-1].support_)
         size = max(1, min(_AT_ONCE, _MARGINS_AT_ONCE // cells))
-        return np.concatenate([self._predict(part) for part in self._parts(inputs, size)])
+        return np.concatenate([self._predict(part) for part in in_parts(inputs, size)])
 
     def _predict(self, inputs: NDArray[np.floating]) -> NDArray[np.float32]:
         from scipy.special import softmax
@@ -223,10 +213,10 @@ class LdaModel(ScikitClassifier):
             LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage)
         )
 
-    def fit(self, training: Labelled, validation: Labelled | None = None) -> Self:
+    def fit(self, training: Examples, validation: Examples | None = None) -> Self:
         """Learn from training data and its copies."""
-        count = len(set(training.labels.tolist()))
-        if len(training.labels) * (1 + len(training.copies)) <= count:
+        count = len(np.unique(training.labels))
+        if len(training) * (1 + len(training.copies)) <= count:
             raise UserError(
                 "models: lda needs a label with two chunks to learn from, and here each has one; "
                 "take it out of models, or add recordings."

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import sklearn
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
@@ -60,19 +59,14 @@ def read_estimator(folder: Path, template: BaseEstimator) -> BaseEstimator:
     Raises
     ------
     UserError
-        If a file is missing, damaged, of another version of scikit-learn, or names another type.
+        If it is of another version of scikit-learn.
+    OSError, SafetensorError, ValueError, TypeError, LookupError, AttributeError
+        If a file is missing or damaged, or names another type.
     """
-    try:
-        tree = json.loads((folder / _TREE).read_text("utf-8"))
-        made_with = tree["scikit-learn"]
-        if made_with == sklearn.__version__:
-            return _put_together(
-                tree["estimator"], load_arrays(folder / _ARRAYS), _types_of(template)
-            )
-    except (AttributeError, KeyError, OSError, SafetensorError, TypeError, ValueError):
-        raise UserError(
-            f"{folder}: no estimator of this project, or damaged; run `dvc repro` to fit it."
-        ) from None
+    tree = json.loads((folder / _TREE).read_text("utf-8"))
+    made_with = tree["scikit-learn"]
+    if made_with == sklearn.__version__:
+        return _put_together(tree["estimator"], load_arrays(folder / _ARRAYS), _types_of(template))
     raise UserError(
         f"{folder}: was made with scikit-learn {made_with}, this is {sklearn.__version__}; "
         "install that version or fit the model again."

@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from safetensors import SafetensorError
 
 from speech.classifiers.graph import Graph, State, Variables, graph_of, import_keras
-from speech.classifiers.protocol import Form, Labelled
-from speech.errors import UserError
+from speech.classifiers.protocol import in_parts
 from speech.storage.arrays import write_arrays
+from speech.storage.examples import Examples, Form
 from speech.storage.files import write_json
 from speech.storage.sealed import load_arrays
 
@@ -94,7 +93,7 @@ class Network(ABC):
     def build(self, shape: tuple[int, ...], classes: int) -> "keras.Model":
         """Build the untrained network, from inputs of a shape to the probabilities of classes."""
 
-    def fit(self, training: Labelled, validation: Labelled | None = None) -> Self:
+    def fit(self, training: Examples, validation: Examples | None = None) -> Self:
         """Learn from training data, for all epochs.
 
         Inputs are standardised by the mean and standard deviation of the training data and its
@@ -105,7 +104,7 @@ class Network(ABC):
         training, validation
             Examples; those for validation are for the learning curves only.
         """
-        self.classes = sorted(set(training.labels.tolist()))
+        self.classes = np.unique(training.labels).tolist()
         self._shape = training.inputs.shape[1:]
         self._mean, self._std = _moments([training.inputs, *training.copies])
         random, state = np.random.default_rng(self.seed), self._graph().initial
@@ -140,29 +139,18 @@ class Network(ABC):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote.
-
-        Raises
-        ------
-        UserError
-            If a file is missing or does not fit the other.
-        """
-        try:
-            description = json.loads((folder / _DESCRIPTION).read_text("utf-8"))
-            weights = load_arrays(folder / _WEIGHTS)
-            network = cls(**description["architecture"])
-            network.classes = description["classes"]
-            network._shape = tuple(description["shape"])
-            network._mean, network._std = weights.pop("mean"), weights.pop("std")
-            values = [weights[name] for name in sorted(weights)]
-            untrained = network._graph().initial
-            expected = [*untrained.weights, *untrained.others]
-            if [value.shape for value in values] != [value.shape for value in expected]:
-                raise ValueError("weights of another architecture")
-        except (OSError, KeyError, ValueError, TypeError, SafetensorError):
-            raise UserError(
-                f"{folder}: no network of this project, or damaged; run `dvc repro` to fit it."
-            ) from None
+        """Read what `save` wrote."""
+        description = json.loads((folder / _DESCRIPTION).read_text("utf-8"))
+        weights = load_arrays(folder / _WEIGHTS)
+        network = cls(**description["architecture"])
+        network.classes = description["classes"]
+        network._shape = tuple(description["shape"])
+        network._mean, network._std = weights.pop("mean"), weights.pop("std")
+        values = [weights[name] for name in sorted(weights)]
+        untrained = network._graph().initial
+        expected = [*untrained.weights, *untrained.others]
+        if [value.shape for value in values] != [value.shape for value in expected]:
+            raise ValueError("weights of another architecture")
         trained = len(untrained.weights)
         network._weights = values[:trained], values[trained:]
         return network
@@ -192,7 +180,7 @@ class Network(ABC):
     def _train(
         self,
         state: State,
-        training: Labelled,
+        training: Examples,
         progress: tuple[float, float],
         random: np.random.Generator,
     ) -> tuple[State, dict[str, float]]:
@@ -226,7 +214,7 @@ class Network(ABC):
             losses, correct = losses + float(loss), correct + float(right)
         return state, {"loss": losses / len(order), "accuracy": correct / len(order)}
 
-    def _validate(self, state: State, validation: Labelled) -> dict[str, float]:
+    def _validate(self, state: State, validation: Examples) -> dict[str, float]:
         probabilities = self._predict(state.weights, state.others, validation.inputs)
         targets = self._targets(validation.labels)
         true = np.maximum(probabilities[np.arange(len(targets)), targets], _LEAST)
@@ -239,7 +227,9 @@ class Network(ABC):
         self, weights: Variables, others: Variables, inputs: NDArray[np.floating]
     ) -> NDArray[np.float32]:
         predict = self._graph().predict
-        parts = [predict(weights, others, self._standardise(part)) for part in _parts(inputs)]
+        parts = [
+            predict(weights, others, self._standardise(part)) for part in in_parts(inputs, _AT_ONCE)
+        ]
         return np.concatenate([part.numpy() for part in parts])
 
     def _standardise(self, inputs: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -332,7 +322,7 @@ def _moments(
     # Deviations from a value nearby, whose squares lose no digits where the mean is large.
     near = sources[0][:1].reshape(-1, sources[0].shape[-1]).mean(axis=0, dtype=np.float64)
     rows, sums, squares = 0, np.zeros_like(near), np.zeros_like(near)
-    for part in (part for source in sources for part in _parts(source)):
+    for part in (part for source in sources for part in in_parts(source, _AT_ONCE)):
         deviations = part.reshape(-1, part.shape[-1]) - near
         rows += len(deviations)
         sums += deviations.sum(axis=0)
@@ -340,12 +330,6 @@ def _moments(
     variance = squares / rows - np.square(sums / rows)
     std = np.sqrt(np.maximum(variance, _STD_FLOOR**2))
     return (near + sums / rows).astype(np.float32), std.astype(np.float32)
-
-
-def _parts(examples: NDArray[np.floating]) -> Iterator[NDArray[np.floating]]:
-    """Cut examples into views of so few that another copy of them takes little memory."""
-    for start in range(0, max(1, len(examples)), _AT_ONCE):
-        yield examples[start : start + _AT_ONCE]
 
 
 def _balanced_weights(targets: NDArray[np.int64]) -> NDArray[np.float32]:

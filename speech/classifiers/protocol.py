@@ -1,89 +1,13 @@
-"""What every classifier can do, and what it is given."""
+"""What every classifier can do."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from speech.errors import UserError
-from speech.storage.arrays import choose_rows
-from speech.storage.examples import Form, draw_in_proportion
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """Examples to learn from.
-
-    Attributes
-    ----------
-    inputs
-        Shape (examples, dimensions) or (examples, frames, dimensions).
-    labels
-        Shape (examples,), strings.
-    utterances
-        Shape (examples,): what predictions are averaged over.
-    sessions
-        Shape (examples,): what is never in both training and test (speakers for gender, chapters
-        for speakers); unique among the sessions of a label.
-    copies
-        The inputs under other acoustic conditions, for training; each of the shape of `inputs`.
-    """
-
-    inputs: NDArray[np.floating]
-    labels: NDArray[np.str_]
-    utterances: NDArray[np.str_]
-    sessions: NDArray[np.str_]
-    copies: tuple[NDArray[np.floating], ...] = ()
-
-    def __getitem__(self, chosen: NDArray[Any]) -> "Labelled":
-        """Return the chosen examples, by boolean mask or positions; frames are not copied."""
-        return Labelled(
-            choose_rows(self.inputs, chosen),
-            self.labels[chosen],
-            self.utterances[chosen],
-            self.sessions[chosen],
-            tuple(choose_rows(copy, chosen) for copy in self.copies),
-        )
-
-    @property
-    def sessions_of_labels(self) -> NDArray[np.str_]:
-        """The sessions by names that are unique among all."""
-        return np.char.add(np.char.add(self.labels, "/"), self.sessions)
-
-    def with_copies(self, most: int | None = None, seed: int = 0) -> "Labelled":
-        """Return the examples followed by their copies as further examples, all in memory.
-
-        Parameters
-        ----------
-        most
-            Of more, a sample is returned: as large a share of each session of each label, so of
-            each speaker, or of each label where there are more sessions than that.
-        seed
-            Of the draw.
-
-        Raises
-        ------
-        UserError
-            If a sample of that size cannot hold two examples of some label.
-        """
-        versions, count = [self.inputs, *self.copies], len(self.labels)
-        if most is None or len(versions) * count <= most:
-            chosen = np.arange(len(versions) * count)
-        elif most <= (labels := len(set(self.labels.tolist()))):
-            raise UserError(
-                f"max_examples is {most:,}, but there are {labels:,} labels to learn; set it "
-                "higher, or to null."
-            )
-        else:
-            groups = (np.tile(own, len(versions)) for own in (self.sessions_of_labels, self.labels))
-            chosen = draw_in_proportion(*groups, most=most, seed=seed)
-        version, row = np.divmod(chosen, count)
-        inputs = [array[row[version == number]] for number, array in enumerate(versions)]
-        return Labelled(
-            np.concatenate(inputs), self.labels[row], self.utterances[row], self.sessions[row]
-        )
+from speech.storage.examples import Examples, Form
 
 
 class Classifier(Protocol):
@@ -115,15 +39,15 @@ class Classifier(Protocol):
     classes: list[str]
     curves: list[dict[str, float]]
 
-    def fit(self, training: Labelled, validation: Labelled | None = None) -> Self:
+    def fit(self, training: Examples, validation: Examples | None = None) -> Self:
         """Learn from training data and its copies.
 
         Parameters
         ----------
         training
-            Examples.
+            Examples of a task.
         validation
-            For curves only.
+            Those of other sessions, for curves only.
         """
 
     def predict_proba(self, inputs: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -135,3 +59,9 @@ class Classifier(Protocol):
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
+
+
+def in_parts(inputs: NDArray[np.floating], size: int) -> Iterator[NDArray[np.floating]]:
+    """Cut examples into views of so few that what is computed of them takes little memory."""
+    for start in range(0, max(1, len(inputs)), size):
+        yield inputs[start : start + size]

@@ -82,11 +82,7 @@ def load_classifier(folder: Path) -> tuple[Calibrated, dict[str, Any]]:
         As `read_card`, or if the files do not fit together.
     """
     card = read_card(folder)
-    try:
-        return Calibrated.load(folder, CLASSIFIERS[card["model"]]), card
-    except (MemoryError, RecursionError):
-        # Its JSON is nested too deep, or it describes what no machine can hold.
-        raise UserError(f"{folder}: is no model that can be; {_REMEDY}.") from None
+    return Calibrated.load(folder, CLASSIFIERS[card["model"]]), card
 
 
 def _digests(folder: Path) -> dict[str, str]:

@@ -20,7 +20,7 @@ from speech.features.statistics import mfcc_statistics
 from speech.features.store import Tensors, read_speaker
 from speech.parallel import Progress, silent, spread
 from speech.storage.arrays import map_arrays, writing_rows
-from speech.storage.examples import Examples, Form, array_names
+from speech.storage.examples import Examples, Form, copy_name
 
 Bounds = Sequence[tuple[int, int]]
 
@@ -155,28 +155,33 @@ def build_examples(
     speakers = list(ordered.groupby("speaker_id"))
     firsts = np.cumsum([0, *table.groupby("speaker_id").size()])
 
-    def cut(own: pd.DataFrame, tensors: Tensors, copy: str = "") -> list[NDArray[Any]]:
+    def cut(own: pd.DataFrame, tensors: Tensors, version: str = "") -> list[NDArray[Any]]:
         return [
             example
             for row in own.itertuples(index=False)
             for example in chunk_inputs(
-                tensors, f"{row.utterance_id}{copy}", chunk_bounds(row.samples, **grid), spec, form
+                tensors,
+                f"{row.utterance_id}{version}",
+                chunk_bounds(row.samples, **grid),
+                spec,
+                form,
             )
         ]
 
     # An utterance with an example that is as long as any, whose shape all have.
     longest = ordered.loc[[ordered["samples"].idxmax()]]
     (example, *_) = cut(longest, _read(folders, longest["speaker_id"].iloc[0]))
-    kind, names = np.dtype(_KINDS[form]), array_names(copies)
+    shape = (len(table), *example.shape)
+    versions = ["", *(f"/{copy_name(number)}" for number in range(copies))]
 
-    with writing_rows(path, names, (len(table), *example.shape), kind) as put:
+    with writing_rows(path, len(versions), shape, _KINDS[form]) as put:
 
         def write(number: int) -> None:
             speaker, own = speakers[number]
             tensors = _read(folders, speaker)
             first, stop = firsts[number : number + 2]
-            for copy, array in enumerate(names):
-                part = cut(own, tensors, "" if copy == 0 else f"/{array}")
+            for place, version in enumerate(versions):
+                part = cut(own, tensors, version)
                 if form == "frames":
                     part = [to_length(frames, len(example)) for frames in part]
                 if len(part) != stop - first:
@@ -184,10 +189,10 @@ def build_examples(
                         f"{folders[0]}: the features of speaker {speaker} are not those of the "
                         "recordings in the index; run `dvc repro`."
                     )
-                put(array, int(first), np.stack(part).astype(kind, copy=False))
+                put(place, int(first), np.stack(part))
 
         spread(write, range(len(speakers)), jobs, progress, "threads")
-    clean, *numbered = map_arrays(path, names).values()
+    clean, *numbered = map_arrays(path)
     return Examples(table, clean, tuple(numbered))
 
 

@@ -1,7 +1,5 @@
-"""Arrays on disk, as safetensors: nothing in such a file can run. Large ones stay there."""
+"""Arrays on disk in formats in which nothing can run: safetensors, or .npy to be mapped."""
 
-import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,20 +11,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from speech.errors import UserError
-from speech.storage.files import replacing
+from speech.storage.files import reading, replacing
 
-PutRows = Callable[[str, int, NDArray[Any]], None]
-"""Writes rows of a named array, from a row on."""
-
-_TYPES: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
-"""Of arrays that are written by rows or mapped, by their names in safetensors."""
+PutRows = Callable[[int, int, NDArray[Any]], None]
+"""Writes rows of a numbered array, from a row on."""
 
 
 class Rows:
     """Some rows of an array, read as an array is; copied only as far as they are read.
 
-    Folds would otherwise hold all frames several times over. Of an array that is mapped, those
-    that are read come in the order of the file.
+    Folds would otherwise hold all frames several times over. Rows are read in the order of the
+    array, which may be a file's.
     """
 
     def __init__(self, array: NDArray[Any], chosen: NDArray[Any]) -> None:
@@ -38,10 +33,8 @@ class Rows:
     def __len__(self) -> int:
         return len(self._positions)
 
-    def __getitem__(self, key: Any) -> NDArray[Any]:
+    def __getitem__(self, key: slice | NDArray[Any]) -> NDArray[Any]:
         positions = self._positions[key]
-        if not isinstance(self._array, np.memmap) or np.ndim(positions) == 0:
-            return self._array[positions]
         order = np.argsort(positions, kind="stable")
         rows = np.empty((len(order), *self.shape[1:]), self.dtype)
         rows[order] = self._array[positions[order]]
@@ -110,79 +103,54 @@ def read_arrays(path: Path, names: Sequence[str] | None = None) -> dict[str, NDA
         raise UserError(f"{path}: missing or damaged; run `dvc repro` to make it.") from None
 
 
-def map_arrays(path: Path, names: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
-    """Map arrays that an earlier stage wrote: the system reads what is used, when it is used.
+def map_arrays(path: Path) -> list[NDArray[Any]]:
+    """Map what `writing_rows` wrote: the system reads what is used, when it is used.
 
     Parameters
     ----------
-    path, names
-        As in `read_arrays`; of float16 or float32.
+    path
+        The file.
 
     Raises
     ------
     UserError
-        If the file is missing or torn.
+        If it is missing or torn.
     """
-    try:
-        # Opened so, the header and the length of the file are checked.
-        with safe_open(path, framework="numpy"), path.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(size))
-        header.pop("__metadata__", None)
-        mapped: dict[str, NDArray[Any]] = {}
-        for name in names or header:
-            kind, shape = _TYPES[header[name]["dtype"]], tuple(header[name]["shape"])
-            offset = 8 + size + header[name]["data_offsets"][0]
-            mapped[name] = np.memmap(path, kind, mode="r", offset=offset, shape=shape)
-    except (OSError, KeyError, ValueError, SafetensorError):
-        raise UserError(f"{path}: missing or damaged; run `dvc repro` to make it.") from None
-    return mapped
+    with reading(path):
+        stack = np.lib.format.open_memmap(path, "r")
+        size, shape = stack[0].nbytes, stack.shape[1:]
+    # Each by itself, so that another process can be told where it lies.
+    offsets = [stack.offset + number * size for number in range(len(stack))]
+    return [np.memmap(path, stack.dtype, "r", offset, shape) for offset in offsets]
 
 
 @contextmanager
 def writing_rows(
-    path: Path, names: Sequence[str], shape: tuple[int, ...], kind: np.dtype[Any]
+    path: Path, arrays: int, shape: tuple[int, ...], kind: type[np.floating]
 ) -> Iterator[PutRows]:
-    """Write arrays of one shape by and by, their rows in any order, as `write_arrays` does at once.
+    """Write arrays of one shape by and by, their rows in any order, into one .npy file.
 
     Parameters
     ----------
     path
         The file, which is there once the block is left well.
-    names
-        Of the arrays, in their order in the file.
+    arrays
+        How many.
     shape, kind
         Of each array.
 
     Yields
     ------
     callable
-        Writes rows: the array's name, the first row's number, the rows. For several threads.
+        Writes rows: the array's number, the first row's number, the rows. For several threads.
     """
-    size = int(np.prod(shape)) * kind.itemsize
-    (code,) = (name for name, own in _TYPES.items() if own == kind)
-    header = {
-        name: {
-            "dtype": code,
-            "shape": list(shape),
-            "data_offsets": [number * size, (number + 1) * size],
-        }
-        for number, name in enumerate(names)
-    }
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    start = {name: 8 + len(text) + number * size for number, name in enumerate(names)}
+    with replacing(path) as unfinished:
+        stack = np.lib.format.open_memmap(unfinished, "w+", kind, (arrays, *shape))
 
-    with replacing(path) as unfinished, unfinished.open("r+b", buffering=0) as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        file.truncate(8 + len(text) + len(names) * size)
-
-        def put(name: str, row: int, rows: NDArray[Any]) -> None:
-            data = np.ascontiguousarray(rows, kind).data.cast("B")
-            offset = start[name] + row * (size // shape[0])
-            # A large write may end early.
-            while data:
-                written = os.pwrite(file.fileno(), data, offset)
-                data, offset = data[written:], offset + written
+        def put(array: int, row: int, rows: NDArray[Any]) -> None:
+            # Not through the map: where the disk is full, that would end the process.
+            with unfinished.open("r+b") as file:
+                file.seek(stack.offset + array * stack[0].nbytes + row * stack[0, 0].nbytes)
+                file.write(np.ascontiguousarray(rows, kind).data)
 
         yield put

@@ -13,13 +13,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from speech.errors import UserError
 from speech.storage.arrays import choose_rows, map_arrays
 from speech.storage.tables import read_parquet, write_parquet
 
 Form = Literal["pooled", "frames"]
 
 _TABLE = "table.parquet"
-_FILES: dict[Form, str] = {"pooled": "vectors.safetensors", "frames": "frames.safetensors"}
+_FILES: dict[Form, str] = {"pooled": "vectors.npy", "frames": "frames.npy"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Examples:
     ----------
     table
         One row per chunk: utterance_id, speaker_id, chapter_id, gender, chunk, start_seconds,
-        end_seconds; for a task also label, session and fold (-1: takes no part).
+        end_seconds; for a task also label, session (what is never in both training and test:
+        speakers for gender, chapters for speakers) and fold (-1: takes no part).
     inputs
         Shape (chunks, dimensions) if pooled, (chunks, frames, dimensions) if not. Read from a
         file, they are mapped.
@@ -43,23 +45,70 @@ class Examples:
     inputs: NDArray[np.floating]
     copies: tuple[NDArray[np.floating], ...] = ()
 
-    def __getitem__(self, chosen: NDArray[np.bool_]) -> "Examples":
-        """Return the chosen examples."""
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, chosen: NDArray[Any]) -> "Examples":
+        """Return the chosen examples, by boolean mask or positions; frames are not copied."""
         return Examples(
-            self.table[chosen].reset_index(drop=True),
+            self.table.iloc[chosen].reset_index(drop=True),
             choose_rows(self.inputs, chosen),
             tuple(choose_rows(copy, chosen) for copy in self.copies),
         )
+
+    @property
+    def labels(self) -> NDArray[np.str_]:
+        """What is to be learnt, shape (chunks,)."""
+        return self.table["label"].to_numpy(dtype=str)
+
+    @property
+    def utterances(self) -> NDArray[np.str_]:
+        """What predictions are averaged over, shape (chunks,)."""
+        return self.table["utterance_id"].to_numpy(dtype=str)
+
+    @property
+    def sessions(self) -> NDArray[np.str_]:
+        """The sessions by names that are unique among all labels, shape (chunks,)."""
+        sessions = self.table["session"].to_numpy(dtype=str)
+        return np.char.add(np.char.add(self.labels, "/"), sessions)
+
+    def with_copies(
+        self, most: int | None = None, seed: int = 0
+    ) -> tuple[NDArray[np.floating], NDArray[np.str_]]:
+        """Return the inputs followed by their copies as further examples, and all their labels.
+
+        Parameters
+        ----------
+        most
+            Of more, a sample is returned: as large a share of each session of each label, so of
+            each speaker, or of each label where there are more sessions than that.
+        seed
+            Of the draw.
+
+        Raises
+        ------
+        UserError
+            If a sample of that size cannot hold two examples of some label.
+        """
+        versions, labels = [self.inputs, *self.copies], self.labels
+        if most is None or len(versions) * len(self) <= most:
+            chosen = np.arange(len(versions) * len(self))
+        elif most <= (count := len(np.unique(labels))):
+            raise UserError(
+                f"max_examples is {most:,}, but there are {count:,} labels to learn; set it "
+                "higher, or to null."
+            )
+        else:
+            groups = (np.tile(own, len(versions)) for own in (self.sessions, labels))
+            chosen = draw_in_proportion(*groups, most=most, seed=seed)
+        version, row = np.divmod(chosen, len(self))
+        inputs = [array[row[version == number]] for number, array in enumerate(versions)]
+        return np.concatenate(inputs), labels[row]
 
 
 def array_file(folder: Path, form: Form) -> Path:
     """Return where the arrays of a form lie."""
     return folder / _FILES[form]
-
-
-def array_names(copies: int) -> list[str]:
-    """Name the arrays in such a file: the clean chunks, and each copy of them."""
-    return ["clean", *map(copy_name, range(copies))]
 
 
 def write_table(folder: Path, table: pd.DataFrame) -> None:
@@ -84,10 +133,8 @@ def read_examples(folder: Path, form: Form = "pooled", *, copies: bool = False) 
     UserError
         If a file is missing or damaged.
     """
-    table = read_parquet(folder / _TABLE)
-    arrays = map_arrays(array_file(folder, form))
-    clean, *numbered = (arrays[name] for name in array_names(len(arrays) - 1))
-    return Examples(table, clean, tuple(numbered) if copies else ())
+    clean, *others = map_arrays(array_file(folder, form))
+    return Examples(read_parquet(folder / _TABLE), clean, tuple(others) if copies else ())
 
 
 def with_labels(examples: Examples, folds: pd.DataFrame, task: str) -> Examples:
@@ -208,5 +255,5 @@ def average_over_utterances(
 
 
 def copy_name(number: int) -> str:
-    """Name the arrays of an augmented copy, here and among the features of an utterance."""
+    """Name the features of an augmented copy among those of an utterance."""
     return f"copy{number}"

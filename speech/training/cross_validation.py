@@ -5,20 +5,19 @@ temperatures see training data only. A network, whose fits take long, leaves out
 speakers to calibrate on (gender); for speakers, whole chapters would be too much to lose.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from speech.classifiers.calibrated import Calibrated, HeldOut
-from speech.classifiers.protocol import Classifier, Labelled
+from speech.classifiers.calibrated import Calibrated, HeldOut, fit_calibrated
 from speech.classifiers.registry import CLASSIFIERS
-from speech.errors import UserError
-from speech.folds import Task, check_folds, hold_out
+from speech.folds import ALL_FOLDS, Task, check_folds, hold_out
 from speech.parallel import Progress, Workers, silent, spread
 from speech.storage.arrays import choose_rows
 from speech.storage.examples import Examples, draw_utterances
@@ -29,8 +28,8 @@ Hyperparameters = Mapping[str, Any]
 TRAIN_ONLY = -1
 """In the place of a fold: in the training part of all folds, predicted by none."""
 
-_EVERYTHING = -2
-"""In the place of a fold: the fit on all examples."""
+MOST_PROBABILITIES = 100_000_000
+"""That are kept, chunks times classes: 400 MB."""
 
 CURVES = ["fold", "epoch", "loss", "validation_loss", "accuracy", "validation_accuracy"]
 
@@ -50,34 +49,20 @@ class OutOfFold:
     calibrated_on
         What the folds' temperatures were learnt from; if not the same in all, the lesser.
     final
-        The classifier fitted on everything, if that was asked for.
+        The classifier fitted on everything; None unless that was asked for.
     """
 
     chunks: pd.DataFrame
     curves: pd.DataFrame
     temperatures: list[float]
     calibrated_on: HeldOut
-    final: Classifier | None = None
-
-    @property
-    def temperature(self) -> float:
-        """The temperature of a model fitted on all data: the geometric mean over folds."""
-        return float(np.exp(np.mean(np.log(self.temperatures))))
+    final: Any
 
     @property
     def model(self) -> Calibrated:
-        """The classifier fitted on everything, at that temperature."""
-        if self.final is None:
-            raise ValueError("cross_validate was not asked for a final fit")
-        return Calibrated(self.final, temperature=self.temperature)
-
-
-@dataclass(frozen=True)
-class _FoldResult:
-    probabilities: NDArray[np.float32]
-    curves: list[dict[str, float]]
-    temperature: float
-    calibrated_on: HeldOut
+        """The classifier fitted on everything, at the geometric mean of the temperatures."""
+        temperature = float(np.exp(np.mean(np.log(self.temperatures))))
+        return Calibrated(self.final, temperature, self.calibrated_on)
 
 
 def taking_part(examples: Examples, task: Task) -> Examples:
@@ -99,32 +84,22 @@ def taking_part(examples: Examples, task: Task) -> Examples:
     return examples[(examples.table["fold"] >= 0).to_numpy()]
 
 
-def labelled(examples: Examples) -> Labelled:
-    """Return the examples of a task, whose table has label and session, for a classifier."""
-    labels, utterances, sessions = (
-        examples.table[name].to_numpy(dtype=str) for name in ("label", "utterance_id", "session")
-    )
-    return Labelled(examples.inputs, labels, utterances, sessions, examples.copies)
-
-
 def cross_validate(
     model: str,
     task: Task,
-    table: pd.DataFrame,
-    data: Labelled,
+    examples: Examples,
     *,
-    hyperparameters: Hyperparameters | None = None,
-    tuned: Mapping[int, Hyperparameters] | None = None,
-    final: Hyperparameters | None = None,
+    hyperparameters: Hyperparameters = MappingProxyType({}),
+    tuned: Mapping[int | str, Hyperparameters] = MappingProxyType({}),
+    final: bool = False,
     seed: int = 0,
-    most_probabilities: int = 100_000_000,
     jobs: Workers = -1,
     progress: Progress = silent,
 ) -> OutOfFold:
     """Predict every chunk by a model that was fitted without its fold.
 
-    Where that would be more probabilities than are kept, whole utterances are left out at random:
-    all models learn from them, but none predicts them.
+    Where that would be more than `MOST_PROBABILITIES`, whole utterances are left out at random,
+    about the same share of each speaker: all models learn from them, but none predicts them.
 
     Parameters
     ----------
@@ -132,114 +107,80 @@ def cross_validate(
         Name of the classifier.
     task
         Decides what validation parts are made of.
-    table
-        The chunk table of the examples, with ``fold``: `TRAIN_ONLY` for one that is not predicted.
-    data
-        The examples with labels.
+    examples
+        Of the task; ``fold`` is `TRAIN_ONLY` for one that is not predicted.
     hyperparameters
         Keyword arguments of the classifier; its defaults by themselves.
     tuned
-        The hyperparameters of folds that have some of their own.
+        Those of folds that have some of their own, and for `ALL_FOLDS` of the final fit.
     final
-        Hyperparameters with which to fit on everything as well, beside the folds.
+        Whether to fit on everything as well, beside the folds.
     seed
         Of everything random.
-    most_probabilities
-        How many are kept, chunks times classes; of more, those of about the same share of each
-        speaker's utterances.
     jobs
         As in `speech.parallel.spread`.
     progress
         Shown over folds.
-
-    Raises
-    ------
-    UserError
-        If so few probabilities are to be kept that not every label has one.
     """
-    folds = table["fold"].to_numpy()
-    predicted = folds >= 0
-    numbers = sorted(set(folds[predicted].tolist()))
-    classes = sorted(set(data.labels.tolist()))
-    most = most_probabilities // len(classes)
-    if most < min(len(classes), predicted.sum()):
-        raise UserError(
-            f"limits.probabilities is {most_probabilities:,}, too few for {len(classes):,} labels; "
-            f"set it to {len(classes) ** 2:,} or more."
-        )
+    folds, labels = examples.table["fold"].to_numpy(), examples.labels
+    predicted, classes = folds >= 0, np.unique(labels).tolist()
     predicted[predicted] = draw_utterances(
-        data.utterances[predicted],
-        data.sessions_of_labels[predicted],
-        data.labels[predicted],
-        most=most,
+        examples.utterances[predicted],
+        examples.sessions[predicted],
+        labels[predicted],
+        most=MOST_PROBABILITIES // len(classes),
         seed=seed,
     )
-    of_fold = dict.fromkeys(numbers, hyperparameters or {}) | dict(tuned or {})
-    # The longest fit comes first.
-    tasks = [*([] if final is None else [_EVERYTHING]), *numbers]
-    of_fold |= {} if final is None else {_EVERYTHING: final}
+    numbers = np.unique(folds[folds >= 0]).tolist()
     fit = partial(
         _fit_fold,
         model=model,
         task=task,
-        data=data,
-        folds=folds,
+        examples=examples,
         predicted=predicted,
-        of_fold=of_fold,
+        options={fold: tuned.get(fold, hyperparameters) for fold in [*numbers, ALL_FOLDS]},
         seed=seed,
     )
-    # scikit-learn's solvers and TensorFlow's graphs release the GIL.
-    fitted = spread(fit, tasks, jobs, progress, "threads")
-    results: dict[int, Any] = dict(zip(tasks, fitted, strict=True))
+    # The longest fit comes first. scikit-learn's solvers and TensorFlow's graphs release the GIL.
+    parts = [ALL_FOLDS, *numbers] if final else numbers
+    fitted = spread(fit, parts, jobs, progress, "threads")
+    whole = fitted.pop(0)[0].classifier if final else None
 
     probabilities = np.zeros((int(predicted.sum()), len(classes)), dtype=np.float32)
     curves: list[dict[str, Any]] = []
-    for number in numbers:
-        probabilities[folds[predicted] == number] = results[number].probabilities
-        curves.extend({"fold": number, **row} for row in results[number].curves)
-    own = table.assign(label=data.labels)
+    for number, (calibrated, own) in zip(numbers, fitted, strict=True):
+        probabilities[folds[predicted] == number] = own
+        curves.extend({"fold": number, **row} for row in calibrated.classifier.curves)
     return OutOfFold(
-        with_probabilities(own[predicted], classes, probabilities),
+        with_probabilities(examples.table[predicted], classes, probabilities),
         pd.DataFrame(curves, columns=CURVES),
-        [results[number].temperature for number in numbers],
-        _lesser([results[number].calibrated_on for number in numbers]),
-        results.get(_EVERYTHING),
+        [calibrated.temperature for calibrated, _ in fitted],
+        max((one.calibrated_on for one, _ in fitted), key=get_args(HeldOut).index),
+        whole,
     )
 
 
 def _fit_fold(
-    number: int,
+    fold: int | str,
     model: str,
     task: Task,
-    data: Labelled,
-    folds: NDArray[np.int64],
+    examples: Examples,
     predicted: NDArray[np.bool_],
-    of_fold: Mapping[int, Hyperparameters],
+    options: Mapping[int | str, Hyperparameters],
     seed: int,
-) -> Any:
-    """Return a `_FoldResult`, and for `_EVERYTHING` a classifier."""
-    classifier: Any = CLASSIFIERS[model](**of_fold[number], seed=seed)
-    if number == _EVERYTHING:
-        return classifier.fit(data)
-    train, held_out = np.flatnonzero(folds != number), np.zeros(0, dtype=np.int64)
+) -> tuple[Calibrated, NDArray[np.float32]]:
+    """Fit without a fold, and predict it; for `ALL_FOLDS` on everything, uncalibrated."""
+    classifier: Any = CLASSIFIERS[model](**options[fold], seed=seed)
+    if fold == ALL_FOLDS:
+        return Calibrated(classifier.fit(examples)), np.zeros(0, np.float32)
+    tested = (examples.table["fold"] == fold).to_numpy()
+    train, validation = examples[~tested], None
     if classifier.trains_in_epochs and task == "gender":
-        chosen = hold_out(
-            data.sessions[train].tolist(),
-            data.labels[train].tolist(),
-            classifier.validation_fraction,
-            seed,
+        held_out = hold_out(
+            train.sessions.tolist(), train.labels.tolist(), classifier.validation_fraction, seed
         )
-        train, held_out = train[~chosen], train[chosen]
-    calibrated = Calibrated(classifier, seed=seed)
-    # With one utterance per speaker there is nothing to hold out.
-    calibrated.fit(data[train], data[held_out] if len(held_out) else None)
-    return _FoldResult(
-        calibrated.predict_proba(choose_rows(data.inputs, predicted & (folds == number))),
-        classifier.curves,
-        calibrated.temperature,
-        calibrated.calibrated_on,
-    )
-
-
-def _lesser(units: Sequence[HeldOut]) -> HeldOut:
-    return max(units, key=get_args(HeldOut).index)
+        # With one speaker of each gender there is nobody to hold out.
+        validation = train[held_out] if held_out.any() else None
+        train = train[~held_out]
+    calibrated = fit_calibrated(classifier, train, validation, seed=seed)
+    return calibrated, calibrated.predict_proba(choose_rows(examples.inputs, predicted & tested))

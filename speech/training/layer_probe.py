@@ -15,36 +15,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from speech.classifiers.registry import CLASSIFIERS
 from speech.features.store import read_speaker
 from speech.folds import ALL_FOLDS, Task, inner_folds
 from speech.parallel import Progress, Workers, silent, spread
 from speech.storage.predictions import predicted_classes, utterance_level, with_probabilities
-
-if TYPE_CHECKING:
-    from sklearn.pipeline import Pipeline
-
-
-@dataclass(frozen=True)
-class ProbedLayer:
-    """What the head predicts from one layer.
-
-    Attributes
-    ----------
-    predictions
-        The chunks with one column ``p_<class>`` per class, out of fold.
-    validation
-        By fold, chunk accuracy of the inner cross-validation inside its training part; NaN where
-        there was nothing to validate on.
-    """
-
-    predictions: pd.DataFrame
-    validation: dict[int, float]
 
 
 @dataclass(frozen=True)
@@ -83,14 +64,15 @@ def kept_layers(folder: Path, utterances: pd.DataFrame, kept: Sequence[int] | st
     """
     if kept != "all":
         return [int(layer) for layer in kept]
-    _, states = load_layers(folder, utterances.head(1), slice(None))
-    return list(range(states.shape[1]))
+    first = utterances.iloc[0]
+    tensors = read_speaker(folder, str(first["speaker_id"]))
+    return list(range(tensors[f"{first['utterance_id']}/pooled"].shape[1]))
 
 
-def load_layers(
-    folder: Path, utterances: pd.DataFrame, chosen: int | slice
+def load_layer(
+    folder: Path, utterances: pd.DataFrame, position: int
 ) -> tuple[pd.DataFrame, NDArray[np.float32]]:
-    """Load pooled states, one speaker's file at a time.
+    """Load the pooled states of a layer, one speaker's file at a time.
 
     Parameters
     ----------
@@ -98,14 +80,14 @@ def load_layers(
         Where the speakers' wav2vec 2.0 features lie.
     utterances
         With utterance_id and speaker_id.
-    chosen
-        The position of a layer among those kept, or a slice of positions.
+    position
+        Of the layer, among those kept.
 
     Returns
     -------
     table : DataFrame
         For each chunk the row of its utterance, and its number as ``chunk``.
-    states : ndarray of shape (chunks, 2 * hidden), or (chunks, layers, 2 * hidden) for a slice
+    states : ndarray of shape (chunks, 2 * hidden)
         Mean and standard deviation over the frames of each chunk.
 
     Raises
@@ -119,7 +101,7 @@ def load_layers(
         tensors = read_speaker(folder, str(speaker))
         for utterance in own.to_dict("records"):
             # A copy, so that the other layers need not stay in memory.
-            states.append(tensors[f"{utterance['utterance_id']}/pooled"][:, chosen].copy())
+            states.append(tensors[f"{utterance['utterance_id']}/pooled"][:, position].copy())
             rows += [{**utterance, "chunk": number} for number in range(len(states[-1]))]
     return pd.DataFrame(rows), np.concatenate(states)
 
@@ -170,19 +152,19 @@ def probe_task(
     )
     # The solver releases the GIL, and threads spare it the start of processes.
     probed = spread(probe, range(len(layers)), jobs, progress, "threads")
-    validation = pd.DataFrame([layer.validation for layer in probed])
+    validation = pd.DataFrame([own for _, own in probed])
 
     choices: list[dict[str, Any]] = []
     parts: list[pd.DataFrame] = []
     for fold, best in validation.fillna(0).idxmax().items():
-        predictions = probed[best].predictions
+        predictions, _ = probed[best]
         parts.append(predictions[predictions["fold"] == fold])
         choices.append(_choice(fold, layers[best], validation.loc[best, fold], parts[-1]))
     nested = pd.concat(parts)
     means = validation.mean(axis=1)
     best = means.fillna(0).idxmax()
     choices.append(_choice(ALL_FOLDS, layers[best], means[best], nested))
-    by_layer = {layer: own.predictions for layer, own in zip(layers, probed, strict=True)}
+    by_layer = {layer: predictions for layer, (predictions, _) in zip(layers, probed, strict=True)}
     return Probed(by_layer, nested, pd.DataFrame(choices))
 
 
@@ -195,7 +177,7 @@ def probe_layer(
     max_iter: int = 500,
     inner: int = 3,
     seed: int = 0,
-) -> ProbedLayer:
+) -> tuple[pd.DataFrame, dict[int, float]]:
     """Probe one layer over the folds, and inside the training part of each.
 
     Parameters
@@ -206,42 +188,38 @@ def probe_layer(
         Shape (chunks, dimensions).
     task, C, max_iter, inner, seed
         As in `probe_task`.
+
+    Returns
+    -------
+    predictions : DataFrame
+        The chunks with one column ``p_<class>`` per class, out of fold.
+    validation : dict
+        By fold, chunk accuracy of the inner cross-validation inside its training part; NaN where
+        there was nothing to validate on.
     """
     labels, folds = table["label"].to_numpy(dtype=str), table["fold"].to_numpy()
     classes = np.unique(labels)
     probabilities = np.zeros((len(table), len(classes)), dtype=np.float32)
     validation: dict[int, float] = {}
-    head = _head(C, max_iter)
+    head = CLASSIFIERS["logistic"](C=C, max_iter=max_iter).estimator
     for fold in np.unique(folds).tolist():
         test = folds == fold
         train, own = states[~test], labels[~test]
         probabilities[test] = head.fit(train, own).predict_proba(states[test])
         dealt = inner_folds(task, table[~test], inner, seed)
         validation[fold] = _validate(head, train, own, dealt)
-    return ProbedLayer(with_probabilities(table, classes.tolist(), probabilities), validation)
+    return with_probabilities(table, classes.tolist(), probabilities), validation
 
 
 def _probe_stored(
-    position: int, folder: Path, utterances: pd.DataFrame, task: Task, **settings: Any
-) -> ProbedLayer:
-    table, states = load_layers(folder, utterances, position)
-    return probe_layer(task, table, states, **settings)
-
-
-def _head(C: float, max_iter: int) -> "Pipeline":  # noqa: N803
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    regression = LogisticRegression(C=C, max_iter=max_iter, class_weight="balanced")
-    return make_pipeline(StandardScaler(), regression)
+    position: int, folder: Path, utterances: pd.DataFrame, **settings: Any
+) -> tuple[pd.DataFrame, dict[int, float]]:
+    table, states = load_layer(folder, utterances, position)
+    return probe_layer(table=table, states=states, **settings)
 
 
 def _validate(
-    head: "Pipeline",
-    states: NDArray[np.float32],
-    labels: NDArray[np.str_],
-    folds: NDArray[np.int64],
+    head: Any, states: NDArray[np.float32], labels: NDArray[np.str_], folds: NDArray[np.int64]
 ) -> float:
     correct: list[NDArray[np.bool_]] = []
     for fold in np.unique(folds[folds >= 0]):

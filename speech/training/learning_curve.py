@@ -16,16 +16,16 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from speech.classifiers.protocol import Classifier, Labelled
+from speech.classifiers.protocol import Classifier
 from speech.parallel import Progress, Workers, silent, spread
 from speech.storage.arrays import choose_rows
+from speech.storage.examples import Examples
 from speech.storage.predictions import utterance_level, with_probabilities
 
 
 def predict_with_fewer_speakers(
     build: Callable[[], Classifier],
-    table: pd.DataFrame,
-    data: Labelled,
+    examples: Examples,
     *,
     draws: int = 3,
     seed: int = 0,
@@ -39,10 +39,8 @@ def predict_with_fewer_speakers(
     build
         Makes an unfitted classifier. It must do without sessions to calibrate on: a draw may hold
         one speaker of each gender.
-    table
-        The chunk table of the examples, with ``fold``.
-    data
-        The examples, with their speakers' genders as labels.
+    examples
+        With their speakers' genders as labels.
     draws
         Of each number of training speakers.
     seed
@@ -58,26 +56,25 @@ def predict_with_fewer_speakers(
         Predictions per utterance, ``speakers`` (in training: 2, …, as many as there are of both
         genders for every fold, each number about half of the next) and ``draw``.
     """
-    chunks = table.reset_index(drop=True).assign(label=data.labels)
-    speakers = chunks.drop_duplicates("speaker_id")[["speaker_id", "label", "fold"]]
+    speakers = examples.table.drop_duplicates("speaker_id")[["speaker_id", "label", "fold"]]
     numbers = sorted(speakers["fold"].unique())
     most = min(
         speakers.loc[speakers["fold"] != fold, "label"].value_counts().min() for fold in numbers
     )
     sizes = [most >> halvings for halvings in range(int(most).bit_length())][::-1]
     drawn = [(size, draw) for size in sizes for draw in range(draws)]
-    predict = partial(_predict_fold, build=build, chunks=chunks, data=data, drawn=drawn, seed=seed)
+    predict = partial(_predict_fold, build=build, examples=examples, drawn=drawn, seed=seed)
     return pd.concat(spread(predict, numbers, jobs, progress, "threads"), ignore_index=True)
 
 
 def _predict_fold(
     fold: int,
     build: Callable[[], Classifier],
-    chunks: pd.DataFrame,
-    data: Labelled,
+    examples: Examples,
     drawn: list[tuple[int, int]],
     seed: int,
 ) -> pd.DataFrame:
+    chunks = examples.table
     tested = (chunks["fold"] == fold).to_numpy()
     others = chunks[~tested].drop_duplicates("speaker_id").groupby("label")["speaker_id"]
     tables = []
@@ -85,8 +82,8 @@ def _predict_fold(
         random = np.random.default_rng([seed, fold, size, draw])
         training = chunks["speaker_id"].isin(others.sample(size, random_state=random)).to_numpy()
         classifier = build()
-        classifier.fit(data[training])
-        probabilities = classifier.predict_proba(choose_rows(data.inputs, tested))
+        classifier.fit(examples[training])
+        probabilities = classifier.predict_proba(choose_rows(examples.inputs, tested))
         predicted = with_probabilities(chunks[tested], classifier.classes, probabilities)
         tables.append(utterance_level(predicted).assign(speakers=2 * size, draw=draw))
     return pd.concat(tables)

@@ -7,11 +7,9 @@ training and test differs.
 from dataclasses import replace
 from typing import Literal
 
-import pandas as pd
-
-from speech.classifiers.protocol import Labelled
 from speech.folds import Unit, deal_units, name_units
 from speech.params import Task
+from speech.storage.examples import Examples
 
 Split = Literal["random-chunk", "random-utterance", "chapter-disjoint", "speaker-disjoint"]
 
@@ -34,14 +32,7 @@ def splits_of(task: Task) -> list[Split]:
     return names[: names.index(CAREFUL[task]) + 1]
 
 
-def apply_split(
-    split: Split,
-    task: Task,
-    table: pd.DataFrame,
-    data: Labelled,
-    *,
-    seed: int = 0,
-) -> tuple[pd.DataFrame, Labelled]:
+def apply_split(split: Split, task: Task, examples: Examples, *, seed: int = 0) -> Examples:
     """Deal the chunks to folds as a split does.
 
     A careless split is careless throughout: what is set aside inside training, to calibrate, is
@@ -52,24 +43,21 @@ def apply_split(
     split
         One of `splits_of` the task.
     task
-        Which labels `data` has.
-    table
-        The chunk table: utterance_id, speaker_id, chapter_id, chunk, fold. The folds are those of
-        the careful split; the others have as many.
-    data
-        The chunks, labelled for the task.
+        Which labels the examples have.
+    examples
+        With the folds of the careful split; the others have as many.
     seed
         Of the draw.
 
     Returns
     -------
-    table : DataFrame
-        The chunk table with the folds of this split.
-    data : Labelled
-        The chunks with its units.
+    split : Examples
+        With the folds of this split, its units as ``session`` and ``utterance_id``, and the
+        utterance as ``utterance``.
     """
-    if split == CAREFUL[task]:
-        return table, data
-    units = name_units(table, WHOLE[split])
-    folds = deal_units(units, data.labels, table["fold"].nunique(), seed)
-    return table.assign(fold=folds), replace(data, utterances=units, sessions=units)
+    table = examples.table.assign(utterance=examples.table["utterance_id"])
+    if split != CAREFUL[task]:
+        units = name_units(table, WHOLE[split])
+        folds = deal_units(units, examples.labels, table["fold"].nunique(), seed)
+        table = table.assign(fold=folds, session=units, utterance_id=units)
+    return replace(examples, table=table)

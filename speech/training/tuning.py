@@ -20,7 +20,7 @@ References
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from types import MappingProxyType
@@ -29,10 +29,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from speech.classifiers.protocol import Labelled
 from speech.errors import UserError
 from speech.folds import ALL_FOLDS, Task, inner_folds
 from speech.parallel import Progress, Workers, silent, spread
+from speech.storage.examples import Examples
 from speech.storage.predictions import utterance_level
 from speech.training.cross_validation import Hyperparameters, cross_validate
 from speech.training.model_selection import best_of, mean_scores
@@ -40,42 +40,19 @@ from speech.training.model_selection import best_of, mean_scores
 COLUMNS = ["fold", "settings", "log_loss", "accuracy", "chosen"]
 
 
-@dataclass(frozen=True)
-class Tuned:
-    """Result of a search.
-
-    Attributes
-    ----------
-    tried
-        One row per fold (and `ALL_FOLDS`) and candidate: ``fold``, ``settings`` (as `option`
-        writes them), ``log_loss`` and ``accuracy`` of utterances in the inner cross-validation,
-        and whether it was ``chosen``. No rows where nothing was searched.
-    of_fold
-        The hyperparameters chosen for each fold; empty where nothing was searched.
-    final
-        The hyperparameters of the model that is fitted on all data.
-    """
-
-    tried: pd.DataFrame
-    of_fold: dict[int, Hyperparameters]
-    final: Hyperparameters
-
-
 def tune(
     model: str,
     task: Task,
-    table: pd.DataFrame,
-    data: Labelled,
+    examples: Examples,
     *,
     hyperparameters: Hyperparameters,
     space: Mapping[str, Sequence[Any]] = MappingProxyType({}),
     budget: int = 12,
     inner: int = 3,
     seed: int = 0,
-    most_probabilities: int = 100_000_000,
     jobs: Workers = -1,
     progress: Progress = silent,
-) -> Tuned:
+) -> tuple[pd.DataFrame, dict[int | str, Hyperparameters]]:
     """Choose a model's hyperparameters for each fold, and for the model that is kept.
 
     Every worker holds a copy of the training part.
@@ -86,10 +63,8 @@ def tune(
         Name of the classifier.
     task
         Decides what inner folds keep whole.
-    table
-        The chunk table of the examples: utterance_id, speaker_id, chapter_id, chunk, fold.
-    data
-        The examples with labels.
+    examples
+        Of the task.
     hyperparameters
         The candidate that is always tried.
     space
@@ -98,26 +73,34 @@ def tune(
         How many candidates at most.
     inner
         Inner folds.
-    seed, most_probabilities, jobs
+    seed, jobs
         As in `cross_validate`.
     progress
         Shown over candidates, once per fold.
+
+    Returns
+    -------
+    tried : DataFrame
+        One row per fold (and `ALL_FOLDS`) and candidate: ``fold``, ``settings`` (as `option`
+        writes them), ``log_loss`` and ``accuracy`` of utterances in the inner cross-validation,
+        and whether it was ``chosen``. No rows where there is nothing to search.
+    chosen : dict
+        The hyperparameters chosen for each fold, and for `ALL_FOLDS` those of the final model;
+        empty where there is nothing to search.
     """
     candidates = list_candidates(hyperparameters, space, budget=budget, seed=seed)
     if len(candidates) == 1:
-        return Tuned(pd.DataFrame(columns=COLUMNS), {}, hyperparameters)
+        return pd.DataFrame(columns=COLUMNS), {}
     score = partial(
         _score_candidate,
         model=model,
         task=task,
-        table=table,
-        data=data,
+        examples=examples,
         candidates=candidates,
         inner=inner,
         seed=seed,
-        most_probabilities=most_probabilities,
     )
-    parts = [*sorted(set(table.loc[table["fold"] >= 0, "fold"].tolist())), ALL_FOLDS]
+    parts = [*sorted(set(examples.table["fold"])), ALL_FOLDS]
     pairs = list(product(range(len(candidates)), parts))
     results = spread(score, pairs, jobs, progress, "threads")
 
@@ -130,8 +113,7 @@ def tune(
     tried["chosen"] = tried.index.isin(best.values())
     by_fold = pd.concat([tried[tried["fold"] == fold] for fold in parts], ignore_index=True)
     chosen = {fold: candidates[tried.loc[row, "candidate"]] for fold, row in best.items()}
-    final = chosen.pop(ALL_FOLDS)
-    return Tuned(by_fold[COLUMNS], chosen, final)
+    return by_fold[COLUMNS], chosen
 
 
 def list_candidates(
@@ -171,19 +153,16 @@ def _score_candidate(
     pair: tuple[int, int | str],
     model: str,
     task: Task,
-    table: pd.DataFrame,
-    data: Labelled,
+    examples: Examples,
     candidates: list[dict[str, Any]],
     inner: int,
     seed: int,
-    most_probabilities: int,
 ) -> dict[str, float]:
     """Cross-validate a candidate inside the training part of a fold."""
     candidate, fold = pair
     # No fold has the name of all, so for that all is in the training part.
-    part = (table["fold"] != fold).to_numpy()
-    training, own = table[part], data[part]
-    dealt = inner_folds(task, training.assign(label=own.labels), inner, seed)
+    training = examples[(examples.table["fold"] != fold).to_numpy()]
+    dealt = inner_folds(task, training.table, inner, seed)
     if (dealt < 0).all():
         raise UserError(
             "tune is true, but no speaker has two chunks to learn from, so that one could be "
@@ -192,11 +171,9 @@ def _score_candidate(
     result = cross_validate(
         model,
         task,
-        training.assign(fold=dealt),
-        own,
+        replace(training, table=training.table.assign(fold=dealt)),
         hyperparameters=candidates[candidate],
         seed=seed,
-        most_probabilities=most_probabilities,
         jobs=1,  # the candidates are what is spread over cores
     )
     return mean_scores(utterance_level(result.chunks))

@@ -120,7 +120,7 @@ def swapped(models):
 
 DEEP = 100_000 * b"["
 OTHER_FILES = f"{GENDER}: its files are not those that the model was saved with"
-TEMPERATURE = "temperature is missing or damaged"
+NO_MODEL = "no model of this project, or damaged"
 OTHER_ARRAYS = f"{REJECTION}: is not the file that belongs to rejection.json"
 TABLE = {
     # Damaged.
@@ -138,17 +138,17 @@ TABLE = {
     "a card of brackets": (write(f"{GENDER}/{CARD}", DEEP), "damaged or not a file of this"),
     "a headline of brackets": (write("gender-headline.json", DEEP), "damaged or not a file of"),
     # Forged, with a seal that fits.
-    "weights that are no numbers": (forge_weights(np.nan), "no estimator of this project, or"),
-    "infinite weights": (forge_weights(-np.inf), "no estimator of this project, or damaged"),
-    "weights near the largest double": (forge_weights(1e308), "no estimator of this project, or"),
-    "a network's weights that are no numbers": (forge_network, "no network of this project, or"),
+    "weights that are no numbers": (forge_weights(np.nan), NO_MODEL),
+    "infinite weights": (forge_weights(-np.inf), NO_MODEL),
+    "weights near the largest double": (forge_weights(1e308), NO_MODEL),
+    "a network's weights that are no numbers": (forge_network, NO_MODEL),
     "speakers that are no numbers": (forge_rejection, "rejection: is damaged"),
-    "no temperature": (forge("temperature.json", b"{}"), TEMPERATURE),
-    "a temperature that is none": (forge("temperature.json", b'{"temperature": NaN}'), TEMPERATURE),
-    "a temperature of 0": (forge("temperature.json", b'{"temperature": 0}'), TEMPERATURE),
-    "a temperature of brackets": (forge("temperature.json", DEEP), "is no model that can be"),
-    "an estimator of brackets": (forge(TREE, DEEP), "is no model that can be"),
-    "an estimator of another kind": (forge(TREE, b"{}"), "no estimator of this project"),
+    "no temperature": (forge("temperature.json", b"{}"), NO_MODEL),
+    "a temperature that is none": (forge("temperature.json", b'{"temperature": NaN}'), NO_MODEL),
+    "a temperature of 0": (forge("temperature.json", b'{"temperature": 0}'), NO_MODEL),
+    "a temperature of brackets": (forge("temperature.json", DEEP), NO_MODEL),
+    "an estimator of brackets": (forge(TREE, DEEP), NO_MODEL),
+    "an estimator of another kind": (forge(TREE, b"{}"), NO_MODEL),
     # What has no end.
     "an endless card": (endless(f"{GENDER}/{CARD}"), "damaged or not a file of this project"),
     "endless weights": (endless(f"{GENDER}/{ARRAYS}"), f"{GENDER}/{ARRAYS}: is no file"),

@@ -7,21 +7,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_examples import examples_of
 
-from speech.classifiers.calibrated import Calibrated, held_out_parts
-from speech.classifiers.protocol import Labelled
+from speech.classifiers.calibrated import fit_calibrated, held_out_parts
 
 SEED = 5
 
 
-def labelled(rows, inputs=None):
+def labelled(rows):
     """Make training data of (label, session, utterance) rows; the first input is the row."""
-    labels, sessions, utterances = (
-        np.array(column, dtype=str) for column in zip(*rows, strict=True)
-    )
-    if inputs is None:
-        inputs = np.arange(len(rows), dtype=np.float32)[:, None]
-    return Labelled(inputs, labels, utterances, sessions)
+    return examples_of(np.arange(len(rows))[:, None], *zip(*rows, strict=True))
 
 
 def recorded(sessions):
@@ -54,11 +49,10 @@ class Spy:
         return np.full((len(inputs), len(self.classes)), 1 / len(self.classes))
 
 
-def spied(training, validation=None, *, fits=3, temperature=None):
+def spied(training, validation=None, *, fits=3):
     """Fit; give the calibrated spy, the spy, and (classifier, rows) of every prediction."""
     spy = Spy(fits)
-    calibrated = Calibrated(spy, seed=SEED, temperature=temperature)
-    return calibrated.fit(training, validation), spy, spy.predicted
+    return fit_calibrated(spy, training, validation, seed=SEED), spy, spy.predicted
 
 
 @st.composite
@@ -111,8 +105,7 @@ def test_the_temperature_rests_on_sessions_that_the_classifier_did_not_learn_fro
     for classifier, rows in predicted:
         learnt = classifier.training
         np.testing.assert_array_equal(learnt.copies[0], -1 - learnt.inputs)
-        sessions = set(zip(learnt.labels, learnt.sessions, strict=True))
-        assert not sessions & set(zip(training.labels[rows], training.sessions[rows], strict=True))
+        assert not set(learnt.sessions) & set(training.sessions[rows])
         assert classifier.classes == calibrated.classes
     # The classifier itself learns from everything.
     assert spy.training is training
@@ -124,33 +117,24 @@ def test_one_further_fit_leaves_a_session_of_every_label_out_that_has_two():
     assert set(training.labels[rows]) == {"anna", "bert", "carl"}
 
 
-@pytest.mark.parametrize("unit", ["sessions", "utterances"])
-def test_validation_data_spare_the_further_fits_if_they_are_of_other_sessions(unit):
+def test_validation_data_spare_the_further_fits():
     everything = recorded({"anna": 3, "bert": 3})
-    aside = np.char.endswith(getattr(everything, unit), "2")
-    calibrated, spy, predicted = spied(everything[~aside], everything[aside])
+    aside = np.char.endswith(everything.sessions, "2")
+    calibrated, spy, ((classifier, rows),) = spied(everything[~aside], everything[aside])
     assert calibrated.calibrated_on == "sessions"
-    if unit == "sessions":
-        ((classifier, rows),) = predicted
-        assert classifier is spy
-        assert (rows == np.flatnonzero(aside)).all()
-    else:
-        assert len(predicted) == 3
-        assert not aside[np.concatenate([rows for _, rows in predicted])].any()
+    assert classifier is spy
+    assert (rows == np.flatnonzero(aside)).all()
 
 
 @pytest.mark.parametrize(
-    ("training", "options", "temperature"),
+    ("training", "fits"),
     [
-        (labelled([("anna", "1", "a"), ("bert", "1", "b")]), {}, 1.0),
-        (recorded({"anna": 2, "bert": 2}), {"fits": 0}, 1.0),
-        (recorded({"anna": 2, "bert": 2}), {"temperature": 2.5}, 2.5),
+        (labelled([("anna", "1", "a"), ("bert", "1", "b")]), 3),
+        (recorded({"anna": 2, "bert": 2}), 0),
     ],
-    ids=["a single utterance each", "nothing to calibrate", "a temperature is given"],
+    ids=["a single utterance each", "nothing to calibrate"],
 )
-def test_nothing_more_is_fitted_where_there_is_no_temperature_to_learn(
-    training, options, temperature
-):
-    calibrated, _, predicted = spied(training, **options)
-    assert (calibrated.temperature, calibrated.calibrated_on) == (temperature, "nothing")
+def test_nothing_more_is_fitted_where_there_is_no_temperature_to_learn(training, fits):
+    calibrated, _, predicted = spied(training, fits=fits)
+    assert (calibrated.temperature, calibrated.calibrated_on) == (1.0, "nothing")
     assert predicted == []

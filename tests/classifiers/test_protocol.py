@@ -11,19 +11,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import safetensors.numpy
+from made_examples import examples_of, write_examples
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 
 from speech.classifiers import classical
-from speech.classifiers.calibrated import Calibrated
+from speech.classifiers.calibrated import Calibrated, fit_calibrated
 from speech.classifiers.graph import adamw, import_keras
 from speech.classifiers.networks import MlpModel
-from speech.classifiers.protocol import Labelled
 from speech.classifiers.registry import CLASSIFIERS, load_classifier, save_classifier
 from speech.errors import UserError
-from speech.storage.arrays import map_arrays, write_arrays
+from speech.storage.examples import Examples, read_examples
 from speech.storage.sealed import read_sealed, write_sealed
 
 MODELS = list(CLASSIFIERS)
@@ -59,7 +60,7 @@ def examples(model, *, seed=0, noise=1.0, offset=0.0, speakers=SPEAKERS):
     frames = (2 * directions[numbers, None] + noise * noises + offset).astype(np.float32)
     pooled = np.concatenate([frames.mean(axis=1), frames.std(axis=1)], axis=1)
     inputs = pooled if CLASSIFIERS[model].form == "pooled" else frames
-    return Labelled(inputs, np.array(SPEAKERS)[numbers], utterances, sessions)
+    return examples_of(inputs, np.array(SPEAKERS)[numbers], sessions, utterances)
 
 
 def training_and_validation(model):
@@ -79,7 +80,7 @@ def contents(folder):
 def fitted():
     """Fit every model once; this is the first fit of the networks that tests share."""
     return {
-        model: Calibrated(build(model), seed=SEED).fit(*training_and_validation(model))
+        model: fit_calibrated(build(model), *training_and_validation(model), seed=SEED)
         for model in MODELS
     }
 
@@ -126,9 +127,8 @@ def test_neither_the_scale_of_features_nor_a_constant_one_matters(model):
 def test_copies_are_further_training_examples(model):
     clean = examples(model)
     with_copy = replace(clean, copies=(examples(model, seed=4, noise=2).inputs,))
-    joined = with_copy.with_copies()
-    assert len(joined.labels) == len(joined.inputs) == 2 * len(clean.labels)
-    assert not joined.copies
+    table, arrays = pd.concat([clean.table] * 2), (clean.inputs, *with_copy.copies)
+    joined = Examples(table.reset_index(drop=True), np.concatenate(arrays))
     one, same, alone = (
         build(model).fit(data).predict_proba(held_out(model)) for data in (with_copy, joined, clean)
     )
@@ -139,32 +139,32 @@ def test_copies_are_further_training_examples(model):
 def test_of_more_examples_than_a_fit_may_hold_it_gets_the_same_share_of_each_session():
     clean = examples("svm")
     data = replace(clean, copies=(-clean.inputs,))
-    drawn = data.with_copies(100, SEED)
-    assert len(drawn.labels) == len(drawn.inputs) == 100
+    drawn, labels = data.with_copies(100, SEED)
+    assert len(labels) == len(drawn) == 100
     # Each row is one of the examples or of their copies, with its own label, and is there once.
     known = {row.tobytes(): place for place, row in enumerate([*clean.inputs, *-clean.inputs])}
-    places = [known[row.tobytes()] for row in drawn.inputs]
+    places = [known[row.tobytes()] for row in drawn]
     assert places == sorted(set(places))
-    rows = np.array(places) % len(clean.labels)
-    for name in ("labels", "utterances", "sessions"):
-        np.testing.assert_array_equal(getattr(drawn, name), getattr(clean, name)[rows])
-    sizes = np.unique(drawn.sessions, return_counts=True)[1]
+    rows = np.array(places) % len(clean)
+    np.testing.assert_array_equal(labels, clean.labels[rows])
+    sizes = np.unique(clean.sessions[rows], return_counts=True)[1]
     assert len(sizes) == 6
     assert sizes.max() - sizes.min() <= 1
-    assert not np.array_equal(drawn.inputs, data.with_copies(100, SEED + 1).inputs)
+    assert not np.array_equal(drawn, data.with_copies(100, SEED + 1)[0])
 
 
 @pytest.mark.parametrize("model", ["logistic", "svm", "lda"])
 def test_a_limit_that_bites_fits_the_sample_and_one_that_does_not_changes_nothing(model):
     random, labels = np.random.default_rng(0), np.repeat(SPEAKERS, 50)
     inputs = random.normal(size=(len(labels), DIMENSIONS)).astype(np.float32)
-    data = Labelled(inputs, labels, labels, labels)
+    data = examples_of(inputs, labels, labels, labels)
     options = {"max_iter": 50} if model == "logistic" else {}
     fits = {
         most: build(model, max_examples=most, **options).fit(data).predict_proba(inputs)
         for most in (100, 150, None)
     }
-    sample = build(model, max_examples=None, **options).fit(data.with_copies(100, SEED))
+    drawn = examples_of(*data.with_copies(100, SEED))
+    sample = build(model, max_examples=None, **options).fit(drawn)
     np.testing.assert_array_equal(fits[100], sample.predict_proba(inputs))
     np.testing.assert_array_equal(fits[150], fits[None])
     assert not np.array_equal(fits[100], fits[150])
@@ -173,11 +173,11 @@ def test_a_limit_that_bites_fits_the_sample_and_one_that_does_not_changes_nothin
 @every_model
 def test_mapped_examples_are_fitted_and_predicted_as_those_in_memory(model, tmp_path):
     clean, copied = (examples(model, seed=seed, noise=4) for seed in (0, 4))
-    write_arrays(tmp_path / "arrays", {"clean": clean.inputs, "copy0": copied.inputs})
-    mapped = map_arrays(tmp_path / "arrays")
     in_memory = replace(clean, copies=(copied.inputs,))
-    on_disk = replace(clean, inputs=mapped["clean"], copies=(mapped["copy0"],))
-    chosen = np.random.default_rng(0).permutation(len(clean.labels))[:50]
+    write_examples(tmp_path, in_memory, in_memory)
+    on_disk = read_examples(tmp_path, copies=True)
+    assert isinstance(on_disk.inputs, np.memmap)
+    chosen = np.random.default_rng(0).permutation(len(clean))[:50]
     one, same = (
         build(model).fit(data[chosen]).predict_proba(data.inputs) for data in (in_memory, on_disk)
     )
@@ -224,7 +224,7 @@ def test_a_fit_starts_anew_and_leaves_copies_of_the_classifier_alone(model, save
     second.fit(examples(model, seed=4, noise=4))
     first.save(tmp_path / "after")
     assert contents(tmp_path / "before") == contents(tmp_path / "after")
-    again = Calibrated(second, seed=SEED).fit(*training_and_validation(model))
+    again = fit_calibrated(second, *training_and_validation(model), seed=SEED)
     save_classifier(tmp_path / model, again, {"model": model, "task": "speaker"})
     assert contents(tmp_path / model) == contents(saved_all / model)
 
@@ -343,7 +343,7 @@ def test_networks_do_not_touch_the_random_numbers_that_all_threads_share(model):
 
 def test_chosen_frames_are_not_copied_but_learnt_from_as_if_they_were():
     data = replace(examples("cnn"), copies=(examples("cnn", seed=4).inputs,))
-    odd, late = np.arange(len(data.labels)) % 2 == 1, np.arange(8, 30)
+    odd, late = np.arange(len(data)) % 2 == 1, np.arange(8, 30)
     chosen, kept = data[odd][late], np.flatnonzero(odd)[late]
     for rows, array in ((chosen.inputs, data.inputs), (*chosen.copies, *data.copies)):
         assert rows.shape == (len(rows), FRAMES, DIMENSIONS) == (22, FRAMES, DIMENSIONS)

@@ -11,6 +11,7 @@ from speech.errors import UserError
 from speech.storage.examples import Examples, read_examples
 from speech.storage.files import write_json
 from speech.storage.predictions import utterance_level
+from speech.training import cross_validation
 from stages import fit as stage
 from stages.check_params import check_params
 from stages.fit import calibration_warning, fit
@@ -151,7 +152,7 @@ def test_all_but_the_naive_baseline_read_augmented_copies(params, monkeypatch, m
     assert [len(examples.copies) for examples in read] == [copies]
 
 
-def test_the_closing_line_says_where_a_limit_bites(make_params, examples):
+def test_the_closing_line_says_where_a_limit_bites(make_params, examples, monkeypatch):
     quick = {"compute.jobs": 1, "svm.max_examples": 100}
     params = make_params(**quick)
     check_params(params)
@@ -161,12 +162,11 @@ def test_the_closing_line_says_where_a_limit_bites(make_params, examples):
         f"; learns from 100 of {2 * count:,} examples (svm.max_examples), the same share of each "
         "speaker (" in fit(params, INPUTS, "svm") + " ("
     )
-    # No less may be asked for, as no corpus of a test has a million probabilities.
-    limits = params.limits.model_construct(probabilities=count)
-    words = fit(params.model_copy(update={"limits": limits}), INPUTS, "svm")
+    monkeypatch.setattr(cross_validation, "MOST_PROBABILITIES", count)
+    words = fit(params, INPUTS, "svm")
     predicted = len(pd.read_parquet(PREDICTIONS / INPUTS / "svm" / "chunks.parquet"))
     assert predicted <= count / 2
-    assert f"; predicts {predicted:,} of {count:,} chunks (limits.probabilities)" in words
+    assert f"; predicts {predicted:,} of {count:,} chunks, the same share" in words
     assert "learns from" not in fit(make_params(**{"compute.jobs": 1}), INPUTS, "svm")
 
 

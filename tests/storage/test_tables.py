@@ -1,12 +1,10 @@
 """Tables keep their values, give the same bytes again, and say how to be made when they cannot."""
 
-import math
-
 import pandas as pd
 import pytest
 
 from speech.errors import UserError
-from speech.storage.tables import read_csv, read_folds, read_parquet, write_csv, write_parquet
+from speech.storage.tables import read_folds, read_parquet, write_csv, write_parquet
 
 TABLE = pd.DataFrame(
     {
@@ -30,27 +28,14 @@ def test_the_same_table_gives_the_same_bytes_whatever_its_index(tmp_path, write)
         assert content.startswith(b"utterance_id,gender,seconds,samples\n84-")
 
 
-def test_text_stays_as_it_stands_and_numbers_are_numbers(tmp_path):
-    speakers = ["007", "1e3", "NA", "nan", "null", "None", "", "Zoë, the 2nd"]
-    table = pd.DataFrame({"speaker_id": speakers, "fold": range(8), "value": [0.5, math.nan] * 4})
-    write_csv(tmp_path / "table.csv", table)
-    read = read_csv(tmp_path / "table.csv", {"fold": int, "value": float})
-    pd.testing.assert_frame_equal(read, table)
-
-
-def test_a_table_without_rows_keeps_its_types(tmp_path):
-    write_csv(tmp_path / "table.csv", TABLE.head(0))
-    read = read_csv(tmp_path / "table.csv", {"seconds": float, "samples": int})
-    assert read[["seconds", "samples"]].dtypes.tolist() == [float, int]
-
-
 def test_folds_are_read_as_they_were_written_with_ids_as_text(tmp_path):
-    folds = pd.DataFrame({"utterance_id": ["007", "NA"], "fold": [0, 3]})
-    write_csv(tmp_path / "folds.csv", folds.assign(speaker_id=["1", "2"]))
+    names = ["007", "1e3", "NA", "nan", "null", "None", "", "Zoë, the 2nd"]
+    folds = pd.DataFrame({"utterance_id": names, "fold": range(8)})
+    write_csv(tmp_path / "folds.csv", folds.assign(speaker_id="1"))
     pd.testing.assert_frame_equal(read_folds(tmp_path / "folds.csv"), folds)
 
 
-@pytest.mark.parametrize("read", [read_parquet, read_csv, read_folds])
+@pytest.mark.parametrize("read", [read_parquet, read_folds])
 def test_a_missing_table_is_named_with_the_command_that_makes_it(tmp_path, read):
     with pytest.raises(UserError, match=r"table: no such file; run `dvc repro` to make it\."):
         read(tmp_path / "table")

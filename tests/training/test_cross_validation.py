@@ -1,6 +1,5 @@
 """No speaker and no session is predicted by a model that learnt from it: the project's promise."""
 
-from dataclasses import replace
 from typing import ClassVar, get_args
 
 import numpy as np
@@ -10,7 +9,7 @@ from made_corpus import SEED, SESSION, chunk_table
 from pydantic import PositiveFloat
 from sklearn.naive_bayes import GaussianNB
 
-from speech.classifiers.calibrated import Calibrated
+from speech.classifiers.calibrated import Calibrated, fit_calibrated
 from speech.classifiers.classical import ScikitClassifier
 from speech.classifiers.networks import MlpModel
 from speech.classifiers.registry import CLASSIFIERS, load_classifier, save_classifier
@@ -19,7 +18,7 @@ from speech.folds import Task
 from speech.storage.examples import Examples
 from speech.storage.predictions import predicted_classes
 from speech.training import cross_validation
-from speech.training.cross_validation import TRAIN_ONLY, cross_validate, labelled
+from speech.training.cross_validation import TRAIN_ONLY, cross_validate
 
 TASKS = get_args(Task)
 QUICK = {"hidden": [8], "epochs": 2, "batch_size": 64}
@@ -28,7 +27,7 @@ QUICK = {"hidden": [8], "epochs": 2, "batch_size": 64}
 def numbered(table):
     """Make examples whose input is the number of their row, and that of their copy its negative."""
     rows = np.arange(len(table), dtype=np.float32)[:, None]
-    return labelled(Examples(table, rows, (-rows,)))
+    return Examples(table, rows, (-rows,))
 
 
 def clustered(table, *, seed=0, dimensions=6):
@@ -37,12 +36,12 @@ def clustered(table, *, seed=0, dimensions=6):
     place = {name: random.normal(scale=2, size=dimensions) for name in table["speaker_id"].unique()}
     means = np.stack([place[name] for name in table["speaker_id"]])
     inputs = means + random.normal(scale=0.3, size=means.shape)
-    return labelled(Examples(table, inputs.astype(np.float32)))
+    return Examples(table, inputs.astype(np.float32))
 
 
-def validated(model, task, table, data, **changes):
-    """Cross-validate over the folds of the table, in this process."""
-    return cross_validate(model, task, table, data, **{"seed": SEED, "jobs": 1} | changes)
+def validated(model, task, examples, **changes):
+    """Cross-validate over the folds of the examples, in this process."""
+    return cross_validate(model, task, examples, **{"seed": SEED, "jobs": 1} | changes)
 
 
 class Spy:
@@ -87,7 +86,7 @@ def spied(is_network, monkeypatch):
         spy = type("ThisSpy", (Spy,), {"trains_in_epochs": is_network, "seen": []})
         monkeypatch.setitem(CLASSIFIERS, "mlp", spy)
         table = chunk_table(task) if table is None else table
-        return table, spy.seen, validated("mlp", task, table, numbered(table), **options)
+        return table, spy.seen, validated("mlp", task, numbered(table), **options)
 
     return run
 
@@ -129,12 +128,13 @@ def test_every_chunk_gets_its_own_prediction_once_unless_it_is_for_training_only
 
 @pytest.mark.parametrize("task", TASKS)
 def test_of_more_probabilities_than_are_kept_whole_utterances_are_predicted_and_all_learnt_from(
-    spied, task
+    spied, task, monkeypatch
 ):
     table, all_seen, whole = spied(task)
     classes = table["label"].nunique()
     most = len(table) * classes // 2
-    _, seen, result = spied(task, most_probabilities=most)
+    monkeypatch.setattr(cross_validation, "MOST_PROBABILITIES", most)
+    _, seen, result = spied(task)
     kept = result.chunks
     assert len(kept) * classes <= most
     assert kept["speaker_id"].nunique() == table["speaker_id"].nunique()
@@ -159,17 +159,15 @@ def test_what_a_model_learns_does_not_depend_on_what_it_is_tested_on(model, task
     data = clustered(table)
     probe, learnt = data.inputs[::5].copy(), []
 
-    class Probed(Calibrated):
-        def fit(self, training, validation=None):
-            super().fit(training, validation)
-            learnt.append(self.predict_proba(probe))
-            return self
+    def probed(*given, **named):
+        learnt.append(fit_calibrated(*given, **named).predict_proba(probe))
+        return fit_calibrated(*given, **named)
 
-    monkeypatch.setattr(cross_validation, "Calibrated", Probed)
-    inputs, labels, test = data.inputs.copy(), data.labels.copy(), table["fold"] == 0
+    monkeypatch.setattr(cross_validation, "fit_calibrated", probed)
+    inputs, labels, test = data.inputs.copy(), data.labels, table["fold"] == 0
     inputs[test], labels[test] = 1e3 * inputs[test] + 7e4, labels[test][::-1]
-    for some in (data, replace(data, inputs=inputs, labels=labels)):
-        validated(model, task, table, some, hyperparameters=QUICK if model == "mlp" else {})
+    for some in (data, Examples(table.assign(label=labels), inputs)):
+        validated(model, task, some, hyperparameters=QUICK if model == "mlp" else {})
     first, second, first_again, second_again = learnt
     np.testing.assert_array_equal(first, first_again)
     # The model of the other fold did learn from what was changed.
@@ -182,7 +180,7 @@ def test_the_number_of_workers_changes_no_bit_of_a_result(tmp_path):
     data, written, results = clustered(table), [], []
     for jobs in (1, 2):
         options = {"hyperparameters": QUICK, "jobs": jobs}
-        results.append(validated("mlp", "gender", table, data, final=QUICK, **options))
+        results.append(validated("mlp", "gender", data, final=True, **options))
         folder = tmp_path / str(jobs)
         save_classifier(folder, results[-1].model, {"model": "mlp"})
         written.append({file.name: file.read_bytes() for file in folder.iterdir()})
@@ -208,16 +206,16 @@ def test_all_folds_share_one_graph(monkeypatch):
     table = chunk_table("speaker", 4, utterances=2, folds=3)
     # No other test has a graph of this architecture.
     unused = QUICK | {"epochs": 1, "dropout": 0.123}
-    validated("mlp", "speaker", table, clustered(table), hyperparameters=unused, jobs=2)
+    validated("mlp", "speaker", clustered(table), hyperparameters=unused, jobs=2)
     assert len(built) == 1
 
 
 def test_each_fold_is_predicted_with_the_hyperparameters_tuned_for_it():
     table = chunk_table("gender", 8)
     data, own = clustered(table), {"C": 1e-4}
-    mixed = validated("logistic", "gender", table, data, tuned={1: own}).chunks
-    shipped = validated("logistic", "gender", table, data).chunks
-    other = validated("logistic", "gender", table, data, hyperparameters=own).chunks
+    mixed = validated("logistic", "gender", data, tuned={1: own}).chunks
+    shipped = validated("logistic", "gender", data).chunks
+    other = validated("logistic", "gender", data, hyperparameters=own).chunks
     expected = shipped.where(shipped["fold"] != 1, other)
     pd.testing.assert_frame_equal(mixed, expected, check_exact=True)
     assert not shipped.equals(mixed)
@@ -225,7 +223,7 @@ def test_each_fold_is_predicted_with_the_hyperparameters_tuned_for_it():
 
 def test_a_network_trains_on_a_single_utterance_per_speaker(recwarn):
     table = chunk_table("speaker", 6, chapters=2, utterances=1, folds=2)
-    result = validated("mlp", "speaker", table, clustered(table), hyperparameters=QUICK)
+    result = validated("mlp", "speaker", clustered(table), hyperparameters=QUICK)
     assert len(result.curves) == QUICK["epochs"] * 2
     assert result.curves["loss"].notna().all()
     assert result.curves["validation_loss"].isna().all()
@@ -245,24 +243,17 @@ def test_temperatures_are_learnt_from_held_out_units_and_the_final_one_is_their_
     task, shape, units
 ):
     table = chunk_table(task, 8, **shape)
-    result = validated("logistic", task, table, clustered(table))
+    result = validated("logistic", task, clustered(table), final=True)
     assert result.calibrated_on == units
     assert len(set(result.temperatures)) == shape["folds"]
-    assert np.log(result.temperature) == pytest.approx(np.log(result.temperatures).mean())
+    assert np.log(result.model.temperature) == pytest.approx(np.log(result.temperatures).mean())
 
 
-@pytest.mark.parametrize(
-    ("limits", "key"),
-    [
-        ({"hyperparameters": {"max_examples": 6}}, "max_examples is 6, but there are 6 labels"),
-        ({"most_probabilities": 30}, "limits.probabilities is 30, too few for 6 labels"),
-    ],
-)
 @pytest.mark.parametrize("model", ["logistic", "lda"])
-def test_a_limit_that_not_every_label_fits_in_is_one_sentence(model, limits, key):
-    table = chunk_table("speaker", 6)
-    with pytest.raises(UserError, match=f"^{key}"):
-        validated(model, "speaker", table, clustered(table), **limits)
+def test_a_limit_that_not_every_label_fits_in_is_one_sentence(model):
+    few = {"max_examples": 6}
+    with pytest.raises(UserError, match=r"^max_examples is 6, but there are 6 labels"):
+        validated(model, "speaker", clustered(chunk_table("speaker", 6)), hyperparameters=few)
 
 
 class NaiveBayes(ScikitClassifier):
@@ -276,13 +267,13 @@ def test_one_class_and_one_line_in_the_registry_make_a_new_classifier(monkeypatc
     monkeypatch.setitem(CLASSIFIERS, "bayes", NaiveBayes)
     table = chunk_table("speaker", 6)
     data, own = clustered(table), {"smoothing": 0.1}
-    result = validated("bayes", "speaker", table, data, hyperparameters=own, final=own)
+    result = validated("bayes", "speaker", data, hyperparameters=own, final=True)
     assert (predicted_classes(result.chunks) == table["label"]).mean() > 0.95
     # The final model is fitted on everything, and is given the folds' temperature.
     card = {"model": "bayes", "task": "speaker"}
     save_classifier(tmp_path / "m", result.model, card)
     loaded, read = load_classifier(tmp_path / "m")
-    expected = Calibrated(NaiveBayes(**own), temperature=result.temperature).fit(data)
+    expected = Calibrated(NaiveBayes(**own).fit(data), result.model.temperature)
     np.testing.assert_array_equal(
         loaded.predict_proba(data.inputs), expected.predict_proba(data.inputs)
     )

@@ -8,7 +8,7 @@ from made_corpus import chunk_table
 from speech.errors import UserError
 from speech.features.store import speaker_file, write_speaker
 from speech.storage.predictions import predicted_classes, utterance_level
-from speech.training.layer_probe import ALL_FOLDS, kept_layers, load_layers, probe_layer, probe_task
+from speech.training.layer_probe import ALL_FOLDS, kept_layers, load_layer, probe_layer, probe_task
 
 CHUNKS, DIMENSIONS = 2, 12
 NOTHING, SPEAKER, SESSION, GENDER = range(4)
@@ -73,7 +73,7 @@ def accuracy(predictions, level="chunk"):
 def test_layers_are_loaded_chunk_by_chunk_beside_the_rows_of_their_utterances(
     stored, corpus, states
 ):
-    table, loaded = load_layers(stored, corpus.sample(30, random_state=0), 3)
+    table, loaded = load_layer(stored, corpus.sample(30, random_state=0), 3)
     row_of = pd.Series(corpus.index, index=corpus["utterance_id"])
     rows = row_of[table["utterance_id"]].to_numpy()
     assert len(loaded) == 30 * CHUNKS
@@ -85,7 +85,7 @@ def test_layers_are_loaded_chunk_by_chunk_beside_the_rows_of_their_utterances(
 
 def test_a_speaker_without_features_is_named_with_what_to_do(tmp_path, corpus):
     with pytest.raises(UserError, match=r"101\.safetensors.*dvc repro"):
-        load_layers(tmp_path, corpus, 0)
+        load_layer(tmp_path, corpus, 0)
 
 
 @pytest.fixture(params=TRUTH)
@@ -113,8 +113,9 @@ def test_the_layer_that_separates_the_labels_is_chosen_in_every_fold(stored, cor
 
 def test_a_layer_that_separates_only_sessions_is_not_chosen_for_the_speaker(stored, corpus):
     """Inside a session it would be the best: the inner folds hold whole sessions out."""
-    table, states = load_layers(stored, dealt("speaker"), SESSION)
-    assert max(probe_layer("speaker", table, states, **HEAD).validation.values()) < 0.3
+    table, states = load_layer(stored, dealt("speaker"), SESSION)
+    _, validation = probe_layer("speaker", table, states, **HEAD)
+    assert max(validation.values()) < 0.3
 
 
 def test_nested_predictions_are_those_of_the_layer_of_each_folds_own_choice(
@@ -137,14 +138,14 @@ def test_nested_predictions_are_those_of_the_layer_of_each_folds_own_choice(
 
 def test_what_a_fold_chooses_does_not_depend_on_what_it_is_tested_on(stored, corpus, task):
     layer = SESSION if task == "speaker" else SPEAKER
-    table, states = load_layers(stored, dealt(task), layer)
-    before = probe_layer(task, table, states, **HEAD).validation
+    table, states = load_layer(stored, dealt(task), layer)
+    _, before = probe_layer(task, table, states, **HEAD)
     test = (table["fold"] == 0).to_numpy()
     states = np.where(test[:, None], 100 * states[::-1] + 7, states).astype(np.float32)
     names = sorted(set(table["label"]))
     swapped = table["label"].map(dict(zip(names, names[::-1], strict=True)))
     table = table.assign(label=table["label"].where(~test, swapped))
-    after = probe_layer(task, table, states, **HEAD).validation
+    _, after = probe_layer(task, table, states, **HEAD)
     assert after[0] == before[0]
     assert any(after[fold] != before[fold] for fold in before)
 
@@ -160,6 +161,6 @@ def test_where_nothing_can_be_validated_the_validation_is_no_number():
     table["utterance_id"] = table["speaker_id"] + "-" + table["chapter_id"]
     table = table.assign(chunk=0, label=table["speaker_id"])
     states = np.array([[0.0], [0.1], [5.0], [5.1]], dtype=np.float32)
-    probed = probe_layer("speaker", table, states, **HEAD)
-    assert np.isnan([*probed.validation.values()]).all()
-    assert predicted_classes(probed.predictions).tolist() == [*"1122"]
+    predictions, validation = probe_layer("speaker", table, states, **HEAD)
+    assert np.isnan([*validation.values()]).all()
+    assert predicted_classes(predictions).tolist() == [*"1122"]

@@ -7,7 +7,6 @@ from made_corpus import chunk_table
 from sklearn.neighbors import NearestCentroid
 
 from speech.storage.examples import Examples
-from speech.training.cross_validation import labelled
 from speech.training.learning_curve import predict_with_fewer_speakers
 
 SPEAKERS, FOLDS, CHUNKS = 24, 4, 6
@@ -40,13 +39,12 @@ def corpus():
     means = random.normal(size=(SPEAKERS, 12))
     means[:, 0] += 4.0 * (np.arange(SPEAKERS) % 2)
     inputs = np.repeat(means, CHUNKS, axis=0) + 0.5 * random.normal(size=(len(table), 12))
-    data = labelled(Examples(table, inputs.astype(np.float32)))
-    return table, data
+    return Examples(table, inputs.astype(np.float32))
 
 
 def test_each_number_is_about_half_of_the_next_and_more_speakers_help(build, fitted):
-    table, data = corpus()
-    predictions = predict_with_fewer_speakers(build, table, data, draws=DRAWS, jobs=1)
+    examples = corpus()
+    predictions = predict_with_fewer_speakers(build, examples, draws=DRAWS, jobs=1)
     # 12 of each gender, three in each of four folds: nine are left.
     assert sorted(predictions["speakers"].unique()) == [2, 4, 8, 18]
     sizes = predictions.groupby(["speakers", "draw"]).size()
@@ -57,17 +55,15 @@ def test_each_number_is_about_half_of_the_next_and_more_speakers_help(build, fit
     assert accuracy[18] > accuracy[2] + 0.05
     # Draws hold both genders alike and nobody of the tested fold.
     for number, training in enumerate(fitted):
-        tested = table["speaker_id"][table["fold"] == number // (len(fitted) // FOLDS)]
-        assert not set(training.sessions) & set(tested)
-        drawn = pd.DataFrame({"speaker": training.sessions, "label": training.labels})
-        counts = drawn.drop_duplicates()["label"].value_counts()
+        assert number // (len(fitted) // FOLDS) not in set(training.table["fold"])
+        counts = training.table.drop_duplicates("speaker_id")["label"].value_counts()
         assert counts["F"] == counts["M"]
-        assert (drawn["speaker"].value_counts() == CHUNKS).all()
+        assert (training.table["speaker_id"].value_counts() == CHUNKS).all()
 
 
 def test_the_seed_decides_the_draws_whatever_the_jobs(build):
     one, two, other = (
-        predict_with_fewer_speakers(build, *corpus(), seed=seed, jobs=jobs)
+        predict_with_fewer_speakers(build, corpus(), seed=seed, jobs=jobs)
         for seed, jobs in ((0, 1), (0, 2), (1, 1))
     )
     pd.testing.assert_frame_equal(one, two)

@@ -1,7 +1,5 @@
 """The right hyperparameters are found, and no fold has a part in the choice it is tested with."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +8,6 @@ from made_corpus import chunk_table
 from speech.errors import UserError
 from speech.folds import ALL_FOLDS
 from speech.storage.examples import Examples
-from speech.training.cross_validation import labelled
 from speech.training.tuning import list_candidates, option, tune
 
 STRAIGHT = {"C": 1.0, "kernel": "linear", "gamma": "scale"}
@@ -30,46 +27,45 @@ def corpus(task, seed=0):
     if task == "speaker":
         place += (table["speaker_id"].astype(int).to_numpy()[:, None] - 101) // 2 * np.array([9, 0])
     inputs = (place + random.normal(scale=0.05, size=place.shape)).astype(np.float32)
-    return table, labelled(Examples(table, inputs))
+    return Examples(table, inputs)
 
 
 def search(task, model="svm", hyperparameters=STRAIGHT, space=KERNELS, *, made=None, **options):
-    table, data = made or corpus(task)
+    examples = made or corpus(task)
     settings = {"budget": 8, "inner": 2, "seed": 17, "jobs": 1} | options
-    return tune(model, task, table, data, hyperparameters=hyperparameters, space=space, **settings)
+    return tune(model, task, examples, hyperparameters=hyperparameters, space=space, **settings)
 
 
 def test_the_lowest_log_loss_of_the_inner_folds_is_chosen_for_every_fold_and_for_all():
     """No line separates a ring from what lies inside; a radial basis does."""
-    tuned = search("gender")
-    assert list(tuned.tried) == ["fold", "settings", "log_loss", "accuracy", "chosen"]
-    assert tuned.tried["accuracy"].between(0, 1).all()
-    chosen = tuned.tried[tuned.tried["chosen"]].set_index("fold")
+    tried, tuned = search("gender")
+    assert list(tried) == ["fold", "settings", "log_loss", "accuracy", "chosen"]
+    assert tried["accuracy"].between(0, 1).all()
+    chosen = tried[tried["chosen"]].set_index("fold")
     assert chosen.index.tolist() == [0, 1, ALL_FOLDS]
-    assert chosen["log_loss"].equals(tuned.tried.groupby("fold")["log_loss"].min()[chosen.index])
+    assert chosen["log_loss"].equals(tried.groupby("fold")["log_loss"].min()[chosen.index])
     assert set(chosen["settings"]) == {"svm.kernel=rbf"}
     # All else stays as it was.
-    assert tuned.final == STRAIGHT | {"kernel": "rbf"}
-    assert tuned.of_fold == {0: tuned.final, 1: tuned.final}
+    assert tuned == dict.fromkeys([0, 1, ALL_FOLDS], STRAIGHT | {"kernel": "rbf"})
 
 
 def test_of_equal_ones_the_values_of_params_yaml_stay():
     """The iterations are never used up, so every number of them does as well."""
-    tuned = search("gender", "logistic", {"max_iter": 2000}, {"max_iter": [500, 3000]})
-    assert tuned.tried["log_loss"].nunique() == tuned.tried["fold"].nunique()
-    assert tuned.final == {"max_iter": 2000}
+    tried, tuned = search("gender", "logistic", {"max_iter": 2000}, {"max_iter": [500, 3000]})
+    assert tried["log_loss"].nunique() == tried["fold"].nunique()
+    assert tuned[ALL_FOLDS] == {"max_iter": 2000}
 
 
 @pytest.mark.parametrize("task", ["gender", "speaker"])
 def test_whatever_is_in_the_tested_fold_its_choice_stays_the_same(task):
-    table, data = corpus(task)
-    test = (table["fold"] == 0).to_numpy()
-    labels, inputs, names = data.labels.copy(), data.inputs.copy(), np.unique(data.labels)
+    data = corpus(task)
+    test = (data.table["fold"] == 0).to_numpy()
+    labels, inputs, names = data.labels, data.inputs.copy(), np.unique(data.labels)
     labels[test] = np.roll(names, 1)[np.searchsorted(names, labels[test])]
     inputs[test] = inputs[test][::-1] * 3
     before, after = (
-        search(task, made=(table, one)).tried
-        for one in (data, replace(data, labels=labels, inputs=inputs))
+        search(task, made=one)[0]
+        for one in (data, Examples(data.table.assign(label=labels), inputs))
     )
     of_fold = [one[one["fold"] == 0] for one in (before, after)]
     pd.testing.assert_frame_equal(*of_fold, check_exact=True)
@@ -80,10 +76,10 @@ def test_whatever_is_in_the_tested_fold_its_choice_stays_the_same(task):
 
 def test_without_anything_to_validate_candidates_on_the_error_says_so():
     """Here each speaker has two chunks, one in either fold."""
-    table, data = corpus("speaker")
-    single = ~table.duplicated(["speaker_id", "fold"]).to_numpy()
+    data = corpus("speaker")
+    single = ~data.table.duplicated(["speaker_id", "fold"]).to_numpy()
     with pytest.raises(UserError, match=r"^tune is true, but no speaker has two chunks"):
-        search("speaker", made=(table[single], data[single]))
+        search("speaker", made=data[single])
 
 
 OWN, SPACE = {"C": 1.0, "gamma": "scale"}, {"C": [0.1, 1.0, 10.0], "gamma": ["scale", 0.1, 1.0]}
@@ -107,8 +103,7 @@ def test_values_are_written_as_dvc_takes_them():
 
 @pytest.mark.parametrize("space", [{}, {"C": [1.0]}], ids=["empty", "the value itself"])
 def test_where_there_is_nothing_to_search_nothing_changes(space):
-    tuned = search("gender", space=space)
-    assert tuned.final == STRAIGHT
-    assert tuned.of_fold == {}
-    assert list(tuned.tried) == ["fold", "settings", "log_loss", "accuracy", "chosen"]
-    assert tuned.tried.empty
+    tried, tuned = search("gender", space=space)
+    assert tuned == {}
+    assert list(tried) == ["fold", "settings", "log_loss", "accuracy", "chosen"]
+    assert tried.empty
