@@ -208,7 +208,7 @@ def test_examples_that_are_mapped_are_read_from_their_own_file_and_nothing_is_le
     held = Rows(np.memmap("examples", np.float32, mode="r"), np.arange(10))
 
     def look(_):
-        return held[-1], sum(file.stat().st_size for file in Path().glob(".cluster-*/*"))
+        return held[-1:].item(), sum(file.stat().st_size for file in Path().glob(".cluster-*/*"))
 
     for last, sent in spread(look, range(2), scheduler):
         assert last == 9

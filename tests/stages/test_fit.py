@@ -74,7 +74,7 @@ def test_what_is_in_training_and_test_at_once_is_refused_whatever_dealt_it(
 
 
 def written(model):
-    folders = (PREDICTIONS / INPUTS / model, MODELS / f"{INPUTS}-{model}")
+    folders = (PREDICTIONS / INPUTS / model, MODELS / INPUTS / model)
     return {path: path.read_bytes() for folder in folders for path in sorted(folder.iterdir())}
 
 
@@ -92,7 +92,7 @@ def test_predictions_of_every_fold_and_the_final_model_are_written(params, examp
     assert ((chunks["p_F"] > 0.5) == (chunks["label"] == "F")).mean() > 0.7
     assert pd.read_csv(folder / "tuning.csv").empty
 
-    classifier, card = load_classifier(MODELS / f"{INPUTS}-{model}")
+    classifier, card = load_classifier(MODELS / INPUTS / model)
     assert classifier.classes == ["F", "M"]
     assert classifier.temperature != 1
     expected = {"model": model, "task": "gender", "features": "mfcc", "seed": params.seed}
@@ -102,7 +102,7 @@ def test_predictions_of_every_fold_and_the_final_model_are_written(params, examp
     assert expected.items() <= card.items()
     assert words == (
         f"{model} for gender on mfcc: 48 utterances predicted out of fold in 3 folds, final model "
-        f"in {MODELS}/{INPUTS}-{model}"
+        f"in {MODELS}/{INPUTS}/{model}"
     )
 
 
@@ -122,7 +122,7 @@ def test_a_search_is_kept_for_every_fold_and_for_the_final_model(make_params, pa
     own = make_params(**{"compute.jobs": 1, "logistic.C": float(kept.split("=")[1])})
     check_params(own)
     fit(own, INPUTS, "logistic")
-    weights = MODELS / f"{INPUTS}-logistic" / "estimator.safetensors"
+    weights = MODELS / INPUTS / "logistic" / "estimator.safetensors"
     assert written("logistic")[weights] == searched[weights]
 
 
