@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
@@ -63,6 +63,15 @@ class OutOfFold:
         """The classifier fitted on everything, at the geometric mean of the temperatures."""
         temperature = float(np.exp(np.mean(np.log(self.temperatures))))
         return Calibrated(self.final, temperature, self.calibrated_on)
+
+
+class _Fold(NamedTuple):
+    """What is kept of a fold; its classifier may be large."""
+
+    probabilities: NDArray[np.float32]
+    curves: list[dict[str, float]]
+    temperature: float
+    calibrated_on: HeldOut
 
 
 def taking_part(examples: Examples, task: Task) -> Examples:
@@ -144,18 +153,18 @@ def cross_validate(
     # The longest fit comes first. scikit-learn's solvers and TensorFlow's graphs release the GIL.
     parts = [ALL_FOLDS, *numbers] if final else numbers
     fitted = spread(fit, parts, jobs, progress, "threads")
-    whole = fitted.pop(0)[0].classifier if final else None
+    whole = fitted.pop(0) if final else None
 
     probabilities = np.zeros((int(predicted.sum()), len(classes)), dtype=np.float32)
     curves: list[dict[str, Any]] = []
-    for number, (calibrated, own) in zip(numbers, fitted, strict=True):
-        probabilities[folds[predicted] == number] = own
-        curves.extend({"fold": number, **row} for row in calibrated.classifier.curves)
+    for number, fold in zip(numbers, fitted, strict=True):
+        probabilities[folds[predicted] == number] = fold.probabilities
+        curves.extend({"fold": number, **row} for row in fold.curves)
     return OutOfFold(
         with_probabilities(examples.table[predicted], classes, probabilities),
         pd.DataFrame(curves, columns=CURVES),
-        [calibrated.temperature for calibrated, _ in fitted],
-        max((one.calibrated_on for one, _ in fitted), key=get_args(HeldOut).index),
+        [fold.temperature for fold in fitted],
+        max((fold.calibrated_on for fold in fitted), key=get_args(HeldOut).index),
         whole,
     )
 
@@ -168,11 +177,11 @@ def _fit_fold(
     predicted: NDArray[np.bool_],
     options: Mapping[int | str, Hyperparameters],
     seed: int,
-) -> tuple[Calibrated, NDArray[np.float32]]:
-    """Fit without a fold, and predict it; for `ALL_FOLDS` on everything, uncalibrated."""
+) -> Any:
+    """Fit without a fold, and predict it; for `ALL_FOLDS` return the classifier of everything."""
     classifier: Any = CLASSIFIERS[model](**options[fold], seed=seed)
     if fold == ALL_FOLDS:
-        return Calibrated(classifier.fit(examples)), np.zeros(0, np.float32)
+        return classifier.fit(examples)
     tested = (examples.table["fold"] == fold).to_numpy()
     train, validation = examples[~tested], None
     if classifier.trains_in_epochs and task == "gender":
@@ -183,4 +192,9 @@ def _fit_fold(
         validation = train[held_out] if held_out.any() else None
         train = train[~held_out]
     calibrated = fit_calibrated(classifier, train, validation, seed=seed)
-    return calibrated, calibrated.predict_proba(choose_rows(examples.inputs, predicted & tested))
+    return _Fold(
+        calibrated.predict_proba(choose_rows(examples.inputs, predicted & tested)),
+        classifier.curves,
+        calibrated.temperature,
+        calibrated.calibrated_on,
+    )
