@@ -11,7 +11,7 @@ from speech.evaluation.scores import score_levels
 from speech.params import Params, Task
 from speech.storage.examples import read_examples
 from speech.storage.predictions import utterance_level
-from speech.storage.results import with_names, write_metrics, write_plot
+from speech.storage.results import percent, with_names, write_metrics, write_plot
 from speech.training.cross_validation import cross_validate, taking_part
 from speech.training.split_audit import apply_split, splits_of
 from stages.paths import EXAMPLES, PLOTS, RESULTS
@@ -28,7 +28,7 @@ def audit_split(params: Params) -> str:
     write_metrics(RESULTS / "split_audit.json", metrics)
     lines = []
     for task, own in metrics.items():
-        shares = [f"{100 * value:.1f} % {name}" for name, value in own["accuracy"].items()]
+        shares = [f"{percent(value)} {name}" for name, value in own["accuracy"].items()]
         lines.append(f"{task} {', '.join(shares)}".replace("_", "-"))
     return f"utterance accuracy of {MODEL}: {'; '.join(lines)}"
 

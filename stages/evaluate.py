@@ -22,7 +22,7 @@ from speech.evaluation.systems import Predictions, System
 from speech.features.store import read_speaker
 from speech.params import BEST, FEATURES_OF, Params, Task
 from speech.storage.files import read_json, reading
-from speech.storage.results import write_metrics, write_plot
+from speech.storage.results import percent, write_metrics, write_plot
 from speech.storage.tables import read_parquet
 from speech.training.model_selection import (
     pick_models,
@@ -122,14 +122,14 @@ def _closing_line(
     params: Params, task: Task, plots: scored.Tables, results: Mapping[str, Any]
 ) -> str:
     metrics = scored.metrics_of(results)
-    accuracy, low, high = (100 * metrics[name] for name in ("accuracy", "low", "high"))
+    accuracy = percent(*(metrics[name] for name in ("accuracy", "low", "high")))
     held_out = {"gender": "speakers", "speaker": "speakers, in chapters"}[task]
     remarks = [summary_of_picks(plots["picked"])] if params.model == BEST else []
     if suspects := ", ".join(scored.suspects_of(plots)):
         remarks.append(f"look at the labels of {suspects}: suspects, not verdicts")
     remarks.append(f"{len(_systems(params, task))} systems compared")
     return (
-        f"{task}: utterance accuracy {accuracy:.1f} % [{low:.1f}, {high:.1f}] for {params.model} · "
+        f"{task}: utterance accuracy {accuracy} for {params.model} · "
         f"{getattr(params.headline_features, task)} on {results['counts']['speakers']} {held_out} "
         f"not in training; {'; '.join(remarks)}"
     )
@@ -154,8 +154,8 @@ def _write_external(external: dict[str, Any], headlines: Mapping[Task, Headline]
             (got,) = (system for system in own["systems"] if system["headline"])
             # One number under a short name, so that all metrics fit a terminal of 160 columns.
             metrics.setdefault("external", got["accuracy"])
-            accuracy, low, high = (100 * got[name] for name in ("accuracy", "low", "high"))
-            yield f"{task}, external: {accuracy:.1f} % [{low:.1f}, {high:.1f}]"
+            accuracy = percent(*(got[name] for name in ("accuracy", "low", "high")))
+            yield f"{task}, external: {accuracy}"
     write_metrics(METRICS / "external.json", metrics)
     write_metrics(RESULTS / "external.json", external)
 

@@ -17,7 +17,7 @@ from speech.rejection.open_set import fit_open_set
 from speech.rejection.speech_trials import speech_false_rejection, speech_trials
 from speech.storage.examples import read_examples
 from speech.storage.files import read_json
-from speech.storage.results import rounded, write_metrics
+from speech.storage.results import percent, percent_with_ends, rounded, write_metrics
 from speech.storage.tables import read_parquet
 from stages.paths import CORPUS_AUDIO, EXAMPLES, MODELS, RESULTS, UTTERANCES
 
@@ -82,12 +82,11 @@ def _fit_open_set(features: Features, params: Params) -> tuple[OpenSet, dict[str
 
 def _summary_line(rates: dict[str, Any]) -> str:
     by_features = [
-        f"{100 * own['equal_error_rate']:.1f} % [{100 * own['equal_error_rate_low']:.1f}, "
-        f"{100 * own['equal_error_rate_high']:.1f}] with {features}"
+        f"{percent_with_ends(own, 'equal_error_rate')} with {features}"
         for features, own in rates["speakers"].items()
     ]
     return (
-        f"{100 * rates['speech']['speech_false_rejection']:.1f} % of clean speech rejected; "
+        f"{percent(rates['speech']['speech_false_rejection'])} of clean speech rejected; "
         "enrolled or unknown speaker: "
         + (f"equal error rate {', '.join(by_features)}" if by_features else "not asked for")
     )

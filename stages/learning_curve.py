@@ -14,7 +14,7 @@ from speech.evaluation.by_training_speakers import (
 )
 from speech.params import FEATURES_OF, Features, Params
 from speech.storage.examples import read_examples
-from speech.storage.results import write_metrics, write_plot
+from speech.storage.results import named_with_ends, write_metrics, write_plot
 from speech.training.cross_validation import taking_part
 from speech.training.learning_curve import predict_with_fewer_speakers
 from stages.paths import EXAMPLES, PLOTS, RESULTS
@@ -40,9 +40,7 @@ def learning_curve(params: Params) -> str:
         metrics[features] = {
             "speakers": int(curve["speakers"].iloc[-1]),
             "accuracy": curve["value"].iloc[-1],
-            "doubling": gain,
-            "doubling_low": low,
-            "doubling_high": high,
+            **named_with_ends("doubling", (gain, low, high)),
         }
         gains.append(
             f"{100 * gain:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}] with {features}"

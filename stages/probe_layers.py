@@ -11,7 +11,7 @@ from speech.folds import ALL_FOLDS, check_folds
 from speech.params import Params, Task
 from speech.storage.examples import draw_in_proportion
 from speech.storage.predictions import utterance_level
-from speech.storage.results import write_metrics, write_plot
+from speech.storage.results import named_with_ends, percent, write_metrics, write_plot
 from speech.storage.tables import read_folds, read_parquet
 from speech.training.layer_probe import Probed, kept_layers, probe_task
 from stages.paths import FOLDS, PLOTS, RESULTS, UTTERANCES, WAV2VEC2
@@ -56,8 +56,8 @@ def probe_layers(params: Params) -> str:
         by_task = pd.concat(tables, names=["task"]).reset_index("task")
         write_plot(PLOTS / f"{name}.csv", by_task)
     summaries = [
-        f"{task} {100 * own['accuracy_in_use']:.1f} % with layer {own['layer_in_use']}, "
-        f"{100 * own['nested_accuracy']:.1f} % with a layer chosen in training "
+        f"{task} {percent(own['accuracy_in_use'])} with layer {own['layer_in_use']}, "
+        f"{percent(own['nested_accuracy'])} with a layer chosen in training "
         f"(by all data: {own['chosen_layer']})"
         for task, own in metrics.items()
     ]
@@ -99,9 +99,7 @@ def _metrics(
         "layer_in_use": in_use,
         "accuracy_in_use": by_layer[in_use],
         "chosen_layer": int(probed.chosen.set_index("fold")["layer"][ALL_FOLDS]),
-        "nested_accuracy": of_nested["value"],
-        "nested_accuracy_low": of_nested["low"],
-        "nested_accuracy_high": of_nested["high"],
+        **named_with_ends("nested_accuracy", of_nested[["value", "low", "high"]]),
     }
 
 

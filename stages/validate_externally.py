@@ -12,7 +12,7 @@ from speech.corpus.layouts import Location, about
 from speech.errors import UserError, first_of
 from speech.inference.external import find_overlap, load_models, read_corpus, validate
 from speech.params import FEATURES_OF, Params, Task
-from speech.storage.results import write_metrics
+from speech.storage.results import percent, write_metrics
 from speech.storage.tables import read_parquet
 from stages.paths import (
     ENCODER,
@@ -115,7 +115,7 @@ def _closing_line(task: Task, results: Mapping[str, Any]) -> str:
     return (
         f"{task}: {len(results['systems'])} models asked about {results['utterances']:,} "
         f"utterances of {results['speakers']} {_WHO[task]}, of which "
-        f"{100 * results['unanswered']:.1f} % would get no answer"
+        f"{percent(results['unanswered'])} would get no answer"
     )
 
 

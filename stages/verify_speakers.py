@@ -13,7 +13,7 @@ from speech.evaluation.verification import counts_of, draw_trials, verify
 from speech.folds import deal_speakers
 from speech.params import FEATURES_OF, Params
 from speech.storage.examples import average_over_utterances, read_examples
-from speech.storage.results import write_metrics, write_plot
+from speech.storage.results import percent, percent_with_ends, write_metrics, write_plot
 from speech.storage.tables import read_parquet
 from stages.paths import EXAMPLES, PLOTS, RESULTS, UTTERANCES
 from stages.tasks import leave_out
@@ -51,8 +51,7 @@ def verify_speakers(params: Params) -> str:
     curves = [own.det.assign(features=features) for features, own in verified.items()]
     write_plot(PLOTS / "det.csv", pd.concat(curves))
     lines = [
-        f"{100 * own['equal_error_rate']:.1f} % [{100 * own['equal_error_rate_low']:.1f}, "
-        f"{100 * own['equal_error_rate_high']:.1f}] with {features}" + _same_gender(own)
+        f"{percent_with_ends(own, 'equal_error_rate')} with {features}" + _same_gender(own)
         for features, own in rates.items()
     ]
     return (
@@ -64,7 +63,7 @@ def verify_speakers(params: Params) -> str:
 
 def _same_gender(rates: dict[str, float]) -> str:
     rate = rates["same_gender_equal_error_rate"]
-    return "" if np.isnan(rate) else f" (impostors of the same gender: {100 * rate:.1f} %)"
+    return "" if np.isnan(rate) else f" (impostors of the same gender: {percent(rate)})"
 
 
 def _read_vectors(folder: Path, utterances: pd.DataFrame) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from speech.errors import UserError
 from speech.params import Features, ModelName, Task
-from speech.storage.results import rounded
+from speech.storage.results import named_with_ends, rounded
 from speech.storage.sealed import read_sealed, write_sealed
 
 _FORMAT = 2
@@ -129,9 +129,8 @@ def with_printed(systems: Sequence[Mapping[str, Any]], headline: Headline) -> li
     rows = []
     for system in systems:
         scores = headline.scores.get(f"{system['features']}-{system['model']}", {})
-        value, low, high = scores.get("utterance accuracy", (np.nan, np.nan, np.nan))
+        printed = named_with_ends("printed", scores.get("utterance accuracy", (np.nan,) * 3))
         is_headline = (system["model"], system["features"]) == (headline.model, headline.features)
-        printed = {"printed": value, "printed_low": low, "printed_high": high}
         rows.append({"headline": is_headline, **printed, **system})
     return rows
 

@@ -20,7 +20,7 @@ from speech.evaluation.roc import roc_points
 from speech.evaluation.scores import average_by, score_levels, speaker_table
 from speech.params import Features, ModelName, Task
 from speech.storage.predictions import predicted_classes
-from speech.storage.results import with_names
+from speech.storage.results import ENDS, named_with_ends, with_names
 
 ECE, ECE_BY_CHANCE = "expected_calibration_error", "calibration_error_by_chance"
 VALIDATION = {"validation_loss": "loss", "validation_accuracy": "accuracy"}
@@ -194,8 +194,7 @@ def results_of(plots: Tables, bins: pd.DataFrame) -> dict[str, Any]:
     results: dict[str, Any] = {}
     for level, own in plots["scores"].set_index("score").groupby("level", sort=False):
         accuracy = own.loc["accuracy", ["value", "low", "high"]]
-        named = dict(zip(["accuracy", "accuracy_low", "accuracy_high"], accuracy, strict=True))
-        results[str(level)] = named | own["value"].to_dict()
+        results[str(level)] = named_with_ends("accuracy", accuracy) | own["value"].to_dict()
     results["utterance"] |= bins[[ECE, ECE_BY_CHANCE]].iloc[0].to_dict()
     for row in plots["genders"].query("level == 'utterance'").itertuples():
         results["utterance"][f"accuracy_{row.gender}"] = row.value
@@ -224,5 +223,5 @@ def metrics_of(results: Mapping[str, Any]) -> dict[str, float]:
         As `results_of` returns them.
     """
     own = results["utterance"]
-    accuracy, low, high = (own[f"accuracy{end}"] for end in ("", "_low", "_high"))
+    accuracy, low, high = (own[f"accuracy{end}"] for end in ENDS)
     return {"accuracy": accuracy, "low": low, "high": high, "f1": own["f1"]}

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from speech.errors import UserError
 from speech.evaluation.roc import det_points, equal_error_rate_with_interval, error_rates
 from speech.evaluation.scores import draw_speakers
+from speech.storage.results import named_with_ends
 
 
 class Verified(NamedTuple):
@@ -78,7 +79,7 @@ def verify(
         values = (np.nan, np.nan, np.nan)
         if not wanted.all():
             values = equal_error_rate_with_interval(scores[chosen], wanted, weights)
-        rates |= dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
+        rates |= named_with_ends(name, values)
     return Verified(rates, det_points(error_rates(scores, targets)))
 
 

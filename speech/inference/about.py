@@ -1,14 +1,14 @@
 """What a user should know of the models: what they were trained on, how good they are, limits."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from speech.features.settings import REFERENCE
 from speech.inference.answers import FLAGS
 from speech.inference.models import ChosenModel
-from speech.inference.wording import interval, printable
+from speech.inference.wording import printable
 from speech.params import SAMPLE
 from speech.rejection.model_file import Rejection
+from speech.storage.results import percent, percent_with_ends
 
 _PREDICTS = {
     "gender": "F or M, as the corpus labels its speakers",
@@ -77,21 +77,17 @@ def _about_model(model: ChosenModel) -> list[str]:
     for name, score in headline.scores.get(f"{model.features}-{model.model}", {}).items():
         if name.endswith("accuracy"):
             level, tested = name.split()[0], _TESTED_ON[model.task]
-            lines.append(f"  accuracy  {interval(*score)} by {level}, on {tested}")
+            lines.append(f"  accuracy  {percent(*score)} by {level}, on {tested}")
     if model.task == "speaker":
         lines.append(f"  enrolled  {', '.join(model.classifier.classes)}")
     return lines
 
 
 def _about_rejection(rejection: Rejection, features: set[str]) -> list[str]:
-    rejected = _with_interval(rejection.rates["speech"], "speech_false_rejection")
+    rejected = percent_with_ends(rejection.rates["speech"], "speech_false_rejection")
     lines = ["Unknown", f"  {'speech rejected':<29}{rejected} of chunks, in quiet"]
     for kind in sorted(features & set(rejection.rates["speakers"])):
         for name, words in _ERRORS.items():
-            rate = _with_interval(rejection.rates["speakers"][kind], name)
+            rate = percent_with_ends(rejection.rates["speakers"][kind], name)
             lines.append(f"  {words:<29}{rate} of utterances, on {kind}")
     return [*lines, f"  {'low confidence below':<29}{100 * rejection.low_confidence:.0f} %"]
-
-
-def _with_interval(rates: Mapping[str, float], name: str) -> str:
-    return interval(*(rates[f"{name}{end}"] for end in ("", "_low", "_high")))

@@ -6,6 +6,7 @@ import pandas as pd
 
 from speech.evaluation.systems import ECE
 from speech.inference.external import Validation
+from speech.storage.results import percent
 
 _DIGITS = 4
 
@@ -17,9 +18,9 @@ def _table(validation: Validation) -> str:
     lines += [
         (
             f"{row['features']}-{row['model']}",
-            _interval(row["printed"], row["printed_low"], row["printed_high"]),
-            _interval(row["accuracy"], row["low"], row["high"]),
-            *(_percent(row[name]) for name in ("accuracy_F", "accuracy_M", ECE)),
+            percent(row["printed"], row["printed_low"], row["printed_high"]),
+            percent(row["accuracy"], row["low"], row["high"]),
+            *(percent(row[name]) for name in ("accuracy_F", "accuracy_M", ECE)),
         )
         for _, row in validation.systems.iterrows()
     ]
@@ -27,18 +28,9 @@ def _table(validation: Validation) -> str:
     table = ["  ".join(map(str.ljust, line, widths)).rstrip() + "\n" for line in lines]
     return "".join(table) + (
         f"recordings: {validation.utterances:,}, of speakers: {validation.speakers:,}, "
-        f"{validation.minutes:.1f} minutes; {_percent(validation.unanswered)} would get no "
+        f"{validation.minutes:.1f} minutes; {percent(validation.unanswered)} would get no "
         "answer, because nothing in them is speech\n"
     )
-
-
-def _interval(value: float, low: float, high: float) -> str:
-    shown = _percent(value)
-    return shown if pd.isna(low) else f"{shown} [{100 * low:.1f}, {100 * high:.1f}]"
-
-
-def _percent(share: float) -> str:
-    return "–" if pd.isna(share) else f"{100 * share:.1f} %"  # noqa: RUF001
 
 
 def _rows(validation: Validation) -> pd.DataFrame:

@@ -1,6 +1,6 @@
-"""How people read numbers and names: times, percent with intervals, names of any signs."""
+"""How people read times, names of any signs, and what was predicted."""
 
-NOTHING = "–"  # noqa: RUF001
+from speech.storage.results import NOTHING
 
 _SUREST = 0.99
 
@@ -25,8 +25,3 @@ def with_percent(name: str | None, probability: float | None) -> str:
     percent = ">99" if probability > _SUREST else f"{100 * probability:.0f}"
     # In brackets, because many corpora name their speakers by numbers.
     return f"{name} ({percent} %)"
-
-
-def interval(share: float, low: float, high: float) -> str:
-    """Write a share and its interval: 97.1 % [94.6, 99.2]."""
-    return f"{100 * share:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"

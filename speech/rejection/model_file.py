@@ -1,6 +1,6 @@
 """The models that reject, on disk: JSON and safetensors, no pickle."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,12 +17,6 @@ from speech.storage.sealed import load_arrays, read_sealed, write_sealed
 _FORMAT = 3
 _CARD, _ARRAYS = "rejection.json", "rejection.safetensors"
 _REMEDY = "copy the folder of models anew, or run `dvc repro` to make it"
-
-
-def named_with_ends(name: str, values: Iterable[float]) -> dict[str, Any]:
-    """Name a rate and the ends of its interval, as `Rejection.rates` holds them."""
-    ends = ("", "_low", "_high")
-    return {f"{name}{end}": float(value) for end, value in zip(ends, values, strict=True)}
 
 
 class OpenSet(NamedTuple):

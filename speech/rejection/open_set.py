@@ -21,7 +21,8 @@ from speech.evaluation.roc import equal_error_rate_with_interval
 from speech.evaluation.scores import draw_speakers, share_with_interval
 from speech.features.feature_spec import FeatureSpec
 from speech.rejection.enrolled_speakers import EnrolledSpeakers
-from speech.rejection.model_file import OpenSet, named_with_ends
+from speech.rejection.model_file import OpenSet
+from speech.storage.results import named_with_ends
 
 
 def fit_open_set(

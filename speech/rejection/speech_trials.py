@@ -11,8 +11,8 @@ from speech.audio import SAMPLE_RATE
 from speech.audio.conditions import CONDITIONS
 from speech.audio.decode import load_audio
 from speech.evaluation.scores import share_with_interval
-from speech.rejection.model_file import named_with_ends
 from speech.rejection.speech_detector import is_speech
+from speech.storage.results import named_with_ends
 
 CHUNKS_PER_SPEAKER = 5
 """The middle chunks of so many recordings, because recordings begin and end with pauses."""
@@ -78,8 +78,9 @@ def speech_false_rejection(
     hits, speakers = clean["rejected"].to_numpy(), clean["speaker_id"].to_numpy(str)
     shares = share_with_interval(hits, speakers, resamples=resamples, seed=seed)
     by_condition = trials.groupby("condition", sort=False)["rejected"].mean()
-    rates = named_with_ends("speech_false_rejection", shares)
-    rates["speech_false_rejection_by_condition"] = {
-        str(name).replace(" ", "_"): share for name, share in by_condition.items()
+    return {
+        **named_with_ends("speech_false_rejection", shares),
+        "speech_false_rejection_by_condition": {
+            str(name).replace(" ", "_"): share for name, share in by_condition.items()
+        },
     }
-    return rates

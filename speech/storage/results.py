@@ -1,6 +1,6 @@
 """Results as DVC and people read them: metrics in JSON, plots in CSV, to few significant digits."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,11 @@ import numpy as np
 import pandas as pd
 
 from speech.storage.files import write_json, write_text
+
+NOTHING = "–"  # noqa: RUF001
+
+ENDS = ("", "_low", "_high")
+"""What follows the name of a score: nothing for its value, and the ends of its interval."""
 
 _METRIC_DIGITS, _PLOT_DIGITS = 4, 6
 """Significant ones, not decimals: a p-value of 1e-12 must not become 0. The last digits differ
@@ -45,6 +50,32 @@ def write_plot(path: Path, table: pd.DataFrame) -> None:
 def with_names(table: pd.DataFrame, names: Mapping[str, str | float]) -> pd.DataFrame:
     """Put columns that say what a table is of, the same in every row, before its own."""
     return pd.concat([pd.DataFrame(names, index=table.index), table], axis=1)
+
+
+def named_with_ends(name: str, values: Iterable[float]) -> dict[str, float]:
+    """Name a score and the ends of its interval, as `ENDS` says."""
+    return {f"{name}{end}": float(value) for end, value in zip(ENDS, values, strict=True)}
+
+
+def percent(share: float, low: float = np.nan, high: float = np.nan) -> str:
+    """Write a share as people read it: ``97.1 % [94.6, 99.2]``; a dash for one that is not defined.
+
+    Parameters
+    ----------
+    share
+        0 to 1.
+    low, high
+        The ends of its interval, if it has one.
+    """
+    if np.isnan(share):
+        return NOTHING
+    ends = "" if np.isnan(low) else f" [{100 * low:.1f}, {100 * high:.1f}]"
+    return f"{100 * share:.1f} %{ends}"
+
+
+def percent_with_ends(scores: Mapping[str, float], name: str) -> str:
+    """Write a score beside its ``_low`` and ``_high``, as `percent` does."""
+    return percent(*(scores[f"{name}{end}"] for end in ENDS))
 
 
 def rounded(value: Any, digits: int = _PLOT_DIGITS) -> Any:
