@@ -128,11 +128,13 @@ def with_printed(systems: Sequence[Mapping[str, Any]], headline: Headline) -> li
     """
     rows = []
     for system in systems:
+        name = {key: system[key] for key in ("model", "features")}
         scores = headline.scores.get(f"{system['features']}-{system['model']}", {})
         value, low, high = scores.get("utterance accuracy", (np.nan, np.nan, np.nan))
-        is_headline = (system["model"], system["features"]) == (headline.model, headline.features)
+        is_headline = name == {"model": headline.model, "features": headline.features}
         printed = {"printed": value, "printed_low": low, "printed_high": high}
-        rows.append({"headline": is_headline, **printed, **system})
+        # First what it is, as in every table of models.
+        rows.append({**name, "headline": is_headline, **printed, **system})
     return rows
 
 
