@@ -40,15 +40,18 @@ def fetch_corpus(params: Params) -> str:
     added, changed or removed, although all is read where it lies.
     """
     overrides = params.gender_overrides
-    # What is the user's own is looked at before anything is downloaded.
     if isinstance(overrides, str) and not Path(overrides).is_file():
         raise UserError(
             f"gender_overrides: {Path(overrides).absolute()} is no file; set it to a CSV with the "
             f"columns {', '.join(COLUMNS)}, or to null."
         )
-    with about("external"):
-        external = _locate(params.external, params)
-    corpus = _locate(params.corpus, params)
+    named = {"corpus": params.corpus, "external": params.external}
+    found: dict[str, Location] = {}
+    # What is the user's own is looked at before anything is made or downloaded.
+    for key in sorted(named, key=lambda key: not _is_own(named[key])):
+        with about(key):
+            found[key] = _locate(named[key], params)
+    corpus, external = found["corpus"], found["external"]
     if _real(corpus) == _real(external):
         raise UserError(
             f"external: {external.audio} is what corpus names, too; name a corpus that takes no "
@@ -61,6 +64,11 @@ def fetch_corpus(params: Params) -> str:
     point(EXTERNAL_LABELS, external.labels)
     also = "" if params.external is None else f", data/external is {external.audio}"
     return f"data/corpus is {corpus.audio}{also}"
+
+
+def _is_own(corpus: str | list[Subset] | None) -> bool:
+    """Decide whether a corpus is the user's own, and so must be there already."""
+    return isinstance(corpus, str) and corpus not in (SAMPLE, *SHA256)
 
 
 def _locate(corpus: str | list[Subset] | None, params: Params) -> Location:
@@ -88,7 +96,7 @@ def _fetch(corpus: str | list[Subset], params: Params) -> Path:
             progress=bar("chapter"),
         )
         return SAMPLE_CORPUS
-    if isinstance(corpus, str) and corpus not in SHA256:
+    if isinstance(corpus, str) and _is_own(corpus):
         return Path(corpus)
     return fetch_subsets(
         [corpus] if isinstance(corpus, str) else corpus,

@@ -128,10 +128,12 @@ def with_printed(systems: Sequence[Mapping[str, Any]], headline: Headline) -> li
     """
     rows = []
     for system in systems:
+        name = {key: system[key] for key in ("model", "features")}
         scores = headline.scores.get(f"{system['features']}-{system['model']}", {})
         printed = named_with_ends("printed", scores.get("utterance accuracy", (np.nan,) * 3))
-        is_headline = (system["model"], system["features"]) == (headline.model, headline.features)
-        rows.append({"headline": is_headline, **printed, **system})
+        is_headline = name == {"model": headline.model, "features": headline.features}
+        # First what it is, as in every table of models.
+        rows.append({**name, "headline": is_headline, **printed, **system})
     return rows
 
 

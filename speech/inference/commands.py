@@ -77,6 +77,7 @@ def _score(folder: Path, options: argparse.Namespace) -> bool:
     named = [options.gender_model] if options.gender_model else None
     choices = named or models_there(folder, "gender") or [HEADLINE]
     models = load_models(folder, "gender", choices, options.encoder)
+    headline = read_headline(folder, "gender")  # now, before hours of work
     _say_which(folder, options)
     spreading: Any = {"jobs": options.jobs, "progress": bar}
     with about("--labels"):
@@ -89,7 +90,7 @@ def _score(folder: Path, options: argparse.Namespace) -> bool:
         print(f"predict: {place}: {row.reason}", file=sys.stderr)
     usable = index.utterances[index.utterances["gender"].notna()]
     validation = validate(*models, location.audio, usable, **spreading)
-    systems = with_printed(validation.systems.to_dict("records"), read_headline(folder, "gender"))
+    systems = with_printed(validation.systems.to_dict("records"), headline)
     validation = validation._replace(systems=pd.DataFrame(systems))
     sys.stdout.write(score_tables.FORMATS[options.format](validation))
     return refused.empty

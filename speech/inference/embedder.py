@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 from speech.features.examples import Bounds
 from speech.inference.models import ChosenModel, find_encoder
 
-Embedder = Callable[[NDArray[np.float32], Bounds], dict[str, NDArray[Any]]]
+Embed = Callable[[NDArray[np.float32], Bounds], dict[str, NDArray[Any]]]
 """From a signal and the bounds of some chunks to their hidden states."""
 
 
-def embedder_for(
-    chosen: Sequence[ChosenModel], models: Path, named: Path | None
-) -> Embedder | None:
+def embedder_for(chosen: Sequence[ChosenModel], models: Path, named: Path | None) -> Embed | None:
     """Find the encoder that some models share, as `find_encoder`; None if none needs one."""
     on_wav2vec2 = [model for model in chosen if model.features == "wav2vec2"]
     if not on_wav2vec2:

@@ -23,7 +23,7 @@ from speech.errors import UserError
 from speech.evaluation.calibration import expected_calibration_error, reliability
 from speech.evaluation.scores import average_by
 from speech.evaluation.systems import ECE
-from speech.inference.embedder import Embedder, embedder_for
+from speech.inference.embedder import Embed, embedder_for
 from speech.inference.models import ChosenModel, load_model, require_same_features
 from speech.inference.passages import cut_passages
 from speech.inference.predictor import Predictor, Probabilities, probabilities_of_whole
@@ -137,7 +137,7 @@ def find_overlap(utterances: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFram
 
 def load_models(
     models: Path, task: Task, choices: Sequence[str], encoder: Path | None = None
-) -> tuple[list[ChosenModel], Embedder | None]:
+) -> tuple[list[ChosenModel], Embed | None]:
     """Load several models of a task, and the encoder of those on wav2vec 2.0.
 
     Parameters
@@ -161,7 +161,7 @@ def load_models(
 
 def validate(
     chosen: Sequence[ChosenModel],
-    embedder: Embedder | None,
+    embedder: Embed | None,
     audio: Path,
     utterances: pd.DataFrame,
     *,

@@ -27,7 +27,7 @@ from speech.inference.answers import (
     Answer,
     Segment,
 )
-from speech.inference.embedder import Embedder
+from speech.inference.embedder import Embed
 from speech.inference.measure import (
     PASSAGE,
     find_clipped,
@@ -88,7 +88,7 @@ class Predictor:
     models: Sequence[ChosenModel]
     open_set: OpenSet | None
     low_confidence: float
-    embedder: Embedder | None
+    embedder: Embed | None
     gate: bool = True
 
     def predict_passage(self, passage: Passage) -> list[Predicted]:

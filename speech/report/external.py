@@ -17,7 +17,7 @@ def external_panel(results: dict[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     results
-        Of one task, as `validate_externally` leaves them.
+        Of one task, as `evaluate` leaves them.
     """
     systems = pd.DataFrame(results["systems"])
     (headline,) = systems[systems["headline"]].to_dict("records")
@@ -25,8 +25,7 @@ def external_panel(results: dict[str, Any]) -> dict[str, Any]:
 
 
 def _figure(systems: pd.DataFrame, features: str) -> Figure:
-    names = {"model": systems["model"].map(wording.model)}
-    systems = systems.assign(**names, features=systems["features"].map(wording.features))
+    systems = wording.in_words(systems)
     drawn = systems[systems["features"] == wording.features(features)]
     columns = {
         OUT_OF_FOLD: ["printed", "printed_low", "printed_high"],

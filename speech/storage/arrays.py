@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -117,8 +118,11 @@ def map_arrays(path: Path) -> list[NDArray[Any]]:
         If it is missing or torn.
     """
     with reading(path):
-        stack = np.lib.format.open_memmap(path, "r")
-        size, shape = stack[0].nbytes, stack.shape[1:]
+        try:
+            stack = np.lib.format.open_memmap(path, "r")
+            size, shape = stack[0].nbytes, stack.shape[1:]
+        except (IndexError, SyntaxError, TokenError):  # NumPy reads a header as Python is read
+            raise ValueError("a header of no array") from None
     # Each by itself, so that another process can be told where it lies.
     offsets = [stack.offset + number * size for number in range(len(stack))]
     return [np.memmap(path, stack.dtype, "r", offset, shape) for offset in offsets]

@@ -64,9 +64,11 @@ def test_the_users_own_models_go_before_it_even_if_they_are_not_whole(predicted,
     assert answer["nearest"]
     assert err == ""
     Path("models/gender-headline.json").unlink()
-    status, _, err = predicted(talk)
-    assert status == 2
-    assert "models/gender-headline.json: no such file" in err
+    # For scores it is needed last, after what may be hours.
+    for arguments in ([talk], ["--labels", "nowhere.csv"]):
+        status, _, err = predicted(*arguments)
+        assert status == 2
+        assert "models/gender-headline.json: no such file" in err
 
 
 def test_named_it_needs_no_note(predicted, talk):

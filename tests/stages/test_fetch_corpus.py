@@ -104,6 +104,15 @@ def test_a_corpus_to_validate_on_is_pointed_to_as_the_corpus_is(
     assert len(mirror.log) == 2
 
 
+@pytest.mark.parametrize("gone", ["corpus", "external"])
+def test_what_is_the_users_own_is_looked_for_before_anything_is_downloaded(
+    here, mirror, settings, make_params, gone
+):
+    with pytest.raises(UserError, match=f"^{gone}: gone does not exist in"):
+        fetch_corpus(make_params(**settings | {"external": "dev-other", gone: "gone"}))
+    assert mirror.log == []
+
+
 @pytest.mark.parametrize(
     ("corpus", "external", "said"),
     [

@@ -1,6 +1,7 @@
 """Large arrays on disk: by rows or at once is one file, and mapped or in memory one array."""
 
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -55,11 +56,21 @@ def test_mapped_arrays_are_those_that_were_written(path, arrays):
         assert array[0].tobytes() in pickle.dumps(Rows(array, np.arange(11)))
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "other"])
+DAMAGES = {
+    "empty": lambda whole: whole[:0],
+    "cut": lambda whole: whole[:-1],
+    "other": lambda whole: whole[::-1],
+    "an open bracket": lambda whole: whole.replace(b"), }", b"(, }"),
+    "no Python": lambda whole: whole.replace(b"{'descr'", b",,descr,"),
+    "no axis": lambda whole: re.sub(rb"\(\d[^)]*\)", lambda axes: b"()".ljust(len(axes[0])), whole),
+}
+
+
+@pytest.mark.parametrize("damage", ["missing", *DAMAGES])
 def test_a_damaged_file_is_one_sentence(path, damage):
     whole = path.read_bytes()
     path.unlink()
     if damage != "missing":
-        path.write_bytes({"empty": b"", "cut": whole[:-1], "other": b"PK\3\4" * 99}[damage])
+        path.write_bytes(DAMAGES[damage](whole))
     with pytest.raises(UserError, match=r"arrays\.npy: (no such file|damaged); .*`dvc repro`"):
         map_arrays(path)
