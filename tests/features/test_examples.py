@@ -1,13 +1,10 @@
 """Examples as classifiers are given them: cut from the stored features, in both forms."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_examples import write_examples
 
 from speech.audio.chunks import chunk_bounds, seconds_to_samples
 from speech.errors import UserError
@@ -18,7 +15,6 @@ from speech.features.normalise import normalise
 from speech.features.pitch import pitch_statistics
 from speech.features.statistics import mfcc_statistics
 from speech.features.store import read_speaker, speaker_file, write_speaker
-from speech.storage.examples import average_over_utterances, read_examples
 from stages.build_examples import spec_of
 from stages.paths import FEATURES
 
@@ -159,13 +155,6 @@ def test_some_utterances_of_a_speaker_can_be_cut_alone_and_without_the_rest_at_t
         build(utterances=utterances.assign(speaker_id="11"))
 
 
-def test_chosen_examples_are_numbered_anew(build):
-    examples = build()
-    chosen = examples[(examples.table["chunk"] > 0).to_numpy()]
-    assert chosen.table.index.tolist() == [0, 1, 2]
-    np.testing.assert_array_equal(chosen.inputs, examples.inputs[[2, 3, 6]])
-
-
 # --- what a chunk is given --------------------------------------------------------------------
 
 
@@ -247,40 +236,6 @@ def test_copies_are_cut_from_their_own_frames_with_the_pitch_of_the_clean_uttera
         np.testing.assert_allclose(
             rows_of(examples, "10-1-0001", copy)[1][..., :-width], expected, rtol=1e-3, atol=1e-3
         )
-
-
-# --- files --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("copies", [0, 1, 12])
-def test_examples_that_are_read_are_those_that_were_written(build, tmp_path, copies):
-    pooled, frames = (build(form=form) for form in FORMS)
-    more = tuple(frames.inputs + number for number in range(1, copies + 1))
-    write_examples(tmp_path, pooled, replace(frames, copies=more))
-    for form, written in (("pooled", pooled), ("frames", frames)):
-        read = read_examples(tmp_path, form, copies=True)
-        pd.testing.assert_frame_equal(read.table, written.table)
-        for array, expected in zip(
-            (read.inputs, *read.copies),
-            (written.inputs, *(more if form == "frames" else ())),
-            strict=True,
-        ):
-            np.testing.assert_array_equal(array, expected)
-            assert array.dtype == expected.dtype
-        assert read_examples(tmp_path, form).copies == ()
-
-
-def test_vectors_are_averaged_over_the_chunks_of_each_utterance(build):
-    examples = build()
-    order = np.random.default_rng(0).permutation(len(examples.table))
-    table, means = average_over_utterances(
-        examples.table.iloc[order].reset_index(drop=True), examples.inputs[order]
-    )
-    assert table["utterance_id"].tolist() == sorted(SAMPLES)
-    assert table["speaker_id"].tolist() == ["10", "10", "10", "9"]
-    assert table["chapter_id"].tolist() == ["1", "1", "2", "1"]
-    for name, mean in zip(table["utterance_id"], means, strict=True):
-        np.testing.assert_allclose(mean, rows_of(examples, name).mean(axis=0), atol=1e-5)
 
 
 # --- statistics of a chunk --------------------------------------------------------------------
