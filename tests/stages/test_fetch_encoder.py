@@ -84,14 +84,6 @@ def test_a_layer_that_the_encoder_does_not_have_is_refused_before_anything_is_em
     assert not WAV2VEC2.exists()
 
 
-def test_another_architecture_is_refused(make_params, root):
-    (root / "mine").mkdir()
-    (root / "mine/config.json").write_text('{"model_type": "whisper"}')
-    with pytest.raises(UserError, match=r"^encoder: .*mine is a 'whisper' model; choose one of"):
-        fetch_encoder(make_params(encoder=str(root / "mine")))
-    assert not ENCODER.exists()
-
-
 def test_all_files_of_the_sample_encoder_have_the_rights_that_the_umask_leaves(make_params):
     fetch_encoder(make_params(encoder="sample", **{"sample_encoder.hidden": 32}))
     assert len({file.stat().st_mode for file in ENCODER.iterdir()}) == 1
