@@ -173,9 +173,9 @@ def with_sources_that_are_a_number(file):
     save_file(load_file(file), file, metadata={"stamp": json.dumps(stamp | {"sources": 1})})
 
 
-def link_to_an_endless_device(file):
+def replaced_by_a_pipe(file):
     file.unlink()
-    file.symlink_to("/dev/zero")
+    os.mkfifo(file)
 
 
 SPOILT = {
@@ -185,7 +185,7 @@ SPOILT = {
     "with sources that are a number": with_sources_that_are_a_number,
     "of another speaker": lambda file: shutil.copy(file.with_name("2.safetensors"), file),
     "without a stamp": lambda file: save_file(load_file(file), file),
-    "an endless device": link_to_an_endless_device,
+    "a pipe": replaced_by_a_pipe,
 }
 
 
@@ -196,7 +196,6 @@ def test_what_is_not_the_very_file_of_the_last_run_is_made_again(corpus, spoil):
     spoil(file)
     assert corpus.extract() == [Extracted(3, 0), Extracted(0, 3)]
     assert corpus.contents() == before
-    assert not file.is_symlink()
 
 
 def test_an_interrupted_speaker_leaves_the_speakers_before_it_finished(corpus):
@@ -218,7 +217,6 @@ def test_an_interrupted_speaker_leaves_the_speakers_before_it_finished(corpus):
     ("content", "reason"),
     [
         (None, "No such file or directory"),
-        (b"", "its content changed"),
         (b"noise", "its content changed"),
     ],
 )

@@ -84,6 +84,14 @@ def test_a_layer_that_the_encoder_does_not_have_is_refused_before_anything_is_em
     assert not WAV2VEC2.exists()
 
 
+def test_a_folder_that_is_no_checkpoint_is_refused(make_params, root):
+    make_sample_encoder(root / "mine", **SIZE, seed=1)
+    (root / "mine/model.safetensors").unlink()
+    with pytest.raises(UserError, match=r"^encoder: .*mine has none of model\.safetensors"):
+        fetch_encoder(make_params(encoder="./mine"))
+    assert not ENCODER.exists()
+
+
 def test_all_files_of_the_sample_encoder_have_the_rights_that_the_umask_leaves(make_params):
     fetch_encoder(make_params(encoder="sample", **{"sample_encoder.hidden": 32}))
     assert len({file.stat().st_mode for file in ENCODER.iterdir()}) == 1
