@@ -55,11 +55,9 @@ def test_mapped_arrays_are_those_that_were_written(path, arrays):
         assert array[0].tobytes() in pickle.dumps(Rows(array, np.arange(11)))
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "other"])
+@pytest.mark.parametrize("damage", ["empty", "cut", "other"])
 def test_a_damaged_file_is_one_sentence(path, damage):
     whole = path.read_bytes()
-    path.unlink()
-    if damage != "missing":
-        path.write_bytes({"empty": b"", "cut": whole[:-1], "other": b"PK\3\4" * 99}[damage])
-    with pytest.raises(UserError, match=r"arrays\.npy: (no such file|damaged); .*`dvc repro`"):
+    path.write_bytes({"empty": b"", "cut": whole[:-1], "other": b"PK\3\4" * 99}[damage])
+    with pytest.raises(UserError, match=r"arrays\.npy: damaged; .*`dvc repro`"):
         map_arrays(path)
