@@ -14,11 +14,10 @@ import pytest
 from made_corpus import chunk_table
 from made_examples import write_examples
 
-from speech.evaluation.scores import score_levels
 from speech.exploration.mfcc_analysis import NORMALISATIONS
 from speech.features.store import speaker_file, write_speaker
 from speech.params import FEATURES_OF
-from speech.storage.examples import Examples, read_examples
+from speech.storage.examples import Examples
 from stages import audit_split as audit
 from stages.analyse_mfcc import analyse_mfcc
 from stages.learning_curve import learning_curve
@@ -100,18 +99,19 @@ def finished(tmp_path_factory, make_params):
     folder, params = tmp_path_factory.mktemp("project"), make_params(**SETTINGS)
     read, scored = [], []
 
-    def reading(folder, form="pooled", *, copies):
-        read.append((folder.name, form, copies))
-        return read_examples(folder, form, copies=copies)
+    def watched(name, calls):
+        function = getattr(audit, name)
 
-    def scoring(chunks, utterances, *given, **named):
-        scored.append((chunks, utterances))
-        return score_levels(chunks, utterances, *given, **named)
+        def watching(*given, **named):
+            calls.append((*given, *named.values()))
+            return function(*given, **named)
+
+        patch.setattr(audit, name, watching)
 
     with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
         write_inputs()
-        patch.setattr(audit, "score_levels", scoring)
-        patch.setattr(audit, "read_examples", reading)
+        watched("read_examples", read)
+        watched("score_levels", scored)
         lines = {stage.__name__: stage(params) for stage in STAGES}
     return folder, lines, read, scored
 
@@ -179,8 +179,8 @@ def test_coefficients_are_described_and_compared_between_genders(lines):
 
 def test_every_split_is_scored_at_every_level_and_what_each_careless_one_adds(lines, finished):
     _, _, read, scored = finished
-    expected = [("gender-mfcc", "pooled", True), ("speaker-wav2vec2", "pooled", True)]
-    assert read == expected
+    folders = [EXAMPLES / name for name in ("gender-mfcc", "speaker-wav2vec2")]
+    assert read == [(folder, "pooled", True) for folder in folders]
     scores, metrics = plot("split_audit"), results("split_audit")
     assert set(scores["score"]) == {"accuracy"}
     assert set(scores["features"]) == {"gender from mfcc", "speaker from wav2vec2"}
@@ -200,7 +200,7 @@ def test_every_split_is_scored_at_every_level_and_what_each_careless_one_adds(li
     assert line.startswith("utterance accuracy of logistic: gender ")
     assert f"speaker {100 * accuracy['random_chunk']:.1f} % random-chunk, " in line
     # An utterance whose chunks are in several folds is scored once.
-    chunks, utterances = scored[0]
+    chunks, utterances, *_ = scored[0]
     assert chunks.groupby("utterance_id")["fold"].nunique().max() > 1
     assert utterances["utterance_id"].is_unique
     assert len(utterances) == chunks["utterance_id"].nunique()

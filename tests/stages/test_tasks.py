@@ -152,14 +152,3 @@ def test_the_folder_of_models_names_the_tasks_that_it_was_trained_for(run):
     assert read_headline(MODELS, task).model == "logistic"
     with pytest.raises(UserError, match=f"no model for {other}, because only {task} was asked for"):
         read_headline(MODELS, other)
-
-
-def test_with_both_tasks_such_a_corpus_is_refused_with_the_way_out(
-    tmp_path, monkeypatch, make_params
-):
-    monkeypatch.chdir(tmp_path)
-    for task, genders, sessions in CORPORA.values():
-        write_features(genders, sessions=sessions, utterances=3)
-        with pytest.raises(UserError, match=rf"missing; .*set tasks to \[{task}\]\.$"):
-            split_by_speaker(make_params(**SETTINGS))
-        assert not FOLDS.exists()
