@@ -95,7 +95,10 @@ def test_a_batch_gives_what_its_chunks_give_one_by_one(checkpoint, voice):
 
 @pytest.mark.parametrize("layer", range(LAYERS + 1))
 def test_an_encoder_cut_after_a_layer_gives_that_layer_exactly(checkpoint, voice, layer):
-    """Also where the position bias of the first layer is passed on, as WavLM does."""
+    """Also where the position bias of the first layer is passed on, as WavLM does.
+
+    So neither dropout nor LayerDrop nor masking is at work, which the checkpoints have.
+    """
     cut = embedded(checkpoint, voice(2.0), top=layer)
     whole = embedded(checkpoint, voice(2.0), sequence_layer=layer)
     np.testing.assert_array_equal(cut["pooled"], whole["pooled"][:, : layer + 1])
