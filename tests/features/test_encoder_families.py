@@ -13,12 +13,13 @@ import torch
 from checkpoints import CONFIG, HIDDEN, PREPROCESSOR, SAFE, SMALL, config, weights
 from safetensors.torch import load_file
 from transformers import CONFIG_MAPPING, AutoModel, Wav2Vec2FeatureExtractor
+from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2Attention
 
 from speech.audio.chunks import chunk_bounds
 from speech.errors import UserError
 from speech.features.checkpoint import FAMILY, architecture_of, check_encoder_folder
 from speech.features.settings import REFERENCE, Mode
-from speech.features.wav2vec2 import Embedder, load_encoder
+from speech.features.wav2vec2 import Embedder, load_encoder, make_sample_encoder
 
 LAYERS = 3
 LARGE = {"do_stable_layer_norm": True, "feat_extract_norm": "layer", "conv_bias": True}
@@ -103,6 +104,38 @@ def test_an_encoder_cut_after_a_layer_gives_that_layer_exactly(checkpoint, voice
     whole = embedded(checkpoint, voice(2.0), sequence_layer=layer)
     np.testing.assert_array_equal(cut["pooled"], whole["pooled"][:, : layer + 1])
     np.testing.assert_array_equal(cut["sequence"], whole["sequence"])
+
+
+def test_no_layer_above_those_asked_for_is_run(tmp_path, voice, monkeypatch):
+    make_sample_encoder(tmp_path, hidden=HIDDEN, layers=2)
+    run, attention = [], Wav2Vec2Attention.forward
+    monkeypatch.setattr(
+        Wav2Vec2Attention, "forward", lambda *a, **k: run.append(1) or attention(*a, **k)
+    )
+    embedded(tmp_path, voice(2.0), top=1)
+    assert len(run) == 1, "of one batch"
+
+
+def test_the_shortest_signal_gives_one_frame_and_one_sample_less_none(checkpoint, voice):
+    features = embedded(checkpoint, voice(1.0), [(0, 400)])
+    assert features["sequence"].shape == (1, 1, HIDDEN)
+    assert np.isfinite(features["pooled"]).all()
+    with pytest.raises(RuntimeError, match="Kernel size"):
+        embedded(checkpoint, voice(1.0), [(0, 399)])
+
+
+def test_a_sample_encoder_has_the_size_asked_for_and_the_same_bytes_for_the_same_seed(tmp_path):
+    for name, seed in (("first", 17), ("again", 17), ("other", 18)):
+        make_sample_encoder(tmp_path / name, hidden=64, layers=3, seed=seed)
+    assert architecture_of(tmp_path / "first") == ("wav2vec 2.0", 4)
+    assert load_encoder(tmp_path / "first")[0].config.hidden_size == 64
+    first, again, other = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+        for name in ("first", "again", "other")
+    )
+    assert set(first) == {CONFIG, SAFE, PREPROCESSOR}
+    assert first == again
+    assert first[SAFE] != other[SAFE]
 
 
 def test_without_a_preprocessor_signals_are_normalised_where_convolutions_have_layer_norm(

@@ -92,13 +92,6 @@ def rename(corpus):
     (corpus.audio / "1-7-1.wav").rename(corpus.audio / "1-7-8.wav")
 
 
-def swap(corpus):
-    names = corpus.audio / "1-7-1.wav", corpus.audio / "1-7-2.wav"
-    first, second = (name.read_bytes() for name in names)
-    for name, content in zip(names, (second, first), strict=True):
-        name.write_bytes(content)
-
-
 def remove_speaker(corpus):
     for path in corpus.audio.glob("1-*"):
         path.unlink()
@@ -113,7 +106,6 @@ CHANGES = {
     "changed recording": (lambda corpus: corpus.record("1-7-1", 99), [(1, 2), (0, 3)]),
     "new recording": (lambda corpus: corpus.record("1-7-3", 98), [(1, 3), (0, 3)]),
     "renamed recording": (rename, [(1, 2), (0, 3)]),
-    "swapped recordings": (swap, [(2, 1), (0, 3)]),
     "removed recording": (lambda corpus: (corpus.audio / "1-7-1.wav").unlink(), [(0, 2), (0, 3)]),
     "removed speaker": (remove_speaker, [(0, 3)]),
     "left by an interrupted run": (

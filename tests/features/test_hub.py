@@ -4,7 +4,6 @@ The hub is one on this machine that answers as the real one does, plain download
 """
 
 import hashlib
-import json
 import shutil
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 import torch
-from checkpoints import BIN, CONFIG, INDEX, PREPROCESSOR, SAFE, spread
+from checkpoints import BIN, CONFIG, INDEX, PREPROCESSOR, SAFE, config, spread
 from huggingface_hub import constants
 from local_hub import COMMIT as A
 from safetensors.torch import load_file
@@ -150,24 +149,24 @@ def test_exactly_the_needed_files_come_and_safetensors_before_pickles_and_only_o
     assert names(folder) == fetched
 
 
-def test_another_architecture_is_refused_by_name_before_its_weights_come(hub, published, folder):
-    (published() / CONFIG).write_text(json.dumps({"model_type": "whisper"}))
-    with refused("some/encoder is a 'whisper' model; choose one of wav2vec2, hubert,"):
+@pytest.mark.parametrize(
+    ("without", "edit", "message"),
+    [
+        ([], config(model_type="whisper"), "is a 'whisper' model; choose one of wav2vec2, hubert,"),
+        ([CONFIG], None, f"has no {CONFIG}"),
+        ([SAFE, BIN], None, f"has none of {SAFE}, {INDEX}, {BIN}"),
+    ],
+)
+def test_what_is_no_encoder_is_refused_before_its_weights_come(
+    hub, published, folder, without, edit, message
+):
+    source = published(*without)
+    if edit:
+        edit(source)
+    with refused(MODEL.id, message):
         fetch_hub_model(MODEL, folder)
     assert set(hub.downloaded) <= {CONFIG, PREPROCESSOR}
     assert not folder.exists()
-
-
-@pytest.mark.parametrize(
-    ("without", "message"),
-    [([SAFE, BIN], f"has none of {SAFE}, {INDEX}, {BIN}"), ([CONFIG], f"has no {CONFIG}")],
-)
-def test_a_model_without_a_needed_file_is_refused_with_its_name(
-    published, folder, without, message
-):
-    published(*without)
-    with refused(message):
-        fetch_hub_model(MODEL, folder)
 
 
 # --- what is verified -------------------------------------------------------------------------
