@@ -17,6 +17,8 @@ _DAILY = "/api/agent-harnesses"
 """What the library asks by itself about its users' tools: nothing about models, and not counted."""
 _LARGE = (".bin", ".safetensors")
 """Kept apart from git, and known by SHA-256, as the hub's large files are."""
+COMMIT = 40 * "a"
+"""What every revision of every model is here."""
 
 
 @dataclass
@@ -26,9 +28,7 @@ class LocalHub:
     Attributes
     ----------
     models
-        Folder with a model's files, by id and commit.
-    branches
-        Commit by id and branch.
+        Folder with a model's files, by id.
     status
         What to answer instead, by id.
     altered
@@ -39,19 +39,12 @@ class LocalHub:
         Method and path of every request about a model, in order.
     """
 
-    models: dict[tuple[str, str], Path] = field(default_factory=dict)
-    branches: dict[tuple[str, str], str] = field(default_factory=dict)
+    models: dict[str, Path] = field(default_factory=dict)
     status: dict[str, tuple[int, str]] = field(default_factory=dict)
     altered: set[str] = field(default_factory=set)
     token: str | None = None
     requests: list[str] = field(default_factory=list)
     url: str = ""
-
-    def publish(self, model_id: str, folder: Path, commit: str = 40 * "a") -> str:
-        """Serve a folder as a model; return ``<id>@<commit>``."""
-        self.models[model_id, commit] = folder
-        self.branches[model_id, "main"] = commit
-        return f"{model_id}@{commit}"
 
     def start(self) -> None:
         """Serve from now on."""
@@ -82,10 +75,9 @@ def _etag(file: Path) -> str:
 
 def _entry(file: Path) -> dict:
     size, digest = file.stat().st_size, _etag(file)
-    entry = {"type": "file", "path": file.name, "size": size, "oid": 40 * "0"}
-    if file.name.endswith(_LARGE):
-        return entry | {"lfs": {"oid": digest, "size": size, "pointerSize": 100}}
-    return entry | {"oid": digest}
+    entry = {"type": "file", "path": file.name, "size": size, "oid": digest}
+    large = file.name.endswith(_LARGE)
+    return entry | ({"lfs": {"oid": digest, "size": size, "pointerSize": 100}} if large else {})
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -94,75 +86,46 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         """Stay quiet."""
 
-    def do_HEAD(self):
-        self.answer()
-
     def do_GET(self):
-        self.answer()
-
-    def answer(self):
         # As a proxy the server is asked for whole addresses.
         path = urlsplit(self.path).path
+        hub = self.server.hub
         if path != _DAILY:
-            self.server.hub.requests.append(f"{self.command} {path}")
-        if match := _FILE.fullmatch(path):
-            self.file(match)
-        elif match := _TREE.fullmatch(path):
-            self.tree(match)
-        elif match := _MODEL.fullmatch(path):
-            self.model(match)
-        else:
+            hub.requests.append(f"{self.command} {path}")
+        matches = (pattern.fullmatch(path) for pattern in (_FILE, _TREE, _MODEL))
+        asked = next(filter(None, matches), None)
+        shown = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        if asked is None:
             self.refuse(404, "EntryNotFound")
+        elif asked["id"] in hub.status:
+            self.refuse(*hub.status[asked["id"]])
+        elif asked["id"] not in hub.models or hub.token not in (None, shown):
+            # To those who are not logged in the hub does not tell the private from the absent.
+            self.refuse(401, "RepoNotFound")
+        elif asked.re is _FILE:
+            self.file(hub.models[asked["id"]] / asked["name"])
+        elif asked.re is _TREE:
+            self.json([_entry(file) for file in hub.models[asked["id"]].iterdir()])
+        else:
+            self.json({"id": asked["id"], "sha": COMMIT, "siblings": []})
 
-    def model(self, match):
-        model_id, revision = match["id"], match["revision"] or "main"
-        if commit := self.commit(model_id, revision):
-            content = {"id": model_id, "sha": commit, "siblings": []}
-            self.send(json.dumps(content).encode(), {"Content-Type": "application/json"})
+    def do_HEAD(self):
+        self.do_GET()
 
-    def tree(self, match):
-        if commit := self.commit(match["id"], match["revision"]):
-            content = [
-                _entry(file) for file in self.server.hub.models[match["id"], commit].iterdir()
-            ]
-            self.send(json.dumps(content).encode(), {"Content-Type": "application/json"})
+    def json(self, content):
+        self.send(json.dumps(content).encode(), {"Content-Type": "application/json"})
 
-    def file(self, match):
-        model_id, revision, name = match["id"], match["revision"], match["name"]
-        commit = self.commit(model_id, revision)
-        if not commit:
-            return
-        file = self.server.hub.models[model_id, commit] / name
-        if not file.is_file():
-            self.refuse(404, "EntryNotFound", {"X-Repo-Commit": commit})
-            return
+    def file(self, file):
         content, etag = file.read_bytes(), f'"{_etag(file)}"'
-        headers = {"X-Repo-Commit": commit, "ETag": etag}
-        if name.endswith(_LARGE):
+        headers = {"X-Repo-Commit": COMMIT, "ETag": etag}
+        if file.name.endswith(_LARGE):
             headers |= {"X-Linked-Etag": etag, "X-Linked-Size": str(len(content))}
-        if name in self.server.hub.altered:
+        if file.name in self.server.hub.altered:
             content = content[:-1] + bytes([content[-1] ^ 1])
         self.send(content, headers)
 
-    def commit(self, model_id, revision):
-        """Find the commit; if there is none, answer as the hub does."""
-        if model_id in self.server.hub.status:
-            self.refuse(*self.server.hub.status[model_id])
-            return None
-        shown = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        welcome = self.server.hub.token in (None, shown)
-        if not welcome or model_id not in {known for known, _ in self.server.hub.models}:
-            # To those who are not logged in the hub does not tell the private from the absent.
-            self.refuse(401, "RepoNotFound")
-            return None
-        commit = self.server.hub.branches.get((model_id, revision), revision)
-        if (model_id, commit) not in self.server.hub.models:
-            self.refuse(404, "RevisionNotFound")
-            return None
-        return commit
-
-    def refuse(self, status, code, headers=None):
-        self.send(b"", {"X-Error-Code": code, **(headers or {})}, status=status)
+    def refuse(self, status, code):
+        self.send(b"", {"X-Error-Code": code}, status=status)
 
     def send(self, content, headers, status=200):
         self.send_response(status)

@@ -10,14 +10,16 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from checkpoints import CONFIG, HIDDEN, PREPROCESSOR, SMALL, config, weights
+from checkpoints import CONFIG, HIDDEN, PREPROCESSOR, SAFE, SMALL, config, weights
+from safetensors.torch import load_file
 from transformers import CONFIG_MAPPING, AutoModel, Wav2Vec2FeatureExtractor
+from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2Attention
 
 from speech.audio.chunks import chunk_bounds
 from speech.errors import UserError
 from speech.features.checkpoint import FAMILY, architecture_of, check_encoder_folder
 from speech.features.settings import REFERENCE, Mode
-from speech.features.wav2vec2 import Embedder, load_encoder
+from speech.features.wav2vec2 import Embedder, load_encoder, make_sample_encoder
 
 LAYERS = 3
 LARGE = {"do_stable_layer_norm": True, "feat_extract_norm": "layer", "conv_bias": True}
@@ -94,11 +96,46 @@ def test_a_batch_gives_what_its_chunks_give_one_by_one(checkpoint, voice):
 
 @pytest.mark.parametrize("layer", range(LAYERS + 1))
 def test_an_encoder_cut_after_a_layer_gives_that_layer_exactly(checkpoint, voice, layer):
-    """Also where the position bias of the first layer is passed on, as WavLM does."""
+    """Also where the position bias of the first layer is passed on, as WavLM does.
+
+    So neither dropout nor LayerDrop nor masking is at work, which the checkpoints have.
+    """
     cut = embedded(checkpoint, voice(2.0), top=layer)
     whole = embedded(checkpoint, voice(2.0), sequence_layer=layer)
     np.testing.assert_array_equal(cut["pooled"], whole["pooled"][:, : layer + 1])
     np.testing.assert_array_equal(cut["sequence"], whole["sequence"])
+
+
+def test_no_layer_above_those_asked_for_is_run(tmp_path, voice, monkeypatch):
+    make_sample_encoder(tmp_path, hidden=HIDDEN, layers=2)
+    run, attention = [], Wav2Vec2Attention.forward
+    monkeypatch.setattr(
+        Wav2Vec2Attention, "forward", lambda *a, **k: run.append(1) or attention(*a, **k)
+    )
+    embedded(tmp_path, voice(2.0), top=1)
+    assert len(run) == 1, "of one batch"
+
+
+def test_the_shortest_signal_gives_one_frame_and_one_sample_less_none(checkpoint, voice):
+    features = embedded(checkpoint, voice(1.0), [(0, 400)])
+    assert features["sequence"].shape == (1, 1, HIDDEN)
+    assert np.isfinite(features["pooled"]).all()
+    with pytest.raises(RuntimeError, match="Kernel size"):
+        embedded(checkpoint, voice(1.0), [(0, 399)])
+
+
+def test_a_sample_encoder_has_the_size_asked_for_and_the_same_bytes_for_the_same_seed(tmp_path):
+    for name, seed in (("first", 17), ("again", 17), ("other", 18)):
+        make_sample_encoder(tmp_path / name, hidden=64, layers=3, seed=seed)
+    assert architecture_of(tmp_path / "first") == ("wav2vec 2.0", 4)
+    assert load_encoder(tmp_path / "first")[0].config.hidden_size == 64
+    first, again, other = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+        for name in ("first", "again", "other")
+    )
+    assert set(first) == {CONFIG, SAFE, PREPROCESSOR}
+    assert first == again
+    assert first[SAFE] != other[SAFE]
 
 
 def test_without_a_preprocessor_signals_are_normalised_where_convolutions_have_layer_norm(
@@ -111,30 +148,25 @@ def test_without_a_preprocessor_signals_are_normalised_where_convolutions_have_l
     assert extractor.do_normalize == (norm == "layer")
 
 
-NO_NUMBERS = torch.full((HIDDEN,), torch.nan)
-ALL_NEEDED = {
-    "the gate of a position bias": ("wavlm", "encoder.layers.1.attention.gru_rel_pos_const", None),
-    "the position bias": ("wavlm", "encoder.layers.0.attention.rel_attn_embed.weight", None),
-    "a position convolution": (
-        "data2vec-audio",
-        "encoder.pos_conv_embed.layers.4.conv.weight",
-        None,
-    ),
-    "a layer norm": ("unispeech-sat", "encoder.layers.2.final_layer_norm.bias", None),
-    "a projection": ("hubert", "feature_projection.projection.weight", None),
-    "running statistics": ("hubert", "encoder.pos_conv_embed.batch_norm.running_var", NO_NUMBERS),
-}
+def test_not_one_weight_that_the_hidden_states_need_may_be_missing(checkpoint, tmp_path):
+    folder = shutil.copytree(checkpoint, tmp_path / "bare")
+    needed = {
+        name
+        for name in load_file(folder / SAFE)
+        if name != "masked_spec_embed" and not name.endswith("num_batches_tracked")
+    }
+    weights(**dict.fromkeys(needed))(folder)
+    with pytest.raises(UserError, match=rf"\({len(needed)} are missing, such as "):
+        load_encoder(folder)
 
 
-@pytest.mark.parametrize(("name", "weight", "value"), ALL_NEEDED.values(), ids=ALL_NEEDED)
-def test_a_weight_that_hidden_states_need_may_not_be_missing_nor_be_no_number(
-    tmp_path, name, weight, value
-):
-    settings = settings_of(name, **{} if value is None else {"conv_pos_batch_norm": True})
+def test_running_statistics_may_not_be_no_number(tmp_path):
+    settings = settings_of("hubert", conv_pos_batch_norm=True)
     AutoModel.from_config(settings).save_pretrained(tmp_path)
-    weights(**{weight: value})(tmp_path)
-    problem = "are missing" if value is None else "hold values that are no numbers"
-    with pytest.raises(UserError, match=rf"\(1 {problem}, such as {weight}\)"):
+    variance = "encoder.pos_conv_embed.batch_norm.running_var"
+    weights(**{variance: torch.full((HIDDEN,), torch.nan)})(tmp_path)
+    said = rf"\(1 hold values that are no numbers, such as {variance}\)"
+    with pytest.raises(UserError, match=said):
         load_encoder(tmp_path)
 
 

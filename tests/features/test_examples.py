@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_examples import write_examples
 
 from speech.audio.chunks import chunk_bounds, seconds_to_samples
 from speech.errors import UserError
@@ -18,7 +17,6 @@ from speech.features.normalise import normalise
 from speech.features.pitch import pitch_statistics
 from speech.features.statistics import mfcc_statistics
 from speech.features.store import read_speaker, speaker_file, write_speaker
-from speech.storage.examples import average_over_utterances, read_examples
 from stages.build_examples import spec_of
 from stages.paths import FEATURES
 
@@ -29,7 +27,8 @@ SAMPLES = {
     "9-1-0000": 64_000,  # two
 }
 GRID = {"seconds": 2.0, "hop_seconds": 2.0, "tail": "overlap"}
-COEFFICIENTS, COLUMNS, HIDDEN, COPIES = 5, 10, 6, 2
+COEFFICIENTS, COLUMNS, HIDDEN = 5, 10, 6
+VERSIONS = ["", "/copy0", "/copy1"]
 KEPT = [0, 2, 4, 5]
 """Hidden states of the encoder."""
 STATISTICS = {
@@ -62,8 +61,8 @@ def stored(tmp_path_factory, utterances):
         stored = {"mfcc": {}, "pitch": {}, "wav2vec2": {}}
         for name, samples in zip(own["utterance_id"], own["samples"], strict=True):
             frames, chunks = frame_count(samples), len(chunk_bounds(samples, **GRID))
-            for copy in ["", *(f"/copy{number}" for number in range(COPIES))]:
-                stored["mfcc"][name + copy] = random.normal(size=(frames, COLUMNS))
+            for version in VERSIONS:
+                stored["mfcc"][name + version] = random.normal(size=(frames, COLUMNS))
             # What rises shows which frames a chunk got.
             log_pitch = 7 + np.arange(frames) / 100
             stored["pitch"][f"{name}/pitch"] = np.column_stack([log_pitch, log_pitch / 10])
@@ -107,9 +106,8 @@ def tensor(stored):
     return tensor
 
 
-def rows_of(examples, utterance, inputs=None):
-    inputs = examples.inputs if inputs is None else inputs
-    return inputs[(examples.table["utterance_id"] == utterance).to_numpy()]
+def rows_of(examples, utterance):
+    return examples.inputs[(examples.table["utterance_id"] == utterance).to_numpy()]
 
 
 # --- the chunk grid ---------------------------------------------------------------------------
@@ -159,13 +157,6 @@ def test_some_utterances_of_a_speaker_can_be_cut_alone_and_without_the_rest_at_t
         build(utterances=utterances.assign(speaker_id="11"))
 
 
-def test_chosen_examples_are_numbered_anew(build):
-    examples = build()
-    chosen = examples[(examples.table["chunk"] > 0).to_numpy()]
-    assert chosen.table.index.tolist() == [0, 1, 2]
-    np.testing.assert_array_equal(chosen.inputs, examples.inputs[[2, 3, 6]])
-
-
 # --- what a chunk is given --------------------------------------------------------------------
 
 
@@ -189,19 +180,24 @@ def test_every_chunk_has_its_own_frames_on_any_grid(samples, window, hop, second
         assert start - step < chunk[0] <= start
 
 
+@pytest.mark.parametrize(("place", "version"), [*enumerate(VERSIONS)])
 @pytest.mark.parametrize("how", ["none", "level", "utterance_mean", "utterance"])
 def test_both_forms_are_made_of_the_frames_in_the_chunk_normalised_over_the_utterance(
-    build, tensor, how
+    build, tensor, how, place, version
 ):
-    """Pitch comes after the MFCC of the same frames."""
-    pooled, frames = (build("mfcc_pitch", form, how=how) for form in FORMS)
-    for examples, form, width in ((pooled, "pooled", 5), (frames, "frames", 2)):
+    """Pitch comes after the MFCC of the same frames, and is that of the clean utterance."""
+    given = []
+    for form, width in (("pooled", 5), ("frames", 2)):
+        examples = build("mfcc_pitch", form, how=how, copies=len(VERSIONS) - 1)
         alone = build("mfcc", form, how=how)
         np.testing.assert_array_equal(examples.inputs[..., :-width], alone.inputs)
+        assert alone.copies == ()
+        inputs = (examples.inputs, *examples.copies)[place]
+        given.append({name: rows_of(replace(examples, inputs=inputs), name) for name in SAMPLES})
     for name, starts in (("10-1-0001", (0, 200, 300)), ("10-2-0000", (0,))):
-        whole, pitch = normalise(tensor("mfcc", name), how), tensor("pitch", f"{name}/pitch")
-        vectors, sequences = rows_of(pooled, name), rows_of(frames, name)
-        for vector, sequence, start in zip(vectors, sequences, starts, strict=True):
+        whole = normalise(tensor("mfcc", name + version), how)
+        pitch = tensor("pitch", f"{name}/pitch")
+        for vector, sequence, start in zip(*(own[name] for own in given), starts, strict=True):
             chunk, pitch_of_chunk = whole[start : start + 198], pitch[start : start + 198]
             expected = mfcc_statistics(chunk, **STATISTICS)
             np.testing.assert_allclose(vector[:-5], expected, rtol=1e-5, atol=1e-6)
@@ -210,7 +206,7 @@ def test_both_forms_are_made_of_the_frames_in_the_chunk_normalised_over_the_utte
             # Frames of short utterances are repeated, not padded.
             expected = np.tile(expected.astype(np.float16), (3, 1))[: len(sequence)]
             np.testing.assert_array_equal(sequence, expected)
-        assert len(sequence) == 198
+            assert len(sequence) == 198
 
 
 @pytest.mark.parametrize(("position", "layer"), list(enumerate(KEPT)))
@@ -223,64 +219,6 @@ def test_wav2vec2_is_the_layer_in_use_and_the_sequence_repeated_where_it_is_shor
         np.testing.assert_array_equal(rows_of(pooled, name), expected)
         own = np.tile(tensor("wav2vec2", f"{name}/sequence"), (1, 3, 1))[:, :25]
         np.testing.assert_array_equal(rows_of(frames, name), own)
-
-
-# --- augmented copies -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_copies_are_cut_from_their_own_frames_with_the_pitch_of_the_clean_utterance(
-    build, tensor, form
-):
-    examples = build("mfcc_pitch", form, copies=COPIES)
-    clean = build("mfcc_pitch", form)
-    np.testing.assert_array_equal(examples.inputs, clean.inputs)
-    assert (len(examples.copies), clean.copies) == (COPIES, ())
-    width = 5 if form == "pooled" else 2
-    for number, copy in enumerate(examples.copies):
-        assert copy.dtype == clean.inputs.dtype
-        np.testing.assert_array_equal(copy[..., -width:], clean.inputs[..., -width:])
-        chunk = tensor("mfcc", f"10-1-0001/copy{number}")[200:398]
-        expected = (
-            mfcc_statistics(chunk, **STATISTICS) if form == "pooled" else chunk[:, :COEFFICIENTS]
-        )
-        np.testing.assert_allclose(
-            rows_of(examples, "10-1-0001", copy)[1][..., :-width], expected, rtol=1e-3, atol=1e-3
-        )
-
-
-# --- files --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("copies", [0, 1, 12])
-def test_examples_that_are_read_are_those_that_were_written(build, tmp_path, copies):
-    pooled, frames = (build(form=form) for form in FORMS)
-    more = tuple(frames.inputs + number for number in range(1, copies + 1))
-    write_examples(tmp_path, pooled, replace(frames, copies=more))
-    for form, written in (("pooled", pooled), ("frames", frames)):
-        read = read_examples(tmp_path, form, copies=True)
-        pd.testing.assert_frame_equal(read.table, written.table)
-        for array, expected in zip(
-            (read.inputs, *read.copies),
-            (written.inputs, *(more if form == "frames" else ())),
-            strict=True,
-        ):
-            np.testing.assert_array_equal(array, expected)
-            assert array.dtype == expected.dtype
-        assert read_examples(tmp_path, form).copies == ()
-
-
-def test_vectors_are_averaged_over_the_chunks_of_each_utterance(build):
-    examples = build()
-    order = np.random.default_rng(0).permutation(len(examples.table))
-    table, means = average_over_utterances(
-        examples.table.iloc[order].reset_index(drop=True), examples.inputs[order]
-    )
-    assert table["utterance_id"].tolist() == sorted(SAMPLES)
-    assert table["speaker_id"].tolist() == ["10", "10", "10", "9"]
-    assert table["chapter_id"].tolist() == ["1", "1", "2", "1"]
-    for name, mean in zip(table["utterance_id"], means, strict=True):
-        np.testing.assert_allclose(mean, rows_of(examples, name).mean(axis=0), atol=1e-5)
 
 
 # --- statistics of a chunk --------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Stages that analyse features, on made-up ones: their files, their columns, their closing lines.
 
-MFCC are of the speaker and the gender, wav2vec 2.0 is of the chapter alone, but for one layer.
+MFCC are of the speaker and the gender, of which c03 alone as frames; wav2vec 2.0 is of the chapter
+alone, but for one layer.
 """
 
 import contextlib
@@ -13,19 +14,22 @@ import pytest
 from made_corpus import chunk_table
 from made_examples import write_examples
 
-from speech.evaluation.scores import score_levels
+from speech.exploration.mfcc_analysis import NORMALISATIONS
 from speech.features.store import speaker_file, write_speaker
 from speech.params import FEATURES_OF
-from speech.storage.examples import Examples, read_examples
+from speech.storage.examples import Examples
 from stages import audit_split as audit
-from stages import learning_curve as curve
-from stages.paths import EXAMPLES, FOLDS, PLOTS, RESULTS, UTTERANCES, WAV2VEC2
+from stages.analyse_mfcc import analyse_mfcc
+from stages.learning_curve import learning_curve
+from stages.paths import EXAMPLES, FOLDS, MFCC, PLOTS, RESULTS, UTTERANCES, WAV2VEC2
 from stages.probe_layers import probe_layers
 from stages.reduce_and_cluster import reduce_and_cluster
 from stages.verify_speakers import DET, verify_speakers
 
+ODD = "104-1040-1"
 FOLD_COUNTS = {"gender": 3, "speaker": 2}
 SHAPE = {"chapters": 2, "utterances": 3}
+NAMES = ["utterance_id", "speaker_id", "chapter_id", "gender"]
 KEPT, BEST_LAYER, LAYER_IN_USE = [0, 3, 5], 3, 5
 SETTINGS = {
     **{"headline_features.gender": "mfcc", "headline_features.speaker": "wav2vec2"},
@@ -64,8 +68,8 @@ def write_inputs():
             # In another order than elsewhere: utterances are found by name.
             examples = Examples(dealt(task)[::-1].reset_index(drop=True), inputs, (inputs,))
             write_examples(EXAMPLES / f"{task}-{kind}", examples, examples)
-    corpus = table.drop_duplicates("utterance_id")
-    corpus[["utterance_id", "speaker_id", "chapter_id", "gender"]].to_parquet(UTTERANCES)
+    corpus = table.drop_duplicates("utterance_id").assign(seconds=4.0)
+    corpus[[*NAMES, "seconds"]].to_parquet(UTTERANCES)
     FOLDS.mkdir()
     for task in FOLD_COUNTS:
         folds = dealt(task).query("fold >= 0").drop_duplicates("utterance_id")
@@ -74,9 +78,19 @@ def write_inputs():
         place = np.zeros((len(KEPT), 8))
         place[KEPT.index(BEST_LAYER)] = random.normal(scale=3, size=8)
         pooled = (place + random.normal(size=(len(own), 2, *place.shape))).astype(np.float32)
-        names = [f"{utterance}/pooled" for utterance in own["utterance_id"]]
-        tensors = dict(zip(names, pooled, strict=True))
-        write_speaker(speaker_file(WAV2VEC2, name), tensors, "", {})
+        frames = random.normal(size=(len(own), 70, 60)).astype(np.float32)
+        frames[..., 3] -= own["gender"].iloc[0] == "F"
+        frames[own["utterance_id"] == ODD, :, 5] += 40
+        mfcc = dict(zip(own["utterance_id"], frames, strict=True))
+        wav2vec2 = dict(zip(own["utterance_id"] + "/pooled", pooled, strict=True))
+        for folder, tensors in ((MFCC, mfcc), (WAV2VEC2, wav2vec2)):
+            write_speaker(speaker_file(folder, name), tensors, "", {})
+
+
+STAGES = (
+    *(analyse_mfcc, audit.audit_split, learning_curve, probe_layers, reduce_and_cluster),
+    verify_speakers,
+)
 
 
 @pytest.fixture(scope="module")
@@ -85,21 +99,20 @@ def finished(tmp_path_factory, make_params):
     folder, params = tmp_path_factory.mktemp("project"), make_params(**SETTINGS)
     read, scored = [], []
 
-    def reading(folder, form="pooled", *, copies):
-        read.append((folder.name, form, copies))
-        return read_examples(folder, form, copies=copies)
+    def watched(name, calls):
+        function = getattr(audit, name)
 
-    def scoring(chunks, utterances, *given, **named):
-        scored.append((chunks, utterances))
-        return score_levels(chunks, utterances, *given, **named)
+        def watching(*given, **named):
+            calls.append((*given, *named.values()))
+            return function(*given, **named)
+
+        patch.setattr(audit, name, watching)
 
     with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
         write_inputs()
-        patch.setattr(audit, "score_levels", scoring)
-        for module in (audit, curve):
-            patch.setattr(module, "read_examples", reading)
-        stages = (audit.audit_split, curve.learning_curve, probe_layers, reduce_and_cluster)
-        lines = {stage.__name__: stage(params) for stage in (*stages, verify_speakers)}
+        watched("read_examples", read)
+        watched("score_levels", scored)
+        lines = {stage.__name__: stage(params) for stage in STAGES}
     return folder, lines, read, scored
 
 
@@ -119,8 +132,25 @@ def plot(name):
 
 INTERVAL = ["value", "low", "high"]
 CLUSTERS = [f"cluster_{name}" for name in ("kmeans", "agglomerative", "hdbscan")]
-NAMES = ["utterance_id", "speaker_id", "chapter_id", "gender"]
+STATISTICS = ["mean", "std", "skewness", "kurtosis", "q05", "q25", "q50", "q75", "q95"]
 TABLES = {
+    "mfcc/correlation": [
+        *("coefficient", *INTERVAL, "d", "d_low", "d_high", "p", "p_corrected", "significant")
+    ],
+    "mfcc/density": ["coefficient", "gender", "value", "density"],
+    "mfcc/distributions": ["coefficient", "gender", "frames", *STATISTICS],
+    "mfcc/normalisations": [
+        *("normalisation", "standardised", "accuracy", "low", "high"),
+        *("difference", "difference_low", "difference_high"),
+    ],
+    "mfcc/outliers": [
+        "utterance_id",
+        "speaker_id",
+        "chapter_id",
+        "distance",
+        "threshold",
+        "outlier",
+    ],
     "split_audit": ["task", "split", "system", "features", "level", "score", *INTERVAL],
     "learning_curve": ["speakers", *INTERVAL, "features"],
     "layers": ["task", "layer", "level", *INTERVAL],
@@ -136,10 +166,21 @@ def test_every_table_has_its_columns(lines, name):
     assert list(plot(name)) == TABLES[name]
 
 
+def test_coefficients_are_described_and_compared_between_genders(lines):
+    assert "c03 differs most" in lines["analyse_mfcc"]
+    differences = plot("mfcc/correlation").set_index("coefficient")
+    assert list(differences.index[:2]) == ["c00 energy", "c01"]
+    assert differences.loc["c03", "d"] < -2
+    assert set(plot("mfcc/distributions")["gender"]) == {"F", "M"}
+    assert plot("mfcc/normalisations")["normalisation"].tolist() == 2 * [*NORMALISATIONS]
+    outliers = plot("mfcc/outliers")
+    assert (len(outliers), outliers["utterance_id"][0]) == (78, ODD)
+
+
 def test_every_split_is_scored_at_every_level_and_what_each_careless_one_adds(lines, finished):
     _, _, read, scored = finished
-    expected = [("gender-mfcc", "pooled", True), ("speaker-wav2vec2", "pooled", True)]
-    assert read[:2] == expected
+    folders = [EXAMPLES / name for name in ("gender-mfcc", "speaker-wav2vec2")]
+    assert read == [(folder, "pooled", True) for folder in folders]
     scores, metrics = plot("split_audit"), results("split_audit")
     assert set(scores["score"]) == {"accuracy"}
     assert set(scores["features"]) == {"gender from mfcc", "speaker from wav2vec2"}
@@ -159,7 +200,7 @@ def test_every_split_is_scored_at_every_level_and_what_each_careless_one_adds(li
     assert line.startswith("utterance accuracy of logistic: gender ")
     assert f"speaker {100 * accuracy['random_chunk']:.1f} % random-chunk, " in line
     # An utterance whose chunks are in several folds is scored once.
-    chunks, utterances = scored[0]
+    chunks, utterances, *_ = scored[0]
     assert chunks.groupby("utterance_id")["fold"].nunique().max() > 1
     assert utterances["utterance_id"].is_unique
     assert len(utterances) == chunks["utterance_id"].nunique()

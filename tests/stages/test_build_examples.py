@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 from made_features import write_features
 
-from speech.errors import UserError
 from speech.storage.examples import read_examples
 from stages.build_examples import KINDS, build
 from stages.paths import EXAMPLES, FOLDS, UTTERANCES
@@ -35,13 +34,8 @@ def utterances(tmp_path, monkeypatch):
     table.to_parquet(UTTERANCES)
     FOLDS.mkdir()
     for task, folds in (("gender", [0, 0, 1, 1]), ("speaker", [0, 1] * 3)):
-        deal(table, task, folds)
-    return table
-
-
-def deal(table, task, folds):
-    dealt = pd.DataFrame({"utterance_id": table["utterance_id"][: len(folds)], "fold": folds})
-    dealt.to_csv(FOLDS / f"{task}.csv", index=False)
+        dealt = pd.DataFrame({"utterance_id": table["utterance_id"][: len(folds)], "fold": folds})
+        dealt.to_csv(FOLDS / f"{task}.csv", index=False)
 
 
 def test_every_task_gets_its_examples_in_both_forms_with_labels_and_folds(utterances, params):
@@ -67,21 +61,3 @@ def test_every_task_gets_its_examples_in_both_forms_with_labels_and_folds(uttera
         spec = json.loads((EXAMPLES / name / "spec.json").read_text())
         assert ("pitch" in spec) == name.endswith("pitch")
         assert ("encoder" in spec) == name.endswith("wav2vec2")
-
-
-@pytest.mark.parametrize(
-    ("task", "folds", "content", "named"),
-    [
-        ("gender", [0, 1, 1, 1], "abcdef", "speaker_id 0"),
-        ("gender", [0, 0, 1, 1], "abadef", "content a"),
-        ("speaker", [0, 1, 0, 1, 0, 1], "aacdef", "content a"),
-    ],
-)
-def test_folds_that_something_straddles_are_refused_before_anything_is_cut(
-    utterances, params, task, folds, content, named
-):
-    utterances.assign(content=list(content)).to_parquet(UTTERANCES)
-    deal(utterances, task, folds)
-    with pytest.raises(UserError, match=f"{named} is in folds 0 and 1"):
-        build(params, "mfcc")
-    assert not EXAMPLES.exists()

@@ -84,11 +84,11 @@ def test_a_layer_that_the_encoder_does_not_have_is_refused_before_anything_is_em
     assert not WAV2VEC2.exists()
 
 
-def test_another_architecture_is_refused(make_params, root):
-    (root / "mine").mkdir()
-    (root / "mine/config.json").write_text('{"model_type": "whisper"}')
-    with pytest.raises(UserError, match=r"^encoder: .*mine is a 'whisper' model; choose one of"):
-        fetch_encoder(make_params(encoder=str(root / "mine")))
+def test_a_folder_that_is_no_checkpoint_is_refused(make_params, root):
+    make_sample_encoder(root / "mine", **SIZE, seed=1)
+    (root / "mine/model.safetensors").unlink()
+    with pytest.raises(UserError, match=r"^encoder: .*mine has none of model\.safetensors"):
+        fetch_encoder(make_params(encoder="./mine"))
     assert not ENCODER.exists()
 
 

@@ -7,7 +7,6 @@ from made_corpus import chunk_table
 from made_examples import write_examples
 
 from speech.classifiers.registry import load_classifier
-from speech.errors import UserError
 from speech.storage.examples import Examples, read_examples
 from speech.storage.files import write_json
 from speech.storage.predictions import utterance_level
@@ -47,30 +46,6 @@ def examples(tmp_path, monkeypatch, params):
     write_json(EXAMPLES / INPUTS / "spec.json", SPEC)
     check_params(params)
     return table
-
-
-@pytest.mark.parametrize("by", ["session", "content"])
-@pytest.mark.parametrize(("task", "session"), [("gender", "speaker_id"), ("speaker", "chapter_id")])
-def test_what_is_in_training_and_test_at_once_is_refused_whatever_dealt_it(
-    params, task, session, by
-):
-    inputs = f"{task}-mfcc"
-    table = chunk_table(task, chunks=1).assign(end_seconds=2.0)
-    table["content"] = table["utterance_id"]
-
-    def fit_to(table):
-        examples = Examples(table, np.zeros((len(table), 3), np.float32))
-        write_examples(EXAMPLES / inputs, examples, examples)
-        fit(params, inputs, "dummy")
-
-    write_json(EXAMPLES / inputs / "spec.json", SPEC)
-    fit_to(table)
-    elsewhere = table.index[table["fold"] != table["fold"][0]][0]
-    column, value = ("content", "…") if by == "content" else ("fold", table.loc[elsewhere, "fold"])
-    table.loc[[0, elsewhere], column] = value
-    named = session if by == "session" else by
-    with pytest.raises(UserError, match=rf"folds: .*{named} .* is in folds \d and \d"):
-        fit_to(table)
 
 
 def written(model):

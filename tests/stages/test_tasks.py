@@ -20,7 +20,7 @@ from stages.evaluate import evaluate
 from stages.extract_pitch import extract_pitch
 from stages.fit import INPUTS, fit
 from stages.learning_curve import learning_curve
-from stages.paths import EXAMPLES, FOLDS, MODELS, PITCH, PLOTS, UTTERANCES
+from stages.paths import EXAMPLES, FOLDS, MODELS, PITCH, PLOTS, RESULTS, UTTERANCES
 from stages.probe_layers import probe_layers
 from stages.reduce_and_cluster import reduce_and_cluster
 from stages.split_by_speaker import split_by_speaker
@@ -82,11 +82,8 @@ def run(finished, monkeypatch):
     return task, OTHER[task], lines
 
 
-def documents(name):
-    """Read the JSON files of a name among the metrics, or wherever else results are kept."""
-    found = [*Path("metrics").glob(f"{name}.json"), *Path("data/results").glob(f"{name}.json")]
-    assert found
-    return [json.loads(path.read_text("utf-8")) for path in found]
+def document(name):
+    return json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
 
 
 def rows_of(name):
@@ -113,19 +110,18 @@ def test_the_task_that_was_asked_for_is_done_and_the_other_left_empty_and_said_t
     files = [path for path in Path().rglob("*") if path.is_file() and f"/{other}-" in f"/{path}"]
     assert files == [MODELS / f"{other}-headline.json"]
 
-    for found in documents(other):
-        assert found == {}
-    for name in ("layers", "split_audit"):
-        assert [list(found) for found in documents(name)] == [[task]]
-        assert f"{task} " in lines["probe_layers" if name == "layers" else "audit_split"]
-    for found in documents("split"):
-        assert (found["not_asked"], set(found)) == (other, {task, "not_asked"})
-    assert 0 <= documents(task)[-1]["utterance"]["accuracy"] <= 1
+    assert document(other) == json.loads(Path(f"metrics/{other}.json").read_text()) == {}
+    for name, stage in (("layers", "probe_layers"), ("split_audit", "audit_split")):
+        assert list(document(name)) == [task]
+        assert f"{task} " in lines[stage]
+    split = document("split")
+    assert (split["not_asked"], set(split)) == (other, {task, "not_asked"})
+    assert 0 <= document(task)["utterance"]["accuracy"] <= 1
 
 
 def test_what_is_about_genders_alone_or_speakers_alone_goes_with_its_task(run):
     task, _, lines = run
-    (verification,) = documents("verification")
+    verification = document("verification")
     speakers = pd.read_parquet(UTTERANCES)["speaker_id"].nunique()
     assert f"of {speakers} speakers" in lines["analyse_mfcc"]
     assert rows_of("mfcc/density") > 0
@@ -152,14 +148,3 @@ def test_the_folder_of_models_names_the_tasks_that_it_was_trained_for(run):
     assert read_headline(MODELS, task).model == "logistic"
     with pytest.raises(UserError, match=f"no model for {other}, because only {task} was asked for"):
         read_headline(MODELS, other)
-
-
-def test_with_both_tasks_such_a_corpus_is_refused_with_the_way_out(
-    tmp_path, monkeypatch, make_params
-):
-    monkeypatch.chdir(tmp_path)
-    for task, genders, sessions in CORPORA.values():
-        write_features(genders, sessions=sessions, utterances=3)
-        with pytest.raises(UserError, match=rf"missing; .*set tasks to \[{task}\]\.$"):
-            split_by_speaker(make_params(**SETTINGS))
-        assert not FOLDS.exists()

@@ -1,13 +1,52 @@
-"""Samples of examples: every group in proportion, whole utterances, drawn by seed."""
+"""Examples are read as written; samples of them are in proportion, of whole utterances, by seed."""
+
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_examples import examples_of, write_examples
 
-from speech.storage.examples import draw_in_proportion, draw_utterances
+from speech.storage.examples import (
+    average_over_utterances,
+    draw_in_proportion,
+    draw_utterances,
+    read_examples,
+)
 
 LETTERS = "abcdefgh"
 SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=8)
+
+
+def test_examples_that_are_read_are_those_that_were_written(tmp_path):
+    versions = np.random.default_rng(0).normal(size=(3, 5, 4, 2)).astype(np.float16)
+    pooled = examples_of(versions[0, :, 0], list("aabbc"))
+    frames = replace(pooled, inputs=versions[0], copies=(*versions[1:],))
+    write_examples(tmp_path, pooled, frames)
+    for form, written in (("pooled", pooled), ("frames", frames)):
+        read = read_examples(tmp_path, form, copies=True)
+        pd.testing.assert_frame_equal(read.table, written.table)
+        arrays = (read.inputs, *read.copies), (written.inputs, *written.copies)
+        for array, expected in zip(*arrays, strict=True):
+            np.testing.assert_array_equal(array, expected, strict=True)
+        assert read_examples(tmp_path, form).copies == ()
+
+
+def test_chosen_examples_are_numbered_anew():
+    vectors = np.arange(8.0).reshape(4, 2)
+    chosen = examples_of(vectors, list("abba"), copies=(-vectors,))[np.array([1, 2])]
+    assert (chosen.labels.tolist(), chosen.table.index.tolist()) == (["b", "b"], [0, 1])
+    np.testing.assert_array_equal(chosen.inputs, vectors[1:3])
+    np.testing.assert_array_equal(chosen.copies[0], -vectors[1:3])
+
+
+def test_vectors_are_averaged_over_the_chunks_of_each_utterance():
+    rows = [("u2", "b", "9"), ("u1", "a", "8"), ("u2", "b", "9")]
+    table = pd.DataFrame(rows, columns=["utterance_id", "speaker_id", "chapter_id"])
+    averaged, means = average_over_utterances(table, np.array([[1, 2], [5, 6], [3, 8]]))
+    assert list(averaged.itertuples(index=False, name=None)) == [rows[1], rows[0]]
+    assert means.tolist() == [[5, 6], [2, 5]]
 
 
 def names(sizes):
