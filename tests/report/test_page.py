@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 import yaml
 from made_up import FEATURES_OF, MODELS, UTTERANCES, make_up_run
-from plotly import graph_objects as go
 
 from speech.errors import UserError
 from speech.params import SAMPLE
@@ -146,15 +145,12 @@ def test_every_figure_is_there_with_a_sentence_and_its_numbers(sized):
     assert {title.replace("&#39;", "'") for title in tables} == expected - without
 
 
-def test_plotly_knows_all_that_is_drawn_and_no_legend_or_axis_is_endless(sized):
+def test_no_legend_or_axis_is_endless(sized):
     for title, figure in figures_of(sized[1]).items():
-        # What it does not know, it refuses here.
-        drawing = go.Figure(figure["data"], figure["layout"])
-        seen = [trace for trace in drawing.data if trace.visible is not False]
+        seen = [trace for trace in figure["data"] if trace.get("visible") is not False]
         assert 0 < len(seen) <= 8, title
         for trace in seen:
-            names = {x for x in trace.x if isinstance(x, str)} if trace.x is not None else set()
-            assert len(names) <= 60, title
+            assert len({x for x in trace.get("x", ()) if isinstance(x, str)}) <= 60, title
 
 
 def test_a_map_names_every_dot_and_is_coloured_by_speaker_at_first(sized):
