@@ -78,7 +78,3 @@ def test_each_fold_is_predicted_by_its_pick_in_the_order_of_the_rows():
         own = [table[table["fold"] == fold] for table in (assembled, model)]
         pd.testing.assert_frame_equal(*own)
     assert len({picked_model(picks, fold) for fold in range(FOLDS)}) > 1
-    single = {"svm": predictions["svm"]}
-    pd.testing.assert_frame_equal(
-        predictions_as_picked(single, pick_models(single)), predictions["svm"]
-    )
