@@ -32,19 +32,20 @@ class Behaviour:
     says_length: bool = True
 
 
-class Mirror:
+class Mirror(ThreadingHTTPServer):
     """The server: `files` by their path, a log of all requests, and what to do to the next ones."""
 
+    daemon_threads = True
+
     def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
         self.files: dict[str, bytes] = {}
         self.log: list[Asked] = []
         self.next: deque[Behaviour] = deque()
         """One for each request to come; those after the last are answered well."""
         self.closing = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.mirror = self
-        self.host = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        self.host = f"http://127.0.0.1:{self.server_port}"
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
     def misbehave(self, **how) -> None:
         """Do this to the next request that is not yet spoken for."""
@@ -57,60 +58,39 @@ class Mirror:
 
     def close(self) -> None:
         self.closing.set()
-        self._server.shutdown()
-        self._server.server_close()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    mirror: Mirror
+        self.shutdown()
+        self.server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-
-    server: _Server
+    server: Mirror
 
     def do_GET(self):
-        mirror = self.server.mirror
-        behaviour = mirror.next.popleft() if mirror.next else Behaviour()
+        how = self.server.next.popleft() if self.server.next else Behaviour()
         wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         asked = Asked(self.path, int(wanted[1]) if wanted else None)
-        mirror.log.append(asked)
-        content = mirror.files.get(urlsplit(self.path).path)
-        if behaviour.status or content is None:
-            self.answer(behaviour.status or 404, behaviour.headers)
-        elif asked.start is None or not behaviour.knows_range:
-            self.send(200, behaviour, content, asked)
-        elif asked.start >= len(content):
-            self.answer(416, {"Content-Range": f"bytes */{len(content)}"})
-        else:
-            span = f"bytes {asked.start}-{len(content) - 1}/{len(content)}"
-            behaviour.headers.setdefault("Content-Range", span)
-            self.send(206, behaviour, content[asked.start :], asked)
-
-    def answer(self, status, headers):
+        self.server.log.append(asked)
+        body = self.server.files.get(urlsplit(self.path).path)
+        status, headers = 200, {}
+        if how.status or body is None:
+            status, body = how.status or 404, b""
+        elif wanted and how.knows_range:
+            span = f"{asked.start}-{len(body) - 1}" if asked.start < len(body) else "*"
+            headers["Content-Range"] = f"bytes {span}/{len(body)}"
+            body = body[asked.start :]
+            status = 206 if body else 416
+        if how.says_length:
+            headers["Content-Length"] = str(len(body))
         self.send_response(status)
-        for key, value in ({"Content-Length": "0"} | headers).items():
+        for key, value in (headers | how.headers).items():
             self.send_header(key, value)
         self.end_headers()
-
-    def send(self, status, behaviour, body, asked):
-        length = {"Content-Length": str(len(body))} if behaviour.says_length else {}
-        self.send_response(status)
-        for key, value in (length | behaviour.headers).items():
-            self.send_header(key, value)
-        self.end_headers()
-        self.close_connection = not behaviour.says_length
-        for limit in (behaviour.cut_after, behaviour.hold_after):
-            if limit is not None:
-                body = body[:limit]
-                self.close_connection = True
-        asked.sent = len(body)
-        self.wfile.write(body)
-        if behaviour.hold_after is not None:
-            self.wfile.flush()
-            self.server.mirror.closing.wait(60)
+        end = how.hold_after if how.cut_after is None else how.cut_after
+        self.close_connection = not (how.says_length and end is None)
+        asked.sent = self.wfile.write(body[:end])
+        if how.hold_after is not None:
+            self.server.closing.wait(60)
 
     def log_message(self, *args):
         pass

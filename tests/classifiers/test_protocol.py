@@ -248,19 +248,11 @@ def change_card(folder, **changes):
     write_sealed(folder / "model.json", changes.pop("format", 6), card | changes)
 
 
-def edit(path):
-    path.write_text(path.read_text("utf-8").replace("speaker", "gender"), "utf-8")
-
-
 DAMAGES = {
     "no folder": shutil.rmtree,
-    "no card": lambda folder: (folder / "model.json").unlink(),
     "card of another format": lambda folder: change_card(folder, format=0),
-    "card was edited": lambda folder: edit(folder / "model.json"),
     "unknown model": lambda folder: change_card(folder, model="forest"),
     "model is no name": lambda folder: change_card(folder, model=["svm"]),
-    "no weights": lambda folder: (folder / "weights.safetensors").unlink(),
-    "weights cut short": lambda folder: (folder / "weights.safetensors").write_bytes(b"\0" * 9),
     "a file too many": lambda folder: (folder / "more.json").write_text("{}"),
 }
 
@@ -273,27 +265,12 @@ def test_a_damaged_model_is_refused_in_one_sentence_with_its_folder(saved, damag
     assert "\n" not in str(error.value)
 
 
-def change_architecture(folder, **architecture):
-    description = json.loads((folder / "network.json").read_text("utf-8"))
-    description["architecture"] |= architecture
-    (folder / "network.json").write_text(json.dumps(description))
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda folder: change_architecture(folder, magic=1),
-        lambda folder: change_architecture(folder, hidden=[17]),
-        lambda folder: (folder / "network.json").write_text("[]"),
-        lambda folder: (folder / "weights.safetensors").write_text("[]"),
-        lambda folder: (folder / "temperature.json").write_text("{}"),
-        lambda folder: (folder / "temperature.json").write_text("[1]"),
-        lambda folder: (folder / "temperature.json").unlink(),
-    ],
-)
-def test_files_that_do_not_fit_together_are_refused(saved, damage):
+@pytest.mark.parametrize("architecture", [{"magic": 1}, {"hidden": [17]}], ids=str)
+def test_weights_of_another_architecture_are_refused(saved, architecture):
     """Though the digests on the card may be right."""
-    damage(saved)
+    file = saved / "network.json"
+    description = json.loads(file.read_text("utf-8")) | {"architecture": architecture}
+    file.write_text(json.dumps(description))
     with pytest.raises(UserError, match="damaged"):
         Calibrated.load(saved, MlpModel)
 
@@ -341,18 +318,14 @@ def test_networks_do_not_touch_the_random_numbers_that_all_threads_share(model):
     assert random.getstate() == before
 
 
-def test_chosen_frames_are_not_copied_but_learnt_from_as_if_they_were():
+def test_chosen_frames_are_not_copied():
     data = replace(examples("cnn"), copies=(examples("cnn", seed=4).inputs,))
     odd, late = np.arange(len(data)) % 2 == 1, np.arange(8, 30)
     chosen, kept = data[odd][late], np.flatnonzero(odd)[late]
     for rows, array in ((chosen.inputs, data.inputs), (*chosen.copies, *data.copies)):
-        assert rows.shape == (len(rows), FRAMES, DIMENSIONS) == (22, FRAMES, DIMENSIONS)
-        np.testing.assert_array_equal(rows[:], array[kept])
+        assert rows.shape == (len(kept), FRAMES, DIMENSIONS)
         array[kept[0]] += 1
         np.testing.assert_array_equal(rows[np.array([3, 0])], array[kept[[3, 0]]])
-    copied = replace(chosen, inputs=data.inputs[kept], copies=(data.copies[0][kept],))
-    one, same = (build("cnn").fit(part).predict_proba(held_out("cnn")) for part in (chosen, copied))
-    np.testing.assert_array_equal(one, same)
 
 
 def test_adamw_is_that_of_keras():

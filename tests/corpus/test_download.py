@@ -77,17 +77,19 @@ def test_a_connection_cut_at_several_points_is_resumed_there(mirror, url, target
     assert sum(asked.sent for asked in mirror.log) == len(CONTENT), "no byte came twice"
 
 
-@pytest.mark.parametrize("length", [300_000, len(CONTENT), len(CONTENT) + 1])
-@pytest.mark.parametrize("same", [True, False])
+@pytest.mark.parametrize(
+    ("left", "same"),
+    [(CONTENT[:300_000], True), (CONTENT, True), (bytes(300_000), False), (CONTENT + b"x", False)],
+    ids=["a part", "all", "of another file", "too much"],
+)
 def test_what_an_earlier_run_left_is_resumed_or_replaced_if_of_another_file(
-    mirror, url, target, length, same
+    mirror, url, target, left, same
 ):
-    same = same and length <= len(CONTENT)
-    part_of(target, CONTENT[:length] if same else bytes(length))
+    part_of(target, left)
     download(url, target, SHA256)
     assert target.read_bytes() == CONTENT
-    assert [asked.start for asked in mirror.log] == ([length] if same else [length, None])
-    assert not same or mirror.log[0].sent == len(CONTENT) - length
+    starts = [len(left)] if same else [len(left), None]
+    assert [asked.start for asked in mirror.log] == starts
 
 
 def test_a_server_that_does_not_know_ranges_starts_anew_and_is_given_up_in_the_end(

@@ -98,14 +98,6 @@ def test_another_seed_and_size_give_other_recordings_of_the_same_voices(tiny, tm
     assert not set(contents(tmp_path / "other").values()) & set(contents(tiny).values())
 
 
-def test_a_reader_repeats_itself_even_where_the_voice_has_random_breath():
-    def read_twice() -> tuple[bytes, bytes]:
-        with reading(Voice("en-us", "f3", 50, 50, 170), seed=5) as read:
-            return read("Oh my ears and whiskers!"), read("How late it's getting!")
-
-    assert read_twice() == read_twice()
-
-
 def test_recordings_and_table_are_as_in_librispeech(tiny):
     """Their names and format; a line for each speaker, with true minutes."""
     assert {path.name for path in tiny.iterdir()} == {"SPEAKERS.TXT", "sample"}

@@ -25,20 +25,14 @@ def test_vectors_are_of_unit_length_and_standardised_by_the_other_folds_alone():
     vectors = np.random.default_rng(0).normal(3, 2, size=(90, 5)).astype(np.float32)
     vectors[:, 2] = 7
     folds = np.arange(90) % 3
-    before = normalise_by_other_folds(vectors, folds)
-    np.testing.assert_allclose(np.linalg.norm(before, axis=1), 1)
-    others = vectors[folds != 0]
-    # A dimension that never changes is no division by zero.
-    expected = (vectors[0] - others.mean(axis=0)) / np.where(
-        np.ptp(others, axis=0), others.std(0), 1
-    )
-    expected /= np.linalg.norm(expected)
-    np.testing.assert_allclose(before[0], expected, rtol=1e-3, atol=1e-5)
-    changed = vectors.copy()
-    changed[0] += 100
-    after = normalise_by_other_folds(changed, folds)
-    np.testing.assert_array_equal(before[folds == 0][1:], after[folds == 0][1:])
-    assert (before[folds == 1] != after[folds == 1]).any()
+    found = normalise_by_other_folds(vectors, folds)
+    for fold in range(3):
+        others = vectors[folds != fold]
+        # A dimension that never changes is no division by zero.
+        scale = np.where(np.ptp(others, axis=0), others.std(axis=0), 1)
+        expected = (vectors[folds == fold] - others.mean(axis=0)) / scale
+        expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+        np.testing.assert_allclose(found[folds == fold], expected, rtol=1e-3, atol=1e-5)
 
 
 def test_targets_are_of_one_speaker_and_two_chapters_and_impostors_of_two_speakers():

