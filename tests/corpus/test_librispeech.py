@@ -119,6 +119,17 @@ def test_what_is_there_and_whole_is_neither_fetched_nor_unpacked_again(library, 
     assert library.asked() == [PLACE]
 
 
+def test_a_subset_is_fetched_once_and_the_archive_removed(library, tmp_path):
+    folder = library.fetch("dev-clean")
+    assert recordings(folder) == DEV_CLEAN
+    assert library.asked() == [PLACE]
+    assert names(library.archives) == []
+    assert names(library.home) == ["dev-clean"]
+    (folder / "LibriSpeech" / ".DS_Store").touch()
+    before = folder.stat()
+    assert library.fetch("dev-clean", mirror=str(tmp_path / "unplugged")).stat() == before
+
+
 @pytest.mark.parametrize("harm", ["removed", "shorter", "no stamp", "torn stamp", "new archive"])
 def test_what_is_not_whole_or_of_another_archive_is_fetched_again(library, harm):
     folder = library.fetch("dev-clean")
