@@ -88,7 +88,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         end = how.hold_after if how.cut_after is None else how.cut_after
         self.close_connection = not (how.says_length and end is None)
-        asked.sent = self.wfile.write(body[:end])
+        # Before it is sent: whoever has it all looks at once.
+        asked.sent = len(body[:end])
+        self.wfile.write(body[:end])
         if how.hold_after is not None:
             self.server.closing.wait(60)
 
