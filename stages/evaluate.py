@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, get_args
 
 import pandas as pd
 
+from speech.errors import UserError
 from speech.evaluation import systems as scored
 from speech.evaluation.headline import (
     Headline,
@@ -151,7 +152,12 @@ def _write_external(external: dict[str, Any], headlines: Mapping[Task, Headline]
     for task, headline in headlines.items():
         if own := external.get(task):
             own["systems"] = with_printed(own["systems"], headline)
-            (got,) = (system for system in own["systems"] if system["headline"])
+            got = next((system for system in own["systems"] if system["headline"]), None)
+            if got is None:
+                raise UserError(
+                    f"{EXTERNAL_SCORES}: has no {headline.model} on {headline.features}; run "
+                    "`dvc repro` to ask it."
+                )
             # One number under a short name, so that all metrics fit a terminal of 160 columns.
             metrics.setdefault("external", got["accuracy"])
             accuracy = percent(*(got[name] for name in ("accuracy", "low", "high")))

@@ -329,3 +329,11 @@ def test_missing_predictions_are_named_before_anything_is_written(predictions, p
         evaluate(params)
     assert not Path("metrics").exists()
     assert not Path("models").exists()
+
+
+def test_a_headline_that_was_not_asked_about_the_other_corpus_is_one_sentence(predictions, params):
+    Path("data/external_scores.json").write_text('{"gender": {"systems": []}}')
+    with pytest.raises(
+        UserError, match=r"external_scores\.json: has no \w+ on mfcc; run `dvc repr"
+    ):
+        evaluate(params)
