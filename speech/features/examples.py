@@ -1,6 +1,7 @@
 """What classifiers are given: one example per chunk, as a pooled vector or a sequence of frames."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -149,25 +150,12 @@ def build_examples(
         Sorted by speaker, chapter, utterance and chunk; float32 if pooled, float16 if frames.
         The arrays are mapped from the file.
     """
-    grid = spec.chunks.model_dump()
     ordered = utterances.sort_values(["speaker_id", "chapter_id", "utterance_id"])
-    table = pd.DataFrame(_rows_of_chunks(ordered, grid))
+    table = pd.DataFrame(_rows_of_chunks(ordered, spec.chunks.model_dump()))
     speakers = list(ordered.groupby("speaker_id"))
     firsts = np.cumsum([0, *table.groupby("speaker_id").size()])
 
-    def cut(own: pd.DataFrame, tensors: Tensors, version: str = "") -> list[NDArray[Any]]:
-        return [
-            example
-            for row in own.itertuples(index=False)
-            for example in chunk_inputs(
-                tensors,
-                f"{row.utterance_id}{version}",
-                chunk_bounds(row.samples, **grid),
-                spec,
-                form,
-            )
-        ]
-
+    cut = partial(_cut, spec=spec, form=form)
     # An utterance with an example that is as long as any, whose shape all have.
     longest = ordered.loc[[ordered["samples"].idxmax()]]
     (example, *_) = cut(longest, _read(folders, longest["speaker_id"].iloc[0]))
@@ -208,6 +196,20 @@ def _read(folders: Sequence[Path], speaker: str) -> Tensors:
     for folder in folders:
         tensors |= read_speaker(folder, speaker)
     return tensors
+
+
+def _cut(
+    utterances: pd.DataFrame, tensors: Tensors, version: str = "", *, spec: FeatureSpec, form: Form
+) -> list[NDArray[Any]]:
+    """Return the examples of some utterances of a speaker, or of a copy of them."""
+    grid = spec.chunks.model_dump()
+    return [
+        example
+        for row in utterances.itertuples(index=False)
+        for example in chunk_inputs(
+            tensors, f"{row.utterance_id}{version}", chunk_bounds(row.samples, **grid), spec, form
+        )
+    ]
 
 
 def _rows_of_chunks(utterances: pd.DataFrame, grid: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

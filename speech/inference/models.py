@@ -115,7 +115,7 @@ def load_model(models: Path, task: Task, choice: str) -> ChosenModel:
     # Those of a task that was not asked for are empty.
     if not (folder.is_dir() and any(folder.iterdir())):
         there = ", ".join(models_there(models, task)) or "none"
-        raise UserError(f"{folder}: no such model; those there are {there}.")
+        raise UserError(f"{folder}: no such model; those there are {there}; run `dvc repro`.")
     _require_libraries(folder, features, model)
     classifier, card = load_classifier(folder)
     if (card.get("task"), card.get("features"), card["model"]) != (task, features, model):

@@ -1,4 +1,4 @@
-"""Large arrays on disk: by rows or at once is one file, and mapped or in memory one array."""
+"""Large arrays on disk: written by rows they are the file of all at once, and mapped the array."""
 
 import pickle
 import re
