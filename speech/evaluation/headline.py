@@ -149,6 +149,22 @@ def _is_left_out(path: Path) -> bool:
     return False
 
 
+def require_trained(models: Path, task: Task) -> None:
+    """Refuse a task that was not asked for when the models were trained.
+
+    Raises
+    ------
+    UserError
+        If its headline was left empty.
+    """
+    if _is_left_out(headline_file(models, task)):
+        raise UserError(
+            f"{models}: has no model for {task}, because only {', '.join(trained_tasks(models))} "
+            f"was asked for in training; ask for that, or add {task} to tasks in params.yaml and "
+            "run `dvc repro`."
+        )
+
+
 def read_headline(models: Path, task: Task) -> Headline:
     """Read what `write_headline` wrote.
 
@@ -158,13 +174,8 @@ def read_headline(models: Path, task: Task) -> Headline:
         If it is missing, of another version, changed, or names no model of this project; or if
         models of this task were not asked for.
     """
+    require_trained(models, task)
     path = headline_file(models, task)
-    if _is_left_out(path):
-        raise UserError(
-            f"{models}: has no model for {task}, because only {', '.join(trained_tasks(models))} "
-            f"was asked for in training; ask for that, or add {task} to tasks in params.yaml and "
-            "run `dvc repro`."
-        )
     content: dict[str, Any] = read_sealed(path, _FORMAT, _REMEDY)
     try:
         headline = Headline(**{name: content[name] for name in Headline._fields})

@@ -76,8 +76,8 @@ def _score(folder: Path, options: argparse.Namespace) -> bool:
 
     named = [options.gender_model] if options.gender_model else None
     choices = named or models_there(folder, "gender") or [HEADLINE]
+    headline = read_headline(folder, "gender")
     models = load_models(folder, "gender", choices, options.encoder)
-    headline = read_headline(folder, "gender")  # now, before hours of work
     _say_which(folder, options)
     spreading: Any = {"jobs": options.jobs, "progress": bar}
     with about("--labels"):

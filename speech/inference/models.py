@@ -112,8 +112,7 @@ def load_model(models: Path, task: Task, choice: str) -> ChosenModel:
     else:
         features, model = choices[choice]
     folder = model_folder(models, task, features, model)
-    # Those of a task that was not asked for are empty.
-    if not (folder.is_dir() and any(folder.iterdir())):
+    if not folder.is_dir():
         there = ", ".join(models_there(models, task)) or "none"
         raise UserError(f"{folder}: no such model; those there are {there}; run `dvc repro`.")
     _require_libraries(folder, features, model)

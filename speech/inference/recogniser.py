@@ -17,7 +17,7 @@ from speech.audio import SAMPLE_RATE
 from speech.audio.decode import AudioError
 from speech.audio.stream import open_stream
 from speech.errors import UserError
-from speech.evaluation.headline import trained_tasks
+from speech.evaluation.headline import require_trained, trained_tasks
 from speech.inference.answers import Answer
 from speech.inference.embedder import embedder_for
 from speech.inference.models import (
@@ -184,6 +184,8 @@ class Recogniser:
             # A model that is named for a task without one is refused, not passed over.
             trained = trained_tasks(folder)
             tasks = [task for task in choices if task in trained or choices[task] != HEADLINE]
+        for task in tasks:
+            require_trained(folder, task)
         self.models: list[ChosenModel] = [load_model(folder, t, choices[t]) for t in tasks]
         """One per task."""
         self.rejection = read_rejection(folder / "rejection")

@@ -2,10 +2,11 @@
 
 import pandas as pd
 import pytest
+from made_models import make_models
 
 from speech.evaluation.calibration import reliability
 from speech.evaluation.scores import average_by
-from speech.inference.external import find_overlap
+from speech.inference.external import find_overlap, load_models
 
 COLUMNS = ["utterance_id", "speaker_id", "chapter_id", "content"]
 
@@ -38,6 +39,13 @@ def test_a_speaker_of_whom_one_recording_is_in_training_is_known_in_all_others()
     overlap = find_overlap(table(("x", "cyd", "x", "1"), ("y", "cyd", "y", "9")), TRAINED)
     assert overlap["speaker"].tolist() == [True, True]
     assert overlap["recording"].tolist() == [True, False]
+
+
+def test_models_are_asked_whatever_an_earlier_run_said_of_the_headline(tmp_path, params):
+    models = make_models(tmp_path / "models", params)
+    (models / "gender-headline.json").write_text("{}")  # of a run for speakers alone
+    ((model,), embed) = load_models(models, "gender", ["mfcc-logistic"])
+    assert (str(model), embed) == ("gender-mfcc-logistic", None)
 
 
 def test_women_alone_can_be_averaged():

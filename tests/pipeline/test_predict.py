@@ -84,7 +84,7 @@ def test_an_utterance_is_predicted_as_in_the_pipeline(
     recogniser = Recogniser(
         models, tasks=[task], **{f"{task}_model": f"{features}-{model}"}, jobs=1
     )
-    classifier, _ = load_classifier(models / f"{task}-{features}-{model}")
+    classifier, _ = load_classifier(models / f"{task}-{features}" / model)
     built = read_examples(finished.root / f"data/examples/{task}-{features}", classifier.form)
     compared = 0
     for row in utterances.itertuples():
