@@ -3,7 +3,7 @@
 from stages.console import bar, run_stage
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -56,14 +56,13 @@ class _Scored(NamedTuple):
 def evaluate(params: Params) -> str:
     """Score both tasks; predictions that are missing are noticed before anything is written."""
     of_tasks = {task: _score(params, task) for task in params.tasks}
-    external = read_json(EXTERNAL_SCORES)
+    external = _read_external(of_tasks)
     lines = []
     for task in get_args(Task):
         _remove_other_predictions(task, _systems(params, task))
         own = of_tasks.get(task)
         lines.append(_write(task, own) if own else _leave_out(task))
-    lines += _write_external(external, {task: own.headline for task, own in of_tasks.items()})
-    return ". ".join(lines)
+    return ". ".join([*lines, *_write_external(external)])
 
 
 def _systems(params: Params, task: Task) -> list[System]:
@@ -146,24 +145,36 @@ def _write(task: Task, own: _Scored) -> str:
     return own.line
 
 
-def _write_external(external: dict[str, Any], headlines: Mapping[Task, Headline]) -> Iterator[str]:
-    """Write what `validate_externally` found, beside what is printed here of the same models."""
-    metrics: dict[str, float] = {}
-    for task, headline in headlines.items():
-        if own := external.get(task):
-            own["systems"] = with_printed(own["systems"], headline)
-            got = next((system for system in own["systems"] if system["headline"]), None)
-            if got is None:
-                raise UserError(
-                    f"{EXTERNAL_SCORES}: has no {headline.model} on {headline.features}; run "
-                    "`dvc repro` to ask it."
-                )
-            # One number under a short name, so that all metrics fit a terminal of 160 columns.
-            metrics.setdefault("external", got["accuracy"])
-            accuracy = percent(*(got[name] for name in ("accuracy", "low", "high")))
-            yield f"{task}, external: {accuracy}"
+def _read_external(of_tasks: Mapping[Task, _Scored]) -> dict[str, Any]:
+    """Read what `validate_externally` found, and put beside it what is printed of these models."""
+    external = read_json(EXTERNAL_SCORES)
+    for task, own in of_tasks.items():
+        if not external.get(task):
+            continue
+        systems = with_printed(external[task]["systems"], own.headline)
+        if not any(system["headline"] for system in systems):
+            raise UserError(
+                f"{EXTERNAL_SCORES}: has no {own.headline.model} on {own.headline.features}; run "
+                "`dvc repro` to ask it."
+            )
+        external[task]["systems"] = systems
+    return external
+
+
+def _write_external(external: dict[str, Any]) -> list[str]:
+    got = {
+        task: next(system for system in external[task]["systems"] if system["headline"])
+        for task in get_args(Task)
+        if external.get(task)
+    }
+    # One number under a short name, so that all metrics fit a terminal of 160 columns.
+    metrics = {"external": next(iter(got.values()))["accuracy"]} if got else {}
     write_metrics(METRICS / "external.json", metrics)
     write_metrics(RESULTS / "external.json", external)
+    return [
+        f"{task}, external: {percent(own['accuracy'], own['low'], own['high'])}"
+        for task, own in got.items()
+    ]
 
 
 def _folder(task: Task, system: System) -> Path:

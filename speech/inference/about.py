@@ -5,10 +5,9 @@ from datetime import UTC, datetime
 from speech.features.settings import REFERENCE
 from speech.inference.answers import FLAGS
 from speech.inference.models import ChosenModel
-from speech.inference.wording import printable
 from speech.params import SAMPLE
 from speech.rejection.model_file import Rejection
-from speech.storage.results import percent, percent_with_ends
+from speech.storage.results import percent, percent_with_ends, printable
 
 _PREDICTS = {
     "gender": "F or M, as the corpus labels its speakers",

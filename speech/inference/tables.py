@@ -9,8 +9,8 @@ from typing import Any, Literal
 from unicodedata import combining, east_asian_width
 
 from speech.inference.answers import Answer, Segment
-from speech.inference.wording import clock, printable, with_percent
-from speech.storage.results import NOTHING
+from speech.inference.wording import clock, with_percent
+from speech.storage.results import NOTHING, printable
 
 Row = dict[str, Any]
 

@@ -8,7 +8,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from speech.inference.answers import CLIPPED, Answer, Segment
-from speech.inference.wording import clock, printable, with_percent
+from speech.inference.wording import clock, with_percent
+from speech.storage.results import printable
 
 _WIDTH = 1000
 """Of a line's drawing, in its own units."""

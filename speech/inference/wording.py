@@ -1,4 +1,4 @@
-"""How people read times, names of any signs, and what was predicted."""
+"""How people read times, and what was predicted."""
 
 from speech.storage.results import NOTHING
 
@@ -10,11 +10,6 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(int(minutes), 60)
     return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
-
-
-def printable(name: str) -> str:
-    """Write a name so that it stays on its line, cannot control a terminal, and can be encoded."""
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in name)
 
 
 def with_percent(name: str | None, probability: float | None) -> str:

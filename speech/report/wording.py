@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from speech.storage.results import NOTHING, printable
+
 MODELS = {
     **{"dummy": "naive baseline", "logistic": "logistic regression", "svm": "SVM", "lda": "LDA"},
     **{"mlp": "MLP", "cnn": "CNN", "best": "the best model of the other folds"},
@@ -21,7 +23,6 @@ SPLITS = {
     "chapter-disjoint": "disjoint chapters",
     "speaker-disjoint": "disjoint speakers",
 }
-UNKNOWN = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -58,14 +59,14 @@ def name(value: Any) -> str:
     Signs that cannot be seen are written out, for they may turn the direction of what follows.
     """
     if pd.isna(value):
-        return UNKNOWN
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in str(value))
+        return NOTHING
+    return printable(str(value))
 
 
 def number(value: float | None, digits: int = 2) -> str:
     """Write a number; one that is not defined is a dash."""
     if value is None or math.isnan(value):
-        return UNKNOWN
+        return NOTHING
     return f"{value:,.{digits}f}".replace("-", MINUS)
 
 
@@ -77,19 +78,19 @@ def count(value: float) -> str:
 def percent(value: float | None) -> str:
     """Write a share as percent: 97.1 %."""
     shown = points(value)
-    return shown if shown == UNKNOWN else f"{shown} %"
+    return shown if shown == NOTHING else f"{shown} %"
 
 
 def points(value: float | None) -> str:
     """Write a share as percent without the sign: 97.1."""
-    return UNKNOWN if value is None else number(100 * value, 1)
+    return NOTHING if value is None else number(100 * value, 1)
 
 
 def interval(scores: Mapping[str, float | None], score: str) -> str:
     """Write one of some scores as percent, with its interval: 97.1 % [94.6, 99.2]."""
     ends = [points(scores[f"{score}_{end}"]) for end in ("low", "high")]
     shown = percent(scores[score])
-    return shown if UNKNOWN in (shown, *ends) else f"{shown} [{', '.join(ends)}]"
+    return shown if NOTHING in (shown, *ends) else f"{shown} [{', '.join(ends)}]"
 
 
 def ranged(values: Collection[int]) -> str:

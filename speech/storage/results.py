@@ -9,7 +9,8 @@ import pandas as pd
 
 from speech.storage.files import write_json, write_text
 
-NOTHING = "–"  # noqa: RUF001
+NOTHING = "\N{EN DASH}"
+"""Written where there is no number or name."""
 
 ENDS = ("", "_low", "_high")
 """What follows the name of a score: nothing for its value, and the ends of its interval."""
@@ -57,20 +58,25 @@ def named_with_ends(name: str, values: Iterable[float]) -> dict[str, float]:
     return {f"{name}{end}": float(value) for end, value in zip(ENDS, values, strict=True)}
 
 
-def percent(share: float, low: float = np.nan, high: float = np.nan) -> str:
+def printable(name: str) -> str:
+    """Write a name so that it stays on its line, cannot control a terminal, and can be encoded."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in name)
+
+
+def percent(share: float | None, low: float | None = None, high: float | None = None) -> str:
     """Write a share as people read it: ``97.1 % [94.6, 99.2]``; a dash for one that is not defined.
 
     Parameters
     ----------
     share
-        0 to 1.
+        0 to 1; NaN, or null in JSON, if it is not defined.
     low, high
         The ends of its interval, if it has one.
     """
-    if np.isnan(share):
+    value, *ends = (np.nan if one is None else 100 * one for one in (share, low, high))
+    if np.isnan(value):
         return NOTHING
-    ends = "" if np.isnan(low) else f" [{100 * low:.1f}, {100 * high:.1f}]"
-    return f"{100 * share:.1f} %{ends}"
+    return f"{value:.1f} %" + ("" if np.isnan(ends).any() else " [{:.1f}, {:.1f}]".format(*ends))
 
 
 def percent_with_ends(scores: Mapping[str, float], name: str) -> str:

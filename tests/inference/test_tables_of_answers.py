@@ -8,7 +8,8 @@ import pytest
 
 from speech.inference.answers import Answer, Segment
 from speech.inference.tables import COLUMNS, FORMATS, rows_of
-from speech.inference.wording import clock, printable, with_percent
+from speech.inference.wording import clock, with_percent
+from speech.storage.results import printable
 
 KNOWN = Segment(0.0, 2.0, 2.0, "F", 0.93, "ann", [("ann", 0.8), ("bob, jr", 0.15)], 0.12, [])
 UNKNOWN = Segment(2.0, 4.0, 2.0, "M", 0.71, None, [("bob, jr", 0.6)], -0.3, ["unknown speaker"])

@@ -183,7 +183,7 @@ def test_a_table_shows_formatted_values_and_sorts_by_the_plain_ones(run):
     )
     page = page_of(run)
     assert '<td class="number" data-value="150.25">150</td>' in page
-    assert f'<td class="number" data-value="">{wording.UNKNOWN}</td>' in page
+    assert f'<td class="number" data-value="">{wording.NOTHING}</td>' in page
     assert '<th scope="col" class=number><button type="button">Minutes</button></th>' in page
 
 
@@ -450,7 +450,7 @@ def test_accuracy_on_another_corpus_is_shown_beside_that_out_of_fold(run):
     rows = rows_of(page, title)
     assert len(rows) == len(MODELS) * len(FEATURES_OF["gender"])
     last = ["97.5 % [95.5, 99.5]", "90.0 % [87.0, 95.0]", f"{wording.MINUS}7.5", "85.0 %"]
-    assert rows[-1][2:] == [*last, wording.UNKNOWN, "4.0 %"]
+    assert rows[-1][2:] == [*last, wording.NOTHING, "4.0 %"]
     assert not re.search(r"\bnan\b", words, flags=re.IGNORECASE)
 
 

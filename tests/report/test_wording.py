@@ -21,7 +21,7 @@ def test_numbers_ranges_and_agreements_are_written_as_in_a_sentence():
 
 @pytest.mark.parametrize("value", [None, float("nan")])
 def test_what_is_not_defined_is_a_dash(value):
-    assert wording.percent(value) == wording.number(value) == wording.UNKNOWN
+    assert wording.percent(value) == wording.number(value) == wording.NOTHING
     scores = {"accuracy": 0.5, "accuracy_low": value, "accuracy_high": 0.6}
     assert wording.interval(scores, "accuracy") == "50.0 %"
 

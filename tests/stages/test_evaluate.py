@@ -337,3 +337,4 @@ def test_a_headline_that_was_not_asked_about_the_other_corpus_is_one_sentence(pr
         UserError, match=r"external_scores\.json: has no \w+ on mfcc; run `dvc repr"
     ):
         evaluate(params)
+    assert not Path("metrics").exists()

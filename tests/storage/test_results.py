@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from speech.storage.results import write_metrics, write_plot
+from speech.storage.results import percent, write_metrics, write_plot
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,17 @@ def test_points_keep_six_digits_and_small_ones_do_not_become_zero(tmp_path):
     points = {"x": [1, 1234567], "p": [1.23456789e-12, math.nan], "name": ["a", None]}
     write_plot(path, pd.DataFrame(points))
     assert path.read_bytes() == b"x,p,name\n1,1.23457e-12,a\n1234567,,\n"
+
+
+@pytest.mark.parametrize(
+    ("score", "written"),
+    [
+        ((0.97125, 0.9, 1.0), "97.1 % [90.0, 100.0]"),
+        ((0.5,), "50.0 %"),
+        ((0.5, math.nan, math.nan), "50.0 %"),
+        ((None, None, None), "\N{EN DASH}"),  # as JSON has one that is not defined
+        ((math.nan,), "\N{EN DASH}"),
+    ],
+)
+def test_a_share_is_written_in_percent_with_its_interval_if_it_has_one(score, written):
+    assert percent(*score) == written
